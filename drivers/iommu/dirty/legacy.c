@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iommu_dirty_ops::read_and_clear_dirty() for drivers that have harvest(): the
+ * per-HWPT ioctls of iommufd call it when no tracker runs on the IOAS.
+ */
+#include <linux/container_of.h>
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommu_dirty.h>
+
+struct legacy_sink {
+	struct iommu_dirty_sink sink;
+	struct iommu_dirty_bitmap *dirty;
+};
+
+static void legacy_mark_range(struct iommu_dirty_sink *sink,
+			      unsigned long iova, unsigned long last)
+{
+	struct legacy_sink *legacy =
+		container_of(sink, struct legacy_sink, sink);
+
+	iommu_dirty_bitmap_record(legacy->dirty, iova, last - iova + 1);
+}
+
+static void legacy_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
+			     unsigned int shift, u64 mask)
+{
+	for (; mask; mask &= mask - 1) {
+		unsigned long first =
+			iova + ((unsigned long)__ffs64(mask) << shift);
+
+		legacy_mark_range(sink, first, first + (1UL << shift) - 1);
+	}
+}
+
+static const struct iommu_dirty_sink_ops legacy_sink_ops = {
+	.mark_mask = legacy_mark_mask,
+	.mark_range = legacy_mark_range,
+};
+
+/**
+ * iommu_dirty_read_and_clear() - read_and_clear_dirty() on top of harvest()
+ * @domain: Domain with iommu_dirty_ops::harvest
+ * @iova: First byte of the range
+ * @size: Bytes of the range, not 0
+ * @flags: IOMMU_DIRTY_NO_CLEAR or 0
+ * @dirty: Bitmap and IOTLB gather of the caller, who flushes
+ *
+ * Context: as iommu_dirty_ops::harvest.
+ * Return: 0, or what harvest() returns.
+ */
+int iommu_dirty_read_and_clear(struct iommu_domain *domain, unsigned long iova,
+			       size_t size, unsigned long flags,
+			       struct iommu_dirty_bitmap *dirty)
+{
+	struct legacy_sink legacy = {
+		.sink.ops = &legacy_sink_ops,
+		.dirty = dirty,
+	};
+	struct iommu_dirty_walk walk;
+
+	iommu_dirty_walk_init(&walk, &legacy.sink,
+			      flags & IOMMU_DIRTY_NO_CLEAR ?
+				      IOMMU_DIRTY_WALK_NO_CLEAR : 0);
+	walk.iova = iova;
+	walk.last = iova + size - 1;
+	return domain->dirty_ops->harvest(domain, &walk);
+}
+EXPORT_SYMBOL_GPL(iommu_dirty_read_and_clear);

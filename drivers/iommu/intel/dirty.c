@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dirty tracking of Intel VT-d domains for iommufd: which stage a domain uses
+ * for it, first-stage tracking as such, and the way from a domain to the walker
+ * of its format. Called by iommu.c and, through the domain's ops, by iommufd.
+ *
+ * Second stage: hardware maintains A and D where the PASID entry says so
+ * (SSADE), which iommu.c sees to. First stage: hardware always maintains them
+ * in scalable mode (VT-d specification, 3.6.3), so there is nothing to enable;
+ * but the driver sets both ahead when it maps, and must not while tracking.
+ *
+ * In both cases the page walk of the hardware has to be coherent
+ * (ECAP.SMPWCS): the walker looks at the tables through the CPU caches.
+ */
+#include <linux/export.h>
+#include <linux/iommu.h>
+#include <linux/iommu_dirty.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <uapi/linux/iommufd.h>
+
+#include "dirty.h"
+
+static bool fs_supported(struct intel_iommu *iommu)
+{
+	return sm_supported(iommu) && ecap_flts(iommu->ecap) &&
+	       ecap_smpwc(iommu->ecap);
+}
+
+/**
+ * intel_dirty_supported() - Can a domain of this kind be tracked?
+ * @iommu: The IOMMU
+ * @flags: IOMMU_HWPT_ALLOC_* that the domain is allocated with
+ *
+ * The parent of nested domains is a second-stage table, so first stage does not
+ * help there.
+ */
+bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
+{
+	return ssads_supported(iommu) ||
+	       (fs_supported(iommu) && !(flags & IOMMU_HWPT_ALLOC_NEST_PARENT));
+}
+
+/**
+ * intel_dirty_first_stage() - Shall a user's domain use first stage?
+ * @iommu: The IOMMU
+ * @flags: IOMMU_HWPT_ALLOC_* that the domain is allocated with
+ *
+ * Return: true if second stage has no dirty bits and they are asked for, or if
+ * there is no second stage at all.
+ */
+bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)
+{
+	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
+		return false;
+	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING)
+		return !ssads_supported(iommu);
+	return sm_supported(iommu) && !ecap_slts(iommu->ecap);
+}
+
+/**
+ * intel_dirty_check_attach() - Can a domain be used behind this IOMMU?
+ * @domain: The domain
+ * @iommu: The IOMMU of the device to attach
+ *
+ * Return: 0, or -EINVAL if the IOMMU lacks the stage that @domain uses, or the
+ * dirty bits that it was allocated for.
+ */
+int intel_dirty_check_attach(struct dmar_domain *domain,
+			     struct intel_iommu *iommu)
+{
+	bool dirty = domain->domain.dirty_ops;
+
+	if (domain->use_first_level) {
+		if (!sm_supported(iommu) || !ecap_flts(iommu->ecap) ||
+		    (dirty && !fs_supported(iommu)))
+			return -EINVAL;
+		return 0;
+	}
+
+	if ((sm_supported(iommu) && !ecap_slts(iommu->ecap)) ||
+	    (dirty && !ssads_supported(iommu)))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * intel_dirty_harvest() - iommu_dirty_ops::harvest()
+ * @domain: A domain with dirty_ops
+ * @walk: The walk
+ *
+ * Context: as the walkers.
+ * Return: 0.
+ */
+int intel_dirty_harvest(struct iommu_domain *domain,
+			struct iommu_dirty_walk *walk)
+{
+	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
+	const struct iommu_dirty_table table = {
+		.root = &dmar_domain->pgd->val,
+		.top_level = agaw_to_level(dmar_domain->agaw) - 1,
+	};
+
+	if (dmar_domain->use_first_level)
+		iommu_dirty_walk_vtd_fs(&table, walk);
+	else
+		iommu_dirty_walk_vtd_ss(&table, walk);
+	return 0;
+}
+
+/* Why a domain without dirty_ops has none */
+static enum iommu_dirty_reason no_dirty_ops_reason(struct dmar_domain *domain)
+{
+	u32 flags = domain->nested_parent ? IOMMU_HWPT_ALLOC_NEST_PARENT : 0;
+	enum iommu_dirty_reason reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
+	struct device_domain_info *info;
+	unsigned long irqflags;
+
+	spin_lock_irqsave(&domain->lock, irqflags);
+	list_for_each_entry(info, &domain->devices, link) {
+		if (intel_dirty_supported(info->iommu, flags))
+			continue;
+		reason = intel_dirty_supported(info->iommu, 0) ?
+				 IOMMU_DIRTY_REASON_NEST_PARENT :
+				 IOMMU_DIRTY_REASON_NO_HW;
+		break;
+	}
+	spin_unlock_irqrestore(&domain->lock, irqflags);
+	return reason;
+}
+
+/**
+ * intel_dirty_describe() - iommu_domain_ops::dirty_describe()
+ * @domain: A paging domain
+ * @desc: Out
+ */
+void intel_dirty_describe(struct iommu_domain *domain,
+			  struct iommu_dirty_desc *desc)
+{
+	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
+
+	desc->format = dmar_domain->use_first_level ? IOMMU_DIRTY_FMT_VTD_FS :
+						      IOMMU_DIRTY_FMT_VTD_SS;
+	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
+					   no_dirty_ops_reason(dmar_domain);
+}
+
+static int intel_fs_set_dirty_tracking(struct iommu_domain *domain, bool enable)
+{
+	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
+	unsigned long flags;
+
+	spin_lock_irqsave(&dmar_domain->lock, flags);
+	dmar_domain->dirty_tracking = enable;
+	spin_unlock_irqrestore(&dmar_domain->lock, flags);
+	return 0;
+}
+
+static int intel_fs_read_and_clear_dirty(struct iommu_domain *domain,
+					 unsigned long iova, size_t size,
+					 unsigned long flags,
+					 struct iommu_dirty_bitmap *dirty)
+{
+	/* Without a bitmap iommufd only cleans, ahead of enabling */
+	if (!to_dmar_domain(domain)->dirty_tracking && dirty->bitmap)
+		return -EINVAL;
+	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
+}
+
+const struct iommu_dirty_ops intel_fs_dirty_ops = {
+	.set_dirty_tracking = intel_fs_set_dirty_tracking,
+	.read_and_clear_dirty = intel_fs_read_and_clear_dirty,
+	.harvest = intel_dirty_harvest,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the Intel IOMMU driver needs for iommufd's dirty trackers. Included by
+ * iommu.c behind iommu.h; with CONFIG_IOMMUFD_DIRTY off it does what the driver
+ * did before.
+ */
+#ifndef _INTEL_DIRTY_H_
+#define _INTEL_DIRTY_H_
+
+#include <linux/iommu_dirty.h>
+
+#include "iommu.h"
+
+#ifdef CONFIG_IOMMUFD_DIRTY
+extern const struct iommu_dirty_ops intel_fs_dirty_ops;
+
+bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags);
+bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags);
+int intel_dirty_check_attach(struct dmar_domain *domain,
+			     struct intel_iommu *iommu);
+int intel_dirty_harvest(struct iommu_domain *domain,
+			struct iommu_dirty_walk *walk);
+void intel_dirty_describe(struct iommu_domain *domain,
+			  struct iommu_dirty_desc *desc);
+
+/*
+ * Bits of a new first-stage entry that must not be set ahead: while dirty
+ * tracking is on, hardware sets them (VT-d specification, 3.6.3).
+ */
+static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
+{
+	return domain->dirty_tracking ? DMA_FL_PTE_ACCESS | DMA_FL_PTE_DIRTY :
+					0;
+}
+
+#define INTEL_DIRTY_FS_OPS	(&intel_fs_dirty_ops)
+#else
+#define INTEL_DIRTY_FS_OPS	NULL
+
+static inline bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
+{
+	return ssads_supported(iommu);
+}
+
+static inline bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)
+{
+	return false;
+}
+
+static inline int intel_dirty_check_attach(struct dmar_domain *domain,
+					   struct intel_iommu *iommu)
+{
+	return domain->domain.dirty_ops && !ssads_supported(iommu) ? -EINVAL :
+								     0;
+}
+
+static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
+{
+	return 0;
+}
+#endif
+#endif

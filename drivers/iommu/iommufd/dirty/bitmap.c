@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The sink that marks dirty pages in the user's bitmap.
+ *
+ * read.c pins the pages of the bitmap that a window of IOVA needs, has the
+ * providers mark in them, and unpins them. Between the two nothing can fail,
+ * and that is what allows a walker to clear the dirty bit that it has marked.
+ *
+ * The user may look at, set or clear bits at any time, and other calls may mark
+ * in the same words, so bits are set by atomic operations on aligned words,
+ * which are counted from the start of a page: the bitmap itself may start at
+ * any byte.
+ */
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+
+#include "dirty.h"
+
+#define BITS_PER_PAGE	(PAGE_SIZE * 8)
+#define WORDS_PER_PAGE	(PAGE_SIZE / sizeof(u64))
+
+/* Number of the bit of @iova, counted from bitmap->uaddr on */
+static unsigned long sink_bit(struct iommufd_dirty_bitmap *bitmap,
+				unsigned long iova)
+{
+	return (iova >> bitmap->shift) - bitmap->first_page +
+	       bitmap->bit_offset;
+}
+
+static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
+		      u64 mask)
+{
+	unsigned long page = word / WORDS_PER_PAGE - bitmap->win_page;
+	u64 *addr, old;
+
+	/* A provider that marks outside of what it was asked for: its bug */
+	if (WARN_ON_ONCE(page >= bitmap->nr_pages))
+		return;
+
+	addr = page_address(bitmap->pages[page]);
+	addr += word % WORDS_PER_PAGE;
+	/* Bit n of the bitmap is bit n % 8 of byte n / 8 on any machine */
+	old = atomic64_fetch_or((__force u64)cpu_to_le64(mask),
+				(atomic64_t *)addr);
+	bitmap->added += hweight64(mask & ~le64_to_cpu((__force __le64)old));
+	bitmap->marked = true;
+}
+
+static void sink_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
+			      unsigned long last)
+{
+	struct iommufd_dirty_bitmap *bitmap =
+		container_of(sink, struct iommufd_dirty_bitmap, sink);
+	unsigned long bit = sink_bit(bitmap, iova);
+	unsigned long last_bit = sink_bit(bitmap, last);
+
+	while (bit <= last_bit) {
+		unsigned long word_last = min(bit | 63, last_bit);
+
+		sink_or(bitmap, bit / 64,
+			  GENMASK_ULL(word_last % 64, bit % 64));
+		bit = word_last + 1;
+	}
+}
+
+static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
+			     unsigned int shift, u64 mask)
+{
+	struct iommufd_dirty_bitmap *bitmap =
+		container_of(sink, struct iommufd_dirty_bitmap, sink);
+
+	if (shift == bitmap->shift) {
+		unsigned int low = __ffs64(mask);
+		unsigned long bit =
+			sink_bit(bitmap, iova + ((unsigned long)low << shift));
+
+		mask >>= low;
+		sink_or(bitmap, bit / 64, mask << (bit % 64));
+		if (bit % 64 && mask >> (64 - bit % 64))
+			sink_or(bitmap, bit / 64 + 1,
+				  mask >> (64 - bit % 64));
+		return;
+	}
+
+	/* Another granularity: mark run by run */
+	while (mask) {
+		unsigned int low = __ffs64(mask);
+		unsigned int n = mask == U64_MAX ? 64 : ffz(mask >> low);
+		unsigned long first = iova + ((unsigned long)low << shift);
+
+		sink_mark_range(sink, first,
+				  first + (((unsigned long)n << shift) - 1));
+		if (low + n >= 64)
+			break;
+		mask &= U64_MAX << (low + n);
+	}
+}
+
+static const struct iommu_dirty_sink_ops sink_ops = {
+	.mark_mask = sink_mark_mask,
+	.mark_range = sink_mark_range,
+};
+
+/**
+ * iommufd_dirty_bitmap_init() - Make a sink for the bitmap of a READ
+ * @bitmap: The sink
+ * @iova: First byte of the range; its page is bit 0
+ * @last: Last byte of the range, inclusive
+ * @shift: log2 of the bytes that a bit stands for
+ * @data: User address of the bitmap
+ *
+ * Return: 0, or -EOVERFLOW if the bitmap does not fit into the address space,
+ * -EFAULT if no user memory can be there.
+ */
+int iommufd_dirty_bitmap_init(struct iommufd_dirty_bitmap *bitmap,
+			      unsigned long iova, unsigned long last,
+			      unsigned int shift, u64 data)
+{
+	unsigned long bytes = ((last >> shift) - (iova >> shift)) / 8 + 1;
+	unsigned long uaddr = data;
+	unsigned long end;
+
+	if (check_add_overflow(uaddr, bytes, &end))
+		return -EOVERFLOW;
+	if (!access_ok((void __user *)uaddr, bytes))
+		return -EFAULT;
+
+	*bitmap = (struct iommufd_dirty_bitmap){
+		.sink.ops = &sink_ops,
+		.shift = shift,
+		.first_page = iova >> shift,
+		.uaddr = uaddr & PAGE_MASK,
+		.bit_offset = offset_in_page(uaddr) * 8,
+	};
+	return 0;
+}
+
+/**
+ * iommufd_dirty_bitmap_pin() - Make the sink ready for a window of IOVA
+ * @bitmap: The sink, with nothing pinned
+ * @iova: First byte of the window, within the range of the READ
+ * @last: In: last byte of the window, inclusive, at most IOMMUFD_DIRTY_WINDOW
+ *	bytes in all. Out: less, if not all of the bitmap could be pinned
+ *
+ * Context: may sleep and take the mmap lock; no lock of the IOAS is held.
+ * Return: 0, or -EFAULT if no bit of @iova's page can be written, -EINTR if
+ * killed, -ENOMEM.
+ */
+int iommufd_dirty_bitmap_pin(struct iommufd_dirty_bitmap *bitmap,
+			     unsigned long iova, unsigned long *last)
+{
+	unsigned long page = sink_bit(bitmap, iova) / BITS_PER_PAGE;
+	unsigned int nr = sink_bit(bitmap, *last) / BITS_PER_PAGE - page + 1;
+	unsigned long bits;
+	int rc;
+
+	if (WARN_ON(nr > ARRAY_SIZE(bitmap->pages)))
+		return -EINVAL;
+
+	rc = pin_user_pages_fast(bitmap->uaddr + page * PAGE_SIZE, nr,
+				 FOLL_WRITE, bitmap->pages);
+	if (rc <= 0) {
+		if (rc == -ENOMEM)
+			return rc;
+		return fatal_signal_pending(current) ? -EINTR : -EFAULT;
+	}
+
+	bitmap->win_page = page;
+	bitmap->nr_pages = rc;
+	bitmap->marked = false;
+	if (rc == nr)
+		return 0;
+
+	/* The last byte of the last bit that is pinned */
+	bits = (page + rc) * BITS_PER_PAGE - bitmap->bit_offset;
+	*last = ((bitmap->first_page + bits) << bitmap->shift) - 1;
+	return 0;
+}
+
+/**
+ * iommufd_dirty_bitmap_unpin() - Undo iommufd_dirty_bitmap_pin()
+ * @bitmap: The sink
+ */
+void iommufd_dirty_bitmap_unpin(struct iommufd_dirty_bitmap *bitmap)
+{
+	unpin_user_pages_dirty_lock(bitmap->pages, bitmap->nr_pages,
+				    bitmap->marked);
+	bitmap->nr_pages = 0;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a tracker covers: its members, and whether each can be tracked. Called
+ * by START, which needs all of them to be trackable, and by the INFO ioctl.
+ */
+#include <linux/iommu.h>
+#include <linux/uaccess.h>
+
+#include "dirty.h"
+
+/* Size of the first version of the struct, its smallest one ever */
+#define MEMBER_MIN_LEN	32
+
+/**
+ * iommufd_dirty_describe_hwpt() - Fill in the member of a HWPT
+ * @hwpt: The HWPT, in the list of its IOAS
+ * @member: Out
+ *
+ * Context: iommufd_ioas::mutex is held.
+ */
+void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
+				 struct iommu_dirty_member *member)
+{
+	struct iommu_domain *domain = hwpt->common.domain;
+	struct iommu_dirty_desc desc = {
+		.format = IOMMU_DIRTY_FMT_UNKNOWN,
+		.reason = IOMMU_DIRTY_REASON_NO_DRIVER,
+	};
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	if (domain->ops->dirty_describe)
+		domain->ops->dirty_describe(domain, &desc);
+
+	*member = (struct iommu_dirty_member){
+		.type = IOMMU_DIRTY_MEMBER_HWPT,
+		.id = hwpt->common.obj.id,
+		.format = desc.format,
+		.reason = desc.reason,
+		.flags = hwpt->auto_domain ? IOMMU_DIRTY_MEMBER_AUTO : 0,
+		.io_page_sizes = domain->pgsize_bitmap,
+	};
+}
+
+static void describe_access(struct iommufd_access *access,
+			    struct iommu_dirty_member *member)
+{
+	*member = (struct iommu_dirty_member){
+		.type = IOMMU_DIRTY_MEMBER_ACCESS,
+		.id = access->obj.id,
+		.reason = IOMMU_DIRTY_REASON_ACCESS,
+	};
+}
+
+/**
+ * iommufd_dirty_first_untrackable() - Find a member that cannot be tracked
+ * @ioas: The IOAS
+ * @member: Out: the member
+ *
+ * Context: iommufd_ioas::mutex and domains_rwsem are held.
+ * Return: 0 if all can be tracked, else -EOPNOTSUPP.
+ */
+int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
+				    struct iommu_dirty_member *member)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_access *access;
+	unsigned long index;
+
+	lockdep_assert_held(&ioas->iopt.domains_rwsem);
+
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		iommufd_dirty_describe_hwpt(hwpt, member);
+		if (member->reason != IOMMU_DIRTY_REASON_OK)
+			return -EOPNOTSUPP;
+	}
+	xa_for_each(&ioas->iopt.access_list, index, access) {
+		describe_access(access, member);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Where INFO writes the members */
+struct info_writer {
+	void __user *to;
+	unsigned int room;
+	unsigned int len;
+	unsigned int nr;
+};
+
+static int info_write(struct info_writer *writer,
+		      const struct iommu_dirty_member *member)
+{
+	size_t known = min_t(size_t, writer->len, sizeof(*member));
+	void __user *to = writer->to + (size_t)writer->nr * writer->len;
+
+	if (writer->nr++ >= writer->room)
+		return 0;
+	if (copy_to_user(to, member, known) ||
+	    clear_user(to + known, writer->len - known))
+		return -EFAULT;
+	return 0;
+}
+
+static int info_members(struct iommufd_dirty_tracker *tracker,
+			struct info_writer *writer)
+{
+	struct iommufd_ioas *ioas = tracker->ioas;
+	struct iommu_dirty_member member;
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_access *access;
+	unsigned long index;
+	int rc;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		iommufd_dirty_describe_hwpt(hwpt, &member);
+		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
+			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
+		rc = info_write(writer, &member);
+		if (rc)
+			return rc;
+	}
+
+	down_read(&ioas->iopt.domains_rwsem);
+	rc = 0;
+	xa_for_each(&ioas->iopt.access_list, index, access) {
+		describe_access(access, &member);
+		rc = info_write(writer, &member);
+		if (rc)
+			break;
+	}
+	up_read(&ioas->iopt.domains_rwsem);
+	return rc;
+}
+
+static int info_fill(struct iommufd_dirty_tracker *tracker,
+		     struct iommu_dirty_tracker_info *cmd)
+{
+	struct info_writer writer = {
+		.to = u64_to_user_ptr(cmd->members),
+		.room = cmd->num_members,
+		.len = cmd->member_len,
+	};
+	int rc;
+
+	mutex_lock(&tracker->ioas->mutex);
+	rc = info_members(tracker, &writer);
+	cmd->out_state = tracker->state;
+	mutex_unlock(&tracker->ioas->mutex);
+	if (rc)
+		return rc;
+
+	cmd->num_members = writer.nr;
+	cmd->out_target_id = tracker->ioas->obj.id;
+	cmd->out_max_trackers = IOMMUFD_DIRTY_MAX_TRACKERS;
+	/* Each power of two from 4 KiB on */
+	cmd->out_page_sizes = ~(SZ_4K - 1ULL);
+	cmd->out_reads = atomic64_read(&tracker->reads);
+	cmd->out_pages = atomic64_read(&tracker->pages);
+	return writer.nr > writer.room ? -EMSGSIZE : 0;
+}
+
+/**
+ * iommufd_dirty_tracker_info() - ioctl(IOMMU_DIRTY_TRACKER_INFO)
+ * @ucmd: The call
+ *
+ * Return: see struct iommu_dirty_tracker_info.
+ */
+int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_dirty_tracker_info *cmd = ucmd->cmd;
+	struct iommufd_dirty_tracker *tracker;
+	int rc;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	if (cmd->num_members && (cmd->member_len < MEMBER_MIN_LEN ||
+				 cmd->member_len > PAGE_SIZE))
+		return -EINVAL;
+
+	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
+
+	rc = info_fill(tracker, cmd);
+	if ((!rc || rc == -EMSGSIZE) &&
+	    iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		rc = -EFAULT;
+	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	return rc;
+}

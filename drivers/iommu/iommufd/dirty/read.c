@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * READ: for each window of the range, pin the bitmap, have every tracker mark
+ * its dirty pages in it, unpin it. Called by ioctl.c with arguments checked and
+ * without a lock.
+ */
+#include <linux/log2.h>
+#include <linux/sched/signal.h>
+
+#include "dirty.h"
+
+/* The first byte from @iova on that any of the trackers has mapped */
+static bool read_next(struct iommufd_dirty_tracker **trackers, unsigned int nr,
+		      unsigned long iova, unsigned long last,
+		      unsigned long *next)
+{
+	unsigned long one, first = ULONG_MAX;
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!iommufd_dirty_next(&trackers[i]->ioas->iopt, iova, last,
+					&one))
+			continue;
+		first = min(first, one);
+		found = true;
+	}
+	*next = first;
+	return found;
+}
+
+/*
+ * Windows end at multiples of their size, which no IO page table entry of that
+ * size or less straddles. @last gets smaller if not all of the window was
+ * dealt with by every tracker.
+ */
+static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
+		       unsigned int nr, struct iommufd_dirty_bitmap *bitmap,
+		       unsigned long iova, unsigned long *last,
+		       unsigned int flags)
+{
+	unsigned int i;
+	int rc;
+
+	rc = iommufd_dirty_bitmap_pin(bitmap, iova, last);
+	if (rc)
+		return rc;
+
+	for (i = 0; i < nr && !rc; i++) {
+		u64 before = bitmap->added;
+
+		rc = iommufd_dirty_harvest(trackers[i],
+					   IOMMU_DIRTY_STATE_RUNNING, iova,
+					   last, flags, &bitmap->sink);
+		added[i] += bitmap->added - before;
+	}
+	iommufd_dirty_bitmap_unpin(bitmap);
+	return rc;
+}
+
+static int read_check_running(struct iommufd_dirty_tracker **trackers,
+			      unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct io_pagetable *iopt = &trackers[i]->ioas->iopt;
+		enum iommu_dirty_state state;
+
+		down_read(&iopt->domains_rwsem);
+		state = trackers[i]->state;
+		up_read(&iopt->domains_rwsem);
+		if (state != IOMMU_DIRTY_STATE_RUNNING)
+			return -ENODATA;
+	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_read() - Mark the dirty pages of trackers in a user's bitmap
+ * @trackers: The trackers
+ * @added: Out: how many bits each of them has newly set; zeroed by the caller
+ * @nr: How many trackers
+ * @cmd: In: range, page size (a power of two), bitmap and flags. Out: how far
+ *	it got
+ *
+ * A page behind cmd->out_length that is not marked is still dirty.
+ *
+ * Return: see struct iommu_dirty_tracker_read.
+ */
+int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
+		       unsigned int nr, struct iommu_dirty_tracker_read *cmd)
+{
+	unsigned int flags = cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR ?
+				     IOMMU_DIRTY_WALK_NO_CLEAR : 0;
+	unsigned long iova = cmd->iova;
+	unsigned long last = iova + (cmd->length - 1);
+	struct iommufd_dirty_bitmap bitmap;
+	int rc;
+
+	rc = iommufd_dirty_bitmap_init(&bitmap, iova, last,
+				       ilog2(cmd->page_size), cmd->data);
+	if (rc)
+		return rc;
+	rc = read_check_running(trackers, nr);
+	if (rc)
+		return rc;
+
+	while (read_next(trackers, nr, iova, last, &iova)) {
+		unsigned long win_last =
+			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+
+		/* Holes hold nothing dirty */
+		cmd->out_length = iova - cmd->iova;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = read_window(trackers, added, nr, &bitmap, iova, &win_last,
+				 flags);
+		cmd->out_pages = bitmap.added;
+		if (rc)
+			return rc;
+		if (win_last == last)
+			break;
+		iova = win_last + 1;
+		cmd->out_length = iova - cmd->iova;
+		cond_resched();
+	}
+	cmd->out_length = cmd->length;
+	return 0;
+}

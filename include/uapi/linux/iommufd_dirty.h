@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * iommufd dirty trackers: which pages did devices write?
+ *
+ * The ioctls are issued on /dev/iommu and follow the conventions of
+ * <linux/iommufd.h>: @size comes first and is the caller's sizeof(), fields
+ * that a newer kernel adds must be 0 towards an older one (-E2BIG otherwise),
+ * unknown flags and nonzero reserved fields are refused with -EOPNOTSUPP, an
+ * id that does not exist or names another kind of object with -ENOENT, and a
+ * pointer to memory that the caller cannot access with -EFAULT. A kernel
+ * without CONFIG_IOMMUFD_DIRTY answers -ENOTTY.
+ *
+ * Documentation/userspace-api/iommufd_dirty.rst tells how to use them.
+ */
+#ifndef _UAPI_IOMMUFD_DIRTY_H
+#define _UAPI_IOMMUFD_DIRTY_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include <linux/iommufd.h>
+
+enum {
+	IOMMUFD_CMD_DIRTY_BASE = 0xC0,
+	IOMMUFD_CMD_DIRTY_TRACKER_ALLOC = 0xC0,
+	IOMMUFD_CMD_DIRTY_TRACKER_INFO = 0xC1,
+	IOMMUFD_CMD_DIRTY_TRACKER_START = 0xC2,
+	IOMMUFD_CMD_DIRTY_TRACKER_STOP = 0xC3,
+	IOMMUFD_CMD_DIRTY_TRACKER_READ = 0xC4,
+};
+
+/**
+ * struct iommu_dirty_tracker_alloc - ioctl(IOMMU_DIRTY_TRACKER_ALLOC)
+ * @size: sizeof(struct iommu_dirty_tracker_alloc)
+ * @flags: Must be 0
+ * @target_id: The IOAS to track
+ * @out_tracker_id: The id of the new tracker
+ *
+ * Make a tracker for an IOAS. The tracker is stopped, and allocating it changes
+ * nothing for DMA. The IOAS cannot be destroyed before the tracker.
+ * IOMMU_DESTROY on @out_tracker_id stops and frees it; closing the iommufd file
+ * does so too.
+ *
+ * Return: 0, or
+ * -ENOENT: no object has the id @target_id.
+ * -EOPNOTSUPP: @target_id names an object that cannot be the scope of a
+ * tracker, or a flag is set.
+ * -ENOMEM: out of memory.
+ */
+struct iommu_dirty_tracker_alloc {
+	__u32 size;
+	__u32 flags;
+	__u32 target_id;
+	__u32 out_tracker_id;
+};
+#define IOMMU_DIRTY_TRACKER_ALLOC \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_ALLOC)
+
+/**
+ * enum iommu_dirty_format - Format of an IO page table
+ * @IOMMU_DIRTY_FMT_UNKNOWN: The IOMMU driver does not say
+ * @IOMMU_DIRTY_FMT_VTD_SS: Intel VT-d second stage
+ * @IOMMU_DIRTY_FMT_VTD_FS: Intel VT-d first stage
+ */
+enum iommu_dirty_format {
+	IOMMU_DIRTY_FMT_UNKNOWN = 0,
+	IOMMU_DIRTY_FMT_VTD_SS = 1,
+	IOMMU_DIRTY_FMT_VTD_FS = 2,
+};
+
+/**
+ * enum iommu_dirty_reason - Why a member can or cannot be tracked
+ * @IOMMU_DIRTY_REASON_OK: It can be tracked
+ * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking
+ * @IOMMU_DIRTY_REASON_NO_HW: The IOMMU does not set dirty bits in page tables
+ *	of this format
+ * @IOMMU_DIRTY_REASON_NOT_REQUESTED: The IOMMU could, but the HWPT was
+ *	allocated without IOMMU_HWPT_ALLOC_DIRTY_TRACKING
+ * @IOMMU_DIRTY_REASON_NEST_PARENT: The page table is the parent of nested ones,
+ *	and the driver cannot track such a combination
+ * @IOMMU_DIRTY_REASON_ACCESS: In-kernel software writes to the IOAS through an
+ *	access (an emulated device), and such writes are not tracked
+ * @IOMMU_DIRTY_REASON_ENABLE_FAILED: The IOMMU driver failed to enable tracking
+ */
+enum iommu_dirty_reason {
+	IOMMU_DIRTY_REASON_OK = 0,
+	IOMMU_DIRTY_REASON_NO_DRIVER = 1,
+	IOMMU_DIRTY_REASON_NO_HW = 2,
+	IOMMU_DIRTY_REASON_NOT_REQUESTED = 3,
+	IOMMU_DIRTY_REASON_NEST_PARENT = 4,
+	IOMMU_DIRTY_REASON_ACCESS = 5,
+	IOMMU_DIRTY_REASON_ENABLE_FAILED = 6,
+};
+
+/**
+ * enum iommu_dirty_member_type - What a member of a tracker is
+ * @IOMMU_DIRTY_MEMBER_HWPT: A hardware page table of the IOAS
+ * @IOMMU_DIRTY_MEMBER_ACCESS: An in-kernel user of the IOAS
+ */
+enum iommu_dirty_member_type {
+	IOMMU_DIRTY_MEMBER_HWPT = 1,
+	IOMMU_DIRTY_MEMBER_ACCESS = 2,
+};
+
+/**
+ * enum iommu_dirty_member_flags - Flags of a member
+ * @IOMMU_DIRTY_MEMBER_TRACKED: The tracker is tracking this member now
+ * @IOMMU_DIRTY_MEMBER_AUTO: The HWPT was made by attaching a device to the IOAS
+ */
+enum iommu_dirty_member_flags {
+	IOMMU_DIRTY_MEMBER_TRACKED = 1 << 0,
+	IOMMU_DIRTY_MEMBER_AUTO = 1 << 1,
+};
+
+/**
+ * struct iommu_dirty_member - One thing that writes to what a tracker covers
+ * @type: enum iommu_dirty_member_type
+ * @id: Object id of the member
+ * @format: enum iommu_dirty_format, 0 where the member has no IO page table
+ * @reason: enum iommu_dirty_reason
+ * @flags: enum iommu_dirty_member_flags
+ * @__reserved: 0
+ * @io_page_sizes: Bitmap of the sizes, in bytes, that an entry of the IO page
+ *	table can have; a dirty entry makes all of its bytes dirty. 0 if unknown
+ */
+struct iommu_dirty_member {
+	__u32 type;
+	__u32 id;
+	__u32 format;
+	__u32 reason;
+	__u32 flags;
+	__u32 __reserved;
+	__aligned_u64 io_page_sizes;
+};
+
+/**
+ * enum iommu_dirty_state - State of a tracker
+ * @IOMMU_DIRTY_STATE_STOPPED: It tracks nothing
+ * @IOMMU_DIRTY_STATE_STARTING: An IOMMU_DIRTY_TRACKER_START is under way
+ * @IOMMU_DIRTY_STATE_RUNNING: It tracks all members
+ */
+enum iommu_dirty_state {
+	IOMMU_DIRTY_STATE_STOPPED = 0,
+	IOMMU_DIRTY_STATE_STARTING = 1,
+	IOMMU_DIRTY_STATE_RUNNING = 2,
+};
+
+/**
+ * struct iommu_dirty_tracker_info - ioctl(IOMMU_DIRTY_TRACKER_INFO)
+ * @size: sizeof(struct iommu_dirty_tracker_info)
+ * @flags: Must be 0
+ * @tracker_id: The tracker
+ * @num_members: In: how many entries @members has room for. Out: how many
+ *	members there are
+ * @members: Pointer to an array of struct iommu_dirty_member; ignored if
+ *	@num_members is 0
+ * @member_len: sizeof(struct iommu_dirty_member) as the caller knows it, which
+ *	is also the stride of the array. What the kernel does not know of it is
+ *	zeroed
+ * @out_state: enum iommu_dirty_state
+ * @out_target_id: The id that the tracker was allocated with
+ * @out_max_trackers: The most trackers that one READ takes
+ * @out_page_sizes: Bitmap of the page sizes, in bytes, that READ accepts
+ * @out_reads: How many READ calls of this tracker have succeeded
+ * @out_pages: How many bits READ calls have newly set for this tracker
+ *
+ * What the tracker covers, member by member, and whether each can be tracked.
+ * An IOAS without any member can be tracked: nothing writes to it.
+ *
+ * Return: 0, or
+ * -EMSGSIZE: there are more members than @num_members; all out fields are
+ * valid, @num_members says how many, and as many entries as fit were written.
+ * -EINVAL: @member_len is smaller than the first version of the struct (32
+ * bytes) or larger than a page while @num_members is not 0.
+ * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
+ */
+struct iommu_dirty_tracker_info {
+	__u32 size;
+	__u32 flags;
+	__u32 tracker_id;
+	__u32 num_members;
+	__aligned_u64 members;
+	__u32 member_len;
+	__u32 out_state;
+	__u32 out_target_id;
+	__u32 out_max_trackers;
+	__aligned_u64 out_page_sizes;
+	__aligned_u64 out_reads;
+	__aligned_u64 out_pages;
+};
+#define IOMMU_DIRTY_TRACKER_INFO \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_INFO)
+
+/**
+ * struct iommu_dirty_tracker_start - ioctl(IOMMU_DIRTY_TRACKER_START)
+ * @size: sizeof(struct iommu_dirty_tracker_start)
+ * @flags: Must be 0
+ * @tracker_id: The tracker
+ * @out_type: After -EOPNOTSUPP: enum iommu_dirty_member_type of the first
+ *	member that cannot be tracked; otherwise 0
+ * @out_id: Its object id
+ * @out_reason: enum iommu_dirty_reason, why it cannot
+ *
+ * Track every member, or fail and track none. Once this has returned 0, each
+ * page of a mapping that a device writes to is reported by a later READ. What
+ * was dirty before is forgotten. A HWPT that joins the IOAS while the tracker
+ * runs is tracked from its first mapping on, or refused with -EOPNOTSUPP.
+ *
+ * Return: 0, or
+ * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
+ * nonzero flag or an unknown one, with @out_type 0.
+ * -EALREADY: the tracker is starting or running.
+ * -EBUSY: another tracker runs on the IOAS, or one of its HWPTs is tracked with
+ * IOMMU_HWPT_SET_DIRTY_TRACKING.
+ * -EINTR: killed while old dirty bits were being cleared; the tracker is
+ * stopped.
+ * -EIO: an IOMMU driver failed to clear them; the tracker is stopped.
+ * -ENOENT, -EFAULT: see the head of this file.
+ */
+struct iommu_dirty_tracker_start {
+	__u32 size;
+	__u32 flags;
+	__u32 tracker_id;
+	__u32 out_type;
+	__u32 out_id;
+	__u32 out_reason;
+};
+#define IOMMU_DIRTY_TRACKER_START \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_START)
+
+/**
+ * struct iommu_dirty_tracker_stop - ioctl(IOMMU_DIRTY_TRACKER_STOP)
+ * @size: sizeof(struct iommu_dirty_tracker_stop)
+ * @flags: Must be 0
+ * @tracker_id: The tracker
+ * @__reserved: Must be 0
+ *
+ * Stop tracking: nothing stays enabled in hardware, and what was not read is
+ * forgotten. Stopping a stopped tracker succeeds.
+ *
+ * Return: 0, or
+ * -EBUSY: a START of this tracker is under way.
+ * -EIO: the tracker is stopped, but an IOMMU driver failed to disable tracking.
+ * -ENOENT, -EOPNOTSUPP: see the head of this file.
+ */
+struct iommu_dirty_tracker_stop {
+	__u32 size;
+	__u32 flags;
+	__u32 tracker_id;
+	__u32 __reserved;
+};
+#define IOMMU_DIRTY_TRACKER_STOP \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_STOP)
+
+/**
+ * struct iommu_dirty_read_tracker - One tracker of a READ
+ * @tracker_id: The tracker
+ * @__reserved: Must be 0
+ * @out_pages: How many bits of the bitmap this tracker has newly set
+ */
+struct iommu_dirty_read_tracker {
+	__u32 tracker_id;
+	__u32 __reserved;
+	__aligned_u64 out_pages;
+};
+
+/**
+ * enum iommu_dirty_read_flags - Flags of a READ
+ * @IOMMU_DIRTY_READ_NO_CLEAR: Report, but leave the pages dirty
+ */
+enum iommu_dirty_read_flags {
+	IOMMU_DIRTY_READ_NO_CLEAR = 1 << 0,
+};
+
+/**
+ * struct iommu_dirty_tracker_read - ioctl(IOMMU_DIRTY_TRACKER_READ)
+ * @size: sizeof(struct iommu_dirty_tracker_read)
+ * @flags: Combination of enum iommu_dirty_read_flags
+ * @trackers: Pointer to an array of struct iommu_dirty_read_tracker
+ * @num_trackers: Number of entries in it, 1 to out_max_trackers of
+ *	struct iommu_dirty_tracker_info
+ * @__reserved: Must be 0
+ * @iova: First byte of the range
+ * @length: Length of the range in bytes, not 0
+ * @page_size: Bytes that one bit of the bitmap stands for: a power of two of at
+ *	least 4096
+ * @data: Pointer to the bitmap. Bit n % 8 of byte n / 8 is page n; page 0 is
+ *	the one that holds @iova. Any alignment. It has
+ *	(@iova + @length - 1) / @page_size - @iova / @page_size + 1 bits
+ * @out_length: How many bytes of the range, from @iova on, are dealt with;
+ *	after 0 that is @length
+ * @out_pages: How many bits were newly set, the sum over all trackers
+ *
+ * Set the bit of each page that holds a dirty byte of the range, and clear the
+ * dirty state. Each tracker ORs its pages in; bits are set atomically and none
+ * is ever cleared, so any number of calls may share a bitmap. A part of the
+ * range where nothing is mapped is not dirty. No constraint ties @page_size to
+ * the size of IO page table entries, nor @iova and @length to @page_size. A
+ * dirty entry that the range holds only in part is reported for the bytes
+ * within the range, and stays dirty.
+ *
+ * Copy a page only after the call has returned, and if several calls share a
+ * bitmap, after each of them has: the dirty bit may be visible before the data
+ * that it announces, and only the IOTLB flush of the call puts the one behind
+ * the other.
+ *
+ * After an error too, @out_length bytes of the range have been dealt with, and
+ * a page behind them that is not marked is still dirty. The bitmap is accessed
+ * only where it stands for mapped IOVA.
+ *
+ * Return: 0, or
+ * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is not
+ * writable memory.
+ * -EINTR: killed.
+ * -ENODATA: a tracker is not running, or was stopped meanwhile.
+ * -EIO: an IOMMU driver failed to walk its page table.
+ * -ENOMEM: out of memory.
+ * -EINVAL: @length, @page_size or @num_trackers is out of its limits.
+ * -EOVERFLOW: the range or the bitmap runs beyond the end of the address space.
+ * -ENOENT, -EOPNOTSUPP: see the head of this file.
+ */
+struct iommu_dirty_tracker_read {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 trackers;
+	__u32 num_trackers;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 page_size;
+	__aligned_u64 data;
+	__aligned_u64 out_length;
+	__aligned_u64 out_pages;
+};
+#define IOMMU_DIRTY_TRACKER_READ \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_READ)
+
+#endif
