@@ -32,6 +32,7 @@ const struct kfmt kfmts[] = {
 		.cleaned = 0x60,	/* D and A */
 	},
 };
+
 const unsigned int kfmts_nr = ARRAY_SIZE(kfmts);
 
 const void *kfmt_gen_params(const void *prev, char *desc)
@@ -489,6 +490,7 @@ static struct kunit_suite walk_suite = {
 	.name = "iommu_dirty_walk",
 	.test_cases = walk_cases,
 };
+
 kunit_test_suite(walk_suite);
 
 MODULE_LICENSE("GPL");

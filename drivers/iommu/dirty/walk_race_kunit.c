@@ -73,7 +73,10 @@ static void race_walk(struct race_walker *walker)
 	walk.iova = 0;
 	walk.last = RACE_PAGES * SZ_4K - 1;
 	race->pt.fmt->walk(&race->pt.table, &walk);
-	/* Order the walk's clears before the reads: now the page is copied */
+	/*
+	 * Order the walk's clears before the reads, which stand for the copy of
+	 * the page: pairs with the device's data before dirty bit.
+	 */
 	smp_mb();
 	for_each_set_bit(i, walker->marked, RACE_PAGES)
 		walker->reported[i] = READ_ONCE(race->writes[i]);
@@ -128,7 +131,7 @@ static void test_race(struct kunit *test)
 		if (i % 2)
 			page %= 4;
 		WRITE_ONCE(race->writes[page], race->writes[page] + 1);
-		smp_mb();
+		smp_mb(); /* pairs with the one in race_walk() */
 		atomic64_or(race->pt.fmt->dirty,
 			    (atomic64_t *)race->ptes[page]);
 		if (i % 64 == 0)
@@ -155,6 +158,7 @@ static struct kunit_suite race_suite = {
 	.name = "iommu_dirty_walk_race",
 	.test_cases = race_cases,
 };
+
 kunit_test_suite(race_suite);
 
 MODULE_LICENSE("GPL");

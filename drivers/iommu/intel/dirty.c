@@ -34,6 +34,8 @@ static bool fs_supported(struct intel_iommu *iommu)
  *
  * The parent of nested domains is a second-stage table, so first stage does not
  * help there.
+ *
+ * Return: true if it can.
  */
 bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
 {

@@ -40,11 +40,12 @@ enum {
  * IOMMU_DESTROY on @out_tracker_id stops and frees it; closing the iommufd file
  * does so too.
  *
- * Return: 0, or
- * -ENOENT: no object has the id @target_id.
- * -EOPNOTSUPP: @target_id names an object that cannot be the scope of a
- * tracker, or a flag is set.
- * -ENOMEM: out of memory.
+ * Return:
+ * * 0 on success
+ * * -ENOENT: no object has the id @target_id.
+ * * -EOPNOTSUPP: @target_id names an object that cannot be the scope of a
+ *   tracker, or a flag is set.
+ * * -ENOMEM: out of memory.
  */
 struct iommu_dirty_tracker_alloc {
 	__u32 size;
@@ -52,6 +53,7 @@ struct iommu_dirty_tracker_alloc {
 	__u32 target_id;
 	__u32 out_tracker_id;
 };
+
 #define IOMMU_DIRTY_TRACKER_ALLOC \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_ALLOC)
 
@@ -166,12 +168,13 @@ enum iommu_dirty_state {
  * What the tracker covers, member by member, and whether each can be tracked.
  * An IOAS without any member can be tracked: nothing writes to it.
  *
- * Return: 0, or
- * -EMSGSIZE: there are more members than @num_members; all out fields are
- * valid, @num_members says how many, and as many entries as fit were written.
- * -EINVAL: @member_len is smaller than the first version of the struct (32
- * bytes) or larger than a page while @num_members is not 0.
- * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
+ * Return:
+ * * 0 on success
+ * * -EMSGSIZE: there are more members than @num_members; all out fields are
+ *   valid, @num_members says how many, and as many entries as fit were written.
+ * * -EINVAL: @member_len is smaller than the first version of the struct (32
+ *   bytes) or larger than a page while @num_members is not 0.
+ * * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_info {
 	__u32 size;
@@ -187,6 +190,7 @@ struct iommu_dirty_tracker_info {
 	__aligned_u64 out_reads;
 	__aligned_u64 out_pages;
 };
+
 #define IOMMU_DIRTY_TRACKER_INFO \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_INFO)
 
@@ -205,16 +209,17 @@ struct iommu_dirty_tracker_info {
  * was dirty before is forgotten. A HWPT that joins the IOAS while the tracker
  * runs is tracked from its first mapping on, or refused with -EOPNOTSUPP.
  *
- * Return: 0, or
- * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
- * nonzero flag or an unknown one, with @out_type 0.
- * -EALREADY: the tracker is starting or running.
- * -EBUSY: another tracker runs on the IOAS, or one of its HWPTs is tracked with
- * IOMMU_HWPT_SET_DIRTY_TRACKING.
- * -EINTR: killed while old dirty bits were being cleared; the tracker is
- * stopped.
- * -EIO: an IOMMU driver failed to clear them; the tracker is stopped.
- * -ENOENT, -EFAULT: see the head of this file.
+ * Return:
+ * * 0 on success
+ * * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
+ *   nonzero flag or an unknown one, with @out_type 0.
+ * * -EALREADY: the tracker is starting or running.
+ * * -EBUSY: another tracker runs on the IOAS, or one of its HWPTs is tracked
+ *   with IOMMU_HWPT_SET_DIRTY_TRACKING.
+ * * -EINTR: killed while old dirty bits were being cleared; the tracker is
+ *   stopped.
+ * * -EIO: an IOMMU driver failed to clear them; the tracker is stopped.
+ * * -ENOENT, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_start {
 	__u32 size;
@@ -224,6 +229,7 @@ struct iommu_dirty_tracker_start {
 	__u32 out_id;
 	__u32 out_reason;
 };
+
 #define IOMMU_DIRTY_TRACKER_START \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_START)
 
@@ -237,10 +243,12 @@ struct iommu_dirty_tracker_start {
  * Stop tracking: nothing stays enabled in hardware, and what was not read is
  * forgotten. Stopping a stopped tracker succeeds.
  *
- * Return: 0, or
- * -EBUSY: a START of this tracker is under way.
- * -EIO: the tracker is stopped, but an IOMMU driver failed to disable tracking.
- * -ENOENT, -EOPNOTSUPP: see the head of this file.
+ * Return:
+ * * 0 on success
+ * * -EBUSY: a START of this tracker is under way.
+ * * -EIO: the tracker is stopped, but an IOMMU driver failed to disable
+ *   tracking.
+ * * -ENOENT, -EOPNOTSUPP: see the head of this file.
  */
 struct iommu_dirty_tracker_stop {
 	__u32 size;
@@ -248,6 +256,7 @@ struct iommu_dirty_tracker_stop {
 	__u32 tracker_id;
 	__u32 __reserved;
 };
+
 #define IOMMU_DIRTY_TRACKER_STOP \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_STOP)
 
@@ -307,16 +316,18 @@ enum iommu_dirty_read_flags {
  * a page behind them that is not marked is still dirty. The bitmap is accessed
  * only where it stands for mapped IOVA.
  *
- * Return: 0, or
- * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is not
- * writable memory.
- * -EINTR: killed.
- * -ENODATA: a tracker is not running, or was stopped meanwhile.
- * -EIO: an IOMMU driver failed to walk its page table.
- * -ENOMEM: out of memory.
- * -EINVAL: @length, @page_size or @num_trackers is out of its limits.
- * -EOVERFLOW: the range or the bitmap runs beyond the end of the address space.
- * -ENOENT, -EOPNOTSUPP: see the head of this file.
+ * Return:
+ * * 0 on success
+ * * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is
+ *   not writable memory.
+ * * -EINTR: killed.
+ * * -ENODATA: a tracker is not running, or was stopped meanwhile.
+ * * -EIO: an IOMMU driver failed to walk its page table.
+ * * -ENOMEM: out of memory.
+ * * -EINVAL: @length, @page_size or @num_trackers is out of its limits.
+ * * -EOVERFLOW: the range or the bitmap runs beyond the end of the address
+ *   space.
+ * * -ENOENT, -EOPNOTSUPP: see the head of this file.
  */
 struct iommu_dirty_tracker_read {
 	__u32 size;
@@ -331,6 +342,7 @@ struct iommu_dirty_tracker_read {
 	__aligned_u64 out_length;
 	__aligned_u64 out_pages;
 };
+
 #define IOMMU_DIRTY_TRACKER_READ \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_READ)
 

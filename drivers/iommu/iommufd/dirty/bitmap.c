@@ -21,14 +21,14 @@
 
 /* Number of the bit of @iova, counted from bitmap->uaddr on */
 static unsigned long sink_bit(struct iommufd_dirty_bitmap *bitmap,
-				unsigned long iova)
+			      unsigned long iova)
 {
 	return (iova >> bitmap->shift) - bitmap->first_page +
 	       bitmap->bit_offset;
 }
 
 static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
-		      u64 mask)
+		    u64 mask)
 {
 	unsigned long page = word / WORDS_PER_PAGE - bitmap->win_page;
 	u64 *addr, old;
@@ -47,7 +47,7 @@ static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
 }
 
 static void sink_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
-			      unsigned long last)
+			    unsigned long last)
 {
 	struct iommufd_dirty_bitmap *bitmap =
 		container_of(sink, struct iommufd_dirty_bitmap, sink);
@@ -58,13 +58,13 @@ static void sink_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 		unsigned long word_last = min(bit | 63, last_bit);
 
 		sink_or(bitmap, bit / 64,
-			  GENMASK_ULL(word_last % 64, bit % 64));
+			GENMASK_ULL(word_last % 64, bit % 64));
 		bit = word_last + 1;
 	}
 }
 
 static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
-			     unsigned int shift, u64 mask)
+			   unsigned int shift, u64 mask)
 {
 	struct iommufd_dirty_bitmap *bitmap =
 		container_of(sink, struct iommufd_dirty_bitmap, sink);
@@ -78,7 +78,7 @@ static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		sink_or(bitmap, bit / 64, mask << (bit % 64));
 		if (bit % 64 && mask >> (64 - bit % 64))
 			sink_or(bitmap, bit / 64 + 1,
-				  mask >> (64 - bit % 64));
+				mask >> (64 - bit % 64));
 		return;
 	}
 
@@ -89,7 +89,7 @@ static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		unsigned long first = iova + ((unsigned long)low << shift);
 
 		sink_mark_range(sink, first,
-				  first + (((unsigned long)n << shift) - 1));
+				first + (((unsigned long)n << shift) - 1));
 		if (low + n >= 64)
 			break;
 		mask &= U64_MAX << (low + n);

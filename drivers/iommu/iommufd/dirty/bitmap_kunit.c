@@ -121,10 +121,12 @@ static void check_window(struct kunit *test, unsigned int shift,
 			continue;
 		bitmap->sink.ops->mark_mask(&bitmap->sink, iova, entry_shift,
 					    mask);
-		for (i = 0; i < 64; i++, iova += entry)
-			for (page = iova; (mask & BIT_ULL(i)) &&
-					  page < iova + entry; page += SZ_4K)
+		for (i = 0; i < 64; i++, iova += entry) {
+			if (!(mask & BIT_ULL(i)))
+				continue;
+			for (page = iova; page < iova + entry; page += SZ_4K)
 				added += want_bit(t, data, shift, first, page);
+		}
 	}
 	for (n = 0; n < 10; n++) {
 		unsigned long range_last;
@@ -230,4 +232,5 @@ static struct kunit_suite sink_suite = {
 	.init = sink_test_init,
 	.test_cases = sink_cases,
 };
+
 kunit_test_suite(sink_suite);
