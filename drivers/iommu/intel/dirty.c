@@ -6,7 +6,7 @@
  *
  * Second stage: hardware maintains A and D where the PASID entry says so
  * (SSADE), which iommu.c sees to. First stage: hardware always maintains them
- * in scalable mode (VT-d specification, 3.6.3), so there is nothing to enable;
+ * in scalable mode (VT-d specification, 3.6.2), so there is nothing to enable;
  * but the driver sets both ahead when it maps, and must not while tracking.
  *
  * In both cases the page walk of the hardware has to be coherent

@@ -25,7 +25,7 @@ void intel_dirty_describe(struct iommu_domain *domain,
 
 /*
  * Bits of a new first-stage entry that must not be set ahead: while dirty
- * tracking is on, hardware sets them (VT-d specification, 3.6.3).
+ * tracking is on, hardware sets them (VT-d specification, 3.6.2).
  */
 static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
 {

@@ -3,7 +3,7 @@
  * Intel VT-d first stage page table, that is x86-64's own format.
  *
  * Section numbers are those of the "Intel Virtualization Technology for
- * Directed I/O Architecture Specification", revision 4.1. Included by vtd_fs.c
+ * Directed I/O Architecture Specification", revision 5.10. Included by vtd_fs.c
  * ahead of the walk template.
  */
 #include <linux/bits.h>
@@ -11,7 +11,7 @@
 
 /* 9.7 "First-Stage Paging Entries" */
 #define VTD_FS_PRESENT		BIT_ULL(0)
-#define VTD_FS_ACCESSED		BIT_ULL(5)	/* 3.6.3 "Accessed, Dirty" */
+#define VTD_FS_ACCESSED		BIT_ULL(5)	/* 3.6.2 "Accessed, ... Flags" */
 #define VTD_FS_DIRTY		BIT_ULL(6)
 #define VTD_FS_PAGE_SIZE	BIT_ULL(7)	/* leaf, above the lowest level */
 #define VTD_FS_ADDR		GENMASK_ULL(51, 12)

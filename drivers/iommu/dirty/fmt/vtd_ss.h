@@ -3,7 +3,7 @@
  * Intel VT-d second stage ("second-level") page table.
  *
  * Section numbers are those of the "Intel Virtualization Technology for
- * Directed I/O Architecture Specification", revision 4.1. Included by vtd_ss.c
+ * Directed I/O Architecture Specification", revision 5.10. Included by vtd_ss.c
  * ahead of the walk template.
  */
 #include <linux/bits.h>
@@ -13,7 +13,7 @@
 #define VTD_SS_READ		BIT_ULL(0)
 #define VTD_SS_WRITE		BIT_ULL(1)
 #define VTD_SS_PAGE_SIZE	BIT_ULL(7)	/* leaf, above the lowest level */
-#define VTD_SS_DIRTY		BIT_ULL(9)	/* 3.7.2 "Accessed, Dirty" */
+#define VTD_SS_DIRTY		BIT_ULL(9)	/* 3.7.2 "Accessed and Dirty Flags" */
 #define VTD_SS_ADDR		GENMASK_ULL(51, 12)
 
 #define FMT_WALK		iommu_dirty_walk_vtd_ss
