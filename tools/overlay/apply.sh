@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Puts the overlay on a kernel tree: links to our files, and hooks in its own.
+#
+# Usage: apply.sh [--remove] KSRC
+#
+# Links every file of the repo's drivers/ and include/ into KSRC, and applies
+# hooks/<base>/*.patch in the order of hooks/<base>/series, <base> being the
+# tree's VERSION.PATCHLEVEL. If they do not fit, the tree is left as it was.
+# Can be run again at any time: only files whose content changes are written, so
+# that the kernel's build rebuilds only what depends on them. --remove takes it
+# all off again. What was there before is kept in KSRC/.iommufd-dirty.
+. "$(dirname "$0")/../setup/common.sh"
+
+remove=
+if [ "${1:-}" = --remove ]; then
+	remove=1
+	shift
+fi
+[ $# -eq 1 ] || die "usage: apply.sh [--remove] KSRC"
+[ -f "$1/Kbuild" ] || die "$1 is not a kernel tree"
+ksrc=$(cd "$1" && pwd)
+
+# state/orig/FILE: as it was before the hooks; state/hooked/FILE: as we left it
+state=$ksrc/.iommufd-dirty
+base=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$ksrc/Makefile")
+hooks=$repo/tools/overlay/hooks/$base
+
+files_in() { (cd "$1" 2>/dev/null && find . -type f -printf '%P\n' | sort) || true; }
+
+# A file that is no longer as we left it (the tree was updated) is an original
+original() { # file: print where its original is, if it has one
+	if [ -f "$state/hooked/$1" ] && cmp -s "$ksrc/$1" "$state/hooked/$1"; then
+		echo "$state/orig/$1"
+	else
+		echo "$ksrc/$1"
+	fi
+}
+
+links() { # our files, as paths in the tree
+	[ -n "$remove" ] || (cd "$repo" && find drivers include -type f \
+		! -name '.*' ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o')
+}
+
+put() { # from to: only if it changes anything
+	cmp -s "$1" "$2" && return
+	mkdir -p "${2%/*}"
+	cp "$1" "$2.new"
+	mv "$2.new" "$2"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# 1. Hook copies of the originals: nothing in the tree is touched yet
+mkdir "$work/new"
+touched=()
+if [ -z "$remove" ]; then
+	[ -f "$hooks/series" ] ||
+		die "no hooks for Linux $base: $ksrc is left as it was"
+	mapfile -t series < <(grep -v -e '^#' -e '^$' "$hooks/series")
+	for patch in "${series[@]}"; do
+		[ -f "$hooks/$patch" ] || die "$hooks/series names $patch, which is not there"
+	done
+	mapfile -t touched < <(cd "$hooks" && cat "${series[@]}" |
+		sed -n -E 's#^(---|\+\+\+) [ab]/([^[:space:]]+).*#\2#p' | sort -u)
+	for file in "${touched[@]}"; do
+		from=$(original "$file")
+		mkdir -p "$work/new/${file%/*}"
+		[ ! -f "$from" ] || cp "$from" "$work/new/$file"
+	done
+	for patch in "${series[@]}"; do
+		if ! (cd "$work/new" && patch -p1 -F0 -N -t -s --no-backup-if-mismatch) \
+			<"$hooks/$patch" >"$work/why" 2>&1; then
+			die "the hooks for Linux $base do not fit $ksrc, which is left as it was: $patch: $(head -n 1 "$work/why")"
+		fi
+	done
+fi
+links | sort >"$work/links"
+while read -r link; do
+	if [ -e "$ksrc/$link" ] && [ ! -L "$ksrc/$link" ]; then
+		die "$ksrc has a $link of its own: the tree is left as it was"
+	fi
+done <"$work/links"
+
+# 2. The hooked files
+for file in "${touched[@]}"; do
+	from=$(original "$file")
+	if [ "$from" = "$ksrc/$file" ] && [ -f "$from" ]; then
+		put "$from" "$state/orig/$file"
+	fi
+	put "$work/new/$file" "$state/hooked/$file"
+	put "$work/new/$file" "$ksrc/$file"
+done
+for file in $(files_in "$state/hooked"); do
+	[ ! -f "$work/new/$file" ] || continue
+	from=$(original "$file")
+	if [ ! -f "$from" ]; then
+		rm "$ksrc/$file"
+	else
+		put "$from" "$ksrc/$file"
+	fi
+	rm -f "$state/orig/$file" "$state/hooked/$file"
+done
+
+# 3. The links
+if [ -f "$state/links" ]; then
+	comm -23 "$state/links" "$work/links" | while read -r link; do
+		[ ! -L "$ksrc/$link" ] || rm "$ksrc/$link"
+		rmdir -p --ignore-fail-on-non-empty "$ksrc/${link%/*}" 2>/dev/null || true
+	done
+fi
+while read -r link; do
+	[ "$(readlink "$ksrc/$link")" != "$repo/$link" ] || continue
+	mkdir -p "$ksrc/${link%/*}"
+	ln -sfn "$repo/$link" "$ksrc/$link"
+done <"$work/links"
+if [ -n "$remove" ]; then
+	rm -rf "$state"
+else
+	mkdir -p "$state"
+	put "$work/links" "$state/links"
+fi

@@ -1,0 +1,133 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds a kernel with the overlay and prints the path of what can be booted.
+#
+# Usage: [KSRC=tree] build.sh CONFIG
+#
+#   plain   for the demo and for timing
+#   debug   for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
+#   base    the debug kernel without the overlay, to compare with
+#   um      a program (ARCH=um) that runs the KUnit tests of the walkers
+#   check   builds drivers/iommu and drivers/vfio with IOMMUFD=m, and with the
+#           trackers off
+#   tree    only unpacks the tree and puts the overlay on it; prints its path
+#
+# Without KSRC it is Debian's linux-source-6.12, unpacked in the cache. Builds
+# are in the cache in any case. A build stops at a config option of
+# configs/*.config that did not end up as asked for. A warning is an error in
+# all of them but plain.
+. "$(dirname "$0")/../setup/common.sh"
+
+config=${1:?usage: build.sh CONFIG}
+here=$repo/tools/overlay
+tarball=/usr/src/linux-source-6.12.tar.xz
+
+use_tree() { # sets tree, builds
+	"$repo/tools/setup/setup.sh" kernel
+	if [ -n "${KSRC:-}" ]; then
+		[ -f "$KSRC/Kbuild" ] || die "KSRC=$KSRC is not a kernel tree"
+		tree=$(cd "$KSRC" && pwd)
+		builds=$cache/build/$(basename "$tree")-$(hash_files <(echo "$tree"))
+	else
+		local v
+		# shellcheck disable=SC2016 # dpkg's variable
+		v=$(dpkg-query -W -f '${Version}' linux-source-6.12)
+		tree=$cache/linux-$v
+		builds=$cache/build/$v
+	fi
+	lock_cache "kernel-$(basename "$builds")"
+	if [ ! -d "$tree" ]; then
+		note "unpacking ${tarball##*/}"
+		rm -rf "$tree.new"
+		mkdir -p "$tree.new"
+		tar -xf "$tarball" -C "$tree.new" --strip-components=1
+		mv "$tree.new" "$tree"
+	fi
+	mkdir -p "$builds"
+}
+
+# make in the tree, for one of the builds
+kmake() { # build arguments...
+	local out=$builds/$1
+	shift
+	make -C "$tree" O="$out" ARCH="$arch" -j "$jobs" -s "$@"
+}
+
+# Write .config from fragments, and see that every option is as asked for
+configure() { # build fragment...
+	local out=$builds/$1 want
+	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' | sort)
+	# shellcheck disable=SC2086 # a list of files
+	want="$(hash_files $want "$here/build.sh" "$tree/Makefile") ${*:2} $(gcc -dumpfullversion)"
+	[ "$(cat "$out/.configured" 2>/dev/null)" != "$want" ] || return 0
+	mkdir -p "$out"
+	cat "${@/#/$here/configs/}" 2>/dev/null >"$out/.wanted" || true
+	rm -f "$out/.configured"
+	logged "$out/config.log" kmake "$1" KCONFIG_ALLCONFIG="$out/.wanted" allnoconfig
+	# an option that a later fragment sets again counts as set there
+	awk '/^CONFIG_/ { split($0, a, "="); w[a[1]] = $0 }
+	     /^# CONFIG_.* is not set$/ { w[$2] = $0 }
+	     END { for (o in w) print w[o] }' "$out/.wanted" | sort |
+		awk 'NR == FNR { have[$0] = 1; if (/^CONFIG_/) { sub("=.*", ""); set[$0] = 1 }; next }
+		     /^#/ ? ($2 in set) : !($0 in have)' "$out/.config" - >"$out/.refused"
+	if [ -s "$out/.refused" ]; then
+		note "not as asked for in $out/.config:"
+		sed 's/^/    /' "$out/.refused" >&2
+		die "the configuration $1 cannot be had as asked for"
+	fi
+	echo "$want" >"$out/.configured"
+}
+
+compile() { # build target: into $builds/BUILD/build.log
+	local out=$builds/$1
+	[ -f "$out/build.log" ] || note "building the $1 kernel (a few minutes)"
+	# shellcheck disable=SC2086 # a list of targets
+	logged "$out/build.log" kmake $1 ${2-}
+}
+
+arch=x86_64
+use_tree
+[ "$config" = base ] || "$here/apply.sh" "$tree"
+case $config in
+tree)
+	echo "$tree"
+	;;
+plain | debug)
+	fragments=(core.config)
+	if [ "$config" = debug ]; then
+		fragments+=(debug.config dirty-kunit.config)
+	fi
+	configure "$config" "${fragments[@]}" dirty.config
+	compile "$config" bzImage
+	echo "$builds/$config/arch/x86/boot/bzImage"
+	;;
+base)
+	# In the build folder of the debug kernel: only what the overlay touches
+	# is compiled twice
+	kernel=$builds/base.bzImage
+	want=$(cd "$here" && hash_files configs/core.config configs/debug.config "$tree/Makefile")
+	if [ ! -f "$kernel" ] || [ "$(cat "$kernel.from" 2>/dev/null)" != "$want" ]; then
+		"$here/apply.sh" --remove "$tree"
+		configure debug core.config debug.config
+		compile debug bzImage
+		cp "$builds/debug/arch/x86/boot/bzImage" "$kernel"
+		echo "$want" >"$kernel.from"
+	fi
+	echo "$kernel"
+	;;
+um)
+	arch=um
+	configure um um.config
+	compile um
+	echo "$builds/um/linux"
+	;;
+check)
+	for variant in module off; do
+		configure "check-$variant" core.config "$variant.config"
+		compile "check-$variant" "prepare drivers/iommu/ drivers/vfio/"
+	done
+	;;
+*)
+	die "no configuration $config: see the head of $0"
+	;;
+esac

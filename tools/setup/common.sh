@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What every script of tools/ needs: where things are, and how to speak.
+# Sourced, not run.
+# shellcheck disable=SC2034 # used by those who source it
+
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${IOMMUFD_DIRTY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iommufd-dirty}
+jobs=${JOBS:-$(nproc)}
+
+note() { printf '==> %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
+
+# One hash of the contents and names of files
+hash_files() { sha256sum "$@" | sha256sum | cut -c1-16; }
+
+# Wait until no other run works on the same part of the cache
+lock_cache() {
+	mkdir -p "$cache"
+	exec {lock_fd}>"$cache/.lock-$1"
+	flock -n "$lock_fd" && return
+	note "waiting for another run that holds $1"
+	flock "$lock_fd"
+}
+
+# Run a command with its output in a log; show the end of it if it fails.
+# (A function that is to stop at its first error must not be called by this in
+# a condition, where bash ignores set -e.)
+logged() {
+	local log=$1 rc
+	shift
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	rc=$?
+	set -e
+	if [ "$rc" -ne 0 ]; then
+		tail -n "${LOG_TAIL:-40}" "$log" >&2
+		note "failed: $* (whole log: $log)"
+	fi
+	return "$rc"
+}
