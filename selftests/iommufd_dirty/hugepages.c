@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * 2 MiB IO page-table entries: one dirty bit stands for 512 pages of 4 KiB. A
+ * READ that holds such an entry only in part must leave it dirty.
+ */
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	(4 * SZ_1G)
+#define HUGE	4	/* pages of 2 MiB */
+#define SIZE	(HUGE * SZ_2M)
+
+FIXTURE(hugepages)
+{
+	struct env env;
+	__u32 ioas;
+	char *mem;
+	unsigned char bitmap[SIZE / SZ_4K / 8];
+};
+
+FIXTURE_SETUP(hugepages)
+{
+	struct env *env = &self->env;
+	const char *reason = env_open(env, 1);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->mem = mem_alloc_huge(SIZE);
+	if (!self->mem)
+		SKIP(return, "no huge pages of 2 MiB to be had");
+	memset(self->mem, 0, SIZE);
+
+	/* The IOAS of the environment has none but 4 KiB entries */
+	self->ioas = ioas_alloc(env->fd);
+	env_map_stage(env, self->ioas);
+	edu_attach(&env->edu[0], self->ioas);
+	ioas_map(env->fd, self->ioas, self->mem, SIZE, IOVA);
+	env->tracker = tracker_alloc(env->fd, self->ioas);
+	env_start(env);
+	env_load(env, 0);
+
+	env_store(env, 0, IOVA);
+	if (env_read(env, IOVA, SIZE, SZ_4K, 0, self->bitmap) == 1)
+		SKIP(return, "this IOMMU has no 2 MiB entries");
+	memset(self->bitmap, 0, sizeof(self->bitmap));
+}
+
+FIXTURE_TEARDOWN(hugepages)
+{
+	env_close(&self->env);
+	mem_free(self->mem, SIZE);
+}
+
+/* How many bits a READ of @length bytes at @offset sets in a fresh bitmap */
+#define read_bits(offset, length, page_size, flags)			\
+({									\
+	memset(self->bitmap, 0, sizeof(self->bitmap));			\
+	env_read(&self->env, IOVA + (offset), length, page_size, flags,	\
+		 self->bitmap);						\
+})
+
+TEST_F(hugepages, info)
+{
+	struct iommu_dirty_member m;
+
+	ASSERT_EQ(1, tracker_members(self->env.fd, self->env.tracker, &m, 1));
+	EXPECT_TRUE(m.io_page_sizes & SZ_4K);
+	EXPECT_TRUE(m.io_page_sizes & SZ_2M);
+}
+
+/* One byte written, all 512 pages dirty, and none of the neighbours */
+TEST_F(hugepages, whole_entry)
+{
+	unsigned int i;
+
+	for (i = 0; i < HUGE; i++) {
+		env_load(&self->env, 0);
+		env_store(&self->env, 0, IOVA + i * SZ_2M + 77 * SZ_4K);
+		EXPECT_EQ(512, read_bits(0, SIZE, SZ_4K, 0));
+		EXPECT_FALSE(i && bitmap_test(self->bitmap, i * 512 - 1));
+		EXPECT_TRUE(bitmap_test(self->bitmap, i * 512));
+		EXPECT_TRUE(bitmap_test(self->bitmap, i * 512 + 511));
+		EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
+	}
+}
+
+TEST_F(hugepages, page_sizes)
+{
+	__u64 size;
+
+	for (size = SZ_4K; size <= SZ_1G; size *= 2) {
+		env_load(&self->env, 0);
+		env_store(&self->env, 0, IOVA);
+		env_store(&self->env, 0, IOVA + 3 * SZ_2M - 8);
+		EXPECT_EQ(size < SZ_2M ? 2 * SZ_2M / size :
+			  size == SZ_2M ? 2 : size == 2 * SZ_2M ? 2 : 1,
+			  read_bits(0, SIZE, size, 0));
+		EXPECT_EQ(0, read_bits(0, SIZE, size, 0));
+	}
+}
+
+/* A half of the entry: its bytes are reported, and it stays dirty */
+TEST_F(hugepages, part_of_entry)
+{
+	env_load(&self->env, 0);
+	env_store(&self->env, 0, IOVA + SZ_2M);
+
+	EXPECT_EQ(256, read_bits(SZ_2M, SZ_1M, SZ_4K, 0));
+	EXPECT_EQ(256, read_bits(SZ_2M + SZ_1M, SZ_1M, SZ_4K, 0));
+	EXPECT_EQ(0, read_bits(0, SZ_2M, SZ_4K, 0));
+	EXPECT_EQ(0, read_bits(2 * SZ_2M, SZ_2M, SZ_4K, 0));
+	EXPECT_EQ(1, read_bits(SZ_2M + 5, 1, SZ_4K, 0));
+	EXPECT_EQ(2, read_bits(2 * SZ_2M - SZ_4K - 1, 2, SZ_4K, 0));
+	EXPECT_EQ(511, read_bits(0, 2 * SZ_2M - SZ_4K, SZ_4K, 0));
+	EXPECT_EQ(512, read_bits(SZ_2M, SZ_2M, SZ_4K, 0));
+	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
+}
+
+/* A range that begins within one dirty entry and ends within another */
+TEST_F(hugepages, both_ends_in_part)
+{
+	unsigned int i;
+
+	env_load(&self->env, 0);
+	for (i = 0; i < HUGE; i++)
+		env_store(&self->env, 0, IOVA + i * SZ_2M);
+	EXPECT_EQ(1024 + 512, read_bits(SZ_1M, 3 * SZ_2M, SZ_4K, 0));
+	/* The two in the middle are clean now, the outer ones are not */
+	EXPECT_EQ(1024, read_bits(0, SIZE, SZ_4K, IOMMU_DIRTY_READ_NO_CLEAR));
+	EXPECT_TRUE(bitmap_test(self->bitmap, 0));
+	EXPECT_FALSE(bitmap_test(self->bitmap, 512));
+	EXPECT_FALSE(bitmap_test(self->bitmap, 1024));
+	EXPECT_TRUE(bitmap_test(self->bitmap, 1536));
+	EXPECT_EQ(1024, read_bits(0, SIZE, SZ_4K, 0));
+	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
+}
+
+/* Written again after each READ: the flush must reach a 2 MiB entry */
+TEST_F(hugepages, write_again)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		env_load(&self->env, 0);
+		env_store(&self->env, 0, IOVA + SZ_2M + (500 + i) * SZ_4K);
+		EXPECT_EQ(512, read_bits(0, SIZE, SZ_4K, 0));
+		EXPECT_EQ(self->env.value,
+			  *(__u64 *)(self->mem + SZ_2M + (500 + i) * SZ_4K));
+	}
+}
+
+/* Entries of 4 KiB and of 2 MiB side by side */
+TEST_F(hugepages, mixed)
+{
+	void *small = mem_alloc(16 * SZ_4K);
+
+	ioas_map(self->env.fd, self->ioas, small, 16 * SZ_4K, IOVA - 16 * SZ_4K);
+	env_load(&self->env, 0);
+	env_store(&self->env, 0, IOVA - SZ_4K);
+	env_store(&self->env, 0, IOVA);
+	EXPECT_EQ(1 + 512, read_bits(-16 * SZ_4K, 16 * SZ_4K + SIZE - SZ_2M,
+				     SZ_4K, 0));
+	EXPECT_TRUE(bitmap_test(self->bitmap, 15));
+	EXPECT_TRUE(bitmap_test(self->bitmap, 16));
+	EXPECT_FALSE(bitmap_test(self->bitmap, 16 + 512));
+}
+
+TEST_HARNESS_MAIN

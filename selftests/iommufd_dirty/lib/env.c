@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What nearly every test starts from: an iommufd file, an IOAS with 4 KiB IO
+ * page-table entries, edu devices of which the first is attached to it, and a
+ * stopped tracker. A staging page, which devices can only read, holds the value
+ * that a device is to write.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+/* Is DMA to high addresses possible, or does the device drop address bits? */
+static bool env_dma_works(struct env *env)
+{
+	const __u64 iova = 3ULL << 32;
+	__u64 *mem = mem_alloc(SZ_4K);
+	bool works;
+
+	ioas_map(env->fd, env->ioas, mem, SZ_4K, iova);
+	env_load(env, 0);
+	if (env->stage[0] == 0)
+		fatal("the staging page holds no value");
+	edu_dma_to(&env->edu[0], iova, 0, 8);
+	works = __atomic_load_n(mem, __ATOMIC_ACQUIRE) == env->stage[0];
+	ioas_unmap(env->fd, env->ioas, iova, SZ_4K);
+	mem_free(mem, SZ_4K);
+	return works;
+}
+
+const char *env_open(struct env *env, unsigned int num_edu)
+{
+	unsigned int i;
+	__u32 tracker;
+
+	memset(env, 0, sizeof(*env));
+	env->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	if (env->fd < 0)
+		return "cannot open /dev/iommu";
+	if (__tracker_alloc(env->fd, 0, &tracker) == -ENOTTY)
+		return "this kernel has no CONFIG_IOMMUFD_DIRTY";
+	if (edu_count() < num_edu)
+		return "too few edu devices";
+
+	random_init();
+	env->ioas = ioas_alloc(env->fd);
+	ioas_set_huge_pages(env->fd, env->ioas, false);
+	env->stage = mem_alloc(SZ_4K);
+	env_map_stage(env, env->ioas);
+	for (i = 0; i < num_edu; i++)
+		edu_open(&env->edu[i], i, env->fd);
+	env->num_edu = num_edu;
+	if (num_edu) {
+		edu_attach(&env->edu[0], env->ioas);
+		if (!env_dma_works(env))
+			return "the edu device lacks dma_mask=0xffffffffffffffff";
+	}
+	env->tracker = tracker_alloc(env->fd, env->ioas);
+	return NULL;
+}
+
+void env_close(struct env *env)
+{
+	while (env->num_edu)
+		edu_close(&env->edu[--env->num_edu]);
+	close(env->fd);
+	mem_free(env->stage, SZ_4K);
+}
+
+void env_map_stage(struct env *env, __u32 ioas)
+{
+	check(__ioas_map(env->fd, ioas, env->stage, SZ_4K, ENV_STAGE_IOVA,
+			 IOMMU_IOAS_MAP_READABLE));
+}
+
+__u64 env_load(struct env *env, unsigned int index)
+{
+	env->value++;
+	mem_fill(env->stage, env->value, SZ_4K);
+	edu_dma_from(&env->edu[index], ENV_STAGE_IOVA, 0, EDU_BUF_SIZE);
+	return env->value;
+}
+
+void env_store(struct env *env, unsigned int index, __u64 iova)
+{
+	edu_dma_to(&env->edu[index], iova, 0, 8);
+}
+
+void env_start(struct env *env)
+{
+	tracker_start(env->fd, env->tracker);
+}
+
+__u64 env_read(struct env *env, __u64 iova, __u64 length, __u64 page_size,
+	       __u32 flags, void *data)
+{
+	struct read_args args = {
+		.fd = env->fd,
+		.tracker = env->tracker,
+		.flags = flags,
+		.iova = iova,
+		.length = length,
+		.page_size = page_size,
+		.data = data,
+	};
+
+	return tracker_read(&args);
+}

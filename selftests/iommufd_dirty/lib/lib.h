@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the test programs share: iommufd, trackers, the edu PCI device that does
+ * the DMA, buffers, bitmaps, and the models that results are compared with.
+ *
+ * Of most calls there are two forms: __x() returns 0 or -errno, x() ends the
+ * test if it fails.
+ */
+#ifndef _IOMMUFD_DIRTY_LIB_H
+#define _IOMMUFD_DIRTY_LIB_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <kselftest.h>
+#include <linux/iommufd.h>
+#include <linux/iommufd_dirty.h>
+
+#ifndef SZ_4K
+#define SZ_4K		0x1000ULL
+#define SZ_64K		0x10000ULL
+#define SZ_1M		0x100000ULL
+#define SZ_2M		0x200000ULL
+#define SZ_1G		0x40000000ULL
+#endif
+
+/* Reported by the harness as a failure of the running test */
+void __printf(3, 4) lib_fatal(const char *file, int line, const char *fmt, ...);
+void __printf(1, 2) lib_note(const char *fmt, ...);
+
+#define fatal(...)						\
+({								\
+	lib_fatal(__FILE__, __LINE__, __VA_ARGS__);		\
+	__builtin_unreachable();				\
+})
+
+/* Ends the test unless @call returns 0 or more, which is the value */
+#define check(call)						\
+({								\
+	int __rc = (call);					\
+								\
+	if (__rc < 0)						\
+		fatal("%s: error %d", #call, -__rc);		\
+	__rc;							\
+})
+
+/* iommufd.c */
+int __iommufd_ioctl(int fd, unsigned long cmd, void *arg);
+int __ioas_alloc(int fd, __u32 *ioas);
+__u32 ioas_alloc(int fd);
+int __ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova, __u32 flags);
+void ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova);
+int __ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len);
+void ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len);
+void ioas_set_huge_pages(int fd, __u32 ioas, bool on);
+/* The lowest and the highest allowed range */
+void ioas_aperture(int fd, __u32 ioas, struct iommu_iova_range *low,
+		   struct iommu_iova_range *high);
+int __hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags, __u32 *hwpt);
+__u32 hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags);
+int __hwpt_set_dirty(int fd, __u32 hwpt, bool on);
+int __hwpt_get_dirty(int fd, __u32 hwpt, __u64 iova, __u64 len, void *bitmap);
+int __object_destroy(int fd, __u32 id);
+void object_destroy(int fd, __u32 id);
+
+/* tracker.c */
+int __tracker_alloc(int fd, __u32 target, __u32 *tracker);
+__u32 tracker_alloc(int fd, __u32 target);
+int __tracker_info(int fd, struct iommu_dirty_tracker_info *info);
+/* Fills at most @max members and returns how many there are */
+__u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
+		      __u32 max);
+__u32 tracker_state(int fd, __u32 tracker);
+int __tracker_start(int fd, __u32 tracker, struct iommu_dirty_tracker_start *out);
+void tracker_start(int fd, __u32 tracker);
+int __tracker_stop(int fd, __u32 tracker);
+void tracker_stop(int fd, __u32 tracker);
+
+/* One READ of one tracker */
+struct read_args {
+	int fd;
+	__u32 tracker;
+	__u32 flags;
+	__u64 iova;
+	__u64 length;
+	__u64 page_size;
+	void *data;
+	__u64 out_length;
+	__u64 out_pages;
+};
+
+int __tracker_read(struct read_args *args);
+/* Returns the number of bits newly set; insists on out_length == length */
+__u64 tracker_read(struct read_args *args);
+
+/* edu.c */
+#define EDU_BUF_SIZE 4096
+
+struct edu {
+	char bdf[32];
+	int fd;
+	__u32 dev_id;
+	void *bar;
+	int iommufd;
+};
+
+/* Number of edu devices that are bound, or could be bound, to vfio-pci */
+unsigned int edu_count(void);
+void edu_open(struct edu *edu, unsigned int index, int iommufd);
+void edu_close(struct edu *edu);
+int __edu_attach(struct edu *edu, __u32 pt);
+void edu_attach(struct edu *edu, __u32 pt);
+void edu_detach(struct edu *edu);
+/* RAM to the device's buffer, and the device's buffer to RAM */
+void edu_dma_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
+void edu_dma_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
+
+/* mem.c */
+void *mem_alloc(size_t size);
+void *mem_alloc_huge(size_t size);	/* NULL if there are no 2 MiB pages */
+void *mem_alloc_repeat(size_t chunk, size_t size);
+void mem_free(void *mem, size_t size);
+void mem_fill(void *mem, __u64 value, size_t size);
+
+/* bitmap.c */
+bool bitmap_test(const void *bitmap, __u64 bit);
+void bitmap_set(void *bitmap, __u64 bit);
+__u64 bitmap_count(const void *bitmap, __u64 bits);
+__u64 bitmap_bits(__u64 iova, __u64 length, __u64 page_size);
+size_t bitmap_bytes(__u64 iova, __u64 length, __u64 page_size);
+
+/* random.c */
+void random_init(void);			/* from $DIRTY_SEED or the clock */
+__u64 random_u64(void);
+__u64 random_below(__u64 limit);
+
+/* env.c: an iommufd file, an IOAS with 4 KiB IO-PTEs, attached edu devices */
+#define ENV_STAGE_IOVA 0x10000000ULL
+#define ENV_MAX_EDU 2
+
+struct env {
+	int fd;
+	__u32 ioas;
+	__u32 tracker;
+	unsigned int num_edu;
+	struct edu edu[ENV_MAX_EDU];
+	__u64 *stage;
+	__u64 value;
+};
+
+/* NULL, or the reason why the test cannot run; attaches device 0 alone */
+const char *env_open(struct env *env, unsigned int num_edu);
+void env_close(struct env *env);
+/* Maps the staging page into one more IOAS */
+void env_map_stage(struct env *env, __u32 ioas);
+/* A new value into the buffer of device @index; returns the value */
+__u64 env_load(struct env *env, unsigned int index);
+/* Writes 8 bytes of the device's buffer to @iova */
+void env_store(struct env *env, unsigned int index, __u64 iova);
+void env_start(struct env *env);
+__u64 env_read(struct env *env, __u64 iova, __u64 length, __u64 page_size,
+	       __u32 flags, void *data);
+
+/*
+ * oracle.c: the memory itself says what must be reported. @shadow is what a
+ * reader who copies the reported pages, and only those, has of @mem.
+ */
+struct oracle {
+	struct env *env;
+	void *mem;
+	__u64 iova;
+	size_t pages;
+	__u64 *shadow;
+	void *bitmap;
+	__u64 writes;
+	__u64 lost;
+	__u64 extra;
+};
+
+void oracle_open(struct oracle *o, struct env *env, size_t pages, __u64 iova);
+void oracle_map(struct oracle *o, __u32 ioas);
+void oracle_close(struct oracle *o);
+__u64 oracle_page_iova(const struct oracle *o, size_t page);
+void oracle_write(struct oracle *o, unsigned int index, size_t page);
+/* Copies the pages in @o->bitmap; counts changed pages that are not in it */
+void oracle_check(struct oracle *o);
+/* The same while the device may be writing: only copies */
+void oracle_copy(struct oracle *o);
+/* READ all pages into a fresh @o->bitmap; returns the number of bits set */
+__u64 oracle_read(struct oracle *o, __u32 flags);
+/* Pages whose shadow differs from the memory */
+size_t oracle_differing(const struct oracle *o);
+
+/* writer.c: a thread that lets device 0 write 20 pages, @rounds times */
+struct writer {
+	struct oracle *o;
+	pthread_t thread;
+	unsigned int rounds;
+	bool done;
+};
+
+void writer_start(struct writer *w, struct oracle *o, unsigned int rounds);
+bool writer_done(struct writer *w);
+/* After its end, a last READ and copy: how many pages differ from the copy? */
+size_t writer_settle(struct writer *w);
+
+/*
+ * model.c: a set of dirty 4 KiB pages, and a naive READ on it. Pages of a
+ * spread-out range are kept as a list of IOVAs.
+ */
+struct model {
+	size_t num;
+	__u64 *iova;
+	bool *dirty;
+};
+
+void model_open(struct model *m, size_t num);
+void model_close(struct model *m);
+void model_set_all(struct model *m);
+size_t model_num_dirty(const struct model *m);
+/* What __tracker_read() has to do; returns the number of bits newly set */
+__u64 model_read(struct model *m, const struct read_args *args, void *data);
+
+#endif

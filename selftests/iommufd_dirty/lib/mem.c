@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Buffers for DMA and for bitmaps, and how tests fail.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define NR_HUGE "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+
+static void print(const char *fmt, va_list args)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	printf("# %s\n", text);
+	fflush(stdout);
+}
+
+void lib_fatal(const char *file, int line, const char *fmt, ...)
+{
+	const char *slash = strrchr(file, '/');
+	va_list args;
+
+	printf("# %s:%d: failed\n", slash ? slash + 1 : file, line);
+	va_start(args, fmt);
+	print(fmt, args);
+	va_end(args);
+	_exit(KSFT_FAIL);
+}
+
+void lib_note(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print(fmt, args);
+	va_end(args);
+}
+
+void *mem_alloc(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mem == MAP_FAILED)
+		fatal("mmap of %zu bytes: error %d", size, errno);
+	return mem;
+}
+
+static void mem_reserve_huge(size_t pages)
+{
+	FILE *f = fopen(NR_HUGE, "r+");
+	size_t have = 0;
+
+	if (!f)
+		return;
+	if (fscanf(f, "%zu", &have) == 1 && have < pages) {
+		rewind(f);
+		fprintf(f, "%zu\n", pages);
+	}
+	fclose(f);
+}
+
+void *mem_alloc_huge(size_t size)
+{
+	void *mem;
+
+	mem_reserve_huge(size / SZ_2M);
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (21 << 26), -1, 0);
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* @size bytes of address space, all of it the same @chunk bytes of memory */
+void *mem_alloc_repeat(size_t chunk, size_t size)
+{
+	int fd = memfd_create("repeat", 0);
+	char *mem = mem_alloc(size);
+	size_t done;
+
+	if (fd < 0 || ftruncate(fd, chunk))
+		fatal("memfd: error %d", errno);
+	for (done = 0; done < size; done += chunk)
+		if (mmap(mem + done, chunk, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+			fatal("mmap of a memfd: error %d", errno);
+	close(fd);
+	return mem;
+}
+
+void mem_free(void *mem, size_t size)
+{
+	munmap(mem, size);
+}
+
+void mem_fill(void *mem, __u64 value, size_t size)
+{
+	__u64 *words = mem;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*words); i++)
+		words[i] = value;
+}
