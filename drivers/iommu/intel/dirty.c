@@ -15,7 +15,6 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
-#include <linux/list.h>
 #include <linux/spinlock.h>
 #include <uapi/linux/iommufd.h>
 
@@ -23,8 +22,12 @@
 
 static bool fs_supported(struct intel_iommu *iommu)
 {
+	unsigned int level = agaw_to_level(iommu->agaw);
+
+	/* intel_pasid_setup_first_level() takes tables of four or five levels */
 	return sm_supported(iommu) && ecap_flts(iommu->ecap) &&
-	       ecap_smpwc(iommu->ecap);
+	       ecap_smpwc(iommu->ecap) &&
+	       (level == 4 || (level == 5 && cap_fl5lp_support(iommu->cap)));
 }
 
 /**
@@ -110,25 +113,34 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 	return 0;
 }
 
-/* Why a domain without dirty_ops has none */
-static enum iommu_dirty_reason no_dirty_ops_reason(struct dmar_domain *domain)
+/**
+ * intel_dirty_capable() - iommu_domain_ops::dirty_capable()
+ * @dev: The device
+ * @flags: IOMMU_HWPT_ALLOC_* that a domain is allocated with
+ *
+ * Return: see intel_dirty_supported().
+ */
+bool intel_dirty_capable(struct device *dev, u32 flags)
 {
-	u32 flags = domain->nested_parent ? IOMMU_HWPT_ALLOC_NEST_PARENT : 0;
-	enum iommu_dirty_reason reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
-	struct device_domain_info *info;
-	unsigned long irqflags;
+	struct device_domain_info *info = dev_iommu_priv_get(dev);
 
-	spin_lock_irqsave(&domain->lock, irqflags);
-	list_for_each_entry(info, &domain->devices, link) {
-		if (intel_dirty_supported(info->iommu, flags))
-			continue;
-		reason = intel_dirty_supported(info->iommu, 0) ?
-				 IOMMU_DIRTY_REASON_NEST_PARENT :
-				 IOMMU_DIRTY_REASON_NO_HW;
-		break;
-	}
-	spin_unlock_irqrestore(&domain->lock, irqflags);
-	return reason;
+	return intel_dirty_supported(info->iommu, flags);
+}
+
+/**
+ * intel_dirty_reason() - Why a domain that is allocated without it is untrackable
+ * @iommu: The IOMMU that it is allocated for
+ * @flags: IOMMU_HWPT_ALLOC_* that it is allocated with
+ *
+ * Return: IOMMU_DIRTY_REASON_NOT_REQUESTED if it only had to be asked for.
+ */
+enum iommu_dirty_reason intel_dirty_reason(struct intel_iommu *iommu, u32 flags)
+{
+	if (intel_dirty_supported(iommu, flags))
+		return IOMMU_DIRTY_REASON_NOT_REQUESTED;
+	if (intel_dirty_supported(iommu, 0))
+		return IOMMU_DIRTY_REASON_NEST_PARENT;
+	return IOMMU_DIRTY_REASON_NO_HW;
 }
 
 /**
@@ -144,7 +156,7 @@ void intel_dirty_describe(struct iommu_domain *domain,
 	desc->format = dmar_domain->use_first_level ? IOMMU_DIRTY_FMT_VTD_FS :
 						      IOMMU_DIRTY_FMT_VTD_SS;
 	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
-					   no_dirty_ops_reason(dmar_domain);
+					   dmar_domain->dirty_reason;
 }
 
 static int intel_fs_set_dirty_tracking(struct iommu_domain *domain, bool enable)
@@ -153,7 +165,7 @@ static int intel_fs_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	unsigned long flags;
 
 	spin_lock_irqsave(&dmar_domain->lock, flags);
-	dmar_domain->dirty_tracking = enable;
+	WRITE_ONCE(dmar_domain->dirty_tracking, enable);
 	spin_unlock_irqrestore(&dmar_domain->lock, flags);
 	return 0;
 }

@@ -18,6 +18,9 @@ bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags);
 bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags);
 int intel_dirty_check_attach(struct dmar_domain *domain,
 			     struct intel_iommu *iommu);
+bool intel_dirty_capable(struct device *dev, u32 flags);
+enum iommu_dirty_reason intel_dirty_reason(struct intel_iommu *iommu,
+					   u32 flags);
 int intel_dirty_harvest(struct iommu_domain *domain,
 			struct iommu_dirty_walk *walk);
 void intel_dirty_describe(struct iommu_domain *domain,
@@ -29,8 +32,8 @@ void intel_dirty_describe(struct iommu_domain *domain,
  */
 static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
 {
-	return domain->dirty_tracking ? DMA_FL_PTE_ACCESS | DMA_FL_PTE_DIRTY :
-					0;
+	return READ_ONCE(domain->dirty_tracking) ?
+		       DMA_FL_PTE_ACCESS | DMA_FL_PTE_DIRTY : 0;
 }
 
 #define INTEL_DIRTY_FS_OPS	(&intel_fs_dirty_ops)
@@ -40,6 +43,12 @@ static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
 static inline bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
 {
 	return ssads_supported(iommu);
+}
+
+static inline enum iommu_dirty_reason
+intel_dirty_reason(struct intel_iommu *iommu, u32 flags)
+{
+	return IOMMU_DIRTY_REASON_NO_DRIVER;
 }
 
 static inline bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)

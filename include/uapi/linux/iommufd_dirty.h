@@ -37,8 +37,8 @@ enum {
  *
  * Make a tracker for an IOAS. The tracker is stopped, and allocating it changes
  * nothing for DMA. The IOAS cannot be destroyed before the tracker.
- * IOMMU_DESTROY on @out_tracker_id stops and frees it; closing the iommufd file
- * does so too.
+ * IOMMU_DESTROY on @out_tracker_id stops and frees it, or fails with -EBUSY while
+ * another ioctl uses it; closing the iommufd file does so too.
  *
  * Return:
  * * 0 on success
@@ -212,7 +212,7 @@ struct iommu_dirty_tracker_info {
  * Return:
  * * 0 on success
  * * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
- *   nonzero flag or an unknown one, with @out_type 0.
+ *   nonzero flag, with @out_type 0.
  * * -EALREADY: the tracker is starting or running.
  * * -EBUSY: another tracker runs on the IOAS, or one of its HWPTs is tracked
  *   with IOMMU_HWPT_SET_DIRTY_TRACKING.
@@ -295,8 +295,8 @@ enum iommu_dirty_read_flags {
  * @data: Pointer to the bitmap. Bit n % 8 of byte n / 8 is page n; page 0 is
  *	the one that holds @iova. Any alignment. It has
  *	(@iova + @length - 1) / @page_size - @iova / @page_size + 1 bits
- * @out_length: How many bytes of the range, from @iova on, are dealt with;
- *	after 0 that is @length
+ * @out_length: How many bytes of the range, from @iova on, are dealt with: after
+ *	0 that is @length, and it is valid after an error, too
  * @out_pages: How many bits were newly set, the sum over all trackers
  *
  * Set the bit of each page that holds a dirty byte of the range, and clear the

@@ -10,7 +10,8 @@
  *   bitmap.c	the sink: the user's bitmap
  *   hooks.c	what the rest of iommufd calls
  *
- * Lock order: iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->
+ * Lock order: iommufd_ioas::mutex -> iommufd_group::lock ->
+ * iommufd_dirty_iopt::attach_rwsem -> io_pagetable::domains_rwsem ->
  * io_pagetable::iova_rwsem.
  */
 #ifndef __IOMMUFD_DIRTY_H
@@ -53,6 +54,12 @@ iommufd_get_dirty_tracker(struct iommufd_ctx *ictx, u32 id)
 	return container_of(iommufd_get_object(ictx, id,
 					       IOMMUFD_OBJ_DIRTY_TRACKER),
 			    struct iommufd_dirty_tracker, obj);
+}
+
+/* Can the driver of the domain track it for us, and was asked to? */
+static inline bool iommufd_dirty_domain_capable(struct iommu_domain *domain)
+{
+	return domain->dirty_ops && domain->dirty_ops->harvest;
 }
 
 /* tracker.c */

@@ -4,9 +4,10 @@
  * HWPTs. read.c harvests window by window into a sink, tracker.c clears what is
  * stale at START.
  *
- * A harvest holds domains_rwsem, so that HWPTs come and go only between two,
- * and iova_rwsem, so that the areas it walks stay mapped; both for reading, and
- * for one window at the most. Areas whose pages are not set are just being
+ * A harvest holds attach_rwsem, so that all devices that use a domain are known
+ * to the flush; domains_rwsem, so that HWPTs come and go only between two; and
+ * iova_rwsem, so that the areas it walks stay mapped. All are held for reading,
+ * and for one window at the most. Areas whose pages are not set are just being
  * mapped, and nobody knows of them yet, or being unmapped.
  */
 #include <linux/iommu.h>
@@ -67,6 +68,8 @@ static void harvest_flush(struct iommu_domain *domain,
 	if (!iommu_dirty_walk_needs_flush(walk))
 		return;
 	iommu_iotlb_gather_init(&gather);
+	/* SMMUv3 does not invalidate without a granule */
+	gather.pgsize = BIT(__ffs(domain->pgsize_bitmap));
 	iommu_iotlb_gather_add_range(&gather, walk->flush_iova,
 				     walk->flush_last - walk->flush_iova + 1);
 	iommu_iotlb_sync(domain, &gather);
@@ -120,8 +123,12 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 	unsigned long index;
 	int rc = 0;
 
-	if (down_read_killable(&iopt->domains_rwsem))
+	if (down_read_killable(&iopt->dirty.attach_rwsem))
 		return -EINTR;
+	if (down_read_killable(&iopt->domains_rwsem)) {
+		rc = -EINTR;
+		goto out_attach;
+	}
 	if (tracker->state != state) {
 		rc = -ENODATA;
 		goto out_domains;
@@ -133,13 +140,19 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 
 	*last = harvest_bound(iopt, iova, *last);
 	xa_for_each(&iopt->domains, index, domain) {
+		/* Off the list of HWPTs, being destroyed: no device uses it */
+		if (!iommufd_dirty_domain_capable(domain))
+			continue;
 		rc = harvest_domain(iopt, domain, iova, *last, flags, sink);
 		if (rc)
 			break;
+		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);
 out_domains:
 	up_read(&iopt->domains_rwsem);
+out_attach:
+	up_read(&iopt->dirty.attach_rwsem);
 	return rc;
 }
 

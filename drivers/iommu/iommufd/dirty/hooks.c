@@ -10,6 +10,34 @@
 #include "dirty.h"
 
 /**
+ * iommufd_dirty_init_iopt() - Initialize what an IOAS has for dirty tracking
+ * @iopt: The IOAS
+ */
+void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
+{
+	init_rwsem(&iopt->dirty.attach_rwsem);
+}
+
+/**
+ * iommufd_dirty_capable() - Can a HWPT for this device be tracked?
+ * @idev: The device
+ * @flags: IOMMU_HWPT_ALLOC_* that the HWPT is allocated with
+ *
+ * Wider than IOMMU_CAP_DIRTY_TRACKING, which VMMs know and rely on: that tells
+ * of page tables in the format that the driver uses without being asked.
+ *
+ * Return: true if the driver can harvest dirty bits of such a HWPT.
+ */
+bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
+
+	return ops->domain_alloc_user && ops->default_domain_ops &&
+	       ops->default_domain_ops->dirty_capable &&
+	       ops->default_domain_ops->dirty_capable(idev->dev, flags);
+}
+
+/**
  * iommufd_dirty_auto_flags() - Flags for a HWPT that iommufd makes by itself
  * @idev: The device that it is made for
  * @pasid: The PASID that it is made for
@@ -23,11 +51,73 @@
 u32 iommufd_dirty_auto_flags(struct iommufd_device *idev, ioasid_t pasid)
 {
 	/* VT-d takes no dirty tracking domain for a PASID */
-	if (pasid != IOMMU_NO_PASID ||
-	    !dev_iommu_ops(idev->dev)->domain_alloc_user ||
-	    !device_iommu_capable(idev->dev, IOMMU_CAP_DIRTY_TRACKING))
+	if (pasid != IOMMU_NO_PASID || !iommufd_dirty_capable(idev, 0))
 		return 0;
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+}
+
+/**
+ * iommufd_dirty_auto_retry() - Did a HWPT fail for being asked to be trackable?
+ * @flags: In: the flags that it was made with. Out: 0, to try again
+ * @err: The error
+ *
+ * Return: true if it should be tried again with the new flags.
+ */
+bool iommufd_dirty_auto_retry(u32 *flags, long err)
+{
+	if (!*flags ||
+	    (err != -EOPNOTSUPP && err != -EINVAL && err != -EADDRINUSE))
+		return false;
+	*flags = 0;
+	return true;
+}
+
+static struct rw_semaphore *attach_rwsem(struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_hwpt_paging *paging = hwpt ? find_hwpt_paging(hwpt) :
+						    NULL;
+
+	return paging ? &paging->ioas->iopt.dirty.attach_rwsem : NULL;
+}
+
+/**
+ * iommufd_dirty_attach_begin() - A device is about to be attached or detached
+ * @hwpt: The HWPT that it is attached to or detached from
+ * @old: The HWPT that is replaced, or NULL
+ *
+ * Until iommufd_dirty_attach_end() no tracker of the IOASes changes what is
+ * enabled in hardware or harvests: half-attached, a device can be missed when
+ * tracking is enabled and when the IOTLB is flushed.
+ */
+void iommufd_dirty_attach_begin(struct iommufd_hw_pagetable *hwpt,
+				struct iommufd_hw_pagetable *old)
+{
+	struct rw_semaphore *a = attach_rwsem(hwpt), *b = attach_rwsem(old);
+
+	if (a > b)
+		swap(a, b);
+	if (a == b)
+		b = NULL;
+	if (a)
+		down_write(a);
+	if (b)
+		down_write_nested(b, SINGLE_DEPTH_NESTING);
+}
+
+/**
+ * iommufd_dirty_attach_end() - A device has been attached or detached, or not
+ * @hwpt: As for iommufd_dirty_attach_begin()
+ * @old: As for iommufd_dirty_attach_begin()
+ */
+void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
+			      struct iommufd_hw_pagetable *old)
+{
+	struct rw_semaphore *a = attach_rwsem(hwpt), *b = attach_rwsem(old);
+
+	if (a)
+		up_write(a);
+	if (b && b != a)
+		up_write(b);
 }
 
 /**
@@ -47,7 +137,8 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 
 	if (!iopt->dirty.tracker)
 		return 0;
-	if (!ops || !ops->harvest || ops->set_dirty_tracking(domain, true))
+	if (!iommufd_dirty_domain_capable(domain) ||
+	    ops->set_dirty_tracking(domain, true))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -67,20 +158,37 @@ int iommufd_dirty_add_access(struct io_pagetable *iopt)
 }
 
 /**
- * iommufd_dirty_hwpt_set_begin() - IOMMU_HWPT_SET_DIRTY_TRACKING begins
+ * iommufd_dirty_hwpt_begin() - A per-HWPT dirty ioctl begins
  * @hwpt: The HWPT
  *
- * Return: 0 with iommufd_ioas::mutex held until iommufd_dirty_hwpt_set_end(),
- * or -EBUSY if a tracker runs on the IOAS.
+ * No tracker can start until iommufd_dirty_hwpt_end() or
+ * iommufd_dirty_hwpt_set_end().
+ *
+ * Return: 0, or -EBUSY if a tracker runs on the IOAS.
  */
-int iommufd_dirty_hwpt_set_begin(struct iommufd_hwpt_paging *hwpt)
+int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommufd_ioas *ioas = hwpt->ioas;
+	int rc = 0;
+
+	mutex_lock(&ioas->mutex);
+	if (ioas->iopt.dirty.tracker)
+		rc = -EBUSY;
+	else
+		ioas->iopt.dirty.hwpt_calls++;
+	mutex_unlock(&ioas->mutex);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_hwpt_end() - IOMMU_HWPT_GET_DIRTY_BITMAP ends
+ * @hwpt: The HWPT
+ */
+void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt)
 {
 	mutex_lock(&hwpt->ioas->mutex);
-	if (hwpt->ioas->iopt.dirty.tracker) {
-		mutex_unlock(&hwpt->ioas->mutex);
-		return -EBUSY;
-	}
-	return 0;
+	hwpt->ioas->iopt.dirty.hwpt_calls--;
+	mutex_unlock(&hwpt->ioas->mutex);
 }
 
 /**
@@ -92,40 +200,9 @@ int iommufd_dirty_hwpt_set_begin(struct iommufd_hwpt_paging *hwpt)
 void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt, bool enable,
 				int rc)
 {
+	mutex_lock(&hwpt->ioas->mutex);
+	hwpt->ioas->iopt.dirty.hwpt_calls--;
 	if (!rc)
 		hwpt->dirty.by_ioctl = enable;
-	mutex_unlock(&hwpt->ioas->mutex);
-}
-
-/**
- * iommufd_dirty_hwpt_get_begin() - IOMMU_HWPT_GET_DIRTY_BITMAP begins
- * @hwpt: The HWPT
- *
- * No tracker can start until iommufd_dirty_hwpt_get_end().
- *
- * Return: 0, or -EBUSY if a tracker runs on the IOAS.
- */
-int iommufd_dirty_hwpt_get_begin(struct iommufd_hwpt_paging *hwpt)
-{
-	struct iommufd_ioas *ioas = hwpt->ioas;
-	int rc = 0;
-
-	mutex_lock(&ioas->mutex);
-	if (ioas->iopt.dirty.tracker)
-		rc = -EBUSY;
-	else
-		ioas->iopt.dirty.hwpt_reads++;
-	mutex_unlock(&ioas->mutex);
-	return rc;
-}
-
-/**
- * iommufd_dirty_hwpt_get_end() - IOMMU_HWPT_GET_DIRTY_BITMAP ends
- * @hwpt: The HWPT
- */
-void iommufd_dirty_hwpt_get_end(struct iommufd_hwpt_paging *hwpt)
-{
-	mutex_lock(&hwpt->ioas->mutex);
-	hwpt->ioas->iopt.dirty.hwpt_reads--;
 	mutex_unlock(&hwpt->ioas->mutex);
 }

@@ -69,6 +69,11 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 	struct iommufd_dirty_tracker *tracker;
 	int rc;
 
+	cmd->out_type = 0;
+	cmd->out_id = 0;
+	cmd->out_reason = 0;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
@@ -201,6 +206,11 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 	unsigned int i;
 	int rc;
 
+	/* Find out that the answer cannot be written before there is one */
+	cmd->out_length = 0;
+	cmd->out_pages = 0;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
 	rc = read_check(cmd);
 	if (rc)
 		return rc;
@@ -211,10 +221,6 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 	rc = read_get_trackers(ucmd->ictx, set, cmd);
 	if (rc)
 		goto out_free;
-
-	/* Find out that the answer cannot be written before there is one */
-	cmd->out_length = 0;
-	cmd->out_pages = 0;
 	rc = read_respond(ucmd, set);
 	if (rc)
 		goto out_put;

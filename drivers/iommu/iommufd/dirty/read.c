@@ -49,6 +49,7 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 	for (i = 0; i < nr && !rc; i++) {
 		u64 before = bitmap->added;
 
+		cond_resched();
 		rc = iommufd_dirty_harvest(trackers[i],
 					   IOMMU_DIRTY_STATE_RUNNING, iova,
 					   last, flags, &bitmap->sink);

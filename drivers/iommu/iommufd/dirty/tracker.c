@@ -6,9 +6,11 @@
  * iommufd's object destruction, without locks.
  *
  * iommufd_ioas::mutex keeps HWPTs from being added to and removed from the
- * list meanwhile. domains_rwsem, held for writing where the state changes,
- * keeps out harvests, which look at the state, and mapping: a driver may build
- * new entries differently while it tracks.
+ * list meanwhile, attach_rwsem devices from being attached to them and detached:
+ * a driver enables what it finds attached, and looks at the domain when it
+ * attaches. domains_rwsem, held for writing where the state changes, keeps out
+ * harvests, which look at the state, and mapping: a driver may build new entries
+ * differently while it tracks.
  */
 #define pr_fmt(fmt) "iommufd: " fmt
 
@@ -16,11 +18,37 @@
 
 #include "dirty.h"
 
-static int tracker_set_hw(struct iommufd_hwpt_paging *hwpt, bool enable)
+static void tracker_lock(struct iommufd_ioas *ioas)
+{
+	lockdep_assert_held(&ioas->mutex);
+
+	down_read(&ioas->iopt.dirty.attach_rwsem);
+	down_write(&ioas->iopt.domains_rwsem);
+}
+
+static void tracker_unlock(struct iommufd_ioas *ioas)
+{
+	up_write(&ioas->iopt.domains_rwsem);
+	up_read(&ioas->iopt.dirty.attach_rwsem);
+}
+
+static int tracker_enable_hw(struct iommufd_hwpt_paging *hwpt)
 {
 	struct iommu_domain *domain = hwpt->common.domain;
 
-	return domain->dirty_ops->set_dirty_tracking(domain, enable);
+	return domain->dirty_ops->set_dirty_tracking(domain, true);
+}
+
+static int tracker_disable_hw(struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommu_domain *domain = hwpt->common.domain;
+	int rc;
+
+	rc = domain->dirty_ops->set_dirty_tracking(domain, false);
+	if (rc)
+		pr_warn_ratelimited("HWPT %u: dirty tracking stays on: %d\n",
+				    hwpt->common.obj.id, rc);
+	return rc;
 }
 
 static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
@@ -43,7 +71,7 @@ static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
 
 	lockdep_assert_held(&ioas->mutex);
 
-	if (ioas->iopt.dirty.tracker || ioas->iopt.dirty.hwpt_reads)
+	if (ioas->iopt.dirty.tracker || ioas->iopt.dirty.hwpt_calls)
 		return true;
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
 		if (hwpt->dirty.by_ioctl)
@@ -59,14 +87,12 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker,
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
-	lockdep_assert_held(&ioas->mutex);
-
-	down_write(&ioas->iopt.domains_rwsem);
+	tracker_lock(ioas);
 	rc = iommufd_dirty_first_untrackable(ioas, failed);
 	if (rc)
 		goto out_unlock;
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		rc = tracker_set_hw(hwpt, true);
+		rc = tracker_enable_hw(hwpt);
 		if (rc)
 			goto err_disable;
 	}
@@ -78,9 +104,9 @@ err_disable:
 	failed->reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
 	rc = -EOPNOTSUPP;
 	list_for_each_entry_continue_reverse(hwpt, &ioas->hwpt_list, hwpt_item)
-		WARN_ON(tracker_set_hw(hwpt, false));
+		tracker_disable_hw(hwpt);
 out_unlock:
-	up_write(&ioas->iopt.domains_rwsem);
+	tracker_unlock(ioas);
 	return rc;
 }
 
@@ -91,21 +117,13 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 	struct iommufd_hwpt_paging *hwpt;
 	int rc = 0;
 
-	lockdep_assert_held(&ioas->mutex);
-
-	down_write(&ioas->iopt.domains_rwsem);
+	tracker_lock(ioas);
 	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
 	/* Go on after a failure: as little as possible stays enabled */
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		int err = tracker_set_hw(hwpt, false);
-
-		if (!err)
-			continue;
-		pr_warn_ratelimited("HWPT %u: dirty tracking stays on: %d\n",
-				    hwpt->common.obj.id, err);
-		rc = -EIO;
-	}
-	up_write(&ioas->iopt.domains_rwsem);
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
+		if (tracker_disable_hw(hwpt))
+			rc = -EIO;
+	tracker_unlock(ioas);
 	return rc;
 }
 
@@ -122,7 +140,8 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc;
 
-	mutex_lock(&ioas->mutex);
+	if (mutex_lock_killable(&ioas->mutex))
+		return -EINTR;
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
 		rc = -EALREADY;
 	else if (tracker_ioas_busy(ioas))
@@ -140,9 +159,9 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 	if (rc) {
 		tracker_disable(tracker);
 	} else {
-		down_write(&ioas->iopt.domains_rwsem);
+		tracker_lock(ioas);
 		tracker_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
-		up_write(&ioas->iopt.domains_rwsem);
+		tracker_unlock(ioas);
 	}
 	mutex_unlock(&ioas->mutex);
 	return rc;
