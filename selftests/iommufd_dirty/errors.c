@@ -224,12 +224,11 @@ TEST_F(errors, info_members)
  */
 static bool read_fails_with(int fd, struct iommu_dirty_tracker_read cmd, int error)
 {
-	bool untouched = error == EOPNOTSUPP || error == ENOENT;
 	int rc;
 
 	cmd.out_length = 77;
 	rc = __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_READ, &cmd);
-	if (rc == -error && cmd.out_length == (untouched ? 77 : 0))
+	if (rc == -error && !cmd.out_length)
 		return true;
 	lib_note("READ returned %d, not %d; out_length is %llu", rc, -error,
 		 cmd.out_length);

@@ -8,8 +8,8 @@
 #   debug   for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
 #   base    the debug kernel without the overlay, to compare with
 #   um      a program (ARCH=um) that runs the KUnit tests of the walkers
-#   check   builds drivers/iommu and drivers/vfio with IOMMUFD=m, and with the
-#           trackers off
+#   module  only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
+#   off     the same with the trackers off
 #   tree    only unpacks the tree and puts the overlay on it; prints its path
 #
 # Without KSRC it is Debian's linux-source-6.12, unpacked in the cache. Builds
@@ -85,6 +85,18 @@ compile() { # build target: into $builds/BUILD/build.log
 	logged "$out/build.log" kmake $1 ${2-}
 }
 
+# Without a link, no one else sees that a module uses what is not exported
+check_exports() { # build folder
+	local dir=$1/drivers missing
+	missing=$(comm -12 \
+		<(find "$dir/iommu" "$dir/vfio" -name '*.mod' | sed 's/mod$/o/' | xargs -r nm -u | awk '{ print $2 }' | sort -u) \
+		<(nm --defined-only "$dir/iommu/built-in.a" "$dir/vfio/built-in.a" 2>/dev/null | awk '
+			$3 ~ /^__export_symbol_/ { exported[substr($3, 17)] = 1; next }
+			$2 ~ /[TDBR]/ { defined[$3] = 1 }
+			END { for (s in defined) if (!(s in exported)) print s }' | sort -u))
+	[ -z "$missing" ] || die "modules use what is not exported: ${missing//$'\n'/ }"
+}
+
 arch=x86_64
 use_tree
 [ "$config" = base ] || "$here/apply.sh" "$tree"
@@ -121,11 +133,10 @@ um)
 	compile um
 	echo "$builds/um/linux"
 	;;
-check)
-	for variant in module off; do
-		configure "check-$variant" core.config "$variant.config"
-		compile "check-$variant" "prepare drivers/iommu/ drivers/vfio/"
-	done
+module | off)
+	configure "$config" core.config "$config.config"
+	compile "$config" "prepare drivers/iommu/ drivers/vfio/"
+	check_exports "$builds/$config"
 	;;
 *)
 	die "no configuration $config: see the head of $0"

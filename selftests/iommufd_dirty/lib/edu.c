@@ -24,7 +24,7 @@
 #define EDU_DEVICE	0x11e8
 #define EDU_MAX		16
 
-#define EDU_BAR_SIZE	0x100000
+#define EDU_BAR_SIZE	0x1000	/* of 1 MiB: all registers */
 #define EDU_DMA_SRC	0x80
 #define EDU_DMA_DST	0x88
 #define EDU_DMA_CNT	0x90
@@ -120,6 +120,12 @@ static void edu_bind_driver(const char *bdf)
 	check(sysfs_write(path, "vfio-pci"));
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", bdf);
 	sysfs_write(path, bdf);
+	/*
+	 * Left enabled from test to test: ACPI's search for the interrupt, at
+	 * each pci_enable_device(), takes most of a second in a debug kernel.
+	 */
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/enable", bdf);
+	sysfs_write(path, "1");
 	check(sysfs_write("/sys/bus/pci/drivers_probe", bdf));
 }
 

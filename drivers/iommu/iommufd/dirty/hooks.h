@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What iommufd's own files need of the dirty trackers. Included by
- * iommufd_private.h ahead of struct io_pagetable;
+ * iommufd_private.h ahead of struct io_pagetable; with CONFIG_IOMMUFD_DIRTY
+ * off everything in here is empty.
+ */
+#ifndef __IOMMUFD_DIRTY_HOOKS_H
+#define __IOMMUFD_DIRTY_HOOKS_H
+
+#include <linux/rwsem.h>
+#include <linux/types.h>
+#include <uapi/linux/iommufd_dirty.h>
+
+struct io_pagetable;
 struct iommu_domain;
 struct iommufd_device;
 struct iommufd_dirty_tracker;
