@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Everything that can be done here; "make help" lists it. All that is built goes
+# into a cache folder outside the repo.
+
+MAKEFLAGS += --no-print-directory
+CACHE := $(or $(IOMMUFD_DIRTY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iommufd-dirty)
+
+.PHONY: help
+help: ## this list (the default)
+	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
+	@echo
+	@echo "  KSRC=tree   another kernel tree than Debian's linux-source-6.12"
+	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
+
+.PHONY: demo
+demo: ## live pre-copy over real VT-d dirty bits, in a virtual machine
+	@tools/demo/demo.sh $(DEMO)
+
+.PHONY: check check-static check-builds check-kunit check-vm
+check: ## all tests; ends with "N passed, N failed, N skipped"
+	@tools/check/check.sh
+check-static: ## checkpatch, sparse, kernel-doc, shellcheck
+	@tools/check/check.sh static
+check-builds: ## the kernel builds with IOMMUFD=m, and with the trackers off
+	@tools/check/check.sh builds
+check-kunit: ## KUnit under ARCH=um and in a virtual machine
+	@tools/check/check.sh kunit-um kunit-vm
+check-vm: ## selftests in a virtual machine; TESTS="a b" runs only those
+	@tools/check/check.sh selftests
+
+.PHONY: kernel kernel-debug qemu vm-shell docs clean
+kernel: ## the kernel with the overlay; prints where the bzImage is
+	@tools/overlay/build.sh plain
+kernel-debug: ## the same with lockdep, KASAN, UBSAN and fault injection
+	@tools/overlay/build.sh debug
+qemu: ## QEMU whose IOMMU sets dirty bits; prints where it is
+	@tools/qemu/build.sh
+vm-shell: ## a shell in a virtual machine with our kernel and edu devices
+	@tools/vm/run.sh --shell $(VM)
+docs: ## Documentation/ as HTML; a warning is an error
+	@tools/setup/docs.sh
+clean: ## removes all builds (not the sources that were fetched)
+	rm -rf '$(CACHE)'/build '$(CACHE)'/check '$(CACHE)'/docs '$(CACHE)'/selftests \
+		'$(CACHE)'/upstream '$(CACHE)'/demo '$(CACHE)'/vm '$(CACHE)'/qemu/x86_64
