@@ -1,0 +1,237 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs the project's tests; the last line is "N passed, N failed, N skipped".
+#
+# Usage: [KSRC=tree] check.sh [STAGE...]        without a stage: all of them
+#
+#   static      checkpatch --strict, sparse, kernel-doc, shellcheck
+#   builds      the kernel builds with IOMMUFD=m, and with the trackers off
+#   kunit-um    KUnit as a program (ARCH=um)
+#   kunit-vm    KUnit in a virtual machine, under the debug kernel
+#   selftests   selftests/iommufd_dirty in a virtual machine, under the debug
+#               kernel, on VT-d second stage and first stage
+#   upstream    the kernel's own iommufd selftest: each test that passes on the
+#               unmodified kernel passes on ours
+#
+# TESTS="a b" limits selftests to those programs.
+. "$(dirname "$0")/../setup/common.sh"
+
+here=$repo/tools/check
+stages=("$@")
+# base before debug: they share a build, in that order from nothing
+[ $# -gt 0 ] || stages=(upstream-base static builds kunit-um kunit-vm selftests upstream)
+
+logs=$cache/check
+mkdir -p "$logs"
+results=$logs/results
+: >"$results"
+overlay=$repo/tools/overlay
+
+passed() { echo "ok $*" >>"$results"; }
+failed() {
+	echo "not ok - $*"
+	echo "not ok $*" >>"$results"
+}
+
+# A test that is a command: its output only when it fails
+try() { # name command...
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1 </dev/null); then
+		passed "$name"
+	else
+		printf '%s\n' "$out" | head -n 40 | sed 's/^/    /'
+		failed "$name"
+	fi
+}
+
+# Take over the tests of a log; the last line of results.py are the sums
+count() { # name log arguments of results.py...
+	local name=$1 log=$2 out sums
+	shift 2
+	if ! out=$("$here/results.py" "$@" "$log"); then
+		failed "$name: no results"
+		return
+	fi
+	sums=${out##*$'\n'}
+	[ "$out" = "$sums" ] || printf '%s\n' "${out%$'\n'*}"
+	echo "sum $name $sums" >>"$results"
+	# shellcheck disable=SC2086 # three numbers
+	set -- $sums
+	note "$name: $1 passed, $2 failed, $3 skipped"
+	[ "$2" -eq 0 ] || note "log: $log"
+}
+
+kernel() { "$overlay/build.sh" "$1"; }
+
+ours() { # names of our kernel files, by find's tests
+	(cd "$repo" && find drivers include -type f "$@" | sort)
+}
+
+# The KUnit suites of our files below a folder
+suites() {
+	local f
+	while read -r f; do
+		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' "$f"
+	done < <(find "$repo/drivers/$1" -name '*kunit*.c' | sort)
+}
+
+sparse_clean() { # file: nothing in sparse's log names it
+	! grep -F "$1:" "$logs/sparse.log"
+}
+
+stage_static() {
+	local f tree build
+	"$repo/tools/setup/setup.sh" check
+	tree=$("$overlay/build.sh" tree)
+	for f in $(ours -name '*.[ch]'); do
+		try "checkpatch $f" env -C "$tree" scripts/checkpatch.pl --strict -q --show-types -f "$f"
+		try "kernel-doc $f" "$tree/scripts/kernel-doc" -none -Werror "$repo/$f"
+	done
+	for f in "$overlay"/hooks/*/*.patch; do
+		try "checkpatch ${f#"$repo"/}" env -C "$tree" scripts/checkpatch.pl --strict -q \
+			--show-types --no-signoff --ignore FILE_PATH_CHANGES "$f"
+	done
+	for f in $(cd "$repo" && find selftests tools -name '*.[ch]' | sort); do
+		try "checkpatch $f" "$tree/scripts/checkpatch.pl" --strict -q --show-types --no-tree -f "$repo/$f"
+	done
+	build=$(kernel debug)
+	build=${build%/arch/*}
+	local dirs="drivers/iommu/dirty/ drivers/iommu/iommufd/"
+	[ ! -d "$repo/drivers/vfio" ] || dirs+=" drivers/vfio/"
+	# shellcheck disable=SC2086 # a list of folders
+	make -s -C "$tree" O="$build" -j "$jobs" C=2 CF=-D__CHECK_ENDIAN__ $dirs \
+		>"$logs/sparse.log" 2>&1 </dev/null || failed "sparse: the build failed, see $logs/sparse.log"
+	for f in $(ours -name '*.[ch]'); do
+		try "sparse $f" sparse_clean "$f"
+	done
+	while read -r f; do
+		try "shellcheck ${f#"$repo"/}" shellcheck -x -P SCRIPTDIR "$f"
+	done < <(grep -rlE '^#!/bin/(ba)?sh' "$repo/tools" "$repo/.ci" | sort)
+}
+
+stage_builds() {
+	try "builds with IOMMUFD=m" kernel module
+	try "builds with the trackers off" kernel off
+}
+
+stage_kunit_um() {
+	local linux log=$logs/kunit-um.log
+	linux=$(kernel um)
+	timeout 300 "$linux" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	# shellcheck disable=SC2046 # a list
+	count kunit-um "$log" $(suites iommu)
+}
+
+# Boot the debug kernel (or a given one), with the console in a log
+vm() { # log run.sh arguments...
+	local log=$1
+	shift
+	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout 900 "$@" ||
+		note "the virtual machine ended with code $?"
+}
+
+stage_kunit_vm() {
+	local log=$logs/kunit-vm.log
+	vm "$log" --kernel "$(kernel debug)" --append "kunit.enable=1 loglevel=7" true
+	# shellcheck disable=SC2046 # a list
+	count kunit-vm "$log" $(suites .)
+}
+
+stage_selftests() {
+	local t mode out image tests adds=()
+	"$repo/tools/setup/setup.sh" check
+	out=$cache/selftests
+	image=$(kernel debug)
+	logged "$logs/selftests-build.log" make -C "$repo/selftests/iommufd_dirty" -j "$jobs" \
+		OUT="$out" KSRC="$("$overlay/build.sh" tree)"
+	tests=${TESTS:-$(make -s --no-print-directory -C "$repo/selftests/iommufd_dirty" list)}
+	for t in $tests; do
+		adds+=(--add "$out/$t")
+	done
+	# side by side: a test program mostly keeps one CPU busy
+	for mode in vtd-ss vtd-fs; do
+		vm "$logs/selftests-$mode.log" --kernel "$image" --iommu "$mode" --mem 2G --edu 3 \
+			--add "$here/guest-run" "${adds[@]}" "guest-run $(xargs <<<"$tests")" &
+	done
+	wait
+	for mode in vtd-ss vtd-fs; do
+		count "selftests-$mode" "$logs/selftests-$mode.log"
+	done
+}
+
+# The programs of tools/testing/selftests/iommu, static
+upstream_build() {
+	local tree=$1 out=$2 p def defs=()
+	make -s -C "$tree" O="$out/headers" headers
+	# Debian's copy of the tests uses names that its kernel does not have yet: this
+	# way they ask for what it has
+	for def in IOMMU_HW_INFO_TYPE_DEFAULT=0 IOMMU_HW_INFO_FLAG_INPUT_TYPE=0 \
+		in_data_type=out_data_type MOCK_FLAGS_DEVICE_PASID=0 MOCK_PASID_WIDTH=0; do
+		grep -qw "${def%%=*}" "$out/headers/usr/include/linux/iommufd.h" \
+			"$tree/drivers/iommu/iommufd/iommufd_test.h" || defs+=("-D$def")
+	done
+	for p in iommufd iommufd_fail_nth; do
+		gcc -Wall -O2 -Wno-unused-function -D_GNU_SOURCE= "${defs[@]}" -isystem "$out/headers/usr/include" \
+			-static -o "$out/$p" "$tree/tools/testing/selftests/iommu/$p.c"
+	done
+}
+
+# Each program in a machine of its own, side by side. Left out are tests that
+# touch 64 MiB and more in small pages: under KASAN in an emulator they run into
+# their own limit of 30 s.
+upstream_run() { # kernel image, name
+	local vm=(--kernel "$1" --iommu none --edu 0 --mem 2G --add "$here/guest-run")
+	vm "$logs/$2-1.log" "${vm[@]}" --add "$cache/upstream/iommufd" \
+		"echo 64 >/proc/sys/vm/nr_hugepages; LIMIT=600 guest-run 'iommufd -V domain_dirty64M -V domain_dirty128M'" &
+	vm "$logs/$2-2.log" "${vm[@]}" --add "$cache/upstream/iommufd_fail_nth" \
+		"LIMIT=600 guest-run iommufd_fail_nth" &
+	wait
+	cat "$logs/$2"-[12].log >"$logs/$2.log"
+}
+
+# The unmodified kernel's results are kept as long as kernel and programs stay
+stage_upstream_base() {
+	local image tree want log=$logs/upstream-base.log
+	image=$(kernel base)
+	tree=$("$overlay/build.sh" tree)
+	want=$(hash_files "$image" "$tree"/tools/testing/selftests/iommu/*.[ch] "$here/guest-run")
+	[ "$(cat "$logs/upstream-base.from" 2>/dev/null)" != "$want" ] || return 0
+	note "running the kernel's own iommufd selftest on the unmodified kernel"
+	"$repo/tools/setup/setup.sh" kernel
+	mkdir -p "$cache/upstream"
+	logged "$logs/upstream-build.log" upstream_build "$tree" "$cache/upstream"
+	upstream_run "$image" upstream-base
+	"$here/results.py" --save "$logs/upstream-base.passed" "$log" >"$logs/upstream-base.results" || true
+	[ "$(wc -l <"$logs/upstream-base.passed")" -gt 50 ] ||
+		die "the unmodified kernel passes hardly any of its own tests: see $log"
+	echo "$want" >"$logs/upstream-base.from"
+}
+
+stage_upstream() {
+	local log=$logs/upstream.log
+	stage_upstream_base
+	upstream_run "$(kernel debug)" upstream
+	count upstream "$log" --against "$logs/upstream-base.passed"
+}
+
+for stage in "${stages[@]}"; do
+	declare -F "stage_${stage//-/_}" >/dev/null || die "no stage $stage: see the head of $0"
+done
+for stage in "${stages[@]}"; do
+	note "check: $stage"
+	begin=$SECONDS lines=$(wc -l <"$results")
+	# in a process of its own, not in a condition: set -e holds
+	set +e
+	(set -e; "stage_${stage//-/_}")
+	rc=$?
+	set -e
+	[ "$rc" -eq 0 ] || failed "stage $stage broke off"
+	if [ "$stage" != upstream-base ] && [ "$(wc -l <"$results")" -eq "$lines" ]; then
+		failed "stage $stage ran no test"
+	fi
+	note "$stage took $((SECONDS - begin)) s"
+done
+
+awk '/^ok / { p++ } /^not ok / { f++ } /^sum / { p += $3; f += $4; s += $5 }
+     END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 }' "$results"

@@ -1,0 +1,208 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Count the tests of a console log.
+
+Usage: results.py [--suite NAME]... [--against FILE] [--save FILE] LOG
+
+The log is that of KUnit (KTAP from the kernel, each --suite must be there), or
+of guest-run (TAP of several programs, and the kernel log after each of them).
+Prints every test that failed, and as the last line "passed failed skipped".
+
+A test that was planned and has no result failed: the program or the kernel
+died. A report in the kernel log fails a test named "dmesg after ...", unless
+the file dmesg-waivers beside this one names it.
+
+--save keeps the names of the tests that passed. With --against, a file of such
+names, only a test that passed there and does not pass here counts as failed.
+"""
+
+import argparse
+import os
+import re
+
+REPORT = re.compile(
+    r"WARNING: |BUG: |BUG at |KASAN: |UBSAN: |INFO: task |INFO: rcu|"
+    r"INFO: trying to register|Oops|general protection fault|double fault|"
+    r"refcount_t: |Kernel panic|unreferenced object|possible circular locking|"
+    r"possible recursive locking|inconsistent lock state|suspicious RCU usage|"
+    r"held lock freed|lock held when returning|bad unlock balance|"
+    r"unsafe .* lock order|Invalid wait context|nested lock was not taken|"
+    r"corruption|ODEBUG: |soft lockup|hard LOCKUP|self-detected stall")
+RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ?([^#]*)(#.*)?$")
+PLAN = re.compile(r"^( *)1\.\.(\d+)")
+SUBTEST = re.compile(r"^( *)# Subtest: (.*)")
+STAMP = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\] ?")
+
+
+class Results:
+    def __init__(self):
+        self.tests = []                 # (name, "ok" | "not ok" | "skip")
+
+    def add(self, name, state):
+        self.tests.append((name, state))
+
+    def names(self, state):
+        return [name for name, s in self.tests if s == state]
+
+
+def parse_tap(results, prefix, lines):
+    """(K)TAP: only tests without subtests count, unless they failed alone"""
+    done = {}       # depth: number of results so far
+    failed = {}     # depth: whether one of them failed
+    plan = {}       # depth: planned number
+    subtest = {}    # depth: what its tests are part of
+    top = {}        # names of the results that are not nested
+
+    def full_name(depth, name):
+        parts = [subtest[d] for d in sorted(subtest) if d <= depth]
+        return ": ".join([prefix] + parts + [name])
+
+    def close(depth):
+        for d in sorted(set(done) | set(plan), reverse=True):
+            if d < depth:
+                continue
+            for i in range(done.get(d, 0), plan.get(d, 0)):
+                results.add(full_name(d, f"test {i + 1} of {plan[d]} did not run"),
+                            "not ok")
+                failed[d] = True
+            for state in done, plan, subtest:
+                state.pop(d, None)
+
+    for line in lines:
+        if m := PLAN.match(line):
+            plan[len(m[1]) // 4] = int(m[2])
+            if re.search(r"# *SKIP", line, re.I):
+                results.add(f"{prefix}: all of it", "skip")
+        elif m := SUBTEST.match(line):
+            subtest[len(m[1]) // 4] = m[2]
+        elif "Bail out!" in line:
+            results.add(f"{prefix}: {line.strip()}", "not ok")
+        elif m := RESULT.match(line):
+            depth, name = len(m[1]) // 4, m[4].strip()
+            state = m[2]
+            if re.match(r"# *(SKIP|XFAIL)", m[5] or "", re.I):
+                state = "skip"
+            nested = any(d > depth for d in set(done) | set(plan))
+            inner = any(v for d, v in failed.items() if d > depth)
+            close(depth + 1)
+            if not nested or (state == "not ok" and not inner):
+                results.add(full_name(depth, name), state)
+            for d in [d for d in failed if d > depth]:
+                failed[depth] = failed.pop(d) or failed.get(depth, False)
+            failed[depth] = failed.get(depth, False) or state == "not ok"
+            done[depth] = done.get(depth, 0) + 1
+            if depth == 0:
+                top[name] = state
+    if 0 not in plan:
+        results.add(f"{prefix}: no test plan", "not ok")
+    close(0)
+    return top
+
+
+def read_waivers():
+    path = os.path.join(os.path.dirname(__file__), "dmesg-waivers")
+    with open(path) as f:
+        lines = [line.strip() for line in f]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def check_dmesg(results, name, lines, waivers):
+    """Each report of the kernel is a failure, unless a waiver names it"""
+    bad = []
+    for i, line in enumerate(lines):
+        if not REPORT.search(line):
+            continue
+        # A report has many lines: what a waiver names is in one of them
+        near = "\n".join(lines[max(0, i - 5):i + 40])
+        if not any(all(part.strip() in near for part in w.split("&&"))
+                   for w in waivers):
+            bad.append(line.strip())
+    results.add(f"dmesg after {name}", "not ok" if bad else "ok")
+    for line in bad[:5]:
+        print(f"    {line}")
+
+
+def parse_kunit(results, lines, suites, waivers):
+    lines = [STAMP.sub("", line) for line in lines]
+    start = next((i for i, line in enumerate(lines)
+                  if line.startswith("KTAP version 1")), len(lines))
+    # What is not of KUnit (other messages of the kernel) looks like no result
+    top = parse_tap(results, "kunit", lines[start:])
+    for suite in suites:
+        if suite not in top:
+            results.add(f"kunit: suite {suite} did not run", "not ok")
+    check_dmesg(results, "kunit", lines, waivers)
+
+
+def parse_guest(results, lines, waivers):
+    """guest-run prints @@run NAME, the TAP, @@rc NAME CODE and the kernel log"""
+    name, tap, dmesg, ended = None, [], [], False
+    for line in lines:
+        word = line.split()
+        if line.startswith("@@run "):
+            ended = False
+            name, tap, dmesg = word[1], [], []
+        elif line.startswith("@@k "):
+            dmesg.append(line[4:])
+        elif line.startswith("@@rc ") and name:
+            code, before = int(word[2]), len(results.names("not ok"))
+            if name != "boot":
+                parse_tap(results, name, tap)
+            if code not in (0, 4) and len(results.names("not ok")) == before:
+                results.add(f"{name}: exit code {code}", "not ok")
+            check_dmesg(results, name, dmesg, waivers)
+            name = None
+        elif line.startswith("@@lockdep "):
+            results.add("lockdep is still on at the end",
+                        "ok" if word[1] == "1" else "not ok")
+        elif line.startswith("@@end"):
+            ended = True
+        elif name:
+            tap.append(line)
+    if name:
+        parse_tap(results, name, tap)
+        results.add(f"{name}: did not end", "not ok")
+    if not ended:
+        results.add("the guest died", "not ok")
+        for line in lines[-30:]:
+            print(f"    {line}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--suite", action="append", default=[])
+    parser.add_argument("--against")
+    parser.add_argument("--save")
+    parser.add_argument("log")
+    args = parser.parse_args()
+
+    with open(args.log, errors="replace") as f:
+        lines = f.read().replace("\r", "").split("\n")
+    results, waivers = Results(), read_waivers()
+    if any(line.startswith("@@run ") for line in lines):
+        parse_guest(results, lines, waivers)
+    else:
+        parse_kunit(results, lines, args.suite, waivers)
+
+    failed = results.names("not ok")
+    if args.save:
+        with open(args.save, "w") as f:
+            f.writelines(name + "\n" for name in results.names("ok"))
+    if args.against:
+        with open(args.against) as f:
+            before = f.read().splitlines()
+        passed = set(results.names("ok"))
+        lost = [name for name in before if name not in passed]
+        others = [name for name in failed if name not in lost]
+        for name in others:
+            print(f"not ok - {name} (nor on the unmodified kernel)")
+        skipped = len(results.names("skip")) + len(others)
+        failed = lost
+    else:
+        skipped = len(results.names("skip"))
+    for name in failed:
+        print(f"not ok - {name}")
+    print(len(results.names("ok")), len(failed), skipped)
+
+
+main()
