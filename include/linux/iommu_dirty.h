@@ -46,9 +46,12 @@ struct iommu_dirty_sink {
 /**
  * enum iommu_dirty_walk_flags - Flags of a walk
  * @IOMMU_DIRTY_WALK_NO_CLEAR: Leave the entries dirty
+ * @IOMMU_DIRTY_WALK_EXCLUSIVE: The caller sees to it that nobody else cleans
+ *	entries of the table meanwhile, so that a plain store can do
  */
 enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_NO_CLEAR = 1 << 0,
+	IOMMU_DIRTY_WALK_EXCLUSIVE = 1 << 1,
 };
 
 /**
@@ -82,10 +85,14 @@ struct iommu_dirty_walk {
  * @root: The table at @top_level
  * @top_level: Level of the root, counted from 0, whose entries are always
  *	leaves
+ * @bits: Bits of the IOVAs that the table translates
+ * @page_shift: log2 of the granule, for formats that have several (Arm)
  */
 struct iommu_dirty_table {
 	u64 *root;
 	unsigned int top_level;
+	unsigned int bits;
+	unsigned int page_shift;
 };
 
 /**
@@ -130,9 +137,17 @@ iommu_dirty_walk_needs_flush(const struct iommu_dirty_walk *walk)
 	return walk->flush_iova <= walk->flush_last;
 }
 
+void iommu_dirty_walk_amd_v1(const struct iommu_dirty_table *table,
+			     struct iommu_dirty_walk *walk);
+void iommu_dirty_walk_arm_s1(const struct iommu_dirty_table *table,
+			     struct iommu_dirty_walk *walk);
+void iommu_dirty_walk_arm_s2(const struct iommu_dirty_table *table,
+			     struct iommu_dirty_walk *walk);
+void iommu_dirty_walk_riscv(const struct iommu_dirty_table *table,
+			    struct iommu_dirty_walk *walk);
 void iommu_dirty_walk_vtd_ss(const struct iommu_dirty_table *table,
 			     struct iommu_dirty_walk *walk);
-void iommu_dirty_walk_vtd_fs(const struct iommu_dirty_table *table,
+void iommu_dirty_walk_x86_64(const struct iommu_dirty_table *table,
 			     struct iommu_dirty_walk *walk);
 
 int iommu_dirty_read_and_clear(struct iommu_domain *domain, unsigned long iova,

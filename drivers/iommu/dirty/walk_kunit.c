@@ -3,94 +3,11 @@
  * KUnit tests of the dirty walkers: tables of every format, walked over random
  * and over awkward ranges, against a naive list of what is mapped and dirty.
  */
-#include <linux/io.h>
-#include <linux/mm.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
-#include <linux/sizes.h>
 #include <linux/sort.h>
 
 #include "walk_kunit.h"
-
-const struct kfmt kfmts[] = {
-	{
-		.name = "vtd_ss",
-		.walk = iommu_dirty_walk_vtd_ss,
-		.table = 0x3,		/* R W */
-		.leaf = 0x103,		/* A R W */
-		.huge = 0x80,
-		.dirty = 0x200,
-		.cleaned = 0x200,
-	},
-	{
-		.name = "vtd_fs",
-		.walk = iommu_dirty_walk_vtd_fs,
-		.table = 0x27,		/* A U W P */
-		.leaf = 0x27,
-		.huge = 0x80,
-		.dirty = 0x40,
-		.cleaned = 0x60,	/* D and A */
-	},
-};
-
-const unsigned int kfmts_nr = ARRAY_SIZE(kfmts);
-
-const void *kfmt_gen_params(const void *prev, char *desc)
-{
-	const struct kfmt *next = prev ? (const struct kfmt *)prev + 1 : kfmts;
-
-	if (next == kfmts + kfmts_nr)
-		return NULL;
-	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
-	return next;
-}
-
-#define KPT_SHIFT(level)	(12 + 9 * (level))
-#define KPT_SIZE(level)		(1UL << KPT_SHIFT(level))
-
-static u64 *kpt_alloc_table(struct kunit *test)
-{
-	u64 *table = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, table);
-	KUNIT_ASSERT_TRUE(test, PAGE_ALIGNED(table));
-	return table;
-}
-
-void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level)
-{
-	pt->test = test;
-	pt->fmt = test->param_value;
-	pt->table.top_level = top_level;
-	pt->table.root = kpt_alloc_table(test);
-}
-
-/* The entry that maps @iova at @level; tables on the way are made. */
-u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level)
-{
-	unsigned int at = pt->table.top_level;
-	u64 *table = pt->table.root;
-
-	for (; at > level; at--) {
-		u64 *pte = &table[(iova >> KPT_SHIFT(at)) % 512];
-
-		if (!*pte)
-			*pte = virt_to_phys(kpt_alloc_table(pt->test)) |
-			       pt->fmt->table;
-		table = phys_to_virt(*pte & 0x000ffffffffff000);
-	}
-	return &table[(iova >> KPT_SHIFT(level)) % 512];
-}
-
-/* Map @iova by one clean leaf of @level; where to does not matter. */
-u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level)
-{
-	u64 *pte = kpt_entry(pt, iova, level);
-
-	*pte = (KPT_SIZE(level) & 0x000ffffffffff000) | pt->fmt->leaf |
-	       (level ? pt->fmt->huge : 0);
-	return pte;
-}
 
 struct krange {
 	unsigned long first;
@@ -100,7 +17,7 @@ struct krange {
 /* A sink that keeps what it is told, neighbours merged */
 struct krec {
 	struct iommu_dirty_sink sink;
-	struct krange ranges[2048];
+	struct krange ranges[8192];
 	unsigned int nr;
 };
 
@@ -186,11 +103,13 @@ static void expect_one(struct kunit *test, const struct krec *rec,
 struct kmapping {
 	unsigned long iova;
 	unsigned long last;
-	u64 *pte;
-	u64 before;
+	unsigned int entries;
+	u64 *ptes;
+	bool dirty;
 };
 
-#define KMAPPINGS 600
+#define KMAPPINGS	600
+#define KENTRIES	65536
 
 static int kmapping_cmp(const void *a, const void *b)
 {
@@ -199,199 +118,284 @@ static int kmapping_cmp(const void *a, const void *b)
 	return l->iova < r->iova ? -1 : l->iova > r->iova;
 }
 
+static bool kmapping_free(const u64 *ptes, unsigned int entries)
+{
+	while (entries--)
+		if (ptes[entries])
+			return false;
+	return true;
+}
+
 /*
- * Leaves of three sizes: 4 KiB ones in eight places of 2 MiB, 2 MiB ones in
- * four of 1 GiB, and some of 1 GiB.
+ * Leaves of the three lowest levels, as far as the table has them, alone and in
+ * groups, in few tables each.
  */
 static unsigned int map_random(struct kpt *pt, struct kmapping *maps,
 			       struct rnd_state *rnd)
 {
-	unsigned int i, nr = 0;
+	const struct kfmt *fmt = pt->fmt;
+	unsigned int i, nr = 0, used = 0;
 
 	for (i = 0; i < KMAPPINGS; i++) {
 		unsigned int level = prandom_u32_state(rnd) % 8;
+		u32 r = prandom_u32_state(rnd), group = 0;
 		struct kmapping *map = &maps[nr];
 		unsigned long iova;
-		u32 r = prandom_u32_state(rnd);
 
-		if (level == 7) {
-			level = 2;
-			iova = SZ_1G * (16UL + r % 48);
-		} else if (level >= 5) {
-			level = 1;
-			iova = SZ_1G * (8UL + r % 4) + SZ_2M * ((r >> 8) % 512);
-		} else {
-			level = 0;
-			iova = (r % 2 ? 0x7f40000000UL : SZ_1G) +
-			       SZ_2M * ((r >> 1) % 4) +
-			       SZ_4K * ((r >> 8) % 512);
-		}
-		map->pte = kpt_entry(pt, iova, level);
-		if (*map->pte)
+		level = level == 7 ? min(2U, pt->table.top_level) : level / 5;
+		if (r & BIT(31) && fmt->groups[level])
+			group = fmt->sized ?
+					1 + (r >> 24) % fmt->groups[level] :
+					fmt->groups[level];
+		/* A place of 8 tables' size for each level, at both ends */
+		iova = kfmt_size(fmt, level + 1) * (8 * level + r % 8);
+		if (r & BIT(30) && level < pt->table.top_level)
+			iova += BIT(pt->table.bits - 1);
+		iova += kfmt_size(fmt, level) *
+			((r >> 8) % (1U << (fmt->page_shift - 3)));
+		iova = ALIGN_DOWN(iova, kfmt_size(fmt, level) << group);
+		if (iova >> 1 >> (pt->table.bits - 1))
 			continue;
-		kpt_map(pt, iova, level);
+
+		map->ptes = kpt_entry(pt, iova, level);
+		map->entries = 1U << group;
+		if (!map->ptes || !kmapping_free(map->ptes, map->entries) ||
+		    used + map->entries > KENTRIES)
+			continue;
+		kpt_map(pt, iova, level, group);
 		map->iova = iova;
-		map->last = iova + KPT_SIZE(level) - 1;
+		map->last = iova + (kfmt_size(fmt, level) << group) - 1;
+		used += map->entries;
 		nr++;
 	}
 	sort(maps, nr, sizeof(*maps), kmapping_cmp, NULL);
 	return nr;
 }
 
-static void check_random_walk(struct kunit *test, struct kpt *pt,
-			      struct kmapping *maps, unsigned int nr,
-			      struct krec *rec, struct krec *want,
-			      struct krange range, unsigned int flags)
+static void expect_mapping(struct kpt *pt, const struct kmapping *map,
+			   const u64 *before, bool cleaned)
 {
-	struct kfmt const *fmt = pt->fmt;
-	unsigned long flush_iova = ULONG_MAX, flush_last = 0;
-	struct iommu_dirty_walk walk;
 	unsigned int i;
 
-	for (i = 0; i < nr; i++)
-		maps[i].before = *maps[i].pte;
-	walk = kwalk(pt, rec, range.first, range.last, flags);
+	for (i = 0; i < map->entries; i++) {
+		u64 pte = map->ptes[i];
 
-	want->nr = 0;
-	for (i = 0; i < nr; i++) {
-		struct kmapping *map = &maps[i];
-		u64 after = map->before;
-
-		if ((map->before & fmt->dirty) && map->iova <= range.last &&
-		    map->last >= range.first) {
-			krec_add(want, max(map->iova, range.first),
-				 min(map->last, range.last));
-			if (map->iova >= range.first &&
-			    map->last <= range.last &&
-			    !(flags & IOMMU_DIRTY_WALK_NO_CLEAR)) {
-				after &= ~fmt->cleaned;
-				flush_iova = min(flush_iova, map->iova);
-				flush_last = max(flush_last, map->last);
-			}
-		}
-		KUNIT_EXPECT_EQ(test, *map->pte, after);
+		if (!cleaned)
+			KUNIT_EXPECT_EQ(pt->test, pte, before[i]);
+		else if (kpte_is_dirty(pt, before[i]))
+			KUNIT_EXPECT_EQ(pt->test, pte,
+					kpte_cleaned(pt, before[i]));
+		else
+			KUNIT_EXPECT_EQ(pt->test, pte & ~pt->fmt->accessed,
+					before[i] & ~pt->fmt->accessed);
 	}
-	expect_ranges(test, rec, want);
+}
+
+struct random_test {
+	struct rnd_state rnd;
+	struct kpt pt;
+	struct kmapping maps[KMAPPINGS];
+	unsigned int nr;
+	u64 before[KENTRIES];
+	struct krec *rec;
+	struct krec *want;
+};
+
+static void check_random_walk(struct random_test *t, struct krange range,
+			      unsigned int flags)
+{
+	struct kunit *test = t->pt.test;
+	unsigned long flush_iova = ULONG_MAX, flush_last = 0;
+	struct iommu_dirty_walk walk;
+	u64 *before = t->before;
+	unsigned int i, j;
+
+	for (i = 0; i < t->nr; i++) {
+		struct kmapping *map = &t->maps[i];
+
+		map->dirty = false;
+		for (j = 0; j < map->entries; j++) {
+			*before = map->ptes[j];
+			map->dirty |= kpte_is_dirty(&t->pt, *before++);
+		}
+	}
+
+	walk = kwalk(&t->pt, t->rec, range.first, range.last, flags);
+
+	t->want->nr = 0;
+	before = t->before;
+	for (i = 0; i < t->nr; i++) {
+		struct kmapping *map = &t->maps[i];
+		bool cleaned = false;
+
+		if (map->dirty && map->iova <= range.last &&
+		    map->last >= range.first) {
+			krec_add(t->want, max(map->iova, range.first),
+				 min(map->last, range.last));
+			cleaned = map->iova >= range.first &&
+				  map->last <= range.last &&
+				  !(flags & IOMMU_DIRTY_WALK_NO_CLEAR);
+		}
+		if (cleaned) {
+			flush_iova = min(flush_iova, map->iova);
+			flush_last = max(flush_last, map->last);
+		}
+		expect_mapping(&t->pt, map, before, cleaned);
+		before += map->entries;
+	}
+	expect_ranges(test, t->rec, t->want);
 	KUNIT_EXPECT_EQ(test, walk.flush_iova, flush_iova);
 	KUNIT_EXPECT_EQ(test, walk.flush_last, flush_last);
 	KUNIT_EXPECT_EQ(test, iommu_dirty_walk_needs_flush(&walk),
 			flush_iova <= flush_last);
 }
 
+static unsigned long random_in(struct random_test *t,
+			       const struct kmapping *map)
+{
+	return map->iova + ((u64)prandom_u32_state(&t->rnd) << 32 |
+			    prandom_u32_state(&t->rnd)) %
+			   (map->last - map->iova + 1);
+}
+
+static struct krange random_range(struct random_test *t)
+{
+	struct krange range;
+
+	range.first = random_in(t, &t->maps[prandom_u32_state(&t->rnd) % t->nr]);
+	range.last = random_in(t, &t->maps[prandom_u32_state(&t->rnd) % t->nr]);
+	if (range.first > range.last)
+		swap(range.first, range.last);
+	return range;
+}
+
 static void test_random(struct kunit *test)
 {
-	struct kmapping *maps =
-		kunit_kcalloc(test, KMAPPINGS, sizeof(*maps), GFP_KERNEL);
-	struct krec *rec = krec_alloc(test), *want = krec_alloc(test);
-	unsigned int top, round, i, nr;
-	struct rnd_state rnd;
-	struct kpt pt;
+	static const struct krange all = { 0, ULONG_MAX };
+	const struct kfmt *fmt = test->param_value;
+	struct random_test *t;
+	unsigned int top, round, i;
 
-	KUNIT_ASSERT_NOT_NULL(test, maps);
-	prandom_seed_state(&rnd, 0x69706761);
-	for (top = 3; top <= 4; top++) {
-		kpt_init(&pt, test, top);
-		nr = map_random(&pt, maps, &rnd);
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->rec = krec_alloc(test);
+	t->want = krec_alloc(test);
+	prandom_seed_state(&t->rnd, 0x69706761);
+
+	for (top = fmt->top_level; top >= 1; top--) {
+		kpt_init(&t->pt, test, top);
+		t->pt.skip = fmt->skips && top % 2;
+		t->nr = map_random(&t->pt, t->maps, &t->rnd);
+		KUNIT_ASSERT_GT(test, t->nr, 20);
 		for (round = 0; round < 200; round++) {
-			struct krange range = { 0, ULONG_MAX };
-			u32 density = prandom_u32_state(&rnd) % 101;
+			u32 density = prandom_u32_state(&t->rnd) % 101;
 
-			for (i = 0; i < nr; i++)
-				if (prandom_u32_state(&rnd) % 100 < density)
-					*maps[i].pte |= pt.fmt->dirty;
-			if (round % 4) {
-				struct kmapping *a, *b;
+			for (i = 0; i < t->nr; i++) {
+				struct kmapping *map = &t->maps[i];
+				u32 r = prandom_u32_state(&t->rnd);
 
-				a = &maps[prandom_u32_state(&rnd) % nr];
-				b = &maps[prandom_u32_state(&rnd) % nr];
-				if (a > b)
-					swap(a, b);
-				range.first = a->iova +
-					prandom_u32_state(&rnd) %
-					(a->last - a->iova + 1);
-				range.last = b->iova +
-					prandom_u32_state(&rnd) %
-					(b->last - b->iova + 1);
-				if (range.first > range.last)
-					swap(range.first, range.last);
+				if (r % 100 < density)
+					kpte_dirty(&t->pt, &map->ptes[(r >> 8) %
+								      map->entries]);
 			}
-			check_random_walk(test, &pt, maps, nr, rec, want, range,
-					  round % 3 ? 0 :
-					  IOMMU_DIRTY_WALK_NO_CLEAR);
+			check_random_walk(t, round % 4 ? random_range(t) : all,
+					  (round % 3 ? 0 :
+					   IOMMU_DIRTY_WALK_NO_CLEAR) |
+					  (round % 2 ? 0 :
+					   IOMMU_DIRTY_WALK_EXCLUSIVE));
 		}
 	}
 }
 
-/* One dirty entry of each level, and ranges that hold all or a part of it */
+/*
+ * One dirty page of each level and group, and ranges that hold all or a part of
+ * it. In a group the dirty entry is the last one.
+ */
+static void check_partial(struct kunit *test, unsigned int level,
+			  unsigned int group)
+{
+	const struct kfmt *fmt = test->param_value;
+	unsigned long size = kfmt_size(fmt, level) << group;
+	unsigned long first = kfmt_size(fmt, level + 1) - size;
+	unsigned long last = first + size - 1;
+	struct krec *rec = krec_alloc(test);
+	struct iommu_dirty_walk walk;
+	struct kpt pt;
+	u64 *pte, dirty;
+
+	kpt_init(&pt, test, fmt->top_level);
+	pt.skip = fmt->skips;
+	pte = kpt_map(&pt, first, level, group) + (1U << group) - 1;
+	kpte_dirty(&pt, pte);
+	dirty = *pte;
+
+	walk = kwalk(&pt, rec, first + 1, last, 0);
+	expect_one(test, rec, first + 1, last);
+	KUNIT_EXPECT_EQ(test, *pte, dirty);
+	KUNIT_EXPECT_FALSE(test, iommu_dirty_walk_needs_flush(&walk));
+	kwalk(&pt, rec, 0, last - 1, 0);
+	expect_one(test, rec, first, last - 1);
+	KUNIT_EXPECT_EQ(test, *pte, dirty);
+	kwalk(&pt, rec, first + 7, first + 7, 0);
+	expect_one(test, rec, first + 7, first + 7);
+	KUNIT_EXPECT_EQ(test, *pte, dirty);
+
+	kwalk(&pt, rec, 0, first - 1, 0);
+	KUNIT_EXPECT_EQ(test, rec->nr, 0);
+	kwalk(&pt, rec, last + 1, ULONG_MAX, 0);
+	KUNIT_EXPECT_EQ(test, rec->nr, 0);
+	KUNIT_EXPECT_EQ(test, *pte, dirty);
+
+	walk = kwalk(&pt, rec, first, last, 0);
+	expect_one(test, rec, first, last);
+	KUNIT_EXPECT_EQ(test, *pte, kpte_cleaned(&pt, dirty));
+	KUNIT_EXPECT_EQ(test, walk.flush_iova, first);
+	KUNIT_EXPECT_EQ(test, walk.flush_last, last);
+}
+
 static void test_partial(struct kunit *test)
 {
-	struct krec *rec = krec_alloc(test);
-	unsigned int level;
-	struct kpt pt;
+	const struct kfmt *fmt = test->param_value;
+	unsigned int level, group;
 
 	for (level = 0; level < 3; level++) {
-		unsigned long first = KPT_SIZE(3) - KPT_SIZE(level);
-		unsigned long last = KPT_SIZE(3) - 1;
-		struct iommu_dirty_walk walk;
-		u64 *pte, dirty;
-
-		kpt_init(&pt, test, 3);
-		pte = kpt_map(&pt, first, level);
-		dirty = *pte |= pt.fmt->dirty;
-
-		walk = kwalk(&pt, rec, first + 1, last, 0);
-		expect_one(test, rec, first + 1, last);
-		KUNIT_EXPECT_EQ(test, *pte, dirty);
-		KUNIT_EXPECT_FALSE(test, iommu_dirty_walk_needs_flush(&walk));
-		kwalk(&pt, rec, 0, last - 1, 0);
-		expect_one(test, rec, first, last - 1);
-		KUNIT_EXPECT_EQ(test, *pte, dirty);
-		kwalk(&pt, rec, first + 7, first + 7, 0);
-		expect_one(test, rec, first + 7, first + 7);
-		KUNIT_EXPECT_EQ(test, *pte, dirty);
-
-		kwalk(&pt, rec, 0, first - 1, 0);
-		KUNIT_EXPECT_EQ(test, rec->nr, 0);
-		kwalk(&pt, rec, last + 1, ULONG_MAX, 0);
-		KUNIT_EXPECT_EQ(test, rec->nr, 0);
-		KUNIT_EXPECT_EQ(test, *pte, dirty);
-
-		walk = kwalk(&pt, rec, first, last, 0);
-		expect_one(test, rec, first, last);
-		KUNIT_EXPECT_EQ(test, *pte, dirty & ~pt.fmt->cleaned);
-		KUNIT_EXPECT_EQ(test, walk.flush_iova, first);
-		KUNIT_EXPECT_EQ(test, walk.flush_last, last);
+		check_partial(test, level, 0);
+		for (group = 1; group <= fmt->groups[level]; group++)
+			if (fmt->sized || group == fmt->groups[level])
+				check_partial(test, level, group);
 	}
 }
 
 /*
- * 1536 dirty neighbours in three tables. Ranges of each length in the middle of
+ * Dirty neighbours in three tables. Ranges of growing length in the middle of
  * them, every other one with half an entry at both ends, and then the whole:
  * what the first walk has cleaned must be missing in the second.
  */
 static void test_runs(struct kunit *test)
 {
+	const struct kfmt *fmt = test->param_value;
 	struct krec *rec = krec_alloc(test), *want = krec_alloc(test);
-	const unsigned long base = KPT_SIZE(2) - KPT_SIZE(1);
-	const unsigned int nr = 3 * 512;
-	const unsigned long base_last = base + SZ_4K * nr - 1;
+	const unsigned long page = kfmt_size(fmt, 0);
+	const unsigned int nr = 3U << (fmt->page_shift - 3);
+	const unsigned long base = kfmt_size(fmt, 2) - kfmt_size(fmt, 1);
+	const unsigned long base_last = base + page * nr - 1;
 	u64 **ptes = kunit_kcalloc(test, nr, sizeof(*ptes), GFP_KERNEL);
 	unsigned int i, j;
 	struct kpt pt;
 
 	KUNIT_ASSERT_NOT_NULL(test, ptes);
-	kpt_init(&pt, test, 3);
+	kpt_init(&pt, test, fmt->top_level);
 	for (i = 0; i < nr; i++)
-		ptes[i] = kpt_map(&pt, base + SZ_4K * i, 0);
+		ptes[i] = kpt_map(&pt, base + page * i, 0, 0);
 
-	for (i = 1; i <= nr; i++) {
-		unsigned long first = base + SZ_2K * (nr - i);
-		unsigned long last = first + SZ_4K * i - 1;
-		unsigned long clean = ALIGN(first, SZ_4K);
-		unsigned long clean_end = ALIGN_DOWN(last + 1, SZ_4K);
+	for (i = 1; i <= nr; i += 1 + i / 200) {
+		unsigned long first = base + page / 2 * (nr - i);
+		unsigned long last = first + page * i - 1;
+		unsigned long clean = ALIGN(first, page);
+		unsigned long clean_end = ALIGN_DOWN(last + 1, page);
 
 		for (j = 0; j < nr; j++)
-			*ptes[j] |= pt.fmt->dirty;
+			kpte_dirty(&pt, ptes[j]);
 		kwalk(&pt, rec, first, last, 0);
 		expect_one(test, rec, first, last);
 
@@ -408,72 +412,76 @@ static void test_runs(struct kunit *test)
 /* Dirty bits in absent entries and in entries that point to tables */
 static void test_not_leaves(struct kunit *test)
 {
+	const struct kfmt *fmt = test->param_value;
 	struct krec *rec = krec_alloc(test);
 	unsigned int level;
 	struct kpt pt;
 
-	kpt_init(&pt, test, 3);
-	kpt_map(&pt, 0, 0);
-	for (level = 1; level <= 3; level++)
-		*kpt_entry(&pt, 0, level) |= pt.fmt->dirty;
+	kpt_init(&pt, test, fmt->top_level);
+	kpt_map(&pt, kfmt_size(fmt, 2) * 5 - kfmt_size(fmt, 0), 0, 0);
+	for (level = 1; level <= 2; level++)
+		*kpt_entry(&pt, kfmt_size(fmt, 2) * 5 - 1, level) |=
+			fmt->dirty;
+	/* The present bits of all formats are among the two lowest ones */
 	for (level = 0; level <= 2; level++)
-		*kpt_entry(&pt, 3 * KPT_SIZE(level), level) =
-			0x0000123456789000 | pt.fmt->huge | pt.fmt->dirty;
-
+		*kpt_entry(&pt, kfmt_size(fmt, 2) * 5 -
+				3 * kfmt_size(fmt, level), level) =
+			((fmt->leaf ^ fmt->dirty) & ~3ULL) | 0x1234567890000;
 	kwalk(&pt, rec, 0, ULONG_MAX, 0);
 	KUNIT_EXPECT_EQ(test, rec->nr, 0);
-	for (level = 1; level <= 3; level++)
-		KUNIT_EXPECT_TRUE(test, *kpt_entry(&pt, 0, level) &
-						pt.fmt->dirty);
 }
 
 /* The last entry of tables of 1 to 5 levels, and ranges beyond them */
 static void test_span(struct kunit *test)
 {
+	const struct kfmt *fmt = test->param_value;
 	struct krec *rec = krec_alloc(test);
 	unsigned int top;
 	struct kpt pt;
 
-	for (top = 0; top <= 4; top++) {
-		unsigned long span = KPT_SIZE(top + 1);
+	for (top = 0; kfmt_shift(fmt, top + 1) <= 57; top++) {
+		unsigned long page = kfmt_size(fmt, 0), span;
 		u64 *pte;
 
 		kpt_init(&pt, test, top);
-		pte = kpt_map(&pt, span - SZ_4K, 0);
-		*pte |= pt.fmt->dirty;
+		span = BIT(pt.table.bits);
+		pte = kpt_map(&pt, span - page, 0, 0);
+		kpte_dirty(&pt, pte);
 
 		kwalk(&pt, rec, span, ULONG_MAX, 0);
 		KUNIT_EXPECT_EQ(test, rec->nr, 0);
 		kwalk(&pt, rec, ULONG_MAX, ULONG_MAX, 0);
 		KUNIT_EXPECT_EQ(test, rec->nr, 0);
-		KUNIT_EXPECT_TRUE(test, *pte & pt.fmt->dirty);
+		KUNIT_EXPECT_TRUE(test, kpte_is_dirty(&pt, *pte));
 		kwalk(&pt, rec, 0, ULONG_MAX, 0);
-		expect_one(test, rec, span - SZ_4K, span - 1);
-		KUNIT_EXPECT_FALSE(test, *pte & pt.fmt->dirty);
+		expect_one(test, rec, span - page, span - 1);
+		KUNIT_EXPECT_FALSE(test, kpte_is_dirty(&pt, *pte));
 	}
 }
 
 /* Without a sink: clean, and say what to flush */
 static void test_clean_only(struct kunit *test)
 {
+	const struct kfmt *fmt = test->param_value;
+	const unsigned long low = kfmt_size(fmt, 0), high = kfmt_size(fmt, 2);
 	struct iommu_dirty_walk walk;
-	u64 *low, *high, *part;
+	u64 *ptes[3];
 	struct kpt pt;
 
-	kpt_init(&pt, test, 3);
-	low = kpt_map(&pt, SZ_4K, 0);
-	high = kpt_map(&pt, SZ_1G, 1);
-	part = kpt_map(&pt, 2UL * SZ_1G, 1);
-	*low |= pt.fmt->dirty;
-	*high |= pt.fmt->dirty;
-	*part |= pt.fmt->dirty;
+	kpt_init(&pt, test, fmt->top_level);
+	ptes[0] = kpt_map(&pt, low, 0, 0);
+	ptes[1] = kpt_map(&pt, high, 1, 0);
+	ptes[2] = kpt_map(&pt, 2 * high, 1, 0);
+	kpte_dirty(&pt, ptes[0]);
+	kpte_dirty(&pt, ptes[1]);
+	kpte_dirty(&pt, ptes[2]);
 
-	walk = kwalk(&pt, NULL, 0, 2UL * SZ_1G, 0);
-	KUNIT_EXPECT_FALSE(test, *low & pt.fmt->dirty);
-	KUNIT_EXPECT_FALSE(test, *high & pt.fmt->dirty);
-	KUNIT_EXPECT_TRUE(test, *part & pt.fmt->dirty);
-	KUNIT_EXPECT_EQ(test, walk.flush_iova, SZ_4K);
-	KUNIT_EXPECT_EQ(test, walk.flush_last, SZ_1G + SZ_2M - 1);
+	walk = kwalk(&pt, NULL, 0, 2 * high, 0);
+	KUNIT_EXPECT_FALSE(test, kpte_is_dirty(&pt, *ptes[0]));
+	KUNIT_EXPECT_FALSE(test, kpte_is_dirty(&pt, *ptes[1]));
+	KUNIT_EXPECT_TRUE(test, kpte_is_dirty(&pt, *ptes[2]));
+	KUNIT_EXPECT_EQ(test, walk.flush_iova, low);
+	KUNIT_EXPECT_EQ(test, walk.flush_last, high + kfmt_size(fmt, 1) - 1);
 }
 
 static struct kunit_case walk_cases[] = {

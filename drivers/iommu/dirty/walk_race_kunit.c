@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit race of the dirty walkers: a thread plays the hardware and sets dirty
- * bits, two others walk the same entries. At the end each write must have been
- * followed by the end of a walk that marked its page.
+ * bits, others walk the same entries, two with locked operations or one that is
+ * exclusive. At the end each write must have been followed by the end of a walk
+ * that marked its page.
  *
  * It needs two CPUs to race for real; with one it interleaves only where the
  * threads give way.
@@ -13,16 +14,15 @@
 #include <linux/prandom.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/sizes.h>
 
 #include "walk_kunit.h"
 
 #define RACE_PAGES	128
 #define RACE_WRITES	100000
-#define RACE_WALKERS	2
 
 struct race {
 	struct kpt pt;
+	unsigned int flags;
 	u64 *ptes[RACE_PAGES];
 	/* How often the device has written to each page */
 	u32 writes[RACE_PAGES];
@@ -44,7 +44,9 @@ static void race_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	struct race_walker *walker =
 		container_of(sink, struct race_walker, sink);
 
-	bitmap_set(walker->marked, iova / SZ_4K, (last - iova + 1) / SZ_4K);
+	unsigned int shift = walker->race->pt.fmt->page_shift;
+
+	bitmap_set(walker->marked, iova >> shift, (last - iova + 1) >> shift);
 }
 
 static void race_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
@@ -69,9 +71,9 @@ static void race_walk(struct race_walker *walker)
 	unsigned int i;
 
 	bitmap_zero(walker->marked, RACE_PAGES);
-	iommu_dirty_walk_init(&walk, &walker->sink, 0);
+	iommu_dirty_walk_init(&walk, &walker->sink, race->flags);
 	walk.iova = 0;
-	walk.last = RACE_PAGES * SZ_4K - 1;
+	walk.last = RACE_PAGES * kfmt_size(race->pt.fmt, 0) - 1;
 	race->pt.fmt->walk(&race->pt.table, &walk);
 	/*
 	 * Order the walk's clears before the reads, which stand for the copy of
@@ -94,7 +96,26 @@ static int race_walker_fn(void *data)
 	return 0;
 }
 
-static void test_race(struct kunit *test)
+/* What hardware does on a write: nothing to an entry that is dirty already */
+static void race_write(struct race *race, unsigned int page)
+{
+	const struct kfmt *fmt = race->pt.fmt;
+	atomic64_t *pte = (atomic64_t *)race->ptes[page];
+
+	/* The data comes first */
+	WRITE_ONCE(race->writes[page], race->writes[page] + 1);
+	smp_mb(); /* pairs with the one in race_walk() */
+	if (kpte_is_dirty(&race->pt, atomic64_read(pte)))
+		return;
+	atomic64_or(fmt->accessed, pte);
+	if (fmt->leaf & fmt->dirty)
+		atomic64_andnot(fmt->dirty, pte);
+	else
+		atomic64_or(fmt->dirty, pte);
+}
+
+static void check_race(struct kunit *test, unsigned int nr_walkers,
+		       unsigned int flags)
 {
 	struct race_walker *walkers;
 	struct rnd_state rnd;
@@ -102,15 +123,16 @@ static void test_race(struct kunit *test)
 	unsigned int i, w;
 
 	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
-	walkers = kunit_kcalloc(test, RACE_WALKERS, sizeof(*walkers),
-				GFP_KERNEL);
+	walkers = kunit_kcalloc(test, nr_walkers, sizeof(*walkers), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	KUNIT_ASSERT_NOT_NULL(test, walkers);
-	kpt_init(&race->pt, test, 3);
+	race->flags = flags;
+	kpt_init(&race->pt, test, 2);
 	for (i = 0; i < RACE_PAGES; i++)
-		race->ptes[i] = kpt_map(&race->pt, i * SZ_4K, 0);
+		race->ptes[i] = kpt_map(&race->pt,
+					i * kfmt_size(race->pt.fmt, 0), 0, 0);
 
-	for (w = 0; w < RACE_WALKERS; w++) {
+	for (w = 0; w < nr_walkers; w++) {
 		struct task_struct *task;
 
 		walkers[w].sink.ops = &race_sink_ops;
@@ -123,34 +145,43 @@ static void test_race(struct kunit *test)
 		}
 	}
 
-	/* The device: the data first, then the dirty bit, on few pages */
+	/* Often to few pages */
 	prandom_seed_state(&rnd, 4711);
 	for (i = 0; i < RACE_WRITES; i++) {
-		unsigned int page = prandom_u32_state(&rnd) % RACE_PAGES;
+		u32 r = prandom_u32_state(&rnd);
 
-		if (i % 2)
-			page %= 4;
-		WRITE_ONCE(race->writes[page], race->writes[page] + 1);
-		smp_mb(); /* pairs with the one in race_walk() */
-		atomic64_or(race->pt.fmt->dirty,
-			    (atomic64_t *)race->ptes[page]);
+		race_write(race, r % (i % 2 ? 4 : RACE_PAGES));
 		if (i % 64 == 0)
 			cond_resched();
 	}
 
 	WRITE_ONCE(race->stop, true);
-	for (w = 0; w < RACE_WALKERS; w++)
+	for (w = 0; w < nr_walkers; w++)
 		wait_for_completion(&walkers[w].done);
 	race_walk(&walkers[0]);
 
-	for (i = 0; i < RACE_PAGES; i++)
-		KUNIT_EXPECT_EQ(test, race->writes[i],
-				max(walkers[0].reported[i],
-				    walkers[1].reported[i]));
+	for (i = 0; i < RACE_PAGES; i++) {
+		u32 reported = 0;
+
+		for (w = 0; w < nr_walkers; w++)
+			reported = max(reported, walkers[w].reported[i]);
+		KUNIT_EXPECT_EQ(test, race->writes[i], reported);
+	}
+}
+
+static void test_race(struct kunit *test)
+{
+	check_race(test, 2, 0);
+}
+
+static void test_race_exclusive(struct kunit *test)
+{
+	check_race(test, 1, IOMMU_DIRTY_WALK_EXCLUSIVE);
 }
 
 static struct kunit_case race_cases[] = {
 	KUNIT_CASE_PARAM(test_race, kfmt_gen_params),
+	KUNIT_CASE_PARAM(test_race_exclusive, kfmt_gen_params),
 	{}
 };
 

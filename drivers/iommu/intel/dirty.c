@@ -104,10 +104,11 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 	const struct iommu_dirty_table table = {
 		.root = &dmar_domain->pgd->val,
 		.top_level = agaw_to_level(dmar_domain->agaw) - 1,
+		.bits = agaw_to_width(dmar_domain->agaw),
 	};
 
 	if (dmar_domain->use_first_level)
-		iommu_dirty_walk_vtd_fs(&table, walk);
+		iommu_dirty_walk_x86_64(&table, walk);
 	else
 		iommu_dirty_walk_vtd_ss(&table, walk);
 	return 0;

@@ -13,12 +13,12 @@
 #define VTD_SS_READ		BIT_ULL(0)
 #define VTD_SS_WRITE		BIT_ULL(1)
 #define VTD_SS_PAGE_SIZE	BIT_ULL(7)	/* leaf, above the lowest level */
-#define VTD_SS_DIRTY		BIT_ULL(9)	/* 3.7.2 "Accessed and Dirty Flags" */
+#define VTD_SS_ACCESSED		BIT_ULL(8)	/* 3.7.2 "Accessed and Dirty Flags" */
+#define VTD_SS_DIRTY		BIT_ULL(9)
 #define VTD_SS_ADDR		GENMASK_ULL(51, 12)
 
 #define FMT_WALK		iommu_dirty_walk_vtd_ss
 #define FMT_PAGE_SHIFT		12
-#define FMT_TABLE_SHIFT		9	/* log2 of the entries of a table */
 
 static inline bool fmt_present(u64 pte)
 {
@@ -35,14 +35,20 @@ static inline phys_addr_t fmt_table(u64 pte)
 	return pte & VTD_SS_ADDR;
 }
 
-/* An entry that is not present may hold anything in its other bits */
-static inline bool fmt_is_dirty(u64 pte)
+static inline u64 fmt_maybe_dirty(u64 pte)
 {
-	return (pte & VTD_SS_DIRTY) && fmt_present(pte);
+	return pte & VTD_SS_DIRTY;
+}
+
+/* D, and R or W: an entry that is not present may hold anything in its other bits */
+static inline u64 fmt_dirty(u64 pte)
+{
+	return (pte >> 9) & (pte | pte >> 1) & 1;
 }
 
 /*
  * Hardware sets D together with A, and does so again only once D is clear and
  * the IOTLB flushed. A may stay: software does not use it.
  */
-#define FMT_CLEAN_BITS		VTD_SS_DIRTY
+#define FMT_CLEAN_CLEAR		VTD_SS_DIRTY
+#define FMT_SETTLED		(VTD_SS_ACCESSED | VTD_SS_DIRTY)

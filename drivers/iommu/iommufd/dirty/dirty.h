@@ -12,7 +12,7 @@
  *
  * Lock order: iommufd_ioas::mutex -> iommufd_group::lock ->
  * iommufd_dirty_iopt::attach_rwsem -> io_pagetable::domains_rwsem ->
- * io_pagetable::iova_rwsem.
+ * iommufd_dirty_iopt::harvest_mutex -> io_pagetable::iova_rwsem.
  */
 #ifndef __IOMMUFD_DIRTY_H
 #define __IOMMUFD_DIRTY_H

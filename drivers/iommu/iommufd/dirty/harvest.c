@@ -6,9 +6,11 @@
  *
  * A harvest holds attach_rwsem, so that all devices that use a domain are known
  * to the flush; domains_rwsem, so that HWPTs come and go only between two; and
- * iova_rwsem, so that the areas it walks stay mapped. All are held for reading,
- * and for one window at the most. Areas whose pages are not set are just being
- * mapped, and nobody knows of them yet, or being unmapped.
+ * iova_rwsem, so that the areas it walks stay mapped. They are held for reading;
+ * harvest_mutex keeps out other harvests, and the per-HWPT ioctls, which clean
+ * entries too, have been refused since START. All for one window at the most.
+ * Areas whose pages are not set are just being mapped, and nobody knows of them
+ * yet, or being unmapped.
  */
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
@@ -84,7 +86,7 @@ static int harvest_domain(struct io_pagetable *iopt,
 	struct iopt_area *area;
 	int rc = 0;
 
-	iommu_dirty_walk_init(&walk, sink, flags);
+	iommu_dirty_walk_init(&walk, sink, flags | IOMMU_DIRTY_WALK_EXCLUSIVE);
 	for (area = iopt_area_iter_first(iopt, iova, last); area && !rc;
 	     area = iopt_area_iter_next(area, iova, last)) {
 		if (!area_is_trackable(area))
@@ -133,9 +135,13 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 		rc = -ENODATA;
 		goto out_domains;
 	}
-	if (down_read_killable(&iopt->iova_rwsem)) {
+	if (mutex_lock_killable(&iopt->dirty.harvest_mutex)) {
 		rc = -EINTR;
 		goto out_domains;
+	}
+	if (down_read_killable(&iopt->iova_rwsem)) {
+		rc = -EINTR;
+		goto out_harvest;
 	}
 
 	*last = harvest_bound(iopt, iova, *last);
@@ -149,6 +155,8 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);
+out_harvest:
+	mutex_unlock(&iopt->dirty.harvest_mutex);
 out_domains:
 	up_read(&iopt->domains_rwsem);
 out_attach:

@@ -16,6 +16,7 @@
 void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->dirty.attach_rwsem);
+	mutex_init(&iopt->dirty.harvest_mutex);
 }
 
 /**

@@ -7,6 +7,7 @@
 #ifndef __IOMMUFD_DIRTY_HOOKS_H
 #define __IOMMUFD_DIRTY_HOOKS_H
 
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <uapi/linux/iommufd_dirty.h>
@@ -27,6 +28,8 @@ struct iommufd_ucmd;
  * @attach_rwsem: Held for writing while a device is attached to a HWPT of the
  *	IOAS or detached from it, for reading where all that are must be known.
  *	Lock order: see dirty.h
+ * @harvest_mutex: One harvest at a time, so that walkers may clean by plain
+ *	stores
  * @tracker: The tracker that is starting or running on the IOAS, or NULL.
  *	Written with iommufd_ioas::mutex and domains_rwsem for writing held,
  *	read with either
@@ -35,6 +38,7 @@ struct iommufd_ucmd;
  */
 struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
+	struct mutex harvest_mutex;	/* one harvest at a time */
 	struct iommufd_dirty_tracker *tracker;
 	unsigned int hwpt_calls;
 };

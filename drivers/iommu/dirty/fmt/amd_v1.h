@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * AMD-Vi host page table, which the driver calls v1.
+ *
+ * "AMD I/O Virtualization Technology (IOMMU) Specification", 2.2.3 "I/O Page
+ * Tables for Host Translations". Included by amd_v1.c ahead of the walk
+ * template.
+ *
+ * An entry names the level of the table that it points to, and may skip levels;
+ * the bits of the IOVA in between are zero then. Levels count from 1 there and
+ * from 0 here.
+ */
+#include <linux/bits.h>
+#include <linux/bitops.h>
+#include <linux/minmax.h>
+#include <linux/mem_encrypt.h>
+#include <linux/types.h>
+
+#define AMD_V1_PRESENT		BIT_ULL(0)
+#define AMD_V1_HA		BIT_ULL(5)	/* host access */
+#define AMD_V1_HD		BIT_ULL(6)	/* host dirty */
+#define AMD_V1_NEXT		GENMASK_ULL(11, 9)
+#define AMD_V1_NEXT_LEAF	(0ULL << 9)	/* leaf of the level's own size */
+#define AMD_V1_NEXT_SIZED	(7ULL << 9)	/* leaf, size is in the address */
+#define AMD_V1_ADDR		GENMASK_ULL(51, 12)
+
+#define FMT_WALK		iommu_dirty_walk_amd_v1
+#define FMT_PAGE_SHIFT		12
+
+static inline bool fmt_present(u64 pte)
+{
+	return pte & AMD_V1_PRESENT;
+}
+
+static inline bool fmt_is_leaf(u64 pte)
+{
+	return (pte & AMD_V1_NEXT) == AMD_V1_NEXT_LEAF ||
+	       (pte & AMD_V1_NEXT) == AMD_V1_NEXT_SIZED;
+}
+
+static inline phys_addr_t fmt_table(u64 pte)
+{
+	return __sme_clr(pte & AMD_V1_ADDR);
+}
+
+#define fmt_next_level fmt_next_level
+static inline unsigned int fmt_next_level(u64 pte, unsigned int level)
+{
+	return ((pte & AMD_V1_NEXT) >> 9) - 1;
+}
+
+/*
+ * A page of another size is 2 to 256 equal entries. The lowest
+ * zero bit of the address, from bit 12 on, is the upper half of the size.
+ * Hardware sets the bits in any of the entries.
+ */
+#define FMT_GROUPS
+static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
+					   unsigned int shift)
+{
+	unsigned int size_shift;
+
+	if ((pte & AMD_V1_NEXT) != AMD_V1_NEXT_SIZED)
+		return 0;
+	size_shift = ffz(pte | (BIT_ULL(12) - 1)) + 1;
+	return size_shift > shift ? min(size_shift - shift, 9U) : 0;
+}
+
+static inline u64 fmt_maybe_dirty(u64 pte)
+{
+	return pte & AMD_V1_HD;
+}
+
+/* HD and PR: an entry that is not present may hold anything in its other bits */
+static inline u64 fmt_dirty(u64 pte)
+{
+	return (pte >> 6) & pte & 1;
+}
+
+/* HD is set together with HA */
+#define FMT_CLEAN_CLEAR		AMD_V1_HD
+#define FMT_SETTLED		(AMD_V1_HA | AMD_V1_HD)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Arm VMSAv8-64 page table, what the two stages have in common.
+ *
+ * "Arm Architecture Reference Manual for A-profile architecture" (DDI 0487),
+ * "Translation table descriptor formats", "Hardware management of dirty state"
+ * and "The Contiguous bit". Included by fmt/arm_s1.h and fmt/arm_s2.h.
+ *
+ * The granule is 4, 16 or 64 KiB. Levels count from the root there and from the
+ * leaves here: level 3 of the manual is 0.
+ */
+#include <linux/bits.h>
+#include <linux/types.h>
+
+#define ARM_VALID		BIT_ULL(0)
+#define ARM_TYPE		GENMASK_ULL(1, 0)
+#define ARM_TYPE_BLOCK		1ULL		/* leaf, above the lowest level */
+#define ARM_AF			BIT_ULL(10)	/* access flag */
+#define ARM_DBM			BIT_ULL(51)	/* dirty bit modifier */
+#define ARM_CONTIG		BIT_ULL(52)	/* contiguous hint */
+
+static inline bool fmt_present(u64 pte)
+{
+	return pte & ARM_VALID;
+}
+
+static inline bool fmt_is_leaf(u64 pte)
+{
+	return (pte & ARM_TYPE) == ARM_TYPE_BLOCK;
+}
+
+/*
+ * Address bits 47 to the granule's; with 64 KiB, bits 15 to 12 are
+ * address bits 51 to 48, and zero where those do not exist.
+ */
+#define fmt_table_shifted fmt_table_shifted
+static inline phys_addr_t fmt_table_shifted(u64 pte, unsigned int page_shift)
+{
+	phys_addr_t addr = pte & GENMASK_ULL(47, page_shift);
+
+	if (page_shift == 16)
+		addr |= (pte & GENMASK_ULL(15, 12)) << 36;
+	return addr;
+}
+
+/*
+ * Neighbours that map one block of memory. Hardware may
+ * set the dirty state in any of them.
+ */
+#define FMT_GROUPS
+static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
+					   unsigned int shift)
+{
+	unsigned int page_shift;
+
+	if (!(pte & ARM_CONTIG))
+		return 0;
+	/* shift = page_shift + level * (page_shift - 3) */
+	page_shift = (shift + 3 * level) / (level + 1);
+	switch (page_shift) {
+	case 14:
+		return level ? 5 : 7;
+	case 16:
+		return 5;
+	default:
+		return 4;
+	}
+}

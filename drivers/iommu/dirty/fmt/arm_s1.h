@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Arm VMSAv8-64 stage 1 page table. See fmt/arm_lpae.h; included by arm_s1.c
+ * ahead of the walk template.
+ */
+#include "arm_lpae.h"
+
+/* AP[2] makes an entry read-only */
+#define ARM_S1_RDONLY_SHIFT	7
+#define ARM_S1_RDONLY		BIT_ULL(ARM_S1_RDONLY_SHIFT)
+
+#define FMT_WALK		iommu_dirty_walk_arm_s1
+
+/* With DBM set, AP[2] clear is "dirty" and set is "writable, clean" */
+static inline u64 fmt_maybe_dirty(u64 pte)
+{
+	return (pte >> (51 - ARM_S1_RDONLY_SHIFT)) & ~pte & ARM_S1_RDONLY;
+}
+
+static inline u64 fmt_dirty(u64 pte)
+{
+	return (pte >> 51) & ~(pte >> ARM_S1_RDONLY_SHIFT) & pte & 1;
+}
+
+#define FMT_CLEAN_SET		ARM_S1_RDONLY
+#define FMT_SETTLED		(ARM_AF | ARM_DBM)

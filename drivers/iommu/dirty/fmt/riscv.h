@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * RISC-V Sv39, Sv48 and Sv57 page table.
+ *
+ * "The RISC-V Instruction Set Manual, Volume II: Privileged Architecture",
+ * "Sv39: Page-Based 39-bit Virtual-Memory System" and "Svnapot". Included by
+ * riscv.c ahead of the walk template.
+ */
+#include <linux/bits.h>
+#include <linux/types.h>
+
+#define RISCV_VALID		BIT_ULL(0)
+#define RISCV_RWX		GENMASK_ULL(3, 1)	/* any of them: a leaf */
+#define RISCV_ACCESSED		BIT_ULL(6)
+#define RISCV_DIRTY		BIT_ULL(7)
+#define RISCV_PPN		GENMASK_ULL(53, 10)
+#define RISCV_NAPOT		BIT_ULL(63)		/* Svnapot */
+
+#define FMT_WALK		iommu_dirty_walk_riscv
+#define FMT_PAGE_SHIFT		12
+
+static inline bool fmt_present(u64 pte)
+{
+	return pte & RISCV_VALID;
+}
+
+static inline bool fmt_is_leaf(u64 pte)
+{
+	return pte & RISCV_RWX;
+}
+
+static inline phys_addr_t fmt_table(u64 pte)
+{
+	return (pte & RISCV_PPN) << 2;
+}
+
+/*
+ * Svnapot: the one size defined is 64 KiB, 16 entries of level 0. Hardware
+ * may set the bits in any of them.
+ */
+#define FMT_GROUPS
+static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
+					   unsigned int shift)
+{
+	return !level && (pte & RISCV_NAPOT) ? 4 : 0;
+}
+
+static inline u64 fmt_maybe_dirty(u64 pte)
+{
+	return pte & RISCV_DIRTY;
+}
+
+/* D and V: an entry that is not present may hold anything in its other bits */
+static inline u64 fmt_dirty(u64 pte)
+{
+	return (pte >> 7) & pte & 1;
+}
+
+/* D is set together with A */
+#define FMT_CLEAN_CLEAR		RISCV_DIRTY
+#define FMT_SETTLED		(RISCV_ACCESSED | RISCV_DIRTY)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * x86-64's own page table, which two IOMMUs share: Intel VT-d calls it first
+ * stage, AMD-Vi calls it guest page table, and its driver v2.
+ *
+ * VT-d: "Intel Virtualization Technology for Directed I/O Architecture
+ * Specification", revision 5.10, 9.7 "First-Stage Paging Entries" and 3.6.3
+ * "Accessed, Extended Accessed, and Dirty Flags". AMD: "AMD I/O Virtualization
+ * Technology (IOMMU) Specification", "I/O Page Tables for Guest
+ * Translations", which refers to the AMD64 manual. Included by x86_64.c ahead of
+ * the walk template.
+ */
+#include <linux/bits.h>
+#include <linux/mem_encrypt.h>
+#include <linux/types.h>
+
+#define X86_64_PRESENT		BIT_ULL(0)
+#define X86_64_ACCESSED		BIT_ULL(5)
+#define X86_64_DIRTY		BIT_ULL(6)
+#define X86_64_PAGE_SIZE	BIT_ULL(7)	/* leaf, above the lowest level */
+#define X86_64_ADDR		GENMASK_ULL(51, 12)
+
+#define FMT_WALK		iommu_dirty_walk_x86_64
+#define FMT_PAGE_SHIFT		12
+
+static inline bool fmt_present(u64 pte)
+{
+	return pte & X86_64_PRESENT;
+}
+
+static inline bool fmt_is_leaf(u64 pte)
+{
+	return pte & X86_64_PAGE_SIZE;
+}
+
+static inline phys_addr_t fmt_table(u64 pte)
+{
+	return __sme_clr(pte & X86_64_ADDR);
+}
+
+static inline u64 fmt_maybe_dirty(u64 pte)
+{
+	return pte & X86_64_DIRTY;
+}
+
+/* D and P: an entry that is not present may hold anything in its other bits */
+static inline u64 fmt_dirty(u64 pte)
+{
+	return (pte >> 6) & pte & 1;
+}
+
+/*
+ * A goes with D: it costs nothing, and QEMU's VT-d model up to 10.0 sets
+ * neither of them when either is already set.
+ */
+#define FMT_CLEAN_CLEAR		(X86_64_ACCESSED | X86_64_DIRTY)
+#define FMT_SETTLED		(X86_64_ACCESSED | X86_64_DIRTY)

@@ -1,7 +1,0 @@
-// SPDX-License-Identifier: GPL-2.0-only
-/*
- * The dirty walker for Intel VT-d first stage tables; called by the Intel
- * IOMMU driver. See walk_template.h for what it does and needs.
- */
-#include "fmt/vtd_fs.h"
-#include "walk_template.h"

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The page-table formats that the walkers' tests know, written down from the
+ * specifications a second time, and tables in memory made of them. See
+ * walk_kunit.h.
+ */
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/sizes.h>
+
+#include "walk_kunit.h"
+
+#define BIT51	0x0008000000000000ULL
+#define BIT52	0x0010000000000000ULL
+#define BIT63	0x8000000000000000ULL
+
+/* Valid, AF, inner shareable; AP[2:1] or S2AP; DBM */
+#define ARM_LEAF(ap)	(BIT51 | 0x703 | (ap) << 6)
+
+#define ARM_S1(_name, _page_shift, _top_level, ...) {			\
+	.name = _name, .walk = iommu_dirty_walk_arm_s1,			\
+	.page_shift = _page_shift, .top_level = _top_level,		\
+	.table = 0x3, .leaf = ARM_LEAF(3), .huge = 0x2,			\
+	.groups = { __VA_ARGS__ }, .group = BIT52, .dirty = 0x80 }
+
+#define ARM_S2(_name, _page_shift, _top_level, _roots, ...) {		\
+	.name = _name, .walk = iommu_dirty_walk_arm_s2,			\
+	.page_shift = _page_shift, .top_level = _top_level,		\
+	.root_tables = _roots,						\
+	.table = 0x3, .leaf = ARM_LEAF(1), .huge = 0x2,			\
+	.groups = { __VA_ARGS__ }, .group = BIT52, .dirty = 0x80 }
+
+const struct kfmt kfmts[] = {
+	{
+		.name = "vtd_ss", .walk = iommu_dirty_walk_vtd_ss,
+		.page_shift = 12, .top_level = 3,
+		.table = 0x3,		/* R W */
+		.leaf = 0x103,		/* A R W */
+		.huge = 0x80,
+		.dirty = 0x200,
+	},
+	{
+		.name = "x86_64", .walk = iommu_dirty_walk_x86_64,
+		.page_shift = 12, .top_level = 3,
+		.table = 0x27,		/* A U W P */
+		.leaf = 0x7,
+		.huge = 0x80,
+		.dirty = 0x40,
+		.accessed = 0x20,
+	},
+	{
+		.name = "amd_v1", .walk = iommu_dirty_walk_amd_v1,
+		.page_shift = 12, .top_level = 3,
+		.table = 0x6000000000000001,	/* IW IR PR */
+		.level_shift = 9, .skips = true,
+		.leaf = 0x6000000000000021,	/* and HA */
+		.groups = { 8, 8, 8 }, .sized = true, .group = 0xe00,
+		.dirty = 0x40,
+	},
+	ARM_S1("arm_s1_4k", 12, 3, 4, 4, 4),
+	ARM_S1("arm_s1_16k", 14, 3, 7, 5),
+	ARM_S1("arm_s1_64k", 16, 2, 5, 5),
+	ARM_S2("arm_s2_4k", 12, 2, 16, 4, 4, 4),
+	ARM_S2("arm_s2_16k", 14, 2, 2, 7, 5),
+	ARM_S2("arm_s2_64k", 16, 2, 0, 5, 5),
+	{
+		.name = "riscv", .walk = iommu_dirty_walk_riscv,
+		.page_shift = 12, .top_level = 3,
+		.table = 0x1, .addr_shift = 2,
+		.leaf = 0x57,		/* A U W R V */
+		.groups = { 4 }, .group = BIT63,
+		.dirty = 0x80,
+	},
+};
+
+const unsigned int kfmts_nr = ARRAY_SIZE(kfmts);
+
+const void *kfmt_gen_params(const void *prev, char *desc)
+{
+	const struct kfmt *next = prev ? (const struct kfmt *)prev + 1 : kfmts;
+
+	if (next == kfmts + kfmts_nr)
+		return NULL;
+	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
+	return next;
+}
+
+static u64 *kpt_alloc_table(struct kpt *pt, unsigned int pages)
+{
+	u64 *table = kunit_kzalloc(pt->test, pages << pt->fmt->page_shift,
+				   GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(pt->test, table);
+	KUNIT_ASSERT_TRUE(pt->test, IS_ALIGNED((unsigned long)table,
+					       1UL << pt->fmt->page_shift));
+	return table;
+}
+
+/* An empty table. Only the usual @top_level has a root of several tables. */
+void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level)
+{
+	const struct kfmt *fmt = test->param_value;
+	unsigned int roots = top_level == fmt->top_level && fmt->root_tables ?
+				     fmt->root_tables : 1;
+
+	pt->test = test;
+	pt->fmt = fmt;
+	pt->skip = false;
+	pt->table.top_level = top_level;
+	pt->table.page_shift = fmt->page_shift;
+	pt->table.bits = kfmt_shift(fmt, top_level + 1) + ilog2(roots);
+	pt->table.root = kpt_alloc_table(pt, roots);
+}
+
+/*
+ * The entry that maps @iova at @level; tables on the way are made. NULL where
+ * an entry that skips levels is in the way.
+ */
+u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level)
+{
+	const struct kfmt *fmt = pt->fmt;
+	unsigned int entries = 1U << (fmt->page_shift - 3);
+	unsigned int at = pt->table.top_level;
+	unsigned long idx = iova >> kfmt_shift(fmt, at);
+	u64 *table = pt->table.root;
+
+	while (at > level) {
+		u64 *pte = &table[idx];
+		unsigned int next = at - 1;
+
+		if (!*pte) {
+			/* Go straight down where all bits in between are 0 */
+			while (pt->skip && next > level &&
+			       !((iova >> kfmt_shift(fmt, next)) % entries))
+				next--;
+			*pte = virt_to_phys(kpt_alloc_table(pt, 1)) >>
+				       fmt->addr_shift | fmt->table;
+			if (fmt->level_shift)
+				*pte |= (u64)(next + 1) << fmt->level_shift;
+		}
+		if (fmt->level_shift)
+			next = (*pte >> fmt->level_shift & 7) - 1;
+		/* Does an earlier skip leave no room? */
+		if (next < level ||
+		    iova % kfmt_size(fmt, at) >= kfmt_size(fmt, next + 1))
+			return NULL;
+		table = phys_to_virt((*pte << fmt->addr_shift) &
+				     GENMASK_ULL(47, fmt->page_shift));
+		at = next;
+		idx = (iova >> kfmt_shift(fmt, at)) % entries;
+	}
+	return &table[idx];
+}
+
+/*
+ * Map @iova by 1 << @group clean leaves of @level; where to does not matter.
+ * Returns the first of them.
+ */
+u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
+	     unsigned int group)
+{
+	const struct kfmt *fmt = pt->fmt;
+	u64 *pte = kpt_entry(pt, iova, level);
+	unsigned int i;
+
+	for (i = 0; i < 1U << group; i++) {
+		pte[i] = fmt->leaf ^ (level ? fmt->huge : 0);
+		if (!group)
+			continue;
+		pte[i] |= fmt->group;
+		/* All address bits below the highest of the size are ones */
+		if (fmt->sized)
+			pte[i] |= GENMASK_ULL(kfmt_shift(fmt, level) + group - 1,
+					      12) &
+				  ~BIT_ULL(kfmt_shift(fmt, level) + group - 1);
+	}
+	return pte;
+}
