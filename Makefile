@@ -28,6 +28,10 @@ check-kunit: ## KUnit under ARCH=um and in a virtual machine
 check-vm: ## selftests in a virtual machine; TESTS="a b" runs only those
 	@tools/check/check.sh selftests
 
+.PHONY: bench
+bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
+	@tools/bench/bench.sh $(BENCH)
+
 .PHONY: kernel kernel-debug qemu vm-shell docs clean
 kernel: ## the kernel with the overlay; prints where the bzImage is
 	@tools/overlay/build.sh plain

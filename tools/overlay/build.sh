@@ -8,6 +8,7 @@
 #   debug   for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
 #   base    the debug kernel without the overlay, to compare with
 #   um      a program (ARCH=um) that runs the KUnit tests of the walkers
+#   bench   a program (ARCH=um) that times the walkers
 #   module  only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
 #   off     the same with the trackers off
 #   tree    only unpacks the tree and puts the overlay on it; prints its path
@@ -132,6 +133,12 @@ um)
 	configure um um.config
 	compile um
 	echo "$builds/um/linux"
+	;;
+bench)
+	arch=um
+	configure bench um.config bench.config
+	compile bench
+	echo "$builds/bench/linux"
 	;;
 module | off)
 	configure "$config" core.config "$config.config"

@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Times the dirty walkers natively (ARCH=um): 64 GiB of IOVA in 4 KiB entries,
+# each page-table format, into the bitmap of a user process; beside them, in the
+# same run, a plain sequential read and the base kernel's io-pgtable-arm walker.
+#
+# Usage: [KSRC=tree] bench.sh [--json]
+. "$(dirname "$0")/../setup/common.sh"
+
+linux=$("$repo/tools/overlay/build.sh" bench)
+log=$cache/bench.log
+note "running the benchmark (a minute or two); the console goes to $log"
+timeout 900 "$linux" mem=700M kunit.enable=1 kunit_shutdown=halt \
+	kunit.filter_glob=iommufd_dirty_bench con=null con0=fd:0,fd:1 \
+	</dev/null >"$log" 2>&1 || true
+"$repo/tools/bench/table.py" "$@" "$log"
