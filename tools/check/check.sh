@@ -23,8 +23,8 @@ stages=("$@")
 
 logs=$cache/check
 mkdir -p "$logs"
-results=$logs/results
-: >"$results"
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
 overlay=$repo/tools/overlay
 
 passed() { echo "ok $*" >>"$results"; }
@@ -160,10 +160,17 @@ stage_selftests() {
 	done
 }
 
-# The programs of tools/testing/selftests/iommu, static
-upstream_build() {
+# The programs of tools/testing/selftests/iommu, static, from copies in which the
+# time limit of a test suits an emulator
+upstream_build() { # tree, folder
 	local tree=$1 out=$2 p def defs=()
+	local src=$out/tools/testing/selftests
 	make -s -C "$tree" O="$out/headers" headers
+	rm -rf "$out/tools"
+	mkdir -p "$src"
+	ln -sfn "$tree/drivers" "$out/drivers"
+	cp -r "$tree"/tools/testing/selftests/{iommu,kselftest.h,kselftest_harness.h} "$src"
+	sed -i 's/\(define TEST_TIMEOUT_DEFAULT\) 30$/\1 300/' "$src/kselftest_harness.h"
 	# Debian's copy of the tests uses names that its kernel does not have yet: this
 	# way they ask for what it has
 	for def in IOMMU_HW_INFO_TYPE_DEFAULT=0 IOMMU_HW_INFO_FLAG_INPUT_TYPE=0 \
@@ -172,14 +179,14 @@ upstream_build() {
 			"$tree/drivers/iommu/iommufd/iommufd_test.h" || defs+=("-D$def")
 	done
 	for p in iommufd iommufd_fail_nth; do
-		gcc -Wall -O2 -Wno-unused-function -D_GNU_SOURCE= "${defs[@]}" -isystem "$out/headers/usr/include" \
-			-static -o "$out/$p" "$tree/tools/testing/selftests/iommu/$p.c"
+		gcc -Wall -O2 -Wno-unused-function -D_GNU_SOURCE= "${defs[@]}" \
+			-isystem "$out/headers/usr/include" -static -o "$out/$p" "$src/iommu/$p.c"
 	done
 }
 
 # Each program in a machine of its own, side by side. Left out are tests that
-# touch 64 MiB and more in small pages: under KASAN in an emulator they run into
-# their own limit of 30 s.
+# touch 64 MiB and more in small pages: under KASAN in an emulator each takes a
+# minute.
 upstream_run() { # kernel image, name
 	local vm=(--kernel "$1" --iommu none --edu 0 --mem 2G --add "$here/guest-run")
 	vm "$logs/$2-1.log" "${vm[@]}" --add "$cache/upstream/iommufd" \
@@ -195,16 +202,17 @@ stage_upstream_base() {
 	local image tree want log=$logs/upstream-base.log
 	image=$(kernel base)
 	tree=$("$overlay/build.sh" tree)
-	want=$(hash_files "$image" "$tree"/tools/testing/selftests/iommu/*.[ch] "$here/guest-run")
+	want=$(hash_files "$image" "$tree"/tools/testing/selftests/iommu/*.[ch] "$here/guest-run" \
+		<(declare -f upstream_build upstream_run))
 	[ "$(cat "$logs/upstream-base.from" 2>/dev/null)" != "$want" ] || return 0
 	note "running the kernel's own iommufd selftest on the unmodified kernel"
 	"$repo/tools/setup/setup.sh" kernel
 	mkdir -p "$cache/upstream"
 	logged "$logs/upstream-build.log" upstream_build "$tree" "$cache/upstream"
 	upstream_run "$image" upstream-base
+	[ "$(grep -c '^@@end' "$log")" -eq 2 ] ||
+		die "the unmodified kernel did not get through its own tests: see $log"
 	"$here/results.py" --save "$logs/upstream-base.passed" "$log" >"$logs/upstream-base.results" || true
-	[ "$(wc -l <"$logs/upstream-base.passed")" -gt 50 ] ||
-		die "the unmodified kernel passes hardly any of its own tests: see $log"
 	echo "$want" >"$logs/upstream-base.from"
 }
 

@@ -13,8 +13,8 @@ jobs=${JOBS:-$(nproc)}
 note() { printf '==> %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 
-# One hash of the contents and names of files
-hash_files() { sha256sum "$@" | sha256sum | cut -c1-16; }
+# One hash of the contents of files
+hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
 # Wait until no other run works on the same part of the cache
 lock_cache() {

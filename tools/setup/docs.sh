@@ -1,23 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds Documentation/ as HTML with Sphinx; prints the start page's path.
-#
-# The kernel's own extension serves the kernel-doc directives, reading our files.
+# A warning is an error. The kernel-doc extension is the kernel tree's own.
 . "$(dirname "$0")/common.sh"
 
 "$repo/tools/setup/setup.sh" docs
-tree=$("$repo/tools/overlay/build.sh" tree)
+KSRC=$("$repo/tools/overlay/build.sh" tree)
+export KSRC
 docs=$cache/docs
-rm -rf "$docs/src"
-mkdir -p "$docs/src"
-cp -r "$repo/Documentation/." "$docs/src"
-if [ ! -f "$docs/src/index.rst" ]; then
-	# in a kernel tree, the indexes of its folders name the pages
-	printf 'iommufd-dirty\n=============\n\n.. toctree::\n   :glob:\n\n   **\n' >"$docs/src/index.rst"
-fi
-PYTHONPATH=$tree/Documentation/sphinx srctree=$repo logged "$docs/build.log" \
-	/usr/bin/python3 -m sphinx -C -W --keep-going -q -b html -d "$docs/doctrees" \
-	-D project=iommufd-dirty -D extensions=kerneldoc -D highlight_language=none \
-	-D kerneldoc_bin="$tree/scripts/kernel-doc" -D kerneldoc_srctree="$repo" \
-	"$docs/src" "$docs/html"
+mkdir -p "$docs"
+PYTHONDONTWRITEBYTECODE=1 logged "$docs/build.log" /usr/bin/python3 -m sphinx \
+	-W --keep-going -q -E -b html -d "$docs/doctrees" "$repo/Documentation" "$docs/html"
 echo "$docs/html/index.html"

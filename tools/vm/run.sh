@@ -116,7 +116,7 @@ accel_options() { # kvm|tcg
 
 choose_accel() { # sets accel
 	local file
-	file=$cache/vm/accel-$(hash_files /etc/machine-id /proc/version "$qemu" 2>/dev/null)
+	file=$cache/vm/accel-$(hash_files /etc/machine-id /proc/version "$qemu" 2>/dev/null || true)
 	accel=$(cat "$file" 2>/dev/null) || accel=
 	[ -z "$accel" ] || return 0
 	accel=tcg
@@ -131,10 +131,10 @@ choose_accel() { # sets accel
 	echo "$accel" >"$file"
 }
 
-"$repo/tools/setup/setup.sh" vm
-qemu=$("$repo/tools/qemu/build.sh")
+"$repo/tools/setup/setup.sh" vm || exit 125
+qemu=$("$repo/tools/qemu/build.sh") || exit 125
 image=$kernel
-[[ $kernel == */* ]] || image=$("$repo/tools/overlay/build.sh" "$kernel")
+[[ $kernel == */* ]] || image=$("$repo/tools/overlay/build.sh" "$kernel") || exit 125
 [ -f "$image" ] || die "no kernel $image"
 [ -n "$accel" ] || choose_accel
 [ -n "$log" ] || log=$work/console.log
