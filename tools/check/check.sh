@@ -18,7 +18,7 @@
 
 here=$repo/tools/check
 stages=("$@")
-# base before debug: they share a build, in that order from nothing
+# upstream-base first: the kernel that it compares with is built in its folder
 [ $# -gt 0 ] || stages=(upstream-base static builds kunit-um kunit-vm selftests upstream)
 
 logs=$cache/check
@@ -184,13 +184,11 @@ upstream_build() { # tree, folder
 	done
 }
 
-# Each program in a machine of its own, side by side. Left out are tests that
-# touch 64 MiB and more in small pages: under KASAN in an emulator each takes a
-# minute.
+# Each program in a machine of its own, side by side
 upstream_run() { # kernel image, name
 	local vm=(--kernel "$1" --iommu none --edu 0 --mem 2G --add "$here/guest-run")
 	vm "$logs/$2-1.log" "${vm[@]}" --add "$cache/upstream/iommufd" \
-		"echo 64 >/proc/sys/vm/nr_hugepages; LIMIT=600 guest-run 'iommufd -V domain_dirty64M -V domain_dirty128M'" &
+		"echo 64 >/proc/sys/vm/nr_hugepages; LIMIT=600 guest-run iommufd" &
 	vm "$logs/$2-2.log" "${vm[@]}" --add "$cache/upstream/iommufd_fail_nth" \
 		"LIMIT=600 guest-run iommufd_fail_nth" &
 	wait
@@ -219,7 +217,7 @@ stage_upstream_base() {
 stage_upstream() {
 	local log=$logs/upstream.log
 	stage_upstream_base
-	upstream_run "$(kernel debug)" upstream
+	upstream_run "$(kernel upstream)" upstream
 	count upstream "$log" --against "$logs/upstream-base.passed"
 }
 

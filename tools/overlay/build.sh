@@ -6,7 +6,8 @@
 #
 #   plain   for the demo and for timing
 #   debug   for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
-#   base    the debug kernel without the overlay, to compare with
+#   upstream  for the kernel's own tests of iommufd
+#   base    the same without the overlay, to compare with
 #   um      a program (ARCH=um) that runs the KUnit tests of the walkers
 #   bench   a program (ARCH=um) that times the walkers
 #   module  only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
@@ -105,25 +106,26 @@ case $config in
 tree)
 	echo "$tree"
 	;;
-plain | debug)
+plain | debug | upstream)
 	fragments=(core.config)
-	if [ "$config" = debug ]; then
-		fragments+=(debug.config dirty-kunit.config)
-	fi
+	case $config in
+	debug) fragments+=(debug.config dirty-kunit.config) ;;
+	upstream) fragments+=(upstream.config) ;;
+	esac
 	configure "$config" "${fragments[@]}" dirty.config
 	compile "$config" bzImage
 	echo "$builds/$config/arch/x86/boot/bzImage"
 	;;
 base)
-	# In the build folder of the debug kernel: only what the overlay touches
-	# is compiled twice
+	# In the build folder of the kernel that it is compared with: only what the
+	# overlay touches is compiled twice
 	kernel=$builds/base.bzImage
-	want=$(cd "$here" && hash_files configs/core.config configs/debug.config "$tree/Makefile")
+	want=$(cd "$here" && hash_files configs/core.config configs/upstream.config "$tree/Makefile")
 	if [ ! -f "$kernel" ] || [ "$(cat "$kernel.from" 2>/dev/null)" != "$want" ]; then
 		"$here/apply.sh" --remove "$tree"
-		configure debug core.config debug.config
-		compile debug bzImage
-		cp "$builds/debug/arch/x86/boot/bzImage" "$kernel"
+		configure upstream core.config upstream.config
+		compile upstream bzImage
+		cp "$builds/upstream/arch/x86/boot/bzImage" "$kernel"
 		echo "$want" >"$kernel.from"
 	fi
 	echo "$kernel"
