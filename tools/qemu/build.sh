@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds the project's QEMU into the cache and prints the emulator's path.
 #
-# Usage: build.sh [ARCH]        ARCH: x86_64, the default
+# Usage: build.sh [ARCH]        ARCH: x86_64, the default, or aarch64
 #
 # The source is Debian 13's qemu package (10.0); patches/series goes on top.
 # QEMU_TARBALL= uses a source tarball that is at hand instead of fetching it.
@@ -25,14 +25,8 @@ fetch() { # sets tarball
 	tarball=${QEMU_TARBALL:-$(find "$cache/qemu" -maxdepth 1 -name 'qemu_*.orig.tar.xz' | sort -V | tail -n 1)}
 	[ -z "$tarball" ] || return 0
 	note "fetching the source of QEMU"
-	local dir=$cache/qemu/apt
-	rm -rf "$dir"
-	mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/archives/partial"
-	"$repo/tools/setup/apt-source.py" deb-src "$suite" >"$dir/parts/$suite.sources"
-	local apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null
-		-o Dir::Etc::sourceparts="$dir/parts" -o Dir::State::lists="$dir/lists"
-		-o Dir::Cache="$dir" -o Debug::NoLocking=1)
-	"${apt[@]}" update
+	local dir=$cache/qemu/apt apt
+	private_apt "$dir" deb-src "$suite"
 	(cd "$cache/qemu" && "${apt[@]}" source --download-only qemu)
 	rm -rf "$dir"
 	tarball=$(find "$cache/qemu" -maxdepth 1 -name 'qemu_*.orig.tar.xz' | sort -V | tail -n 1)
@@ -55,13 +49,16 @@ unpack() { # into $src
 }
 
 build() {
+	local accel=(--enable-tcg)
+	# KVM is for guests of the machine's own architecture
+	[ "$arch" != "$(uname -m)" ] || accel+=(--enable-kvm)
 	mkdir -p "$src/build"
 	cd "$src/build"
 	# Debian's own Python: the one that sees Debian's meson and pycotap
 	../configure --python=/usr/bin/python3 --target-list="$arch-softmmu" \
 		--without-default-features --without-default-devices \
-		--with-devices-"$arch"=iommufd-dirty --enable-system --enable-tcg \
-		--enable-kvm --enable-fdt=system --disable-tools --disable-docs \
+		--with-devices-"$arch"=iommufd-dirty --enable-system "${accel[@]}" \
+		--enable-fdt=system --disable-tools --disable-docs \
 		--disable-guest-agent --disable-install-blobs --disable-debug-info \
 		--disable-werror --disable-download
 	ninja -j "$jobs" "qemu-system-$arch"
@@ -70,7 +67,7 @@ build() {
 
 if ! current; then
 	"$repo/tools/setup/setup.sh" qemu
-	lock_cache "qemu-$arch"
+	lock_cache qemu
 	if ! current; then
 		src=$cache/qemu/src-$arch
 		mkdir -p "$out"

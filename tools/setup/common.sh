@@ -25,6 +25,20 @@ lock_cache() {
 	flock "$lock_fd"
 }
 
+# apt-get that knows one suite of the machine's own archive only, with lists of
+# its own: sets apt
+private_apt() { # folder deb|deb-src suite option...
+	local dir=$1 kind=$2 suite=$3
+	shift 3
+	rm -rf "$dir"
+	mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/archives/partial"
+	"$repo/tools/setup/apt-source.py" "$kind" "$suite" >"$dir/parts/$suite.sources"
+	apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null
+		-o Dir::Etc::sourceparts="$dir/parts" -o Dir::State::lists="$dir/lists"
+		-o Dir::Cache="$dir" -o Debug::NoLocking=1 "$@")
+	"${apt[@]}" update
+}
+
 # Run a command with its output in a log; show the end of it if it fails.
 # (A function that is to stop at its first error must not be called by this in
 # a condition, where bash ignores set -e.)

@@ -4,10 +4,14 @@
 #
 # Usage: run.sh [OPTION...] [--] COMMAND...     COMMAND is for the guest's shell
 #
-#   --kernel CONFIG|FILE   a config of tools/overlay/build.sh, or a bzImage
-#                          (default: plain)
-#   --iommu MODE           vtd-ss: VT-d second stage with dirty bits (default)
-#                          vtd-fs: VT-d first stage; none
+#   --kernel CONFIG|FILE   a config of tools/overlay/build.sh, or a bzImage or
+#                          Image (default: plain)
+#   --iommu MODE           x86_64: vtd-ss: VT-d second stage with dirty bits (the
+#                          default), vtd-fs: VT-d first stage, amd-v1, amd-v2:
+#                          AMD's host and guest tables; arm64: smmu-s1 (the
+#                          default), smmu-s2: SMMUv3 stage 1 and stage 2 with
+#                          dirty bits, smmu-off: stage 1 without; both: none
+#   --arch ARCH            x86_64, arm64 (default: that of the mode)
 #   --mem SIZE --cpus N    default: 1G, 2
 #   --edu N                that many edu devices, an IOMMU group each (default: 2)
 #   --dma-delay USEC       how long an edu transfer takes (default: 0, none)
@@ -28,12 +32,13 @@
 die_code=125
 here=$repo/tools/vm
 
-kernel=plain iommu=vtd-ss mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
+kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
 log='' quiet='' shell='' accel='' adds=() drives=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
 	--iommu) iommu=$2 ;;
+	--arch) arch=$2 ;;
 	--mem) mem=$2 ;;
 	--cpus) cpus=$2 ;;
 	--edu) edu=$2 ;;
@@ -52,6 +57,11 @@ while [ $# -gt 0 ]; do
 	esac
 	shift 2 || die "$1 needs a value"
 done
+case ${arch:-$iommu} in
+'' | x86_64 | vtd-* | amd-* | none) arch=x86_64 target=x86_64 iommu=${iommu:-vtd-ss} ;;
+arm64 | smmu-*) arch=arm64 target=aarch64 iommu=${iommu:-smmu-s1} ;;
+*) die "no architecture or IOMMU mode ${arch:-$iommu}" ;;
+esac
 [ $# -gt 0 ] || [ -n "$shell" ] || die "which command? See the head of $0"
 
 work=$(mktemp -d)
@@ -60,7 +70,8 @@ trap 'rm -rf "$work"' EXIT
 initramfs() { # command...
 	local root=$work/root add from to applet
 	mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev"
-	cp "$(command -v busybox)" "$root/bin/busybox"
+	cp "$busybox" "$root/bin/busybox"
+	# the machine's own is of the same release: it has the same applets
 	for applet in $(busybox --list); do
 		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 	done
@@ -79,14 +90,37 @@ initramfs() { # command...
 }
 
 boot() { # qemu accelerator arguments..., console options in "${console[@]}"
-	local i fw dirs=() machine=q35,kernel-irqchip=split devices=()
+	local i fw dirs=() machine='' devices=() params=''
 	local vtd=intel-iommu,intremap=on,aw-bits=48,x-scalable-mode=on
-	case $iommu in
-	vtd-ss) devices+=(-device "$vtd,x-ssads=on") ;;
-	vtd-fs) devices+=(-device "$vtd,x-flts=on") ;;
-	none) machine=q35 ;;
-	*) die "no IOMMU mode $iommu" ;;
+	local amd=amd-iommu,intremap=on
+	case $arch-$iommu in
+	x86_64-vtd-ss) devices+=(-device "$vtd,x-ssads=on") ;;
+	x86_64-vtd-fs) devices+=(-device "$vtd,x-flts=on") ;;
+	x86_64-amd-v1)
+		devices+=(-device "$amd,x-hadsup=on")
+		params=amd_iommu=pgtbl_v1
+		;;
+	x86_64-amd-v2)
+		devices+=(-device "$amd,x-giosup=on")
+		params=amd_iommu=pgtbl_v2
+		;;
+	arm64-smmu-s[12])
+		machine=,iommu=smmuv3
+		devices+=(-global "arm-smmuv3.stage=${iommu#smmu-s}" -global arm-smmuv3.x-httu=on)
+		;;
+	arm64-smmu-off) machine=,iommu=smmuv3 ;;
+	*-none) ;;
+	*) die "no IOMMU mode $iommu on $arch" ;;
 	esac
+	if [ "$arch" = arm64 ]; then
+		machine=virt,gic-version=3$machine
+		params="console=ttyAMA0 $params"
+	else
+		machine=q35
+		# interrupt remapping wants it
+		[ "$iommu" = none ] || machine+=,kernel-irqchip=split
+		params="console=ttyS0 no_timer_check intel_iommu=on,sm_on $params"
+	fi
 	# each in a slot of its own: a group of its own
 	for ((i = 0; i < edu; i++)); do
 		devices+=(-device "edu,addr=$((4 + i)),dma_mask=0xffffffffffffffff,x-dma-delay-us=$delay")
@@ -101,13 +135,16 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	timeout --foreground -k 5 "$timeout" "$qemu" "${dirs[@]}" -nodefaults -no-user-config \
 		-display none -no-reboot -machine "$machine" "$@" -m "$mem" -smp "$cpus" \
 		"${devices[@]}" -kernel "$image" -initrd "$work/initramfs" \
-		-append "console=ttyS0 no_timer_check panic=-1 loglevel=5 intel_iommu=on,sm_on ${shell:+vm-shell} $append" \
+		-append "$params panic=-1 loglevel=5 ${shell:+vm-shell} $append" \
 		"${console[@]}"
 }
 
 accel_options() { # kvm|tcg
 	if [ "$1" = kvm ]; then
 		echo "-accel kvm -cpu host"
+	elif [ "$arch" = arm64 ]; then
+		# one with atomic instructions, without what an emulator is slow at
+		echo "-accel tcg,thread=multi -cpu neoverse-n1"
 	else
 		# five-level tables would only make the emulator slower
 		echo "-accel tcg,thread=multi -cpu max,la57=off"
@@ -116,13 +153,17 @@ accel_options() { # kvm|tcg
 
 choose_accel() { # sets accel
 	local file
+	if [ "$target" != "$(uname -m)" ]; then
+		accel=tcg
+		return
+	fi
 	file=$cache/vm/accel-$(hash_files /etc/machine-id /proc/version "$qemu" 2>/dev/null || true)
 	accel=$(cat "$file" 2>/dev/null) || accel=
 	[ -z "$accel" ] || return 0
 	accel=tcg
 	if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
 		note "trying whether a guest boots with KVM"
-		if "$0" --accel kvm --kernel "$image" --timeout 30 --quiet true; then
+		if "$0" --accel kvm --arch "$arch" --kernel "$image" --timeout 30 --quiet true; then
 			accel=kvm
 		fi
 	fi
@@ -132,9 +173,10 @@ choose_accel() { # sets accel
 }
 
 "$repo/tools/setup/setup.sh" vm || exit 125
-qemu=$("$repo/tools/qemu/build.sh") || exit 125
+qemu=$("$repo/tools/qemu/build.sh" "$target") || exit 125
+busybox=$("$repo/tools/setup/busybox.sh" "$arch") || exit 125
 image=$kernel
-[[ $kernel == */* ]] || image=$("$repo/tools/overlay/build.sh" "$kernel") || exit 125
+[[ $kernel == */* ]] || image=$("$repo/tools/overlay/build.sh" --arch "$arch" "$kernel") || exit 125
 [ -f "$image" ] || die "no kernel $image"
 [ -n "$accel" ] || choose_accel
 [ -n "$log" ] || log=$work/console.log

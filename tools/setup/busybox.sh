@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Prints the path of a static busybox for guests of an architecture.
+#
+# Usage: busybox.sh x86_64|arm64
+#
+# For the machine's own architecture it is the installed one; else that of the
+# same Debian package in the other architecture, fetched once into the cache.
+# Nothing of the other architecture is installed.
+. "$(dirname "$0")/common.sh"
+
+case ${1-} in
+x86_64) arch=amd64 ;;
+arm64) arch=arm64 ;;
+*) die "usage: busybox.sh x86_64|arm64" ;;
+esac
+
+if [ "$(dpkg --print-architecture 2>/dev/null)" = "$arch" ]; then
+	command -v busybox
+	exit
+fi
+
+dir=$cache/busybox/$arch
+lock_cache busybox
+if [ ! -x "$dir/busybox" ]; then
+	note "fetching busybox-static for $arch"
+	private_apt "$dir/apt" deb "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" \
+		-o APT::Architecture="$arch" -o APT::Architectures="$arch"
+	(cd "$dir/apt" && "${apt[@]}" download busybox-static)
+	dpkg-deb -x "$dir"/apt/busybox-static_*.deb "$dir/apt/root"
+	# /bin or /usr/bin: that depends on the release
+	find "$dir/apt/root" -type f -name busybox -exec mv {} "$dir/busybox.new" \;
+	mv "$dir/busybox.new" "$dir/busybox"
+	rm -rf "$dir/apt"
+fi
+echo "$dir/busybox"
