@@ -48,10 +48,15 @@ struct iommu_dirty_sink {
  * @IOMMU_DIRTY_WALK_NO_CLEAR: Leave the entries dirty
  * @IOMMU_DIRTY_WALK_EXCLUSIVE: The caller sees to it that nobody else cleans
  *	entries of the table meanwhile, so that a plain store can do
+ * @IOMMU_DIRTY_WALK_PROTECT: The range is about to be unmapped: each entry, as it
+ *	is looked at, is atomically kept from getting dirty later, and none is
+ *	cleaned. Entries that reach beyond the range are marked as a whole. Needs
+ *	a sink, and a flush of the whole range
  */
 enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_NO_CLEAR = 1 << 0,
 	IOMMU_DIRTY_WALK_EXCLUSIVE = 1 << 1,
+	IOMMU_DIRTY_WALK_PROTECT = 1 << 2,
 };
 
 /**

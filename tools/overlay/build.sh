@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds a kernel with the overlay and prints the path of what can be booted.
 #
-# Usage: [KSRC=tree] build.sh CONFIG
+# Usage: [KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
 #
-#   plain   for the demo and for timing
-#   debug   for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
+#   plain     for the demo and for timing
+#   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
+#   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
+#   off       the same with the trackers off
+#   tree      only unpacks the tree and puts the overlay on it; prints its path
+#
+# For x86_64, the default, also:
+#
 #   upstream  for the kernel's own tests of iommufd
-#   base    the same without the overlay, to compare with
-#   um      a program (ARCH=um) that runs the KUnit tests of the walkers
-#   bench   a program (ARCH=um) that times the walkers
-#   module  only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
-#   off     the same with the trackers off
-#   tree    only unpacks the tree and puts the overlay on it; prints its path
+#   base      the same without the overlay, to compare with
+#   um        a program (ARCH=um) that runs the KUnit tests of the walkers
+#   bench     a program (ARCH=um) that times the walkers
 #
 # Without KSRC it is Debian's linux-source-6.12, unpacked in the cache. Builds
 # are in the cache in any case. A build stops at a config option of
@@ -20,7 +23,15 @@
 # all of them but plain.
 . "$(dirname "$0")/../setup/common.sh"
 
-config=${1:?usage: build.sh CONFIG}
+usage="usage: build.sh [--arch x86_64|arm64] CONFIG"
+arch=x86_64 cross=''
+if [ "${1:-}" = --arch ]; then
+	arch=${2:?$usage}
+	shift 2
+fi
+config=${1:?$usage}
+# the build's folder: that of x86_64 bears the configuration's name alone
+build=$config
 here=$repo/tools/overlay
 tarball=/usr/src/linux-source-6.12.tar.xz
 
@@ -52,7 +63,7 @@ use_tree() { # sets tree, builds
 kmake() { # build arguments...
 	local out=$builds/$1
 	shift
-	make -C "$tree" O="$out" ARCH="$arch" -j "$jobs" -s "$@"
+	make -C "$tree" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" -s "$@"
 }
 
 # Write .config from fragments, and see that every option is as asked for
@@ -60,7 +71,7 @@ configure() { # build fragment...
 	local out=$builds/$1 want
 	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' | sort)
 	# shellcheck disable=SC2086 # a list of files
-	want="$(hash_files $want "$here/build.sh" "$tree/Makefile") ${*:2} $(gcc -dumpfullversion)"
+	want="$(hash_files $want "$here/build.sh" "$tree/Makefile") ${*:2} $("${cross}gcc" -dumpfullversion)"
 	[ "$(cat "$out/.configured" 2>/dev/null)" != "$want" ] || return 0
 	mkdir -p "$out"
 	cat "${@/#/$here/configs/}" 2>/dev/null >"$out/.wanted" || true
@@ -91,15 +102,32 @@ compile() { # build target: into $builds/BUILD/build.log
 check_exports() { # build folder
 	local dir=$1/drivers missing
 	missing=$(comm -12 \
-		<(find "$dir/iommu" "$dir/vfio" -name '*.mod' | sed 's/mod$/o/' | xargs -r nm -u | awk '{ print $2 }' | sort -u) \
-		<(nm --defined-only "$dir/iommu/built-in.a" "$dir/vfio/built-in.a" 2>/dev/null | awk '
+		<(find "$dir/iommu" "$dir/vfio" -name '*.mod' | sed 's/mod$/o/' | xargs -r "${cross}nm" -u | awk '{ print $2 }' | sort -u) \
+		<("${cross}nm" --defined-only "$dir/iommu/built-in.a" "$dir/vfio/built-in.a" 2>/dev/null | awk '
 			$3 ~ /^__export_symbol_/ { exported[substr($3, 17)] = 1; next }
 			$2 ~ /[TDBR]/ { defined[$3] = 1 }
 			END { for (s in defined) if (!(s in exported)) print s }' | sort -u))
 	[ -z "$missing" ] || die "modules use what is not exported: ${missing//$'\n'/ }"
 }
 
-arch=x86_64
+case $arch in
+x86_64)
+	cpu=x86.config kernel=arch/x86/boot/bzImage
+	;;
+arm64)
+	case $config in
+	plain | debug | module | off) build=arm64-$config ;;
+	tree) ;;
+	*) die "no configuration $config for arm64: see the head of $0" ;;
+	esac
+	"$repo/tools/setup/setup.sh" arm64
+	cross=aarch64-linux-gnu-
+	cpu=arm64.config kernel=arch/arm64/boot/Image
+	;;
+*)
+	die "$usage"
+	;;
+esac
 use_tree
 [ "$config" = base ] || "$here/apply.sh" "$tree"
 case $config in
@@ -107,28 +135,28 @@ tree)
 	echo "$tree"
 	;;
 plain | debug | upstream)
-	fragments=(core.config)
+	fragments=(core.config "$cpu")
 	case $config in
-	debug) fragments+=(debug.config dirty-kunit.config) ;;
+	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
 	upstream) fragments+=(upstream.config) ;;
 	esac
-	configure "$config" "${fragments[@]}" dirty.config
-	compile "$config" bzImage
-	echo "$builds/$config/arch/x86/boot/bzImage"
+	configure "$build" "${fragments[@]}" dirty.config
+	compile "$build" "${kernel##*/}"
+	echo "$builds/$build/$kernel"
 	;;
 base)
 	# In the build folder of the kernel that it is compared with: only what the
 	# overlay touches is compiled twice
-	kernel=$builds/base.bzImage
-	want=$(cd "$here" && hash_files configs/core.config configs/upstream.config "$tree/Makefile")
-	if [ ! -f "$kernel" ] || [ "$(cat "$kernel.from" 2>/dev/null)" != "$want" ]; then
+	base=$builds/base.bzImage
+	want=$(cd "$here" && hash_files configs/core.config "configs/$cpu" configs/upstream.config "$tree/Makefile")
+	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
 		"$here/apply.sh" --remove "$tree"
-		configure upstream core.config upstream.config
+		configure upstream core.config "$cpu" upstream.config
 		compile upstream bzImage
-		cp "$builds/upstream/arch/x86/boot/bzImage" "$kernel"
-		echo "$want" >"$kernel.from"
+		cp "$builds/upstream/$kernel" "$base"
+		echo "$want" >"$base.from"
 	fi
-	echo "$kernel"
+	echo "$base"
 	;;
 um)
 	arch=um
@@ -143,9 +171,9 @@ bench)
 	echo "$builds/bench/linux"
 	;;
 module | off)
-	configure "$config" core.config "$config.config"
-	compile "$config" "prepare drivers/iommu/ drivers/vfio/"
-	check_exports "$builds/$config"
+	configure "$build" core.config "$cpu" "$config.config"
+	compile "$build" "prepare drivers/iommu/ drivers/vfio/"
+	check_exports "$builds/$build"
 	;;
 *)
 	die "no configuration $config: see the head of $0"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The page-table formats as the walkers' tests know them, and page tables
- * built from them. The bits stand here a second time on purpose: the tests
- * must not share the definitions of the code that they check.
+ * What the walkers' tests share: the page-table formats as they know them, page
+ * tables built from them, and a sink that keeps what it is told. The bits stand
+ * here a second time on purpose: the tests must not share the definitions of the
+ * code that they check.
  */
 #ifndef __IOMMU_DIRTY_WALK_KUNIT_H
 #define __IOMMU_DIRTY_WALK_KUNIT_H
@@ -15,7 +16,8 @@
  * @name: Name of the test's parameter
  * @walk: The walker under test
  * @page_shift: log2 of a page of level 0, and of a table
- * @top_level: Level of the root
+ * @top_level: Level of the root of the deepest table
+ * @leaf_level: Highest level that has leaves
  * @root_tables: How many tables stand side by side as the root
  * @table: Bits of an entry that points to a table
  * @level_shift: Where such an entry tells the level of that table, from 1 on;
@@ -27,8 +29,10 @@
  * @groups: log2 of how many neighbours may be one page, by level
  * @group: Bits to add to a leaf in a group
  * @sized: The size of a group is in the address, as AMD has it
+ * @dbm: Bit of a leaf without which the dirty bits mean nothing (Arm)
  * @dirty: Bits to invert to make a leaf dirty
- * @accessed: Bits that are lost when it is cleaned
+ * @accessed: Bits that hardware sets together with those
+ * @lost: Bits that are lost when it is cleaned
  */
 struct kfmt {
 	const char *name;
@@ -36,6 +40,7 @@ struct kfmt {
 		     struct iommu_dirty_walk *walk);
 	unsigned int page_shift;
 	unsigned int top_level;
+	unsigned int leaf_level;
 	unsigned int root_tables;
 	u64 table;
 	unsigned int level_shift;
@@ -43,11 +48,13 @@ struct kfmt {
 	unsigned int addr_shift;
 	u64 leaf;
 	u64 huge;
-	unsigned int groups[3];
+	unsigned int groups[5];
 	u64 group;
 	bool sized;
+	u64 dbm;
 	u64 dirty;
 	u64 accessed;
+	u64 lost;
 };
 
 extern const struct kfmt kfmts[];
@@ -82,17 +89,27 @@ struct kpt {
 	struct iommu_dirty_table table;
 };
 
+/**
+ * struct kpt_leaf - The entry that maps an IOVA, or the first of several
+ * @ptes: The entry, or NULL if none does
+ * @entries: How many neighbours are the same page
+ * @level: Their level
+ */
+struct kpt_leaf {
+	u64 *ptes;
+	unsigned int entries;
+	unsigned int level;
+};
+
 void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level);
 u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level);
 u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
 	     unsigned int group);
+struct kpt_leaf kpt_find(const struct kpt *pt, unsigned long iova);
 
-static inline void kpte_dirty(const struct kpt *pt, u64 *pte)
+static inline unsigned long kpt_last(const struct kpt *pt)
 {
-	u64 clean = READ_ONCE(*pte) & pt->fmt->dirty;
-
-	if (clean == (pt->fmt->leaf & pt->fmt->dirty))
-		*pte = (*pte | pt->fmt->accessed) ^ pt->fmt->dirty;
+	return GENMASK(pt->table.bits - 1, 0);
 }
 
 static inline bool kpte_is_dirty(const struct kpt *pt, u64 pte)
@@ -100,10 +117,58 @@ static inline bool kpte_is_dirty(const struct kpt *pt, u64 pte)
 	return (pte & pt->fmt->dirty) != (pt->fmt->leaf & pt->fmt->dirty);
 }
 
+/* What hardware makes of an entry when the device writes */
+static inline u64 kpte_written(const struct kpt *pt, u64 pte)
+{
+	return kpte_is_dirty(pt, pte) ? pte :
+		(pte | pt->fmt->accessed) ^ pt->fmt->dirty;
+}
+
+static inline void kpte_dirty(const struct kpt *pt, u64 *pte)
+{
+	*pte = kpte_written(pt, *pte);
+}
+
 /* What a dirty entry becomes */
 static inline u64 kpte_cleaned(const struct kpt *pt, u64 pte)
 {
-	return (pte ^ pt->fmt->dirty) & ~pt->fmt->accessed;
+	return (pte ^ pt->fmt->dirty) & ~pt->fmt->lost;
 }
+
+bool kpt_leaf_is_dirty(const struct kpt *pt, const struct kpt_leaf *leaf);
+
+/**
+ * struct krange - A range of IOVAs
+ * @first: Its first byte
+ * @last: Its last byte, inclusive
+ */
+struct krange {
+	unsigned long first;
+	unsigned long last;
+};
+
+/**
+ * struct krec - A sink that keeps what it is told, neighbours merged
+ * @sink: What the walker gets
+ * @check: A table whose leaves must still be dirty when they are marked, or NULL
+ * @nr: Number of ranges
+ * @ranges: What was marked
+ */
+struct krec {
+	struct iommu_dirty_sink sink;
+	const struct kpt *check;
+	unsigned int nr;
+	struct krange ranges[8192];
+};
+
+struct krec *krec_alloc(struct kunit *test);
+void krec_add(struct krec *rec, unsigned long first, unsigned long last);
+struct iommu_dirty_walk kwalk(const struct kpt *pt, struct krec *rec,
+			      unsigned long iova, unsigned long last,
+			      unsigned int flags);
+void kexpect_ranges(struct kunit *test, const struct krec *rec,
+		    const struct krec *want);
+void kexpect_one(struct kunit *test, const struct krec *rec,
+		 unsigned long first, unsigned long last);
 
 #endif

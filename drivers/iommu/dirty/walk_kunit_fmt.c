@@ -21,42 +21,45 @@
 #define ARM_S1(_name, _page_shift, _top_level, ...) {			\
 	.name = _name, .walk = iommu_dirty_walk_arm_s1,			\
 	.page_shift = _page_shift, .top_level = _top_level,		\
+	.leaf_level = 2,						\
 	.table = 0x3, .leaf = ARM_LEAF(3), .huge = 0x2,			\
-	.groups = { __VA_ARGS__ }, .group = BIT52, .dirty = 0x80 }
+	.groups = { __VA_ARGS__ }, .group = BIT52, .dbm = BIT51,	\
+	.dirty = 0x80 }
 
 #define ARM_S2(_name, _page_shift, _top_level, _roots, ...) {		\
 	.name = _name, .walk = iommu_dirty_walk_arm_s2,			\
 	.page_shift = _page_shift, .top_level = _top_level,		\
-	.root_tables = _roots,						\
+	.leaf_level = 2, .root_tables = _roots,				\
 	.table = 0x3, .leaf = ARM_LEAF(1), .huge = 0x2,			\
-	.groups = { __VA_ARGS__ }, .group = BIT52, .dirty = 0x80 }
+	.groups = { __VA_ARGS__ }, .group = BIT52, .dbm = BIT51,	\
+	.dirty = 0x80 }
 
 const struct kfmt kfmts[] = {
 	{
 		.name = "vtd_ss", .walk = iommu_dirty_walk_vtd_ss,
-		.page_shift = 12, .top_level = 3,
+		.page_shift = 12, .top_level = 4, .leaf_level = 2,
 		.table = 0x3,		/* R W */
-		.leaf = 0x103,		/* A R W */
+		.leaf = 0x3,
 		.huge = 0x80,
-		.dirty = 0x200,
+		.dirty = 0x200, .accessed = 0x100,
 	},
 	{
 		.name = "x86_64", .walk = iommu_dirty_walk_x86_64,
-		.page_shift = 12, .top_level = 3,
+		.page_shift = 12, .top_level = 4, .leaf_level = 2,
 		.table = 0x27,		/* A U W P */
 		.leaf = 0x7,
 		.huge = 0x80,
-		.dirty = 0x40,
-		.accessed = 0x20,
+		.dirty = 0x40, .accessed = 0x20, .lost = 0x20,
 	},
 	{
 		.name = "amd_v1", .walk = iommu_dirty_walk_amd_v1,
-		.page_shift = 12, .top_level = 3,
+		.page_shift = 12, .top_level = 5, .leaf_level = 4,
 		.table = 0x6000000000000001,	/* IW IR PR */
 		.level_shift = 9, .skips = true,
-		.leaf = 0x6000000000000021,	/* and HA */
-		.groups = { 8, 8, 8 }, .sized = true, .group = 0xe00,
-		.dirty = 0x40,
+		.leaf = 0x6000000000000001,
+		/* the largest size is 4 PiB */
+		.groups = { 8, 8, 8, 8, 4 }, .sized = true, .group = 0xe00,
+		.dirty = 0x40, .accessed = 0x20,
 	},
 	ARM_S1("arm_s1_4k", 12, 3, 4, 4, 4),
 	ARM_S1("arm_s1_16k", 14, 3, 7, 5),
@@ -66,11 +69,11 @@ const struct kfmt kfmts[] = {
 	ARM_S2("arm_s2_64k", 16, 2, 0, 5, 5),
 	{
 		.name = "riscv", .walk = iommu_dirty_walk_riscv,
-		.page_shift = 12, .top_level = 3,
+		.page_shift = 12, .top_level = 4, .leaf_level = 4,
 		.table = 0x1, .addr_shift = 2,
-		.leaf = 0x57,		/* A U W R V */
+		.leaf = 0x17,		/* U W R V */
 		.groups = { 4 }, .group = BIT63,
-		.dirty = 0x80,
+		.dirty = 0x80, .accessed = 0x40,
 	},
 };
 
@@ -109,7 +112,8 @@ void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level)
 	pt->skip = false;
 	pt->table.top_level = top_level;
 	pt->table.page_shift = fmt->page_shift;
-	pt->table.bits = kfmt_shift(fmt, top_level + 1) + ilog2(roots);
+	pt->table.bits = min(kfmt_shift(fmt, top_level + 1) + ilog2(roots),
+			     64U);
 	pt->table.root = kpt_alloc_table(pt, roots);
 }
 
@@ -176,4 +180,77 @@ u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
 				  ~BIT_ULL(kfmt_shift(fmt, level) + group - 1);
 	}
 	return pte;
+}
+
+static bool kpte_is_leaf(const struct kfmt *fmt, u64 pte, unsigned int level)
+{
+	unsigned int next = pte >> fmt->level_shift & 7;
+
+	if (!level)
+		return true;
+	if (fmt->level_shift)
+		return next == 0 || next == 7;
+	/* One bit tells leaves from tables; with RISC-V any of R, W and X */
+	if (fmt->huge)
+		return !((pte ^ fmt->leaf ^ fmt->huge) & fmt->huge);
+	return pte & 0xe;
+}
+
+/* log2 of how many neighbours of this leaf are one page */
+static unsigned int kpte_group(const struct kfmt *fmt, u64 pte,
+			       unsigned int level)
+{
+	unsigned int shift = 12;
+
+	if (!fmt->group || (pte & fmt->group) != fmt->group)
+		return 0;
+	if (!fmt->sized)
+		return fmt->groups[level];
+	/* One bit at a time: the lowest zero is the upper half of the size */
+	while (pte & BIT_ULL(shift))
+		shift++;
+	return shift + 1 - kfmt_shift(fmt, level);
+}
+
+/*
+ * Walk down to what maps @iova, as the specifications have it. An entry that is
+ * not present must be 0.
+ */
+struct kpt_leaf kpt_find(const struct kpt *pt, unsigned long iova)
+{
+	const struct kfmt *fmt = pt->fmt;
+	struct kpt_leaf leaf = { .level = pt->table.top_level };
+	unsigned long idx = iova >> kfmt_shift(fmt, leaf.level);
+	u64 *table = pt->table.root;
+
+	if (iova > kpt_last(pt))
+		return leaf;
+	while (table[idx] && !kpte_is_leaf(fmt, table[idx], leaf.level)) {
+		unsigned int next = leaf.level - 1;
+
+		if (fmt->level_shift)
+			next = (table[idx] >> fmt->level_shift & 7) - 1;
+		if (iova % kfmt_size(fmt, leaf.level) >= kfmt_size(fmt, next + 1))
+			return leaf;
+		table = phys_to_virt((table[idx] << fmt->addr_shift) &
+				     GENMASK_ULL(47, fmt->page_shift));
+		leaf.level = next;
+		idx = (iova >> kfmt_shift(fmt, next)) %
+		      (1U << (fmt->page_shift - 3));
+	}
+	if (table[idx]) {
+		leaf.entries = 1U << kpte_group(fmt, table[idx], leaf.level);
+		leaf.ptes = &table[ALIGN_DOWN(idx, leaf.entries)];
+	}
+	return leaf;
+}
+
+bool kpt_leaf_is_dirty(const struct kpt *pt, const struct kpt_leaf *leaf)
+{
+	unsigned int i;
+
+	for (i = 0; i < leaf->entries; i++)
+		if (kpte_is_dirty(pt, leaf->ptes[i]))
+			return true;
+	return false;
 }

@@ -1,31 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit race of the dirty walkers: a thread plays the hardware and sets dirty
- * bits, others walk the same entries, two with locked operations or one that is
+ * KUnit race of the dirty walkers: the test plays the hardware and sets dirty
+ * bits, threads walk the same entries, two with locked operations or one that is
  * exclusive. At the end each write must have been followed by the end of a walk
- * that marked its page.
- *
- * It needs two CPUs to race for real; with one it interleaves only where the
- * threads give way.
+ * that marked its page. And cleaning must leave alone what else changes in an
+ * entry meanwhile: a walk that writes back something stale is seen by that, even
+ * if it has marked the page.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/kthread.h>
+#include <linux/log2.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "walk_kunit.h"
 
-#define RACE_PAGES	128
-#define RACE_WRITES	100000
+/* Half of them pages of their own, half in groups, where there are any */
+#define RACE_ENTRIES	256
+#define RACE_GROUPS	(RACE_ENTRIES / 2)
+/* The first of both halves are used most; no group is smaller */
+#define RACE_HOT	16
+#define RACE_WRITES	60000
+#define RACE_WALKS	100
+
+/*
+ * Means nothing to the walkers, and in no format to the hardware: for all that a
+ * walk must not change
+ */
+#define RACE_OTHER	BIT_ULL(55)
 
 struct race {
 	struct kpt pt;
 	unsigned int flags;
-	u64 *ptes[RACE_PAGES];
-	/* How often the device has written to each page */
-	u32 writes[RACE_PAGES];
+	u64 *ptes[RACE_ENTRIES];
+	/* How often the device has written to each entry's memory */
+	u32 writes[RACE_ENTRIES];
+	/* What RACE_OTHER was last set to */
+	u64 other[RACE_ENTRIES];
+	unsigned int stale;
 	bool stop;
 };
 
@@ -33,9 +48,10 @@ struct race_walker {
 	struct iommu_dirty_sink sink;
 	struct race *race;
 	struct completion done;
-	DECLARE_BITMAP(marked, RACE_PAGES);
-	/* How many of the writes to each page this walker has reported */
-	u32 reported[RACE_PAGES];
+	unsigned int walks;
+	DECLARE_BITMAP(marked, RACE_ENTRIES);
+	/* How many of the writes to each entry this walker has reported */
+	u32 reported[RACE_ENTRIES];
 };
 
 static void race_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
@@ -43,7 +59,6 @@ static void race_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 {
 	struct race_walker *walker =
 		container_of(sink, struct race_walker, sink);
-
 	unsigned int shift = walker->race->pt.fmt->page_shift;
 
 	bitmap_set(walker->marked, iova >> shift, (last - iova + 1) >> shift);
@@ -64,54 +79,111 @@ static const struct iommu_dirty_sink_ops race_sink_ops = {
 	.mark_range = race_mark_range,
 };
 
-static void race_walk(struct race_walker *walker)
+static unsigned int race_group_shift(const struct kfmt *fmt)
+{
+	return min_t(unsigned int, fmt->groups[0], ilog2(RACE_GROUPS));
+}
+
+static void race_walk(struct race_walker *walker, unsigned int first,
+		      unsigned int nr)
 {
 	struct race *race = walker->race;
 	struct iommu_dirty_walk walk;
 	unsigned int i;
 
-	bitmap_zero(walker->marked, RACE_PAGES);
+	bitmap_zero(walker->marked, RACE_ENTRIES);
 	iommu_dirty_walk_init(&walk, &walker->sink, race->flags);
-	walk.iova = 0;
-	walk.last = RACE_PAGES * kfmt_size(race->pt.fmt, 0) - 1;
+	walk.iova = first * kfmt_size(race->pt.fmt, 0);
+	walk.last = (first + nr) * kfmt_size(race->pt.fmt, 0) - 1;
 	race->pt.fmt->walk(&race->pt.table, &walk);
 	/*
 	 * Order the walk's clears before the reads, which stand for the copy of
 	 * the page: pairs with the device's data before dirty bit.
 	 */
 	smp_mb();
-	for_each_set_bit(i, walker->marked, RACE_PAGES)
+	for_each_set_bit(i, walker->marked, RACE_ENTRIES)
 		walker->reported[i] = READ_ONCE(race->writes[i]);
 }
 
 static int race_walker_fn(void *data)
 {
 	struct race_walker *walker = data;
+	unsigned int group = 1U << race_group_shift(walker->race->pt.fmt), i;
 
 	while (!READ_ONCE(walker->race->stop)) {
-		race_walk(walker);
+		for (i = 0; i < 8; i++) {
+			race_walk(walker, 0, RACE_HOT);
+			race_walk(walker, RACE_GROUPS,
+				  max_t(unsigned int, group, RACE_HOT));
+		}
+		race_walk(walker, 0, RACE_ENTRIES);
+		WRITE_ONCE(walker->walks, walker->walks + 1);
 		cond_resched();
 	}
 	complete(&walker->done);
 	return 0;
 }
 
-/* What hardware does on a write: nothing to an entry that is dirty already */
-static void race_write(struct race *race, unsigned int page)
+/*
+ * Change an entry as hardware does, and RACE_OTHER with it. Where a walk is
+ * exclusive, a dirty entry does not change; otherwise @any_time says whether it
+ * may.
+ */
+static void race_change(struct race *race, unsigned int i, bool written,
+			bool any_time)
+{
+	u64 old = READ_ONCE(*race->ptes[i]), new;
+
+	do {
+		if (!any_time && kpte_is_dirty(&race->pt, old))
+			return;
+		new = written ? kpte_written(&race->pt, old) :
+				old | race->pt.fmt->accessed;
+		new ^= RACE_OTHER;
+	} while (!try_cmpxchg(race->ptes[i], &old, new));
+
+	if ((old & RACE_OTHER) != race->other[i])
+		race->stale++;
+	race->other[i] = new & RACE_OTHER;
+}
+
+/* A write, as hardware does it: nothing to an entry that is dirty already */
+static void race_write(struct race *race, unsigned int i)
+{
+	/* The data comes first */
+	WRITE_ONCE(race->writes[i], race->writes[i] + 1);
+	smp_mb(); /* pairs with the one in race_walk() */
+	race_change(race, i, true, false);
+}
+
+/* A read sets no more than A */
+static void race_read(struct race *race, unsigned int i)
+{
+	race_change(race, i, false,
+		    !(race->flags & IOMMU_DIRTY_WALK_EXCLUSIVE));
+}
+
+static void race_map(struct race *race)
 {
 	const struct kfmt *fmt = race->pt.fmt;
-	atomic64_t *pte = (atomic64_t *)race->ptes[page];
+	unsigned int group = 0, i, j;
 
-	/* The data comes first */
-	WRITE_ONCE(race->writes[page], race->writes[page] + 1);
-	smp_mb(); /* pairs with the one in race_walk() */
-	if (kpte_is_dirty(&race->pt, atomic64_read(pte)))
-		return;
-	atomic64_or(fmt->accessed, pte);
-	if (fmt->leaf & fmt->dirty)
-		atomic64_andnot(fmt->dirty, pte);
-	else
-		atomic64_or(fmt->dirty, pte);
+	for (i = 0; i < RACE_ENTRIES; i += 1U << group) {
+		if (i == RACE_GROUPS)
+			group = race_group_shift(fmt);
+		race->ptes[i] = kpt_map(&race->pt, i * kfmt_size(fmt, 0), 0,
+					group);
+		for (j = 1; j < 1U << group; j++)
+			race->ptes[i + j] = race->ptes[i] + j;
+	}
+}
+
+static bool race_walked(struct race_walker *walkers, unsigned int nr)
+{
+	while (nr--)
+		if (READ_ONCE(walkers[nr].walks) < RACE_WALKS)
+			return false;
+	return true;
 }
 
 static void check_race(struct kunit *test, unsigned int nr_walkers,
@@ -122,15 +194,15 @@ static void check_race(struct kunit *test, unsigned int nr_walkers,
 	struct race *race;
 	unsigned int i, w;
 
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "nothing races on one CPU");
 	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
 	walkers = kunit_kcalloc(test, nr_walkers, sizeof(*walkers), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	KUNIT_ASSERT_NOT_NULL(test, walkers);
 	race->flags = flags;
 	kpt_init(&race->pt, test, 2);
-	for (i = 0; i < RACE_PAGES; i++)
-		race->ptes[i] = kpt_map(&race->pt,
-					i * kfmt_size(race->pt.fmt, 0), 0, 0);
+	race_map(race);
 
 	for (w = 0; w < nr_walkers; w++) {
 		struct task_struct *task;
@@ -141,16 +213,21 @@ static void check_race(struct kunit *test, unsigned int nr_walkers,
 		task = kthread_run(race_walker_fn, &walkers[w], "dirty-walk");
 		if (IS_ERR(task)) {
 			KUNIT_FAIL(test, "kthread_run: %pe", task);
+			walkers[w].walks = RACE_WALKS;
 			complete(&walkers[w].done);
 		}
 	}
 
-	/* Often to few pages */
 	prandom_seed_state(&rnd, 4711);
-	for (i = 0; i < RACE_WRITES; i++) {
+	for (i = 0; i < RACE_WRITES || !race_walked(walkers, nr_walkers); i++) {
 		u32 r = prandom_u32_state(&rnd);
 
-		race_write(race, r % (i % 2 ? 4 : RACE_PAGES));
+		r %= RACE_ENTRIES;
+		if (i % 8)
+			r &= RACE_GROUPS | (RACE_HOT - 1);
+		race_write(race, r);
+		race_read(race, r ^ 1);
+		race_read(race, r);
 		if (i % 64 == 0)
 			cond_resched();
 	}
@@ -158,15 +235,16 @@ static void check_race(struct kunit *test, unsigned int nr_walkers,
 	WRITE_ONCE(race->stop, true);
 	for (w = 0; w < nr_walkers; w++)
 		wait_for_completion(&walkers[w].done);
-	race_walk(&walkers[0]);
+	race_walk(&walkers[0], 0, RACE_ENTRIES);
 
-	for (i = 0; i < RACE_PAGES; i++) {
+	for (i = 0; i < RACE_ENTRIES; i++) {
 		u32 reported = 0;
 
 		for (w = 0; w < nr_walkers; w++)
 			reported = max(reported, walkers[w].reported[i]);
 		KUNIT_EXPECT_EQ(test, race->writes[i], reported);
 	}
+	KUNIT_EXPECT_EQ(test, race->stale, 0);
 }
 
 static void test_race(struct kunit *test)

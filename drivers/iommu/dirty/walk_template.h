@@ -9,20 +9,23 @@
  *   FMT_PAGE_SHIFT       log2 of the bytes that an entry of level 0 maps, which
  *                        is also that of the size of a table; if the format has
  *                        only one
+ *   FMT_TRACKED          bits that, all set in a leaf, say that it is present and
+ *                        that hardware sets its dirty bit
+ *   FMT_DIRTY            the dirty bit of such a leaf
  *   FMT_CLEAN_CLEAR      bits to clear in a dirty entry to make it clean, or
- *   FMT_CLEAN_SET        bits to set for that
+ *   FMT_CLEAN_SET        bits to set for that: FMT_DIRTY is set in clean entries
+ *                        then, and clear in dirty ones
+ *   FMT_PROTECT          bits to clear so that a clean entry stays clean
  *   FMT_SETTLED          bits that, all set in a dirty entry, keep hardware from
  *                        changing it before it is clean
  *   fmt_present(pte)     does the entry map anything or point to a table?
  *   fmt_is_leaf(pte)     above level 0, of a present entry: does it map memory?
  *   fmt_table(pte)       physical address of the table that it points to
- *   fmt_maybe_dirty(pte) cheap and inexact: 0 only if the entry is not dirty
- *   fmt_dirty(pte)       of a leaf or an absent entry: 1 if it is present and
- *                        dirty, else 0; without a branch, as it is unpredictable
  *   fmt_next_level()     level of that table, if it need not be the next one
- *   FMT_GROUPS, fmt_group_shift(pte, level, shift)
- *                        log2 of the number of neighbours that map one page
- *                        together, where a leaf can be one of several
+ *   FMT_GROUPS           bits of which a leaf of level 0 has any set, if it is one
+ *                        of several that map one page together
+ *   fmt_group_shift(pte, level, shift)
+ *                        log2 of the number of those neighbours
  *
  * Level 0 is the lowest: its entries are always leaves.
  *
@@ -44,60 +47,27 @@
 #include <linux/align.h>
 #include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/export.h>
 #include <linux/io.h>
 #include <linux/iommu_dirty.h>
 #include <linux/minmax.h>
 #include <linux/prefetch.h>
 
+#include "fmt/defaults.h"
+
 #define FMT_WORD	64	/* entries that one mask covers */
 #define FMT_LINE	8	/* entries of a usual cache line */
 
-#ifndef FMT_CLEAN_CLEAR
-#define FMT_CLEAN_CLEAR	0ULL
-#endif
-#ifndef FMT_CLEAN_SET
-#define FMT_CLEAN_SET	0ULL
-#endif
-
-static __always_inline unsigned int
-fmt_page_shift(const struct iommu_dirty_table *table)
-{
-#ifdef FMT_PAGE_SHIFT
-	return FMT_PAGE_SHIFT;
-#else
-	return table->page_shift;
-#endif
-}
-
-#ifndef fmt_table_shifted
-static inline phys_addr_t fmt_table_shifted(u64 pte, unsigned int page_shift)
-{
-	return fmt_table(pte);
-}
-#endif
-
-#ifndef fmt_next_level
-static inline unsigned int fmt_next_level(u64 pte, unsigned int level)
-{
-	return level - 1;
-}
-#endif
-
-#ifndef FMT_GROUPS
-static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
-					   unsigned int shift)
-{
-	return 0;
-}
-#endif
-
-/* log2 of the bytes that an entry maps; above the top level, of all the table */
-static __always_inline unsigned int
-fmt_shift(const struct iommu_dirty_table *table, unsigned int level)
-{
-	return fmt_page_shift(table) + level * (fmt_page_shift(table) - 3);
-}
+/*
+ * Up to FMT_WORD entries of level 0. Bit i of @dirty says that entry i is
+ * dirty; @all and @any are the bits that are set in all and in any of them.
+ */
+struct fmt_word {
+	u64 dirty;
+	u64 all;
+	u64 any;
+};
 
 /* The top level may be wider than a page: its index has all bits that are left */
 static __always_inline unsigned int
@@ -111,6 +81,13 @@ fmt_index(const struct iommu_dirty_table *table, unsigned long iova,
 	return idx;
 }
 
+/* Of a leaf or an absent entry: 1 if it is present and dirty, else 0 */
+static __always_inline u64 fmt_dirty(u64 pte)
+{
+	return (pte & (FMT_TRACKED | FMT_DIRTY)) ==
+	       (FMT_TRACKED | (FMT_DIRTY & ~FMT_CLEAN_SET));
+}
+
 static __always_inline void fmt_clean_one(u64 *pte, bool exclusive)
 {
 	u64 old = READ_ONCE(*pte);
@@ -121,6 +98,19 @@ static __always_inline void fmt_clean_one(u64 *pte, bool exclusive)
 		atomic64_or(FMT_CLEAN_SET, (atomic64_t *)pte);
 	else
 		atomic64_andnot(FMT_CLEAN_CLEAR, (atomic64_t *)pte);
+}
+
+/*
+ * Keep a clean entry from getting dirty; a dirty one may go on being written to.
+ * Returns what it was.
+ */
+static u64 fmt_protect(u64 *pte)
+{
+	u64 old = READ_ONCE(*pte);
+
+	if (!(old & FMT_PROTECT))
+		return old;
+	return atomic64_fetch_andnot(FMT_PROTECT, (atomic64_t *)pte);
 }
 
 /* The dirty page at @iova reaches beyond the range: mark, do not clean. */
@@ -144,14 +134,22 @@ static void fmt_flush(struct iommu_dirty_walk *walk, unsigned long iova,
 	walk->flush_last = max(walk->flush_last, last);
 }
 
-static void fmt_clean(struct iommu_dirty_walk *walk, u64 *ptes, u64 mask)
+/* @all: if @mask is full, the bits that are set in all the entries */
+static void fmt_clean(struct iommu_dirty_walk *walk, u64 *ptes, u64 mask,
+		      u64 all)
 {
 	bool exclusive = walk->flags & IOMMU_DIRTY_WALK_EXCLUSIVE;
+	u64 keep = ~FMT_CLEAN_CLEAR;
 	unsigned int i;
 
-	if (mask == U64_MAX) {
+	if (mask == U64_MAX && exclusive &&
+	    (all & FMT_SETTLED) == FMT_SETTLED) {
+		/* gcc would use an operation on bytes, which takes longer */
+		OPTIMIZER_HIDE_VAR(keep);
+#pragma GCC unroll 8
 		for (i = 0; i < FMT_WORD; i++)
-			fmt_clean_one(&ptes[i], exclusive);
+			WRITE_ONCE(ptes[i], (READ_ONCE(ptes[i]) & keep) |
+					    FMT_CLEAN_SET);
 		return;
 	}
 	for (; mask; mask &= mask - 1)
@@ -161,10 +159,11 @@ static void fmt_clean(struct iommu_dirty_walk *walk, u64 *ptes, u64 mask)
 /*
  * Bit i of @mask says that ptes[i] is dirty, which maps the 1 << @shift bytes
  * at @iova + (i << @shift). Each of them holds a byte of the range, so only the
- * outermost ones can reach beyond it. Marks in ascending order.
+ * outermost ones can reach beyond it. Marks in ascending order. @all as for
+ * fmt_clean().
  */
 static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
-		     unsigned long iova, unsigned int shift, u64 mask)
+		     unsigned long iova, unsigned int shift, u64 mask, u64 all)
 {
 	unsigned int low = __ffs64(mask);
 	unsigned int high = fls64(mask) - 1;
@@ -173,6 +172,10 @@ static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 	bool low_part = low_iova < walk->iova;
 	bool high_part = high_iova + ((1UL << shift) - 1) > walk->last;
 
+	if (walk->flags & IOMMU_DIRTY_WALK_PROTECT) {
+		walk->sink->ops->mark_mask(walk->sink, iova, shift, mask);
+		return;
+	}
 	if (low_part) {
 		fmt_mark_partial(walk, low_iova, shift);
 		mask &= ~BIT_ULL(low);
@@ -186,7 +189,7 @@ static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 			walk->sink->ops->mark_mask(walk->sink, iova, shift,
 						   mask);
 		if (!(walk->flags & IOMMU_DIRTY_WALK_NO_CLEAR)) {
-			fmt_clean(walk, ptes, mask);
+			fmt_clean(walk, ptes, mask, all);
 			fmt_flush(walk, iova, shift, mask);
 		}
 	}
@@ -204,6 +207,10 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 	unsigned long last = iova + (1UL << (shift + group)) - 1;
 	unsigned int i;
 
+	if (walk->flags & IOMMU_DIRTY_WALK_PROTECT) {
+		walk->sink->ops->mark_range(walk->sink, iova, last);
+		return;
+	}
 	if (iova < walk->iova || last > walk->last) {
 		fmt_mark_partial(walk, iova, shift + group);
 		return;
@@ -213,9 +220,11 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 		walk->sink->ops->mark_range(walk->sink, iova, last);
 	if (walk->flags & IOMMU_DIRTY_WALK_NO_CLEAR)
 		return;
+	/* Hardware may write to those that are clean at any time */
 	for (i = 0; i < 1U << group; i++)
-		fmt_clean_one(&ptes[i],
-			      walk->flags & IOMMU_DIRTY_WALK_EXCLUSIVE);
+		if (fmt_dirty(READ_ONCE(ptes[i])))
+			fmt_clean_one(&ptes[i],
+				      walk->flags & IOMMU_DIRTY_WALK_EXCLUSIVE);
 	fmt_flush(walk, iova, shift + group, 1);
 }
 
@@ -247,17 +256,6 @@ static unsigned int fmt_take_grouped(struct iommu_dirty_walk *walk, u64 *table,
 	}
 	return done;
 }
-
-/* Does any of the dirty entries belong to a group? */
-static bool fmt_any_group(const u64 *ptes, unsigned int level,
-			  unsigned int shift, u64 mask)
-{
-	for (; mask; mask &= mask - 1)
-		if (fmt_group_shift(READ_ONCE(ptes[__ffs64(mask)]), level,
-				    shift))
-			return true;
-	return false;
-}
 #endif
 
 /*
@@ -276,27 +274,56 @@ static __always_inline void fmt_widen(const u64 *table, unsigned int level,
 	*last_idx |= (1U << group) - 1;
 }
 
-/* Which of the @n entries at @ptes are dirty? Prefetch as many of @next. */
-static __always_inline u64 fmt_dirty_mask(const u64 *ptes, unsigned int n,
-					  const u64 *next)
+/* Read @n entries, FMT_WORD at the most */
+static void fmt_read(u64 *ptes, unsigned int n, bool protect,
+		     struct fmt_word *word)
 {
-	unsigned int i, j;
-	u64 mask = 0;
+	unsigned int i;
 
-	for (i = 0; i + FMT_LINE <= n; i += FMT_LINE) {
-		u64 any = 0;
+	*word = (struct fmt_word){ .all = U64_MAX };
+	for (i = 0; i < n; i++) {
+		u64 pte = protect ? fmt_protect(&ptes[i]) : READ_ONCE(ptes[i]);
+
+		word->dirty |= fmt_dirty(pte) << i;
+		word->all &= pte;
+		word->any |= pte;
+	}
+}
+
+/*
+ * Read FMT_WORD entries, and prefetch as many of @next. Usually all of them are
+ * tracked, so that the dirty bits alone tell which are dirty: those of a line
+ * are shifted together, the one of entry i to bit i of the line. Without the
+ * pragma, half of what runs would be jumps.
+ */
+static __always_inline void fmt_read_word(u64 *ptes, const u64 *next,
+					  struct fmt_word *word)
+{
+	u64 dirty = 0, all = U64_MAX, any = 0;
+	unsigned int i, j;
+
+	for (i = 0; i < FMT_WORD; i += FMT_LINE) {
+		u64 line = 0;
 
 		prefetch(next + i);
-		for (j = i; j < i + FMT_LINE; j++)
-			any |= fmt_maybe_dirty(READ_ONCE(ptes[j]));
-		if (likely(!any))
-			continue;
-		for (j = i; j < i + FMT_LINE; j++)
-			mask |= fmt_dirty(READ_ONCE(ptes[j])) << j;
+#pragma GCC unroll 8
+		for (j = FMT_LINE; j; j--) {
+			u64 pte = READ_ONCE(ptes[i + j - 1]);
+
+			all &= pte;
+			any |= pte;
+			line = line * 2 + (pte & FMT_DIRTY);
+		}
+		line /= FMT_DIRTY;
+		dirty = dirty >> FMT_LINE | line << (FMT_WORD - FMT_LINE);
 	}
-	for (; i < n; i++)
-		mask |= fmt_dirty(READ_ONCE(ptes[i])) << i;
-	return mask;
+	if (FMT_DIRTY & FMT_CLEAN_SET)
+		dirty = ~dirty;
+
+	if (dirty && unlikely((all & FMT_TRACKED) != FMT_TRACKED))
+		fmt_read(ptes, FMT_WORD, false, word);
+	else
+		*word = (struct fmt_word){ dirty, all, any };
 }
 
 /*
@@ -308,6 +335,7 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 			    const u64 *next, unsigned long first,
 			    unsigned long last)
 {
+	bool protect = walk->flags & IOMMU_DIRTY_WALK_PROTECT;
 	unsigned int shift = fmt_page_shift(table);
 	unsigned int idx = fmt_index(table, first, 0);
 	unsigned int last_idx = fmt_index(table, last, 0);
@@ -320,19 +348,24 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 		unsigned int n = min(FMT_WORD - idx % FMT_WORD,
 				     last_idx - idx + 1);
 		unsigned long iova = base + ((unsigned long)idx << shift);
-		u64 mask = fmt_dirty_mask(&ptes[idx], n, &next[idx]);
+		struct fmt_word word;
 
+		if (n == FMT_WORD && !protect)
+			fmt_read_word(&ptes[idx], &next[idx], &word);
+		else
+			fmt_read(&ptes[idx], n, protect, &word);
 		if (done > idx)
-			mask &= done - idx < FMT_WORD ?
+			word.dirty &= done - idx < FMT_WORD ?
 					~(BIT_ULL(done - idx) - 1) : 0;
-		if (mask) {
+		if (word.dirty) {
 #ifdef FMT_GROUPS
-			if (fmt_any_group(&ptes[idx], 0, shift, mask))
+			if (word.any & FMT_GROUPS)
 				done = fmt_take_grouped(walk, ptes, idx, iova,
-							0, shift, mask);
+							0, shift, word.dirty);
 			else
 #endif
-				fmt_take(walk, &ptes[idx], iova, shift, mask);
+				fmt_take(walk, &ptes[idx], iova, shift,
+					 word.dirty, word.all);
 		}
 		idx += n;
 	}
@@ -381,13 +414,15 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 		if (!fmt_present(pte))
 			continue;
 		if (fmt_is_leaf(pte)) {
+			if (walk->flags & IOMMU_DIRTY_WALK_PROTECT)
+				pte = fmt_protect(&ptes[idx]);
 			if (idx < done || !fmt_dirty(pte))
 				continue;
 #ifdef FMT_GROUPS
 			done = fmt_take_grouped(walk, ptes, idx, iova, level,
 						shift, 1);
 #else
-			fmt_take(walk, &ptes[idx], iova, shift, 1);
+			fmt_take(walk, &ptes[idx], iova, shift, 1, 0);
 #endif
 			continue;
 		}
@@ -429,6 +464,10 @@ void FMT_WALK(const struct iommu_dirty_table *table,
 		last = min(last, BIT(table->bits) - 1);
 	if (walk->iova > last)
 		return;
+	if (walk->flags & IOMMU_DIRTY_WALK_PROTECT) {
+		walk->flush_iova = min(walk->flush_iova, walk->iova);
+		walk->flush_last = max(walk->flush_last, last);
+	}
 
 	if (table->top_level)
 		fmt_walk_table(table, walk, table->root, table->top_level,

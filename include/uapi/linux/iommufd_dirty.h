@@ -26,6 +26,8 @@ enum {
 	IOMMUFD_CMD_DIRTY_TRACKER_START = 0xC2,
 	IOMMUFD_CMD_DIRTY_TRACKER_STOP = 0xC3,
 	IOMMUFD_CMD_DIRTY_TRACKER_READ = 0xC4,
+	IOMMUFD_CMD_DIRTY_TRACKER_SCAN = 0xC5,
+	IOMMUFD_CMD_DIRTY_TRACKER_UNMAP = 0xC6,
 };
 
 /**
@@ -62,11 +64,21 @@ struct iommu_dirty_tracker_alloc {
  * @IOMMU_DIRTY_FMT_UNKNOWN: The IOMMU driver does not say
  * @IOMMU_DIRTY_FMT_VTD_SS: Intel VT-d second stage
  * @IOMMU_DIRTY_FMT_VTD_FS: Intel VT-d first stage
+ * @IOMMU_DIRTY_FMT_AMD_V1: AMD-Vi host page table, v1
+ * @IOMMU_DIRTY_FMT_AMD_V2: AMD-Vi guest page table, v2
+ * @IOMMU_DIRTY_FMT_ARM_S1: Arm 64-bit stage 1
+ * @IOMMU_DIRTY_FMT_ARM_S2: Arm 64-bit stage 2
+ * @IOMMU_DIRTY_FMT_RISCV: RISC-V Sv39, Sv48 or Sv57
  */
 enum iommu_dirty_format {
 	IOMMU_DIRTY_FMT_UNKNOWN = 0,
 	IOMMU_DIRTY_FMT_VTD_SS = 1,
 	IOMMU_DIRTY_FMT_VTD_FS = 2,
+	IOMMU_DIRTY_FMT_AMD_V1 = 3,
+	IOMMU_DIRTY_FMT_AMD_V2 = 4,
+	IOMMU_DIRTY_FMT_ARM_S1 = 5,
+	IOMMU_DIRTY_FMT_ARM_S2 = 6,
+	IOMMU_DIRTY_FMT_RISCV = 7,
 };
 
 /**
@@ -79,9 +91,9 @@ enum iommu_dirty_format {
  *	allocated without IOMMU_HWPT_ALLOC_DIRTY_TRACKING
  * @IOMMU_DIRTY_REASON_NEST_PARENT: The page table is the parent of nested ones,
  *	and the driver cannot track such a combination
- * @IOMMU_DIRTY_REASON_ACCESS: In-kernel software writes to the IOAS through an
- *	access (an emulated device), and such writes are not tracked
  * @IOMMU_DIRTY_REASON_ENABLE_FAILED: The IOMMU driver failed to enable tracking
+ * @IOMMU_DIRTY_REASON_INCOHERENT: The IOMMU sets dirty bits, but accesses page
+ *	tables past the caches of the CPUs, so that software cannot share them
  */
 enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_OK = 0,
@@ -89,14 +101,15 @@ enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_NO_HW = 2,
 	IOMMU_DIRTY_REASON_NOT_REQUESTED = 3,
 	IOMMU_DIRTY_REASON_NEST_PARENT = 4,
-	IOMMU_DIRTY_REASON_ACCESS = 5,
-	IOMMU_DIRTY_REASON_ENABLE_FAILED = 6,
+	IOMMU_DIRTY_REASON_ENABLE_FAILED = 5,
+	IOMMU_DIRTY_REASON_INCOHERENT = 6,
 };
 
 /**
  * enum iommu_dirty_member_type - What a member of a tracker is
  * @IOMMU_DIRTY_MEMBER_HWPT: A hardware page table of the IOAS
- * @IOMMU_DIRTY_MEMBER_ACCESS: An in-kernel user of the IOAS
+ * @IOMMU_DIRTY_MEMBER_ACCESS: An in-kernel user of the IOAS, which writes to it
+ *	with the CPU; can always be tracked
  */
 enum iommu_dirty_member_type {
 	IOMMU_DIRTY_MEMBER_HWPT = 1,
@@ -147,6 +160,17 @@ enum iommu_dirty_state {
 };
 
 /**
+ * enum iommu_dirty_tracker_flags - What else there is to say of a tracker
+ * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started in the degraded mode
+ * @IOMMU_DIRTY_TRACKER_BLIND: A member cannot be tracked, and all that is mapped
+ *	for writing is reported as dirty
+ */
+enum iommu_dirty_tracker_flags {
+	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
+	IOMMU_DIRTY_TRACKER_BLIND = 1 << 1,
+};
+
+/**
  * struct iommu_dirty_tracker_info - ioctl(IOMMU_DIRTY_TRACKER_INFO)
  * @size: sizeof(struct iommu_dirty_tracker_info)
  * @flags: Must be 0
@@ -162,8 +186,10 @@ enum iommu_dirty_state {
  * @out_target_id: The id that the tracker was allocated with
  * @out_max_trackers: The most trackers that one READ takes
  * @out_page_sizes: Bitmap of the page sizes, in bytes, that READ accepts
- * @out_reads: How many READ calls of this tracker have succeeded
- * @out_pages: How many bits READ calls have newly set for this tracker
+ * @out_reads: How many READ, SCAN and UNMAP calls of this tracker have succeeded
+ * @out_pages: How many pages they have reported for this tracker
+ * @out_flags: Combination of enum iommu_dirty_tracker_flags; 0 if it is stopped
+ * @__reserved: Must be 0
  *
  * What the tracker covers, member by member, and whether each can be tracked.
  * An IOAS without any member can be tracked: nothing writes to it.
@@ -189,15 +215,27 @@ struct iommu_dirty_tracker_info {
 	__aligned_u64 out_page_sizes;
 	__aligned_u64 out_reads;
 	__aligned_u64 out_pages;
+	__u32 out_flags;
+	__u32 __reserved;
 };
 
 #define IOMMU_DIRTY_TRACKER_INFO \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_INFO)
 
 /**
+ * enum iommu_dirty_start_flags - Flags of a START
+ * @IOMMU_DIRTY_START_DEGRADED: Start even if a member cannot be tracked, and let
+ *	one that cannot be tracked join: as long as there is one, everything that
+ *	is mapped for writing is reported as dirty
+ */
+enum iommu_dirty_start_flags {
+	IOMMU_DIRTY_START_DEGRADED = 1 << 0,
+};
+
+/**
  * struct iommu_dirty_tracker_start - ioctl(IOMMU_DIRTY_TRACKER_START)
  * @size: sizeof(struct iommu_dirty_tracker_start)
- * @flags: Must be 0
+ * @flags: Combination of enum iommu_dirty_start_flags
  * @tracker_id: The tracker
  * @out_type: After -EOPNOTSUPP: enum iommu_dirty_member_type of the first
  *	member that cannot be tracked; otherwise 0
@@ -205,17 +243,28 @@ struct iommu_dirty_tracker_info {
  * @out_reason: enum iommu_dirty_reason, why it cannot
  *
  * Track every member, or fail and track none. Once this has returned 0, each
- * page of a mapping that a device writes to is reported by a later READ. What
- * was dirty before is forgotten. A HWPT that joins the IOAS while the tracker
- * runs is tracked from its first mapping on, or refused with -EOPNOTSUPP.
+ * page of a mapping that a device or an access writes to is reported by a later
+ * READ, SCAN or UNMAP of this tracker. What was dirty before is forgotten, by
+ * this tracker only: any number of them can run on an IOAS, and each gets every
+ * dirty page.
+ *
+ * A HWPT that joins the IOAS while the tracker runs is tracked from its first
+ * mapping on; if it cannot be, what would make it join (the attach, or
+ * IOMMU_HWPT_ALLOC) fails with -EOPNOTSUPP. The dirty pages of a HWPT that leaves
+ * are kept, and so are those of a range that is unmapped by any means: they are
+ * reported at their IOVA although nothing is mapped there any more. Memory for
+ * that is charged to whoever unmaps.
  *
  * Return:
  * * 0 on success
  * * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
  *   nonzero flag, with @out_type 0.
  * * -EALREADY: the tracker is starting or running.
- * * -EBUSY: another tracker runs on the IOAS, or one of its HWPTs is tracked
- *   with IOMMU_HWPT_SET_DIRTY_TRACKING.
+ * * -EBUSY: a HWPT of the IOAS is tracked with IOMMU_HWPT_SET_DIRTY_TRACKING, or
+ *   IOMMU_HWPT_GET_DIRTY_BITMAP is under way. While the tracker runs, those
+ *   calls fail with -EBUSY.
+ * * -ENOMEM: there was no memory to keep old dirty bits for other trackers; the
+ *   tracker is stopped.
  * * -EINTR: killed while old dirty bits were being cleared; the tracker is
  *   stopped.
  * * -EIO: an IOMMU driver failed to clear them; the tracker is stopped.
@@ -261,19 +310,21 @@ struct iommu_dirty_tracker_stop {
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_STOP)
 
 /**
- * struct iommu_dirty_read_tracker - One tracker of a READ
+ * struct iommu_dirty_read_tracker - One tracker of a READ or SCAN
  * @tracker_id: The tracker
- * @__reserved: Must be 0
- * @out_pages: How many bits of the bitmap this tracker has newly set
+ * @out_error: If the call failed because of this tracker: the error, positive;
+ *	otherwise 0
+ * @out_pages: READ: how many bits of the bitmap this tracker has newly set. SCAN:
+ *	how many pages it has found
  */
 struct iommu_dirty_read_tracker {
 	__u32 tracker_id;
-	__u32 __reserved;
+	__u32 out_error;
 	__aligned_u64 out_pages;
 };
 
 /**
- * enum iommu_dirty_read_flags - Flags of a READ
+ * enum iommu_dirty_read_flags - Flags of a READ or SCAN
  * @IOMMU_DIRTY_READ_NO_CLEAR: Report, but leave the pages dirty
  */
 enum iommu_dirty_read_flags {
@@ -287,7 +338,8 @@ enum iommu_dirty_read_flags {
  * @trackers: Pointer to an array of struct iommu_dirty_read_tracker
  * @num_trackers: Number of entries in it, 1 to out_max_trackers of
  *	struct iommu_dirty_tracker_info
- * @__reserved: Must be 0
+ * @tracker_len: sizeof(struct iommu_dirty_read_tracker) as the caller knows it,
+ *	which is also the stride of the array
  * @iova: First byte of the range
  * @length: Length of the range in bytes, not 0
  * @page_size: Bytes that one bit of the bitmap stands for: a power of two of at
@@ -301,8 +353,10 @@ enum iommu_dirty_read_flags {
  *
  * Set the bit of each page that holds a dirty byte of the range, and clear the
  * dirty state. Each tracker ORs its pages in; bits are set atomically and none
- * is ever cleared, so any number of calls may share a bitmap. A part of the
- * range where nothing is mapped is not dirty. No constraint ties @page_size to
+ * is ever cleared, so any number of calls may share a bitmap. A page is dirty if
+ * a device or an access has written to it since it was reported last, if it was
+ * unmapped after such a write, or while an access has it pinned for writing. No
+ * constraint ties @page_size to
  * the size of IO page table entries, nor @iova and @length to @page_size. A
  * dirty entry that the range holds only in part is reported for the bytes
  * within the range, and stays dirty.
@@ -314,7 +368,7 @@ enum iommu_dirty_read_flags {
  *
  * After an error too, @out_length bytes of the range have been dealt with, and
  * a page behind them that is not marked is still dirty. The bitmap is accessed
- * only where it stands for mapped IOVA.
+ * only where it stands for IOVA that is mapped or was when it got dirty.
  *
  * Return:
  * * 0 on success
@@ -324,7 +378,8 @@ enum iommu_dirty_read_flags {
  * * -ENODATA: a tracker is not running, or was stopped meanwhile.
  * * -EIO: an IOMMU driver failed to walk its page table.
  * * -ENOMEM: out of memory.
- * * -EINVAL: @length, @page_size or @num_trackers is out of its limits.
+ * * -EINVAL: @length, @page_size, @num_trackers or @tracker_len is out of its
+ *   limits.
  * * -EOVERFLOW: the range or the bitmap runs beyond the end of the address
  *   space.
  * * -ENOENT, -EOPNOTSUPP: see the head of this file.
@@ -334,7 +389,7 @@ struct iommu_dirty_tracker_read {
 	__u32 flags;
 	__aligned_u64 trackers;
 	__u32 num_trackers;
-	__u32 __reserved;
+	__u32 tracker_len;
 	__aligned_u64 iova;
 	__aligned_u64 length;
 	__aligned_u64 page_size;
@@ -345,5 +400,119 @@ struct iommu_dirty_tracker_read {
 
 #define IOMMU_DIRTY_TRACKER_READ \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_READ)
+
+/**
+ * struct iommu_dirty_run - One run of dirty pages
+ * @iova: First byte
+ * @length: Length in bytes
+ */
+struct iommu_dirty_run {
+	__aligned_u64 iova;
+	__aligned_u64 length;
+};
+
+/**
+ * struct iommu_dirty_tracker_scan - ioctl(IOMMU_DIRTY_TRACKER_SCAN)
+ * @size: sizeof(struct iommu_dirty_tracker_scan)
+ * @flags: Combination of enum iommu_dirty_read_flags
+ * @trackers: As for struct iommu_dirty_tracker_read
+ * @num_trackers: Same
+ * @tracker_len: Same
+ * @iova: First byte of the range
+ * @length: Length of the range in bytes, not 0
+ * @page_size: Runs begin and end at multiples of it, or at the ends of the range:
+ *	a power of two of at least 4096
+ * @runs: Pointer to an array of struct iommu_dirty_run
+ * @num_runs: In: for how many runs it has room, not 0. Out: how many were
+ *	written, also after an error
+ * @__reserved: Must be 0
+ * @out_length: How many bytes of the range, from @iova on, are dealt with, also
+ *	after an error
+ * @out_pages: How many pages of @page_size the runs hold
+ *
+ * The same as READ, for address spaces of which little is dirty: the runs come in
+ * the order of their IOVA, do not overlap, and do not touch each other. What one
+ * tracker has found and what another has is merged.
+ *
+ * If the array is full before the end of the range the call succeeds with
+ * @out_length smaller than @length: go on from there. Nothing behind @out_length
+ * is forgotten. What does not fit is kept in memory charged to the caller, which
+ * is proportional to what is dirty.
+ *
+ * Return: 0 or an error as for struct iommu_dirty_tracker_read, with @runs in
+ * the place of the bitmap and -EINVAL also for a @num_runs of 0.
+ */
+struct iommu_dirty_tracker_scan {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 trackers;
+	__u32 num_trackers;
+	__u32 tracker_len;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 page_size;
+	__aligned_u64 runs;
+	__u32 num_runs;
+	__u32 __reserved;
+	__aligned_u64 out_length;
+	__aligned_u64 out_pages;
+};
+
+#define IOMMU_DIRTY_TRACKER_SCAN \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_SCAN)
+
+/**
+ * struct iommu_dirty_tracker_unmap - ioctl(IOMMU_DIRTY_TRACKER_UNMAP)
+ * @size: sizeof(struct iommu_dirty_tracker_unmap)
+ * @flags: Must be 0
+ * @tracker_id: A running tracker of an IOAS
+ * @__reserved: Must be 0
+ * @iova: First byte of the range
+ * @length: Length of the range in bytes, not 0
+ * @page_size: Bytes that one bit of the bitmap stands for, as for READ
+ * @data: Pointer to the bitmap, as for READ
+ * @out_unmapped: How many bytes were unmapped, also after an error
+ * @out_length: How many bytes of the range, from @iova on, the bitmap has been
+ *	told of, also after an error
+ * @out_pages: How many bits were newly set
+ *
+ * Unmap the range from the IOAS as IOMMU_IOAS_UNMAP does, and set the bits of the
+ * pages that were dirty. No write that a device does to the old pages is missed,
+ * not even one that it does during the call: once this has returned 0, the IOVA
+ * can be given another meaning. Other trackers of the IOAS report the same pages
+ * with their next READ or SCAN.
+ *
+ * That the bitmap can be written is checked before anything is unmapped. If it
+ * cannot be written any more afterwards, the dirty pages behind @out_length are
+ * kept for the next READ of the range.
+ *
+ * Return:
+ * * 0 on success, also if nothing was mapped
+ * * -ENODATA: the tracker is not running; nothing was unmapped.
+ * * -EFAULT: the bitmap cannot be written; nothing was unmapped if @out_unmapped
+ *   is 0.
+ * * -ENOMEM: out of memory; nothing was unmapped if @out_unmapped is 0.
+ * * -ENOENT: the range holds a mapping in part; the mappings before it were
+ *   unmapped and reported. Also see the head of this file.
+ * * -EBUSY, -EDEADLOCK: as IOMMU_IOAS_UNMAP.
+ * * -EINTR: killed.
+ * * -EINVAL, -EOVERFLOW, -EOPNOTSUPP: as for READ.
+ */
+struct iommu_dirty_tracker_unmap {
+	__u32 size;
+	__u32 flags;
+	__u32 tracker_id;
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 page_size;
+	__aligned_u64 data;
+	__aligned_u64 out_unmapped;
+	__aligned_u64 out_length;
+	__aligned_u64 out_pages;
+};
+
+#define IOMMU_DIRTY_TRACKER_UNMAP \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_UNMAP)
 
 #endif

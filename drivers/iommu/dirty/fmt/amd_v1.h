@@ -22,6 +22,7 @@
 #define AMD_V1_NEXT		GENMASK_ULL(11, 9)
 #define AMD_V1_NEXT_LEAF	(0ULL << 9)	/* leaf of the level's own size */
 #define AMD_V1_NEXT_SIZED	(7ULL << 9)	/* leaf, size is in the address */
+#define AMD_V1_IW		BIT_ULL(62)
 #define AMD_V1_ADDR		GENMASK_ULL(51, 12)
 
 #define FMT_WALK		iommu_dirty_walk_amd_v1
@@ -54,7 +55,7 @@ static inline unsigned int fmt_next_level(u64 pte, unsigned int level)
  * zero bit of the address, from bit 12 on, is the upper half of the size.
  * Hardware sets the bits in any of the entries.
  */
-#define FMT_GROUPS
+#define FMT_GROUPS		AMD_V1_NEXT
 static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 					   unsigned int shift)
 {
@@ -66,17 +67,9 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 	return size_shift > shift ? min(size_shift - shift, 9U) : 0;
 }
 
-static inline u64 fmt_maybe_dirty(u64 pte)
-{
-	return pte & AMD_V1_HD;
-}
-
-/* HD and PR: an entry that is not present may hold anything in its other bits */
-static inline u64 fmt_dirty(u64 pte)
-{
-	return (pte >> 6) & pte & 1;
-}
-
 /* HD is set together with HA */
+#define FMT_TRACKED		AMD_V1_PRESENT
+#define FMT_DIRTY		AMD_V1_HD
 #define FMT_CLEAN_CLEAR		AMD_V1_HD
+#define FMT_PROTECT		AMD_V1_IW
 #define FMT_SETTLED		(AMD_V1_HA | AMD_V1_HD)

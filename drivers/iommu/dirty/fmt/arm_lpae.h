@@ -47,7 +47,7 @@ static inline phys_addr_t fmt_table_shifted(u64 pte, unsigned int page_shift)
  * Neighbours that map one block of memory. Hardware may
  * set the dirty state in any of them.
  */
-#define FMT_GROUPS
+#define FMT_GROUPS		ARM_CONTIG
 static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 					   unsigned int shift)
 {

@@ -11,16 +11,8 @@
 
 #define FMT_WALK		iommu_dirty_walk_arm_s1
 
-/* With DBM set, AP[2] clear is "dirty" and set is "writable, clean" */
-static inline u64 fmt_maybe_dirty(u64 pte)
-{
-	return (pte >> (51 - ARM_S1_RDONLY_SHIFT)) & ~pte & ARM_S1_RDONLY;
-}
-
-static inline u64 fmt_dirty(u64 pte)
-{
-	return (pte >> 51) & ~(pte >> ARM_S1_RDONLY_SHIFT) & pte & 1;
-}
-
+#define FMT_TRACKED		(ARM_VALID | ARM_DBM)
+#define FMT_DIRTY		ARM_S1_RDONLY
 #define FMT_CLEAN_SET		ARM_S1_RDONLY
+#define FMT_PROTECT		ARM_DBM
 #define FMT_SETTLED		(ARM_AF | ARM_DBM)

@@ -11,16 +11,8 @@
 
 #define FMT_WALK		iommu_dirty_walk_arm_s2
 
-/* With DBM set, S2AP[1] set is "dirty" and clear "writable, clean" */
-static inline u64 fmt_maybe_dirty(u64 pte)
-{
-	return (pte >> (51 - ARM_S2_WRITE_SHIFT)) & pte & ARM_S2_WRITE;
-}
-
-static inline u64 fmt_dirty(u64 pte)
-{
-	return (pte >> 51) & (pte >> ARM_S2_WRITE_SHIFT) & pte & 1;
-}
-
+#define FMT_TRACKED		(ARM_VALID | ARM_DBM)
+#define FMT_DIRTY		ARM_S2_WRITE
 #define FMT_CLEAN_CLEAR		ARM_S2_WRITE
+#define FMT_PROTECT		ARM_DBM
 #define FMT_SETTLED		(ARM_AF | ARM_DBM)

@@ -11,6 +11,7 @@
 
 #define RISCV_VALID		BIT_ULL(0)
 #define RISCV_RWX		GENMASK_ULL(3, 1)	/* any of them: a leaf */
+#define RISCV_WRITE		BIT_ULL(2)
 #define RISCV_ACCESSED		BIT_ULL(6)
 #define RISCV_DIRTY		BIT_ULL(7)
 #define RISCV_PPN		GENMASK_ULL(53, 10)
@@ -38,24 +39,16 @@ static inline phys_addr_t fmt_table(u64 pte)
  * Svnapot: the one size defined is 64 KiB, 16 entries of level 0. Hardware
  * may set the bits in any of them.
  */
-#define FMT_GROUPS
+#define FMT_GROUPS		RISCV_NAPOT
 static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 					   unsigned int shift)
 {
 	return !level && (pte & RISCV_NAPOT) ? 4 : 0;
 }
 
-static inline u64 fmt_maybe_dirty(u64 pte)
-{
-	return pte & RISCV_DIRTY;
-}
-
-/* D and V: an entry that is not present may hold anything in its other bits */
-static inline u64 fmt_dirty(u64 pte)
-{
-	return (pte >> 7) & pte & 1;
-}
-
 /* D is set together with A */
+#define FMT_TRACKED		RISCV_VALID
+#define FMT_DIRTY		RISCV_DIRTY
 #define FMT_CLEAN_CLEAR		RISCV_DIRTY
+#define FMT_PROTECT		RISCV_WRITE
 #define FMT_SETTLED		(RISCV_ACCESSED | RISCV_DIRTY)

@@ -35,20 +35,12 @@ static inline phys_addr_t fmt_table(u64 pte)
 	return pte & VTD_SS_ADDR;
 }
 
-static inline u64 fmt_maybe_dirty(u64 pte)
-{
-	return pte & VTD_SS_DIRTY;
-}
-
-/* D, and R or W: an entry that is not present may hold anything in its other bits */
-static inline u64 fmt_dirty(u64 pte)
-{
-	return (pte >> 9) & (pte | pte >> 1) & 1;
-}
-
 /*
  * Hardware sets D together with A, and does so again only once D is clear and
  * the IOTLB flushed. A may stay: software does not use it.
  */
+#define FMT_TRACKED		VTD_SS_WRITE
+#define FMT_DIRTY		VTD_SS_DIRTY
 #define FMT_CLEAN_CLEAR		VTD_SS_DIRTY
+#define FMT_PROTECT		VTD_SS_WRITE
 #define FMT_SETTLED		(VTD_SS_ACCESSED | VTD_SS_DIRTY)

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #define X86_64_PRESENT		BIT_ULL(0)
+#define X86_64_WRITE		BIT_ULL(1)
 #define X86_64_ACCESSED		BIT_ULL(5)
 #define X86_64_DIRTY		BIT_ULL(6)
 #define X86_64_PAGE_SIZE	BIT_ULL(7)	/* leaf, above the lowest level */
@@ -38,20 +39,12 @@ static inline phys_addr_t fmt_table(u64 pte)
 	return __sme_clr(pte & X86_64_ADDR);
 }
 
-static inline u64 fmt_maybe_dirty(u64 pte)
-{
-	return pte & X86_64_DIRTY;
-}
-
-/* D and P: an entry that is not present may hold anything in its other bits */
-static inline u64 fmt_dirty(u64 pte)
-{
-	return (pte >> 6) & pte & 1;
-}
-
 /*
  * A goes with D: it costs nothing, and QEMU's VT-d model up to 10.0 sets
  * neither of them when either is already set.
  */
+#define FMT_TRACKED		X86_64_PRESENT
+#define FMT_DIRTY		X86_64_DIRTY
 #define FMT_CLEAN_CLEAR		(X86_64_ACCESSED | X86_64_DIRTY)
+#define FMT_PROTECT		X86_64_WRITE
 #define FMT_SETTLED		(X86_64_ACCESSED | X86_64_DIRTY)

@@ -40,8 +40,11 @@ static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
 	addr = page_address(bitmap->pages[page]);
 	addr += word % WORDS_PER_PAGE;
 	/* Bit n of the bitmap is bit n % 8 of byte n / 8 on any machine */
-	old = atomic64_fetch_or((__force u64)cpu_to_le64(mask),
-				(atomic64_t *)addr);
+	if (mask == U64_MAX)
+		old = atomic64_xchg((atomic64_t *)addr, mask);
+	else
+		old = atomic64_fetch_or((__force u64)cpu_to_le64(mask),
+					(atomic64_t *)addr);
 	bitmap->added += hweight64(mask & ~le64_to_cpu((__force __le64)old));
 	bitmap->marked = true;
 }
@@ -82,18 +85,7 @@ static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		return;
 	}
 
-	/* Another granularity: mark run by run */
-	while (mask) {
-		unsigned int low = __ffs64(mask);
-		unsigned int n = mask == U64_MAX ? 64 : ffz(mask >> low);
-		unsigned long first = iova + ((unsigned long)low << shift);
-
-		sink_mark_range(sink, first,
-				first + (((unsigned long)n << shift) - 1));
-		if (low + n >= 64)
-			break;
-		mask &= U64_MAX << (low + n);
-	}
+	iommufd_dirty_mark_runs(sink, iova, shift, mask);
 }
 
 static const struct iommu_dirty_sink_ops sink_ops = {

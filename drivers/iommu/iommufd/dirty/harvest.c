@@ -1,33 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The provider for an IOAS: the dirty bits in the IO page tables of all of its
- * HWPTs. read.c harvests window by window into a sink, tracker.c clears what is
- * stale at START.
+ * HWPTs, the pages that software has pinned to write to them, and what the
+ * ledger holds already. read.c and scan.c harvest window by window into a sink,
+ * tracker.c clears what is stale at START, unmap.c walks what is about to go.
  *
- * A harvest holds attach_rwsem, so that all devices that use a domain are known
- * to the flush; domains_rwsem, so that HWPTs come and go only between two; and
- * iova_rwsem, so that the areas it walks stay mapped. They are held for reading;
- * harvest_mutex keeps out other harvests, and the per-HWPT ioctls, which clean
- * entries too, have been refused since START. All for one window at the most.
- * Areas whose pages are not set are just being mapped, and nobody knows of them
- * yet, or being unmapped.
+ * A harvest holds domains_rwsem, so that HWPTs and trackers come and go only
+ * between two; attach_rwsem, so that all devices that use a domain are known
+ * to the flush; and iova_rwsem, so that the areas it walks stay mapped. They
+ * are held for reading; harvest_mutex keeps out other harvests, and the
+ * per-HWPT ioctls, which clean entries too, have been refused since START. All
+ * for one window at the most. Areas whose pages are not set are just being
+ * mapped, and nobody knows of them yet, or being unmapped, and unmap.c harvests
+ * them.
  */
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
 
 #include "dirty.h"
-#include "../io_pagetable.h"
 
 /* Areas that one harvest visits at the most, with the IOAS locked */
 #define HARVEST_MAX_AREAS	1024
 
-static bool area_is_trackable(struct iopt_area *area)
-{
-	return area->pages && (area->iommu_prot & IOMMU_WRITE);
-}
-
 /**
- * iommufd_dirty_next() - Find what is mapped next
+ * iommufd_dirty_next_mapped() - Find what is mapped next
  * @iopt: The IOAS
  * @iova: Where to start
  * @last: Where to end, inclusive
@@ -35,8 +31,8 @@ static bool area_is_trackable(struct iopt_area *area)
  *
  * Return: false if nothing is mapped between @iova and @last.
  */
-bool iommufd_dirty_next(struct io_pagetable *iopt, unsigned long iova,
-			unsigned long last, unsigned long *next)
+bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last, unsigned long *next)
 {
 	struct iopt_area *area;
 
@@ -46,6 +42,31 @@ bool iommufd_dirty_next(struct io_pagetable *iopt, unsigned long iova,
 		*next = max(iova, iopt_area_iova(area));
 	up_read(&iopt->iova_rwsem);
 	return area;
+}
+
+/**
+ * iommufd_dirty_next() - Find what is mapped or recorded next
+ * @tracker: The tracker
+ * @iova: Where to start
+ * @last: Where to end, inclusive
+ * @next: Out: the first byte of the range that can be dirty
+ *
+ * Return: false if nothing between @iova and @last can be dirty.
+ */
+bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
+			unsigned long iova, unsigned long last,
+			unsigned long *next)
+{
+	struct iommufd_dirty_range run;
+	bool mapped, recorded;
+
+	mapped = iommufd_dirty_next_mapped(&tracker->ioas->iopt, iova, last,
+					   next);
+	recorded = iommufd_dirty_ledger_run(&tracker->ledger, iova,
+					    mapped ? *next : last, &run);
+	if (recorded)
+		*next = run.iova;
+	return mapped || recorded;
 }
 
 /* Shorten @last so that the range holds at most HARVEST_MAX_AREAS areas. */
@@ -70,11 +91,35 @@ static void harvest_flush(struct iommu_domain *domain,
 	if (!iommu_dirty_walk_needs_flush(walk))
 		return;
 	iommu_iotlb_gather_init(&gather);
-	/* SMMUv3 does not invalidate without a granule */
-	gather.pgsize = BIT(__ffs(domain->pgsize_bitmap));
 	iommu_iotlb_gather_add_range(&gather, walk->flush_iova,
 				     walk->flush_last - walk->flush_iova + 1);
 	iommu_iotlb_sync(domain, &gather);
+}
+
+/**
+ * iommufd_dirty_harvest_area() - Harvest one area from one domain, and flush
+ * @domain: The domain, which can be tracked
+ * @iova: First byte, within the area
+ * @last: Last byte, inclusive, within the area
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sink: Where to mark
+ *
+ * Context: the area cannot go away, and no other harvest runs.
+ * Return: 0, or -EIO if the driver failed.
+ */
+int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
+			       unsigned long last, unsigned int flags,
+			       struct iommu_dirty_sink *sink)
+{
+	struct iommu_dirty_walk walk;
+	int rc;
+
+	iommu_dirty_walk_init(&walk, sink, flags | IOMMU_DIRTY_WALK_EXCLUSIVE);
+	walk.iova = iova;
+	walk.last = last;
+	rc = domain->dirty_ops->harvest(domain, &walk);
+	harvest_flush(domain, &walk);
+	return rc ? -EIO : 0;
 }
 
 static int harvest_domain(struct io_pagetable *iopt,
@@ -87,17 +132,102 @@ static int harvest_domain(struct io_pagetable *iopt,
 	int rc = 0;
 
 	iommu_dirty_walk_init(&walk, sink, flags | IOMMU_DIRTY_WALK_EXCLUSIVE);
-	for (area = iopt_area_iter_first(iopt, iova, last); area && !rc;
-	     area = iopt_area_iter_next(area, iova, last)) {
-		if (!area_is_trackable(area))
-			continue;
+	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
+	     area = iommufd_dirty_area_next(area, iova, last)) {
 		walk.iova = max(iova, iopt_area_iova(area));
 		walk.last = min(last, iopt_area_last_iova(area));
 		rc = domain->dirty_ops->harvest(domain, &walk);
+		if (rc)
+			break;
 	}
 	/* After an error, too, for what was cleaned before it */
 	harvest_flush(domain, &walk);
 	return rc ? -EIO : 0;
+}
+
+/* Everything but the ledger, into the sink of the feed */
+static int harvest_providers(struct io_pagetable *iopt, unsigned long iova,
+			     unsigned long last, unsigned int flags,
+			     struct iommu_dirty_sink *sink)
+{
+	struct iommu_domain *domain;
+	struct iopt_area *area;
+	unsigned long index;
+	int rc = 0;
+
+	xa_for_each(&iopt->domains, index, domain) {
+		/* Nothing to walk; iommufd_dirty_iopt::blind tells of it */
+		if (!iommufd_dirty_domain_capable(domain))
+			continue;
+		rc = harvest_domain(iopt, domain, iova, last, flags, sink);
+		if (rc)
+			return rc;
+		cond_resched();
+	}
+	if (!sink)
+		return 0;
+	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
+	     area = iommufd_dirty_area_next(area, iova, last)) {
+		unsigned long first = max(iova, iopt_area_iova(area));
+		unsigned long stop = min(last, iopt_area_last_iova(area));
+
+		if (iopt->dirty.blind)
+			sink->ops->mark_range(sink, first, stop);
+		else
+			iommufd_dirty_mark_pinned(area, first, stop, sink);
+	}
+	return 0;
+}
+
+static void harvest_ledger(struct iommufd_dirty_ledger *ledger,
+			   unsigned long iova, unsigned long last,
+			   unsigned int flags, struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_range run;
+
+	while (iommufd_dirty_ledger_run(ledger, iova, last, &run)) {
+		sink->ops->mark_range(sink, run.iova, run.last);
+		if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
+			iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
+		if (run.last == last)
+			break;
+		iova = run.last + 1;
+		cond_resched();
+	}
+}
+
+/* With the locks of a harvest held but iova_rwsem */
+static int harvest_locked(struct iommufd_dirty_tracker *tracker,
+			  unsigned long iova, unsigned long *last,
+			  unsigned int flags, struct iommu_dirty_sink *to)
+{
+	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	struct iommu_dirty_sink *sink = to;
+	struct iommufd_dirty_feed feed;
+	int rc;
+
+	if (down_read_killable(&iopt->iova_rwsem))
+		return -EINTR;
+	*last = harvest_bound(iopt, iova, *last);
+	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR)) {
+		/* Into the own ledger is like into any other */
+		if (to == &ledger->sink)
+			sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+		else
+			sink = iommufd_dirty_feed_init(&feed, iopt, tracker,
+						       to);
+		rc = iommufd_dirty_feed_reserve(&feed, iova, *last);
+		if (rc)
+			goto out_trim;
+	}
+	rc = harvest_providers(iopt, iova, *last, flags, sink);
+	if (!rc && to && to != &ledger->sink)
+		harvest_ledger(ledger, iova, *last, flags, to);
+out_trim:
+	iommufd_dirty_feed_trim(iopt, iova, *last);
+	up_read(&iopt->iova_rwsem);
+	return rc;
 }
 
 /**
@@ -108,12 +238,13 @@ static int harvest_domain(struct io_pagetable *iopt,
  * @last: In: last byte of the window, inclusive. Out: less, if the window holds
  *	very many areas
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: Ready for the whole window, or NULL to forget what is dirty
+ * @sink: Ready for the whole window; or NULL to forget what is dirty; or the
+ *	tracker's own ledger, which then grows by it
  *
  * When it returns 0 the IOTLBs are flushed for all that was cleared.
  *
  * Return: 0, or -ENODATA if the tracker is not in @state, -EINTR if killed,
- * -EIO if a driver failed.
+ * -ENOMEM with nothing cleared, -EIO if a driver failed.
  */
 int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 			  enum iommu_dirty_state state, unsigned long iova,
@@ -121,46 +252,25 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 			  struct iommu_dirty_sink *sink)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
-	struct iommu_domain *domain;
-	unsigned long index;
-	int rc = 0;
+	int rc = -EINTR;
 
+	if (down_read_killable(&iopt->domains_rwsem))
+		return rc;
 	if (down_read_killable(&iopt->dirty.attach_rwsem))
-		return -EINTR;
-	if (down_read_killable(&iopt->domains_rwsem)) {
-		rc = -EINTR;
+		goto out_domains;
+	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
 		goto out_attach;
-	}
-	if (tracker->state != state) {
-		rc = -ENODATA;
-		goto out_domains;
-	}
-	if (mutex_lock_killable(&iopt->dirty.harvest_mutex)) {
-		rc = -EINTR;
-		goto out_domains;
-	}
-	if (down_read_killable(&iopt->iova_rwsem)) {
-		rc = -EINTR;
-		goto out_harvest;
-	}
 
-	*last = harvest_bound(iopt, iova, *last);
-	xa_for_each(&iopt->domains, index, domain) {
-		/* Off the list of HWPTs, being destroyed: no device uses it */
-		if (!iommufd_dirty_domain_capable(domain))
-			continue;
-		rc = harvest_domain(iopt, domain, iova, *last, flags, sink);
-		if (rc)
-			break;
-		cond_resched();
-	}
-	up_read(&iopt->iova_rwsem);
-out_harvest:
+	if (tracker->state == state)
+		rc = harvest_locked(tracker, iova, last, flags, sink);
+	else
+		rc = -ENODATA;
+
 	mutex_unlock(&iopt->dirty.harvest_mutex);
-out_domains:
-	up_read(&iopt->domains_rwsem);
 out_attach:
 	up_read(&iopt->dirty.attach_rwsem);
+out_domains:
+	up_read(&iopt->domains_rwsem);
 	return rc;
 }
 
@@ -168,14 +278,15 @@ out_attach:
  * iommufd_dirty_forget() - Clear what was dirty before START
  * @tracker: The tracker, in IOMMU_DIRTY_STATE_STARTING
  *
+ * Trackers that run already get to know of it.
+ *
  * Return: 0, or as iommufd_dirty_harvest().
  */
 int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker)
 {
-	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	unsigned long iova = 0;
 
-	while (iommufd_dirty_next(iopt, iova, ULONG_MAX, &iova)) {
+	while (iommufd_dirty_next(tracker, iova, ULONG_MAX, &iova)) {
 		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
 		int rc;
 

@@ -17,6 +17,7 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->dirty.attach_rwsem);
 	mutex_init(&iopt->dirty.harvest_mutex);
+	INIT_LIST_HEAD(&iopt->dirty.trackers);
 }
 
 /**
@@ -126,36 +127,29 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
  * @iopt: The IOAS
  * @domain: The domain, nothing mapped in it
  *
+ * Its tracking is enabled before anything is mapped in it. If that cannot be,
+ * trackers in the degraded mode take all that is mapped for dirty from now on.
+ *
  * Context: domains_rwsem is held for writing.
- * Return: 0, or -EOPNOTSUPP if a tracker runs and cannot track it.
+ * Return: 0, or -EOPNOTSUPP if a tracker runs that has to track it and cannot.
  */
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain)
 {
-	const struct iommu_dirty_ops *ops = domain->dirty_ops;
+	bool capable = iommufd_dirty_domain_capable(domain);
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
-	if (!iopt->dirty.tracker)
+	if (list_empty(&iopt->dirty.trackers))
 		return 0;
-	if (!iommufd_dirty_domain_capable(domain) ||
-	    ops->set_dirty_tracking(domain, true))
+	if (capable && !domain->dirty_ops->set_dirty_tracking(domain, true))
+		return 0;
+	if (!iommufd_dirty_all_degraded(iopt))
 		return -EOPNOTSUPP;
+	iopt->dirty.blind = true;
+	if (capable)
+		iopt->dirty.enable_failed = true;
 	return 0;
-}
-
-/**
- * iommufd_dirty_add_access() - In-kernel software starts to use the IOAS
- * @iopt: The IOAS
- *
- * Context: domains_rwsem is held for writing.
- * Return: 0, or -EOPNOTSUPP if a tracker runs, which would miss its writes.
- */
-int iommufd_dirty_add_access(struct io_pagetable *iopt)
-{
-	lockdep_assert_held_write(&iopt->domains_rwsem);
-
-	return iopt->dirty.tracker ? -EOPNOTSUPP : 0;
 }
 
 /**
@@ -173,7 +167,7 @@ int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt)
 	int rc = 0;
 
 	mutex_lock(&ioas->mutex);
-	if (ioas->iopt.dirty.tracker)
+	if (!list_empty(&ioas->iopt.dirty.trackers))
 		rc = -EBUSY;
 	else
 		ioas->iopt.dirty.hwpt_calls++;

@@ -7,13 +7,17 @@
 #ifndef __IOMMUFD_DIRTY_HOOKS_H
 #define __IOMMUFD_DIRTY_HOOKS_H
 
+#include <linux/errno.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <uapi/linux/iommufd_dirty.h>
 
 struct io_pagetable;
+struct iopt_area;
 struct iommu_domain;
+struct iommufd_ctx;
 struct iommufd_device;
 struct iommufd_dirty_tracker;
 struct iommufd_hw_pagetable;
@@ -21,6 +25,8 @@ struct iommufd_hwpt_paging;
 struct iommufd_ioas;
 struct iommufd_object;
 struct iommufd_ucmd;
+struct vfio_info_cap_header;
+struct vfio_iommu_type1_dma_unmap;
 
 #ifdef CONFIG_IOMMUFD_DIRTY
 /**
@@ -29,18 +35,37 @@ struct iommufd_ucmd;
  *	IOAS or detached from it, for reading where all that are must be known.
  *	Lock order: see dirty.h
  * @harvest_mutex: One harvest at a time, so that walkers may clean by plain
- *	stores
- * @tracker: The tracker that is starting or running on the IOAS, or NULL.
- *	Written with iommufd_ioas::mutex and domains_rwsem for writing held,
- *	read with either
+ *	stores, and what one has reserved is not trimmed by another
+ * @trackers: The trackers that are starting or running on the IOAS. Changed
+ *	with iommufd_ioas::mutex, domains_rwsem and iova_rwsem for writing held,
+ *	read with any of them
+ * @blind: Something cannot be tracked, all trackers are degraded and take
+ *	everything mapped for dirty; protected by domains_rwsem
+ * @enable_failed: As @blind, because a driver failed to enable tracking
  * @hwpt_calls: IOMMU_HWPT_GET_DIRTY_BITMAP and IOMMU_HWPT_SET_DIRTY_TRACKING
  *	calls under way; protected by iommufd_ioas::mutex
+ * @unmaps: Unmaps under way, for which ledgers are reserved; protected by
+ *	@harvest_mutex
+ * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
+ *	protected by iommufd_ioas::mutex
  */
 struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
 	struct mutex harvest_mutex;	/* one harvest at a time */
-	struct iommufd_dirty_tracker *tracker;
+	struct list_head trackers;
+	bool blind;
+	bool enable_failed;
 	unsigned int hwpt_calls;
+	unsigned int unmaps;
+	u32 vfio_tracker_id;
+};
+
+/**
+ * struct iommufd_dirty_access - A range of pages that an access has pinned
+ * @writes: The CPU may be writing to them; protected by iopt_pages::mutex
+ */
+struct iommufd_dirty_access {
+	bool writes;
 };
 
 /**
@@ -62,20 +87,46 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
 			      struct iommufd_hw_pagetable *old);
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain);
-int iommufd_dirty_add_access(struct io_pagetable *iopt);
+void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
+				 struct iommu_domain *domain);
+int iommufd_dirty_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
+			      unsigned long last);
+void iommufd_dirty_unmap_area(struct iopt_area *area);
+void iommufd_dirty_unmap_end(struct io_pagetable *iopt);
+void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
+			 unsigned long last);
+void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags);
+void iommufd_dirty_unpin(struct iopt_area *area,
+			 struct iommufd_dirty_access *access,
+			 unsigned long index, unsigned long last_index);
 int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt);
 void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt);
 void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt, bool enable,
 				int rc);
+
+/* Flags of VFIO_IOMMU_UNMAP_DMA for which iommufd_dirty_vfio_unmap() is called */
+#define IOMMUFD_DIRTY_VFIO_UNMAP_FLAGS	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
+int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
+			     struct iommufd_ioas *ioas, void __user *arg);
+int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
+			     struct iommufd_ioas *ioas, void __user *arg,
+			     const struct vfio_iommu_type1_dma_unmap *unmap,
+			     unsigned long *unmapped);
+int iommufd_dirty_vfio_fill_cap(struct iommufd_ioas *ioas,
+				struct vfio_info_cap_header __user *cur,
+				size_t avail);
 
 int iommufd_dirty_tracker_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_stop(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd);
+int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd);
+int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd);
 void iommufd_dirty_tracker_destroy(struct iommufd_object *obj);
 #else
 struct iommufd_dirty_iopt {};
+struct iommufd_dirty_access {};
 struct iommufd_dirty_hwpt {};
 
 static inline void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
@@ -114,9 +165,41 @@ static inline int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 	return 0;
 }
 
-static inline int iommufd_dirty_add_access(struct io_pagetable *iopt)
+static inline void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
+					       struct iommu_domain *domain)
+{
+}
+
+static inline int iommufd_dirty_unmap_begin(struct io_pagetable *iopt,
+					    unsigned long iova,
+					    unsigned long last)
 {
 	return 0;
+}
+
+static inline void iommufd_dirty_unmap_area(struct iopt_area *area)
+{
+}
+
+static inline void iommufd_dirty_unmap_end(struct io_pagetable *iopt)
+{
+}
+
+static inline void iommufd_dirty_wrote(struct io_pagetable *iopt,
+				       unsigned long iova, unsigned long last)
+{
+}
+
+static inline void iommufd_dirty_pin(struct iommufd_dirty_access *access,
+				     unsigned int flags)
+{
+}
+
+static inline void iommufd_dirty_unpin(struct iopt_area *area,
+				       struct iommufd_dirty_access *access,
+				       unsigned long index,
+				       unsigned long last_index)
+{
 }
 
 static inline int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt)
@@ -131,6 +214,24 @@ static inline void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt)
 static inline void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt,
 					      bool enable, int rc)
 {
+}
+
+#define IOMMUFD_DIRTY_VFIO_UNMAP_FLAGS	0
+
+static inline int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
+					   struct iommufd_ioas *ioas,
+					   void __user *arg)
+{
+	return -ENOIOCTLCMD;
+}
+
+static inline int
+iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			 void __user *arg,
+			 const struct vfio_iommu_type1_dma_unmap *unmap,
+			 unsigned long *unmapped)
+{
+	return -EINVAL;
 }
 #endif
 #endif

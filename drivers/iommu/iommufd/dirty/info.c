@@ -48,7 +48,7 @@ static void describe_access(struct iommufd_access *access,
 	*member = (struct iommu_dirty_member){
 		.type = IOMMU_DIRTY_MEMBER_ACCESS,
 		.id = access->obj.id,
-		.reason = IOMMU_DIRTY_REASON_ACCESS,
+		.reason = IOMMU_DIRTY_REASON_OK,
 	};
 }
 
@@ -64,8 +64,6 @@ int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 				    struct iommu_dirty_member *member)
 {
 	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_access *access;
-	unsigned long index;
 
 	lockdep_assert_held(&ioas->iopt.domains_rwsem);
 
@@ -74,10 +72,33 @@ int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 		if (member->reason != IOMMU_DIRTY_REASON_OK)
 			return -EOPNOTSUPP;
 	}
-	xa_for_each(&ioas->iopt.access_list, index, access) {
-		describe_access(access, member);
+	/* A degraded tracker runs, and a driver has failed to enable one */
+	if (ioas->iopt.dirty.enable_failed) {
+		*member = (struct iommu_dirty_member){
+			.type = IOMMU_DIRTY_MEMBER_HWPT,
+			.reason = IOMMU_DIRTY_REASON_ENABLE_FAILED,
+		};
 		return -EOPNOTSUPP;
 	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_copy_out() - Write an entry of a user's array
+ * @to: The entry
+ * @len: How long an entry is for the user
+ * @from: The entry as the kernel knows it
+ * @known: How long it is; what the user has behind it is zeroed
+ *
+ * Return: 0 or -EFAULT.
+ */
+int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
+			   size_t known)
+{
+	known = min(len, known);
+	if (copy_to_user(to, from, known) ||
+	    clear_user(to + known, len - known))
+		return -EFAULT;
 	return 0;
 }
 
@@ -92,15 +113,11 @@ struct info_writer {
 static int info_write(struct info_writer *writer,
 		      const struct iommu_dirty_member *member)
 {
-	size_t known = min_t(size_t, writer->len, sizeof(*member));
 	void __user *to = writer->to + (size_t)writer->nr * writer->len;
 
 	if (writer->nr++ >= writer->room)
 		return 0;
-	if (copy_to_user(to, member, known) ||
-	    clear_user(to + known, writer->len - known))
-		return -EFAULT;
-	return 0;
+	return iommufd_dirty_copy_out(to, writer->len, member, sizeof(*member));
 }
 
 static int info_members(struct iommufd_dirty_tracker *tracker,
@@ -117,7 +134,9 @@ static int info_members(struct iommufd_dirty_tracker *tracker,
 
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
 		iommufd_dirty_describe_hwpt(hwpt, &member);
-		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
+		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
+		    !ioas->iopt.dirty.enable_failed &&
+		    member.reason == IOMMU_DIRTY_REASON_OK)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
 		rc = info_write(writer, &member);
 		if (rc)
@@ -128,6 +147,8 @@ static int info_members(struct iommufd_dirty_tracker *tracker,
 	rc = 0;
 	xa_for_each(&ioas->iopt.access_list, index, access) {
 		describe_access(access, &member);
+		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
+			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
 		rc = info_write(writer, &member);
 		if (rc)
 			break;
@@ -149,6 +170,12 @@ static int info_fill(struct iommufd_dirty_tracker *tracker,
 	mutex_lock(&tracker->ioas->mutex);
 	rc = info_members(tracker, &writer);
 	cmd->out_state = tracker->state;
+	cmd->out_flags = 0;
+	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
+	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
+	    tracker->ioas->iopt.dirty.blind)
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
 	mutex_unlock(&tracker->ioas->mutex);
 	if (rc)
 		return rc;
@@ -175,7 +202,7 @@ int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd)
 	struct iommufd_dirty_tracker *tracker;
 	int rc;
 
-	if (cmd->flags)
+	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 	if (cmd->num_members && (cmd->member_len < MEMBER_MIN_LEN ||
 				 cmd->member_len > PAGE_SIZE))

@@ -9,18 +9,26 @@
 
 #include "dirty.h"
 
-/* The first byte from @iova on that any of the trackers has mapped */
-static bool read_next(struct iommufd_dirty_tracker **trackers, unsigned int nr,
-		      unsigned long iova, unsigned long last,
-		      unsigned long *next)
+/**
+ * iommufd_dirty_next_of() - Find what can be dirty next for any tracker
+ * @trackers: The trackers
+ * @nr: How many
+ * @iova: Where to start
+ * @last: Where to end, inclusive
+ * @next: Out: the first byte of the range that can be dirty
+ *
+ * Return: false if nothing between @iova and @last can be dirty.
+ */
+bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
+			   unsigned int nr, unsigned long iova,
+			   unsigned long last, unsigned long *next)
 {
 	unsigned long one, first = ULONG_MAX;
 	bool found = false;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		if (!iommufd_dirty_next(&trackers[i]->ioas->iopt, iova, last,
-					&one))
+		if (!iommufd_dirty_next(trackers[i], iova, last, &one))
 			continue;
 		first = min(first, one);
 		found = true;
@@ -37,7 +45,7 @@ static bool read_next(struct iommufd_dirty_tracker **trackers, unsigned int nr,
 static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 		       unsigned int nr, struct iommufd_dirty_bitmap *bitmap,
 		       unsigned long iova, unsigned long *last,
-		       unsigned int flags)
+		       struct iommufd_dirty_request *req)
 {
 	unsigned int i;
 	int rc;
@@ -52,15 +60,26 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 		cond_resched();
 		rc = iommufd_dirty_harvest(trackers[i],
 					   IOMMU_DIRTY_STATE_RUNNING, iova,
-					   last, flags, &bitmap->sink);
+					   last, req->flags, &bitmap->sink);
 		added[i] += bitmap->added - before;
+		if (rc)
+			req->failed = i + 1;
 	}
 	iommufd_dirty_bitmap_unpin(bitmap);
 	return rc;
 }
 
-static int read_check_running(struct iommufd_dirty_tracker **trackers,
-			      unsigned int nr)
+/**
+ * iommufd_dirty_check_running() - Are all of the trackers running?
+ * @trackers: The trackers
+ * @nr: How many
+ * @req: Out: which one is not
+ *
+ * Return: 0 or -ENODATA.
+ */
+int iommufd_dirty_check_running(struct iommufd_dirty_tracker **trackers,
+				unsigned int nr,
+				struct iommufd_dirty_request *req)
 {
 	unsigned int i;
 
@@ -71,8 +90,10 @@ static int read_check_running(struct iommufd_dirty_tracker **trackers,
 		down_read(&iopt->domains_rwsem);
 		state = trackers[i]->state;
 		up_read(&iopt->domains_rwsem);
-		if (state != IOMMU_DIRTY_STATE_RUNNING)
+		if (state != IOMMU_DIRTY_STATE_RUNNING) {
+			req->failed = i + 1;
 			return -ENODATA;
+		}
 	}
 	return 0;
 }
@@ -82,50 +103,47 @@ static int read_check_running(struct iommufd_dirty_tracker **trackers,
  * @trackers: The trackers
  * @added: Out: how many bits each of them has newly set; zeroed by the caller
  * @nr: How many trackers
- * @cmd: In: range, page size (a power of two), bitmap and flags. Out: how far
- *	it got
+ * @req: In: range, page size, bitmap and flags. Out: how far it got
  *
- * A page behind cmd->out_length that is not marked is still dirty.
+ * A page behind req->out_length that is not marked is still dirty.
  *
  * Return: see struct iommu_dirty_tracker_read.
  */
 int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
-		       unsigned int nr, struct iommu_dirty_tracker_read *cmd)
+		       unsigned int nr, struct iommufd_dirty_request *req)
 {
-	unsigned int flags = cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR ?
-				     IOMMU_DIRTY_WALK_NO_CLEAR : 0;
-	unsigned long iova = cmd->iova;
-	unsigned long last = iova + (cmd->length - 1);
+	unsigned long iova = req->iova;
+	unsigned long last = iova + (req->length - 1);
 	struct iommufd_dirty_bitmap bitmap;
 	int rc;
 
 	rc = iommufd_dirty_bitmap_init(&bitmap, iova, last,
-				       ilog2(cmd->page_size), cmd->data);
+				       ilog2(req->page_size), req->data);
 	if (rc)
 		return rc;
-	rc = read_check_running(trackers, nr);
+	rc = iommufd_dirty_check_running(trackers, nr, req);
 	if (rc)
 		return rc;
 
-	while (read_next(trackers, nr, iova, last, &iova)) {
+	while (iommufd_dirty_next_of(trackers, nr, iova, last, &iova)) {
 		unsigned long win_last =
 			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
 
 		/* Holes hold nothing dirty */
-		cmd->out_length = iova - cmd->iova;
+		req->out_length = iova - req->iova;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		rc = read_window(trackers, added, nr, &bitmap, iova, &win_last,
-				 flags);
-		cmd->out_pages = bitmap.added;
+				 req);
+		req->out_pages = bitmap.added;
 		if (rc)
 			return rc;
 		if (win_last == last)
 			break;
 		iova = win_last + 1;
-		cmd->out_length = iova - cmd->iova;
+		req->out_length = iova - req->iova;
 		cond_resched();
 	}
-	cmd->out_length = cmd->length;
+	req->out_length = req->length;
 	return 0;
 }

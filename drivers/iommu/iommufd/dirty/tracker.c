@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a dirty tracker: START enables dirty tracking in the domain of
- * every HWPT of the IOAS or in none and then clears what is dirty already, STOP
- * and the destruction of the object disable it. Called by ioctl.c and by
- * iommufd's object destruction, without locks.
+ * The life of a dirty tracker. The first START on an IOAS enables dirty tracking
+ * in the domain of every HWPT or in none; each START clears what is dirty already
+ * or hands it to the trackers that run; the last STOP, or destruction of the
+ * object, disables it. Called by ioctl.c, vfio_compat.c and by iommufd's object
+ * destruction, without locks.
  *
  * iommufd_ioas::mutex keeps HWPTs from being added to and removed from the
  * list meanwhile, attach_rwsem devices from being attached to them and detached:
  * a driver enables what it finds attached, and looks at the domain when it
  * attaches. domains_rwsem, held for writing where the state changes, keeps out
  * harvests, which look at the state, and mapping: a driver may build new entries
- * differently while it tracks.
+ * differently while it tracks. iova_rwsem, held for writing as well, keeps out
+ * software that writes.
  */
 #define pr_fmt(fmt) "iommufd: " fmt
 
@@ -22,14 +24,14 @@ static void tracker_lock(struct iommufd_ioas *ioas)
 {
 	lockdep_assert_held(&ioas->mutex);
 
-	down_read(&ioas->iopt.dirty.attach_rwsem);
 	down_write(&ioas->iopt.domains_rwsem);
+	down_read(&ioas->iopt.dirty.attach_rwsem);
 }
 
 static void tracker_unlock(struct iommufd_ioas *ioas)
 {
-	up_write(&ioas->iopt.domains_rwsem);
 	up_read(&ioas->iopt.dirty.attach_rwsem);
+	up_write(&ioas->iopt.domains_rwsem);
 }
 
 static int tracker_enable_hw(struct iommufd_hwpt_paging *hwpt)
@@ -59,19 +61,42 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 	lockdep_assert_held(&tracker->ioas->mutex);
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
+	down_write(&iopt->iova_rwsem);
+	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
+		list_add_tail(&tracker->item, &iopt->dirty.trackers);
+	if (state == IOMMU_DIRTY_STATE_STOPPED)
+		list_del(&tracker->item);
 	tracker->state = state;
-	iopt->dirty.tracker =
-		state == IOMMU_DIRTY_STATE_STOPPED ? NULL : tracker;
+	up_write(&iopt->iova_rwsem);
 }
 
-/* Does anybody else use the dirty bits of the IOAS? */
+/**
+ * iommufd_dirty_all_degraded() - Have all trackers of an IOAS asked for it?
+ * @iopt: The IOAS
+ *
+ * Context: domains_rwsem is held.
+ * Return: true if each of them takes "dirty" for what cannot be tracked.
+ */
+bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
+		if (!tracker->degraded)
+			return false;
+	return true;
+}
+
+/* Do the per-HWPT ioctls use the dirty bits of the IOAS? */
 static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt_paging *hwpt;
 
 	lockdep_assert_held(&ioas->mutex);
 
-	if (ioas->iopt.dirty.tracker || ioas->iopt.dirty.hwpt_calls)
+	if (ioas->iopt.dirty.hwpt_calls)
 		return true;
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
 		if (hwpt->dirty.by_ioctl)
@@ -79,33 +104,63 @@ static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
 	return false;
 }
 
-/* Enable all HWPTs or none, and enter IOMMU_DIRTY_STATE_STARTING. */
-static int tracker_enable(struct iommufd_dirty_tracker *tracker,
+static void tracker_disable_all(struct iommufd_ioas *ioas, int *rc)
+{
+	struct iommufd_hwpt_paging *hwpt;
+
+	/* Go on after a failure: as little as possible stays enabled */
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
+		if (iommufd_dirty_domain_capable(hwpt->common.domain) &&
+		    tracker_disable_hw(hwpt))
+			*rc = -EIO;
+	ioas->iopt.dirty.enable_failed = false;
+	ioas->iopt.dirty.blind = false;
+}
+
+/* Enable all HWPTs that can, or none; the degraded mode takes what it gets */
+static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
+			      struct iommu_dirty_member *failed)
+{
+	struct iommufd_hwpt_paging *hwpt;
+
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		if (!iommufd_dirty_domain_capable(hwpt->common.domain) ||
+		    !tracker_enable_hw(hwpt))
+			continue;
+		if (degraded) {
+			ioas->iopt.dirty.enable_failed = true;
+			ioas->iopt.dirty.blind = true;
+			continue;
+		}
+		iommufd_dirty_describe_hwpt(hwpt, failed);
+		failed->reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
+		list_for_each_entry_continue_reverse(hwpt, &ioas->hwpt_list,
+						     hwpt_item)
+			tracker_disable_hw(hwpt);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Enter IOMMU_DIRTY_STATE_STARTING. */
+static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 			  struct iommu_dirty_member *failed)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	struct iommufd_hwpt_paging *hwpt;
-	int rc;
+	bool blind;
+	int rc = 0;
 
 	tracker_lock(ioas);
-	rc = iommufd_dirty_first_untrackable(ioas, failed);
-	if (rc)
-		goto out_unlock;
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		rc = tracker_enable_hw(hwpt);
-		if (rc)
-			goto err_disable;
+	blind = iommufd_dirty_first_untrackable(ioas, failed);
+	if (blind && !degraded)
+		rc = -EOPNOTSUPP;
+	else if (list_empty(&ioas->iopt.dirty.trackers))
+		rc = tracker_enable_all(ioas, degraded, failed);
+	if (!rc) {
+		ioas->iopt.dirty.blind |= blind;
+		tracker->degraded = degraded;
+		tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	}
-	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
-	goto out_unlock;
-
-err_disable:
-	iommufd_dirty_describe_hwpt(hwpt, failed);
-	failed->reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
-	rc = -EOPNOTSUPP;
-	list_for_each_entry_continue_reverse(hwpt, &ioas->hwpt_list, hwpt_item)
-		tracker_disable_hw(hwpt);
-out_unlock:
 	tracker_unlock(ioas);
 	return rc;
 }
@@ -114,27 +169,49 @@ out_unlock:
 static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	struct iommufd_hwpt_paging *hwpt;
 	int rc = 0;
 
 	tracker_lock(ioas);
 	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
-	/* Go on after a failure: as little as possible stays enabled */
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
-		if (tracker_disable_hw(hwpt))
-			rc = -EIO;
+	if (list_empty(&ioas->iopt.dirty.trackers))
+		tracker_disable_all(ioas, &rc);
 	tracker_unlock(ioas);
+	iommufd_dirty_ledger_purge(&tracker->ledger);
 	return rc;
+}
+
+/**
+ * iommufd_dirty_tracker_new() - Make a tracker
+ * @ictx: The iommufd
+ * @ioas: What it covers, with a reference held
+ *
+ * Return: the tracker, which is stopped and not visible until it is finalized; or
+ * an error pointer.
+ */
+struct iommufd_dirty_tracker *
+iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	tracker = iommufd_object_alloc(ictx, tracker,
+				       IOMMUFD_OBJ_DIRTY_TRACKER);
+	if (IS_ERR(tracker))
+		return tracker;
+	iommufd_dirty_ledger_init(&tracker->ledger);
+	tracker->ioas = ioas;
+	refcount_inc(&ioas->obj.users);
+	return tracker;
 }
 
 /**
  * iommufd_dirty_start() - Start a tracker
  * @tracker: The tracker
+ * @degraded: What cannot be tracked shall be reported as dirty
  * @failed: Out: after -EOPNOTSUPP, the member that cannot be tracked
  *
  * Return: see struct iommu_dirty_tracker_start.
  */
-int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker, bool degraded,
 			struct iommu_dirty_member *failed)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
@@ -147,7 +224,7 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 	else if (tracker_ioas_busy(ioas))
 		rc = -EBUSY;
 	else
-		rc = tracker_enable(tracker, failed);
+		rc = tracker_enable(tracker, degraded, failed);
 	mutex_unlock(&ioas->mutex);
 	if (rc)
 		return rc;

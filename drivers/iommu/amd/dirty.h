@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the AMD IOMMU driver needs for iommufd's dirty trackers. Included by
+ * iommu.c and io_pgtable_v2.c; with CONFIG_IOMMUFD_DIRTY off it does what the
+ * driver did before.
+ */
+#ifndef _AMD_DIRTY_H_
+#define _AMD_DIRTY_H_
+
+#include <linux/iommu_dirty.h>
+
+#include "amd_iommu.h"
+
+#ifdef CONFIG_IOMMUFD_DIRTY
+extern const struct iommu_dirty_ops amd_dirty_v2_ops;
+
+bool amd_dirty_supported(struct amd_iommu *iommu);
+enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags);
+bool amd_dirty_check_attach(struct protection_domain *pdom,
+			    struct amd_iommu *iommu);
+bool amd_dirty_capable(struct device *dev, u32 flags);
+enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu);
+void amd_dirty_describe(struct iommu_domain *domain,
+			struct iommu_dirty_desc *desc);
+int amd_dirty_harvest(struct iommu_domain *domain,
+		      struct iommu_dirty_walk *walk);
+
+/* Is a new entry of a v2 table to start clean, for hardware to set its bits? */
+static inline bool amd_dirty_map_clean(struct protection_domain *pdom)
+{
+	return READ_ONCE(pdom->map_clean);
+}
+
+#define AMD_DIRTY_V2_OPS	(&amd_dirty_v2_ops)
+#else
+#define AMD_DIRTY_V2_OPS	NULL
+
+static inline bool amd_dirty_supported(struct amd_iommu *iommu)
+{
+	return amd_iommu_hd_support(iommu);
+}
+
+static inline enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu,
+						    u32 flags)
+{
+	return AMD_IOMMU_V1;
+}
+
+static inline bool amd_dirty_check_attach(struct protection_domain *pdom,
+					  struct amd_iommu *iommu)
+{
+	return !pdom->domain.dirty_ops || amd_iommu_hd_support(iommu);
+}
+
+static inline enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu)
+{
+	return IOMMU_DIRTY_REASON_NO_DRIVER;
+}
+
+static inline bool amd_dirty_map_clean(struct protection_domain *pdom)
+{
+	return false;
+}
+#endif
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the SMMUv3 driver needs for iommufd's dirty trackers. Included by
+ * arm-smmu-v3.c; with CONFIG_IOMMUFD_DIRTY off it does what the driver did
+ * before.
+ */
+#ifndef _ARM_SMMU_V3_DIRTY_H_
+#define _ARM_SMMU_V3_DIRTY_H_
+
+#include <linux/io-pgtable.h>
+#include <linux/iommu_dirty.h>
+
+#include "arm-smmu-v3.h"
+
+#ifdef CONFIG_IOMMUFD_DIRTY
+bool arm_smmu_dirty_capable(struct device *dev, u32 flags);
+void arm_smmu_dirty_describe(struct iommu_domain *domain,
+			     struct iommu_dirty_desc *desc);
+int arm_smmu_dirty_harvest(struct iommu_domain *domain,
+			   struct iommu_dirty_walk *walk);
+void arm_smmu_dirty_set_map_clean(struct arm_smmu_domain *smmu_domain,
+				  bool clean);
+#else
+static inline void
+arm_smmu_dirty_set_map_clean(struct arm_smmu_domain *smmu_domain, bool clean)
+{
+}
+#endif
+
+/* SMMU_IDR0.HTTU speaks of both stages; the base driver tracks stage 1 only */
+static inline bool arm_smmu_dirty_stage2(void)
+{
+	return IS_ENABLED(CONFIG_IOMMUFD_DIRTY);
+}
+
+#endif

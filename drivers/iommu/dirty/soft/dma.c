@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What plays the hardware of the software IOMMU: ports that translate addresses
+ * through a cache and a page table, and do DMA. iommu.c attaches them and
+ * invalidates their caches, vfio.c starts DMAs and threads.
+ *
+ * As in hardware, dirty bits are set by compare-and-swap on the entry, a write
+ * through a cached translation whose entry was dirty sets none, and a read that
+ * fills the cache sets none either: the write after it walks again. A port holds
+ * its lock for the whole of a DMA of at most one page. So whoever invalidates a
+ * port has waited for what it had under way, be it a copy or a walk.
+ */
+#include <linux/io.h>
+#include <linux/kthread.h>
+#include <linux/prandom.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/string.h>
+
+#include "soft.h"
+
+#define CMD_RUN		BIT_ULL(0)
+#define CMD_TO_RAM	BIT_ULL(1)
+#define BUF		0x40000		/* address of the buffer */
+
+LIST_HEAD(soft_devices);
+/* Which device is attached to which domain */
+static DEFINE_RWLOCK(soft_attach_lock);
+
+/**
+ * soft_updates_bits() - Does hardware set accessed and dirty bits?
+ * @domain: The domain
+ *
+ * Return: true if it does.
+ */
+bool soft_updates_bits(const struct soft_domain *domain)
+{
+	return domain->domain.dirty_ops &&
+	       (domain->fmt->always || READ_ONCE(domain->tracking));
+}
+
+static bool soft_may_write(const struct soft_fmt *fmt, u64 pte, bool update)
+{
+	if (!fmt->dirty_writes)
+		return pte & fmt->write;
+	return soft_is_dirty(fmt, pte) || (update && (pte & fmt->write));
+}
+
+/* Walks the page table, and keeps what it finds in the cache. */
+static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
+		      struct soft_xlat *xlat)
+{
+	struct soft_domain *domain = port->domain;
+	const struct soft_fmt *fmt = domain->fmt;
+	bool update = soft_updates_bits(domain);
+	unsigned int level;
+	u64 *pte, old, new;
+
+	pte = soft_table_lookup(domain, iova, &level, update);
+	if (!pte)
+		return false;
+	old = READ_ONCE(*pte);
+	do {
+		if (!(old & fmt->present) ||
+		    (write && !soft_may_write(fmt, old, update)))
+			return false;
+		new = old;
+		if (update)
+			new |= fmt->accessed;
+		if (update && write && !soft_is_dirty(fmt, old))
+			new ^= fmt->dirty;
+	} while (new != old && !try_cmpxchg(pte, &old, new));
+
+	xlat->pfn = iova >> 12;
+	xlat->phys = soft_phys(fmt, new) +
+		     ALIGN_DOWN(iova % BIT(soft_shift(level)), SZ_4K);
+	xlat->valid = true;
+	xlat->write = soft_may_write(fmt, new, update) &&
+		      (!update || soft_is_dirty(fmt, new));
+	return true;
+}
+
+/* Words are copied whole, as devices do: others look at the memory meanwhile */
+static void soft_copy(void *to, const void *from, size_t len)
+{
+	size_t i;
+
+	if (!IS_ALIGNED((unsigned long)to | (unsigned long)from | len, 8)) {
+		memcpy(to, from, len);
+		return;
+	}
+	for (i = 0; i < len; i += 8)
+		WRITE_ONCE(*(u64 *)(to + i), READ_ONCE(*(u64 *)(from + i)));
+}
+
+/* @len bytes that do not cross a multiple of 4 KiB. False: not allowed */
+static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
+		     size_t len, bool write)
+{
+	struct soft_xlat *xlat = &port->tlb[(iova >> 12) % SOFT_TLB];
+	bool ok = false;
+
+	spin_lock(&port->lock);
+	if (port->domain) {
+		ok = xlat->valid && xlat->pfn == iova >> 12 &&
+		     (xlat->write || !write);
+		if (!ok)
+			ok = soft_walk(port, iova, write, xlat);
+	}
+	if (ok) {
+		void *mem = phys_to_virt(xlat->phys) + iova % SZ_4K;
+
+		soft_copy(write ? mem : buf, write ? buf : mem, len);
+	}
+	spin_unlock(&port->lock);
+
+	if (!ok)
+		atomic64_inc(&port->dev->faults);
+	return ok;
+}
+
+/**
+ * soft_dma_init() - Initialize the ports of a device
+ * @sdev: The device
+ */
+void soft_dma_init(struct soft_device *sdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sdev->ports); i++) {
+		spin_lock_init(&sdev->ports[i].lock);
+		sdev->ports[i].dev = sdev;
+	}
+}
+
+/**
+ * soft_dma_attach() - Change the page table of a device
+ * @sdev: The device
+ * @domain: The page table, or NULL for none
+ *
+ * When it returns nothing goes through the page table that was attached before.
+ */
+void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain)
+{
+	unsigned int i;
+
+	write_lock(&soft_attach_lock);
+	sdev->domain = domain;
+	for (i = 0; i < ARRAY_SIZE(sdev->ports); i++) {
+		struct soft_port *port = &sdev->ports[i];
+
+		spin_lock(&port->lock);
+		port->domain = domain;
+		memset(port->tlb, 0, sizeof(port->tlb));
+		spin_unlock(&port->lock);
+	}
+	write_unlock(&soft_attach_lock);
+}
+
+static void soft_port_invalidate(struct soft_port *port, unsigned long first,
+				 unsigned long last)
+{
+	unsigned int i;
+
+	spin_lock(&port->lock);
+	for (i = 0; i < SOFT_TLB; i++)
+		if (port->tlb[i].pfn >= first >> 12 &&
+		    port->tlb[i].pfn <= last >> 12)
+			port->tlb[i].valid = false;
+	spin_unlock(&port->lock);
+}
+
+/**
+ * soft_dma_invalidate() - Forget cached translations
+ * @domain: The domain whose devices shall do so
+ * @first: First byte of the range
+ * @last: Last byte of it, inclusive
+ *
+ * When it returns nothing goes through what was in the page table before.
+ */
+void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
+			 unsigned long last)
+{
+	struct soft_device *sdev;
+	unsigned int i;
+
+	read_lock(&soft_attach_lock);
+	list_for_each_entry(sdev, &soft_devices, list) {
+		if (sdev->domain != domain)
+			continue;
+		for (i = 0; i < ARRAY_SIZE(sdev->ports); i++)
+			soft_port_invalidate(&sdev->ports[i], first, last);
+	}
+	read_unlock(&soft_attach_lock);
+}
+
+/**
+ * soft_dma_run() - Do what the registers ask for
+ * @sdev: The device
+ * @cmd: The command, as of QEMU's edu device
+ *
+ * Context: soft_device::lock is held.
+ */
+void soft_dma_run(struct soft_device *sdev, u64 cmd)
+{
+	bool write = cmd & CMD_TO_RAM;
+	u64 iova = write ? sdev->dst : sdev->src;
+	u64 at = (write ? sdev->src : sdev->dst) - BUF;
+	u64 left = sdev->cnt;
+
+	lockdep_assert_held(&sdev->lock);
+
+	if (!(cmd & CMD_RUN) || at > SOFT_BUF_SIZE || left > SOFT_BUF_SIZE - at)
+		return;
+	while (left) {
+		size_t len = min(left, SZ_4K - iova % SZ_4K);
+
+		soft_dma(&sdev->ports[0], iova, &sdev->buf[at], len, write);
+		iova += len;
+		at += len;
+		left -= len;
+	}
+}
+
+/* One write, or in one of eight cases a read ahead of it. */
+static void soft_storm_write(struct soft_port *port, struct rnd_state *rnd)
+{
+	const struct soft_storm *storm = &port->dev->storm;
+	u64 pages = storm->length / SZ_4K;
+	u64 random = (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
+	u64 page = storm->sequential ? port->number % pages :
+				       (random >> 8) % pages;
+	unsigned long iova = storm->iova + page * SZ_4K;
+	u64 value;
+
+	if (random % 8 == 0)
+		soft_dma(port, iova, &value, sizeof(value), false);
+	value = port->number + 1;
+	value |= (u64)(port - port->dev->ports) << 48;
+	value |= (u64)(port->dev->pdev.id + 1) << 56;
+	soft_dma(port, iova, &value, sizeof(value), true);
+	WRITE_ONCE(port->number, port->number + 1);
+}
+
+static int soft_storm_thread(void *data)
+{
+	struct soft_port *port = data;
+	struct soft_device *sdev = port->dev;
+	u64 left = sdev->storm.limit;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, sdev->storm.seed + (port - sdev->ports));
+	while (!kthread_should_stop()) {
+		soft_storm_write(port, &rnd);
+		if (left && !--left)
+			break;
+		if (port->number % 64 == 0)
+			cond_resched();
+	}
+	atomic_dec(&sdev->running);
+	return 0;
+}
+
+/**
+ * soft_storm_start() - Start the threads of a device
+ * @sdev: The device
+ *
+ * Context: soft_device::lock is held, so that soft_device::storm stays as it is
+ * where threads read it: it can be written only after soft_storm_stop().
+ * Return: 0 or a negative errno.
+ */
+int soft_storm_start(struct soft_device *sdev)
+{
+	struct soft_storm *storm = &sdev->storm;
+	unsigned int i;
+
+	lockdep_assert_held(&sdev->lock);
+
+	if (storm->threads > SOFT_THREADS || storm->length < SZ_4K)
+		return -EINVAL;
+	soft_storm_stop(sdev);
+	for (i = 1; i <= storm->threads; i++) {
+		struct soft_port *port = &sdev->ports[i];
+		struct task_struct *task;
+
+		task = kthread_create(soft_storm_thread, port, "%s/%u",
+				      dev_name(&sdev->pdev.dev), i);
+		if (IS_ERR(task)) {
+			soft_storm_stop(sdev);
+			return PTR_ERR(task);
+		}
+		/* It may end by itself, before it is stopped */
+		port->task = get_task_struct(task);
+		atomic_inc(&sdev->running);
+		wake_up_process(task);
+	}
+	return 0;
+}
+
+/**
+ * soft_storm_stop() - Stop the threads of a device, and wait for them
+ * @sdev: The device
+ *
+ * Context: soft_device::lock is held.
+ */
+void soft_storm_stop(struct soft_device *sdev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&sdev->lock);
+
+	for (i = 1; i <= SOFT_THREADS; i++) {
+		if (!sdev->ports[i].task)
+			continue;
+		kthread_stop_put(sdev->ports[i].task);
+		sdev->ports[i].task = NULL;
+	}
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The IOMMU driver of the software IOMMU: domains, attaching, mapping, dirty
+ * tracking. Called by the IOMMU core, which iommufd and vfio use, with its locks.
+ */
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/slab.h>
+#include <uapi/linux/iommufd.h>
+
+#include "../../iommu-pages.h"
+#include "soft.h"
+
+static bool skip_flush;
+module_param(skip_flush, bool, 0644);
+MODULE_PARM_DESC(skip_flush,
+		 "For tests that must fail: let harvests ask for no IOTLB flush");
+
+struct iommu_device soft_iommu;
+
+static int soft_block(struct iommu_domain *domain, struct device *dev)
+{
+	soft_dma_attach(to_soft_device(dev), NULL);
+	return 0;
+}
+
+static struct iommu_domain soft_blocked_domain = {
+	.type = IOMMU_DOMAIN_BLOCKED,
+	.ops = &(const struct iommu_domain_ops) {
+		.attach_dev = soft_block,
+	},
+};
+
+static int soft_attach(struct iommu_domain *domain, struct device *dev)
+{
+	struct soft_device *sdev = to_soft_device(dev);
+
+	if (to_soft_domain(domain)->fmt != sdev->fmt)
+		return -EINVAL;
+	soft_dma_attach(sdev, to_soft_domain(domain));
+	return 0;
+}
+
+static int soft_map_pages(struct iommu_domain *domain, unsigned long iova,
+			  phys_addr_t phys, size_t pgsize, size_t pgcount,
+			  int prot, gfp_t gfp, size_t *mapped)
+{
+	struct soft_domain *soft = to_soft_domain(domain);
+	LIST_HEAD(freelist);
+	int rc;
+
+	for (; pgcount; pgcount--) {
+		rc = soft_table_map(soft, iova, phys, pgsize, prot, gfp);
+		if (rc)
+			goto err_unmap;
+		iova += pgsize;
+		phys += pgsize;
+		*mapped += pgsize;
+	}
+	return 0;
+
+err_unmap:
+	/* What there is of this page; the caller unmaps those before */
+	soft_table_unmap(soft, iova, pgsize, &freelist);
+	soft_dma_invalidate(soft, iova, iova + pgsize - 1);
+	iommu_put_pages_list(&freelist);
+	return rc;
+}
+
+static size_t soft_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+			       size_t pgsize, size_t pgcount,
+			       struct iommu_iotlb_gather *gather)
+{
+	size_t size = pgsize * pgcount;
+
+	soft_table_unmap(to_soft_domain(domain), iova, size, &gather->freelist);
+	iommu_iotlb_gather_add_range(gather, iova, size);
+	return size;
+}
+
+static void soft_iotlb_sync(struct iommu_domain *domain,
+			    struct iommu_iotlb_gather *gather)
+{
+	soft_dma_invalidate(to_soft_domain(domain), gather->start, gather->end);
+	iommu_put_pages_list(&gather->freelist);
+}
+
+static void soft_flush_iotlb_all(struct iommu_domain *domain)
+{
+	soft_dma_invalidate(to_soft_domain(domain), 0, ULONG_MAX);
+}
+
+static phys_addr_t soft_iova_to_phys(struct iommu_domain *domain,
+				     dma_addr_t iova)
+{
+	struct soft_domain *soft = to_soft_domain(domain);
+	unsigned int level;
+	u64 *pte = soft_table_lookup(soft, iova, &level, false);
+
+	return pte ? soft_phys(soft->fmt, READ_ONCE(*pte)) +
+			     iova % BIT(soft_shift(level)) : 0;
+}
+
+static void soft_domain_free(struct iommu_domain *domain)
+{
+	struct soft_domain *soft = to_soft_domain(domain);
+
+	soft_table_free(soft);
+	kfree(soft);
+}
+
+static int soft_set_dirty_tracking(struct iommu_domain *domain, bool enable)
+{
+	struct soft_domain *soft = to_soft_domain(domain);
+
+	WRITE_ONCE(soft->tracking, enable);
+	/* Writes by what was cached before set no dirty bit */
+	soft_dma_invalidate(soft, 0, ULONG_MAX);
+	return 0;
+}
+
+static int soft_read_and_clear_dirty(struct iommu_domain *domain,
+				     unsigned long iova, size_t size,
+				     unsigned long flags,
+				     struct iommu_dirty_bitmap *dirty)
+{
+	/* Without a bitmap iommufd only cleans, ahead of enabling */
+	if (!to_soft_domain(domain)->tracking && dirty->bitmap)
+		return -EINVAL;
+	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
+}
+
+static int soft_harvest(struct iommu_domain *domain,
+			struct iommu_dirty_walk *walk)
+{
+	struct soft_domain *soft = to_soft_domain(domain);
+	const struct iommu_dirty_table table = {
+		.root = soft->root,
+		.top_level = soft->fmt->top_level,
+		.bits = soft->fmt->bits,
+		.page_shift = 12,
+	};
+
+	soft->fmt->walk(&table, walk);
+	if (READ_ONCE(skip_flush)) {
+		walk->flush_iova = ULONG_MAX;
+		walk->flush_last = 0;
+	}
+	return 0;
+}
+
+static const struct iommu_dirty_ops soft_dirty_ops = {
+	.set_dirty_tracking = soft_set_dirty_tracking,
+	.read_and_clear_dirty = soft_read_and_clear_dirty,
+	.harvest = soft_harvest,
+};
+
+static bool soft_dirty_capable(struct device *dev, u32 flags)
+{
+	return !(flags & IOMMU_HWPT_ALLOC_NEST_PARENT);
+}
+
+static void soft_dirty_describe(struct iommu_domain *domain,
+				struct iommu_dirty_desc *desc)
+{
+	desc->format = to_soft_domain(domain)->fmt->id;
+	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
+					   IOMMU_DIRTY_REASON_NOT_REQUESTED;
+}
+
+static bool soft_capable(struct device *dev, enum iommu_cap cap)
+{
+	return cap == IOMMU_CAP_CACHE_COHERENCY ||
+	       cap == IOMMU_CAP_DIRTY_TRACKING;
+}
+
+static struct iommu_domain *soft_alloc(struct device *dev, bool dirty)
+{
+	struct soft_domain *soft = kzalloc(sizeof(*soft), GFP_KERNEL_ACCOUNT);
+	struct iommu_domain *domain;
+
+	if (!soft)
+		return ERR_PTR(-ENOMEM);
+	soft->fmt = to_soft_device(dev)->fmt;
+	if (soft_table_init(soft)) {
+		kfree(soft);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	domain = &soft->domain;
+	domain->type = IOMMU_DOMAIN_UNMANAGED;
+	domain->ops = soft_iommu_ops.default_domain_ops;
+	domain->dirty_ops = dirty ? &soft_dirty_ops : NULL;
+	domain->pgsize_bitmap = soft_iommu_ops.pgsize_bitmap;
+	domain->geometry.force_aperture = true;
+	domain->geometry.aperture_end = BIT(soft->fmt->bits) - 1;
+	return domain;
+}
+
+static struct iommu_domain *soft_alloc_paging(struct device *dev)
+{
+	return soft_alloc(dev, false);
+}
+
+static struct iommu_domain *
+soft_alloc_user(struct device *dev, u32 flags, struct iommu_domain *parent,
+		const struct iommu_user_data *user_data)
+{
+	if (parent || user_data || (flags & ~IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
+		return ERR_PTR(-EOPNOTSUPP);
+	return soft_alloc(dev, flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+}
+
+static struct iommu_device *soft_probe(struct device *dev)
+{
+	return &soft_iommu;
+}
+
+const struct iommu_ops soft_iommu_ops = {
+	/* The devices are user space's alone */
+	.default_domain = &soft_blocked_domain,
+	.blocked_domain = &soft_blocked_domain,
+	.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G,
+	.capable = soft_capable,
+	.domain_alloc_paging = soft_alloc_paging,
+	.domain_alloc_user = soft_alloc_user,
+	.probe_device = soft_probe,
+	.device_group = generic_device_group,
+	.default_domain_ops = &(const struct iommu_domain_ops) {
+		.attach_dev = soft_attach,
+		.map_pages = soft_map_pages,
+		.unmap_pages = soft_unmap_pages,
+		.iotlb_sync = soft_iotlb_sync,
+		.flush_iotlb_all = soft_flush_iotlb_all,
+		.iova_to_phys = soft_iova_to_phys,
+		.dirty_capable = soft_dirty_capable,
+		.dirty_describe = soft_dirty_describe,
+		.free = soft_domain_free,
+	},
+};

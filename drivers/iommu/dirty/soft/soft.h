@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A software IOMMU for tests: page tables in the formats of real hardware, and
+ * devices that do DMA through them. See Documentation/driver-api/iommu_dirty.rst.
+ *
+ *   fmt.c    the formats, as their hardware and their writer see them
+ *   table.c  builds and looks up page tables
+ *   iommu.c  the IOMMU driver: domains, attaching, dirty tracking
+ *   dma.c    the hardware: ports with translation caches, threads that write
+ *   vfio.c   the devices' registers, for user space
+ *   main.c   makes the devices
+ *
+ * Locks, in this order: soft_device::lock (registers), soft_attach_lock,
+ * soft_port::lock.
+ */
+#ifndef __IOMMU_DIRTY_SOFT_H
+#define __IOMMU_DIRTY_SOFT_H
+
+#include <linux/atomic.h>
+#include <linux/iommu.h>
+#include <linux/iommu_dirty.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/platform_device.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+
+#define SOFT_ENTRIES	512	/* of a table */
+#define SOFT_TLB	256	/* translations that a port caches */
+#define SOFT_THREADS	8	/* at most, of a device */
+#define SOFT_BUF_SIZE	4096
+
+/**
+ * struct soft_fmt - A page-table format with a granule of 4 KiB
+ * @name: Its name in the names of devices
+ * @id: Its name in the user's API
+ * @walk: The dirty walker under test
+ * @bits: Bits of an IOVA
+ * @top_level: Level of the root, counted from 0
+ * @root_order: log2 of the tables that stand side by side as the root
+ * @level_shift: Where an entry that points to a table tells its level, from 1
+ *	on; 0: nowhere
+ * @addr_shift: How far an address is shifted to the right in an entry
+ * @addr: Bits of the address in an entry
+ * @present: Bit of an entry that maps memory or points to a table
+ * @table: Bits of an entry that points to a table
+ * @table_accessed: Bit that hardware sets there, or 0
+ * @leaf: Bits of a read-only, not yet accessed entry of level 0
+ * @huge: Bits of it to invert above level 0
+ * @leaf_mask: Which of them tell it from an entry that points to a table
+ * @write: Bit to add for an entry that can be written to
+ * @accessed: Bit that hardware sets at any access, 0 if @leaf has it
+ * @dirty: Bit that hardware inverts at the first write
+ * @dirty_writes: An entry that is dirty can be written to, whatever @write says,
+ *	and the latter counts only where hardware sets dirty bits
+ * @always: Hardware cannot be kept from that in a domain that has it
+ */
+struct soft_fmt {
+	const char *name;
+	enum iommu_dirty_format id;
+	void (*walk)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_walk *walk);
+	unsigned int bits;
+	unsigned int top_level;
+	unsigned int root_order;
+	unsigned int level_shift;
+	unsigned int addr_shift;
+	u64 addr;
+	u64 present;
+	u64 table;
+	u64 table_accessed;
+	u64 leaf;
+	u64 huge;
+	u64 leaf_mask;
+	u64 write;
+	u64 accessed;
+	u64 dirty;
+	bool dirty_writes;
+	bool always;
+};
+
+extern const struct soft_fmt soft_fmts[];
+extern const unsigned int soft_nr_fmts;
+
+/**
+ * struct soft_domain - A page table
+ * @domain: What the IOMMU core sees
+ * @fmt: Its format
+ * @root: The root
+ * @tracking: set_dirty_tracking() is on
+ */
+struct soft_domain {
+	struct iommu_domain domain;
+	const struct soft_fmt *fmt;
+	u64 *root;
+	bool tracking;
+};
+
+/**
+ * struct soft_xlat - A cached translation of 4 KiB
+ * @pfn: IOVA >> 12
+ * @phys: Where it is mapped to
+ * @valid: There is one
+ * @write: Writes need no new walk: the entry is dirty, or need not become so
+ */
+struct soft_xlat {
+	unsigned long pfn;
+	phys_addr_t phys;
+	bool valid;
+	bool write;
+};
+
+/**
+ * struct soft_port - What does DMA: one after the other, by its own cache
+ * @lock: Held during each DMA, so that who invalidates the cache waits for it
+ * @domain: What the device is attached to, NULL: blocked
+ * @dev: The device
+ * @task: The thread of a port that writes by itself
+ * @number: Number of the last write of that thread
+ * @tlb: The translation cache
+ */
+struct soft_port {
+	spinlock_t lock;	/* the cache, and a DMA under way */
+	struct soft_domain *domain;
+	struct soft_device *dev;
+	struct task_struct *task;
+	u64 number;
+	struct soft_xlat tlb[SOFT_TLB];
+};
+
+/**
+ * struct soft_storm - What the threads of a device do
+ * @iova: First byte of the window that they write to
+ * @length: Its bytes
+ * @seed: Of the random numbers
+ * @threads: How many threads
+ * @limit: Writes of each thread, 0: until stopped
+ * @sequential: In ascending order instead of at random
+ */
+struct soft_storm {
+	u64 iova;
+	u64 length;
+	u64 seed;
+	u64 threads;
+	u64 limit;
+	u64 sequential;
+};
+
+/**
+ * struct soft_device - A device
+ * @pdev: On the platform bus
+ * @fmt: Format of the page tables that it can use
+ * @list: In soft_devices, which does not change once there are users
+ * @domain: What it is attached to; protected by soft_attach_lock
+ * @lock: Registers and buffer
+ * @src: Register: source of a DMA
+ * @dst: Register: destination of a DMA
+ * @cnt: Register: bytes of a DMA
+ * @storm: Registers of the threads
+ * @running: Threads that have not ended
+ * @faults: DMAs that the page table did not allow
+ * @buf: What is copied from and to memory
+ * @ports: The first serves the registers, the others one thread each
+ */
+struct soft_device {
+	struct platform_device pdev;
+	const struct soft_fmt *fmt;
+	struct list_head list;
+	struct soft_domain *domain;
+	struct mutex lock;	/* registers and buffer */
+	u64 src;
+	u64 dst;
+	u64 cnt;
+	struct soft_storm storm;
+	atomic_t running;
+	atomic64_t faults;
+	u8 buf[SOFT_BUF_SIZE];
+	struct soft_port ports[1 + SOFT_THREADS];
+};
+
+extern struct list_head soft_devices;
+extern struct iommu_device soft_iommu;
+extern const struct iommu_ops soft_iommu_ops;
+extern struct platform_driver soft_vfio_driver;
+
+static inline struct soft_domain *to_soft_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct soft_domain, domain);
+}
+
+static inline struct soft_device *to_soft_device(struct device *dev)
+{
+	return container_of(to_platform_device(dev), struct soft_device, pdev);
+}
+
+static inline unsigned int soft_shift(unsigned int level)
+{
+	return 12 + 9 * level;
+}
+
+/* Does the entry point to a table? */
+static inline bool soft_is_table(const struct soft_fmt *fmt, u64 pte,
+				 unsigned int level)
+{
+	return level && ((pte ^ fmt->leaf ^ fmt->huge) & fmt->leaf_mask);
+}
+
+static inline bool soft_is_dirty(const struct soft_fmt *fmt, u64 pte)
+{
+	return (pte ^ fmt->leaf) & fmt->dirty;
+}
+
+static inline phys_addr_t soft_phys(const struct soft_fmt *fmt, u64 pte)
+{
+	return (pte & fmt->addr) << fmt->addr_shift;
+}
+
+int soft_table_init(struct soft_domain *domain);
+void soft_table_free(struct soft_domain *domain);
+int soft_table_map(struct soft_domain *domain, unsigned long iova,
+		   phys_addr_t phys, size_t size, int prot, gfp_t gfp);
+void soft_table_unmap(struct soft_domain *domain, unsigned long iova,
+		      size_t size, struct list_head *freelist);
+u64 *soft_table_lookup(struct soft_domain *domain, unsigned long iova,
+		       unsigned int *level, bool set_accessed);
+
+bool soft_updates_bits(const struct soft_domain *domain);
+void soft_dma_init(struct soft_device *sdev);
+void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain);
+void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
+			 unsigned long last);
+void soft_dma_run(struct soft_device *sdev, u64 cmd);
+int soft_storm_start(struct soft_device *sdev);
+void soft_storm_stop(struct soft_device *sdev);
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The vfio driver of the software IOMMU's devices. Region 0 has the registers
+ * that QEMU's edu device has (docs/specs/edu.rst), and more for threads that
+ * write by themselves. They are read and written with pread() and pwrite(), 8
+ * bytes at a time. Called by vfio.
+ */
+#include <linux/module.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "soft.h"
+
+/* Of the edu device; the buffer of 4 KiB is at 0x40000 for its DMA */
+#define REG_SRC		0x80
+#define REG_DST		0x88
+#define REG_CNT		0x90
+#define REG_CMD		0x98
+/* struct soft_storm, register by register; to be written while it is stopped */
+#define REG_STORM	0x100000
+#define REG_STORM_END	(REG_STORM + sizeof(struct soft_storm))
+/* Write 1 or 0: start or stop; read: threads that have not ended */
+#define REG_RUN		0x100080
+/* How many writes the threads have tried, and how many DMAs were not allowed */
+#define REG_WRITES	0x100088
+#define REG_FAULTS	0x100090
+#define REGION_SIZE	0x101000
+
+/**
+ * struct soft_vfio - The vfio device
+ * @vdev: What vfio sees
+ * @sdev: The device
+ */
+struct soft_vfio {
+	struct vfio_device vdev;
+	struct soft_device *sdev;
+};
+
+static struct soft_device *soft_of(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct soft_vfio, vdev)->sdev;
+}
+
+static u64 soft_writes(struct soft_device *sdev)
+{
+	u64 writes = 0;
+	unsigned int i;
+
+	for (i = 1; i <= SOFT_THREADS; i++)
+		writes += READ_ONCE(sdev->ports[i].number);
+	return writes;
+}
+
+/* A register that holds what was written to it, or NULL */
+static u64 *soft_plain_reg(struct soft_device *sdev, loff_t reg)
+{
+	switch (reg) {
+	case REG_SRC:
+		return &sdev->src;
+	case REG_DST:
+		return &sdev->dst;
+	case REG_CNT:
+		return &sdev->cnt;
+	case REG_STORM ... REG_STORM_END - 1:
+		return (u64 *)&sdev->storm + (reg - REG_STORM) / 8;
+	default:
+		return NULL;
+	}
+}
+
+static u64 soft_reg_read(struct soft_device *sdev, loff_t reg)
+{
+	u64 *plain = soft_plain_reg(sdev, reg);
+
+	if (plain)
+		return *plain;
+	switch (reg) {
+	case REG_RUN:
+		return atomic_read(&sdev->running);
+	case REG_WRITES:
+		return soft_writes(sdev);
+	case REG_FAULTS:
+		return atomic64_read(&sdev->faults);
+	default:
+		/* REG_CMD: DMAs end before the write that starts them does */
+		return 0;
+	}
+}
+
+static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
+{
+	u64 *plain = soft_plain_reg(sdev, reg);
+
+	if (plain) {
+		if (reg >= REG_STORM && atomic_read(&sdev->running))
+			return -EBUSY;
+		*plain = val;
+		return 0;
+	}
+	switch (reg) {
+	case REG_CMD:
+		soft_dma_run(sdev, val);
+		return 0;
+	case REG_RUN:
+		if (val)
+			return soft_storm_start(sdev);
+		soft_storm_stop(sdev);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static ssize_t soft_vfio_read(struct vfio_device *vdev, char __user *buf,
+			      size_t count, loff_t *ppos)
+{
+	struct soft_device *sdev = soft_of(vdev);
+	u64 val;
+
+	if (count != sizeof(val) || *ppos % sizeof(val) || *ppos >= REGION_SIZE)
+		return -EINVAL;
+	mutex_lock(&sdev->lock);
+	val = soft_reg_read(sdev, *ppos);
+	mutex_unlock(&sdev->lock);
+	if (copy_to_user(buf, &val, sizeof(val)))
+		return -EFAULT;
+	*ppos += sizeof(val);
+	return sizeof(val);
+}
+
+static ssize_t soft_vfio_write(struct vfio_device *vdev,
+			       const char __user *buf, size_t count,
+			       loff_t *ppos)
+{
+	struct soft_device *sdev = soft_of(vdev);
+	u64 val;
+	int rc;
+
+	if (count != sizeof(val) || *ppos % sizeof(val) || *ppos >= REGION_SIZE)
+		return -EINVAL;
+	if (copy_from_user(&val, buf, sizeof(val)))
+		return -EFAULT;
+	mutex_lock(&sdev->lock);
+	rc = soft_reg_write(sdev, *ppos, val);
+	mutex_unlock(&sdev->lock);
+	if (rc)
+		return rc;
+	*ppos += sizeof(val);
+	return sizeof(val);
+}
+
+static long soft_vfio_get_info(void __user *arg)
+{
+	struct vfio_device_info info = {};
+	const size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	info.flags = VFIO_DEVICE_FLAGS_PLATFORM;
+	info.num_regions = 1;
+	info.num_irqs = 0;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long soft_vfio_get_region_info(void __user *arg)
+{
+	struct vfio_region_info info = {};
+	const size_t minsz = offsetofend(struct vfio_region_info, offset);
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index)
+		return -EINVAL;
+	info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	info.size = REGION_SIZE;
+	info.offset = 0;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long soft_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			    unsigned long arg)
+{
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return soft_vfio_get_info((void __user *)arg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return soft_vfio_get_region_info((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int soft_vfio_open(struct vfio_device *vdev)
+{
+	return 0;
+}
+
+static void soft_vfio_close(struct vfio_device *vdev)
+{
+	struct soft_device *sdev = soft_of(vdev);
+
+	mutex_lock(&sdev->lock);
+	soft_storm_stop(sdev);
+	mutex_unlock(&sdev->lock);
+}
+
+static const struct vfio_device_ops soft_vfio_ops = {
+	.name = "iommu-dirty-soft",
+	.open_device = soft_vfio_open,
+	.close_device = soft_vfio_close,
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+	.read = soft_vfio_read,
+	.write = soft_vfio_write,
+	.ioctl = soft_vfio_ioctl,
+};
+
+static int soft_vfio_probe(struct platform_device *pdev)
+{
+	struct soft_vfio *soft;
+	int rc;
+
+	soft = vfio_alloc_device(soft_vfio, vdev, &pdev->dev, &soft_vfio_ops);
+	if (IS_ERR(soft))
+		return PTR_ERR(soft);
+	soft->sdev = to_soft_device(&pdev->dev);
+	rc = vfio_register_group_dev(&soft->vdev);
+	if (rc) {
+		vfio_put_device(&soft->vdev);
+		return rc;
+	}
+	platform_set_drvdata(pdev, soft);
+	return 0;
+}
+
+static void soft_vfio_remove(struct platform_device *pdev)
+{
+	struct soft_vfio *soft = platform_get_drvdata(pdev);
+
+	vfio_unregister_group_dev(&soft->vdev);
+	vfio_put_device(&soft->vdev);
+}
+
+struct platform_driver soft_vfio_driver = {
+	.probe = soft_vfio_probe,
+	.remove = soft_vfio_remove,
+	.driver = {
+		.name = "iommu-dirty-soft",
+	},
+	.driver_managed_dma = true,
+};

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The sink that gives every tracker its share: what is cleaned for one consumer
+ * goes to its destination and into the ledgers of all other running trackers of
+ * the IOAS. Used by harvest.c and unmap.c around each walk that cleans.
+ *
+ * domains_rwsem is held from iommufd_dirty_feed_init() on for as long as the
+ * feed is used, so that the list of trackers stays; where ledgers are reserved
+ * and trimmed, iommufd_dirty_iopt::harvest_mutex is held as well.
+ */
+#include "dirty.h"
+
+/**
+ * iommufd_dirty_mark_runs() - Mark a mask run by run
+ * @sink: A sink that has another granularity than the mask
+ * @iova: As for iommu_dirty_sink_ops::mark_mask()
+ * @shift: Same
+ * @mask: Same
+ */
+void iommufd_dirty_mark_runs(struct iommu_dirty_sink *sink, unsigned long iova,
+			     unsigned int shift, u64 mask)
+{
+	while (mask) {
+		unsigned int low = __ffs64(mask);
+		unsigned int n = mask == U64_MAX ? 64 : ffz(mask >> low);
+		unsigned long first = iova + ((unsigned long)low << shift);
+
+		sink->ops->mark_range(sink, first,
+				      first + (((unsigned long)n << shift) - 1));
+		if (low + n >= 64)
+			break;
+		mask &= U64_MAX << (low + n);
+	}
+}
+
+/* The tracker after @tracker, or the first one, whose ledger gets a share */
+static struct iommufd_dirty_tracker *
+feed_next(const struct iommufd_dirty_feed *feed,
+	  struct iommufd_dirty_tracker *tracker)
+{
+	struct list_head *trackers = &feed->iopt->dirty.trackers;
+
+	tracker = list_prepare_entry(tracker, trackers, item);
+	list_for_each_entry_continue(tracker, trackers, item)
+		if (tracker != feed->reader &&
+		    tracker->state == IOMMU_DIRTY_STATE_RUNNING)
+			return tracker;
+	return NULL;
+}
+
+static struct iommufd_dirty_tracker *
+feed_first(const struct iommufd_dirty_feed *feed)
+{
+	return feed_next(feed, NULL);
+}
+
+static void feed_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
+			   unsigned int shift, u64 mask)
+{
+	struct iommufd_dirty_feed *feed =
+		container_of(sink, struct iommufd_dirty_feed, sink);
+	struct iommufd_dirty_tracker *tracker;
+
+	if (feed->to)
+		feed->to->ops->mark_mask(feed->to, iova, shift, mask);
+	for (tracker = feed_first(feed); tracker;
+	     tracker = feed_next(feed, tracker))
+		iommufd_dirty_mark_runs(&tracker->ledger.sink, iova, shift,
+					mask);
+}
+
+static void feed_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
+			    unsigned long last)
+{
+	struct iommufd_dirty_feed *feed =
+		container_of(sink, struct iommufd_dirty_feed, sink);
+	struct iommufd_dirty_tracker *tracker;
+
+	if (feed->to)
+		feed->to->ops->mark_range(feed->to, iova, last);
+	for (tracker = feed_first(feed); tracker;
+	     tracker = feed_next(feed, tracker))
+		iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
+}
+
+static const struct iommu_dirty_sink_ops feed_sink_ops = {
+	.mark_mask = feed_mark_mask,
+	.mark_range = feed_mark_range,
+};
+
+/**
+ * iommufd_dirty_feed_init() - Make a sink for walks that clean
+ * @feed: The feed
+ * @iopt: The IOAS
+ * @reader: The tracker whose ledger is left out, or NULL
+ * @to: Its destination instead, or NULL
+ *
+ * Return: the sink to use: @to itself if there is nobody else, NULL if there is
+ * nobody at all.
+ */
+struct iommu_dirty_sink *
+iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
+			struct io_pagetable *iopt,
+			const struct iommufd_dirty_tracker *reader,
+			struct iommu_dirty_sink *to)
+{
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	*feed = (struct iommufd_dirty_feed){
+		.sink.ops = &feed_sink_ops,
+		.iopt = iopt,
+		.reader = reader,
+		.to = to,
+	};
+	return feed_first(feed) ? &feed->sink : to;
+}
+
+/**
+ * iommufd_dirty_feed_reserve() - Reserve the ledgers for what is mapped
+ * @feed: The feed
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * Context: iova_rwsem is held as well.
+ * Return: 0 or -ENOMEM.
+ */
+int iommufd_dirty_feed_reserve(struct iommufd_dirty_feed *feed,
+			       unsigned long iova, unsigned long last)
+{
+	struct iommufd_dirty_tracker *tracker;
+	struct iopt_area *area;
+	int rc;
+
+	lockdep_assert_held(&feed->iopt->dirty.harvest_mutex);
+	lockdep_assert_held(&feed->iopt->iova_rwsem);
+
+	for (area = iommufd_dirty_area_first(feed->iopt, iova, last); area;
+	     area = iommufd_dirty_area_next(area, iova, last)) {
+		unsigned long first = max(iova, iopt_area_iova(area));
+		unsigned long stop = min(last, iopt_area_last_iova(area));
+
+		for (tracker = feed_first(feed); tracker;
+		     tracker = feed_next(feed, tracker)) {
+			rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
+							  first, stop);
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_feed_trim() - Free what was reserved in vain
+ * @iopt: The IOAS
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * Nothing is freed while an unmap is under way: it has its own reservation and
+ * trims everything when it is done.
+ */
+void iommufd_dirty_feed_trim(struct io_pagetable *iopt, unsigned long iova,
+			     unsigned long last)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+	lockdep_assert_held(&iopt->dirty.harvest_mutex);
+
+	if (iopt->dirty.unmaps)
+		return;
+	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
+		iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * READ, SCAN and UNMAP: check the arguments, look the trackers up, copy the
+ * answer out. Called from iommufd's ioctl table.
+ *
+ * That the answer cannot be written is found out before there is one.
+ */
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "dirty.h"
+
+/* Everything that a call needs for each of its trackers */
+struct tracker_set {
+	void __user *user;
+	unsigned int len;
+	struct iommu_dirty_read_tracker entries[IOMMUFD_DIRTY_MAX_TRACKERS];
+	struct iommufd_dirty_tracker *trackers[IOMMUFD_DIRTY_MAX_TRACKERS];
+	u64 added[IOMMUFD_DIRTY_MAX_TRACKERS];
+	unsigned int nr;
+};
+
+static int check_request(const struct iommufd_dirty_request *req)
+{
+	unsigned long last;
+
+	if (!req->length || !is_power_of_2(req->page_size) ||
+	    req->page_size < SZ_4K)
+		return -EINVAL;
+	if (check_add_overflow(req->iova, req->length - 1, &last))
+		return -EOVERFLOW;
+	return 0;
+}
+
+static int set_respond(struct tracker_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++) {
+		set->entries[i].out_pages = set->added[i];
+		if (iommufd_dirty_copy_out(set->user + (size_t)i * set->len,
+					   set->len, &set->entries[i],
+					   sizeof(set->entries[i])))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static void set_put(struct iommufd_ctx *ictx, struct tracker_set *set)
+{
+	while (set->nr)
+		iommufd_put_object(ictx, &set->trackers[--set->nr]->obj);
+	kfree(set);
+}
+
+static int set_add(struct iommufd_ctx *ictx, struct tracker_set *set)
+{
+	struct iommu_dirty_read_tracker *entry = &set->entries[set->nr];
+	struct iommufd_dirty_tracker *tracker;
+	int rc;
+
+	rc = copy_struct_from_user(entry, sizeof(*entry),
+				   set->user + (size_t)set->nr * set->len,
+				   set->len);
+	if (rc)
+		return rc;
+	entry->out_error = 0;
+	tracker = iommufd_get_dirty_tracker(ictx, entry->tracker_id);
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
+	set->trackers[set->nr++] = tracker;
+	return 0;
+}
+
+static struct tracker_set *set_get(struct iommufd_ctx *ictx, u64 user, u32 num,
+				   u32 len)
+{
+	struct tracker_set *set;
+	int rc;
+
+	if (!num || num > IOMMUFD_DIRTY_MAX_TRACKERS ||
+	    len < sizeof(set->entries[0]) || len > PAGE_SIZE)
+		return ERR_PTR(-EINVAL);
+
+	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	if (!set)
+		return ERR_PTR(-ENOMEM);
+	set->user = u64_to_user_ptr(user);
+	set->len = len;
+	do {
+		rc = set_add(ictx, set);
+		if (rc)
+			goto err_put;
+	} while (set->nr != num);
+	rc = set_respond(set);
+	if (rc)
+		goto err_put;
+	return set;
+
+err_put:
+	set_put(ictx, set);
+	return ERR_PTR(rc);
+}
+
+/* Account for what was reported, and tell */
+static int set_finish(struct iommufd_ctx *ictx, struct tracker_set *set, int rc,
+		      const struct iommufd_dirty_request *req)
+{
+	unsigned int i;
+
+	if (req->failed)
+		set->entries[req->failed - 1].out_error = -rc;
+	for (i = 0; i < set->nr; i++) {
+		if (!rc)
+			atomic64_inc(&set->trackers[i]->reads);
+		atomic64_add(set->added[i], &set->trackers[i]->pages);
+	}
+	if (set_respond(set))
+		rc = -EFAULT;
+	set_put(ictx, set);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_tracker_read() - ioctl(IOMMU_DIRTY_TRACKER_READ)
+ * @ucmd: The call
+ *
+ * Return: see struct iommu_dirty_tracker_read.
+ */
+int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_dirty_tracker_read *cmd = ucmd->cmd;
+	struct iommufd_dirty_request req = {
+		.flags = cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR ?
+				 IOMMU_DIRTY_WALK_NO_CLEAR : 0,
+		.iova = cmd->iova,
+		.length = cmd->length,
+		.page_size = cmd->page_size,
+		.data = cmd->data,
+	};
+	struct tracker_set *set;
+	int rc;
+
+	cmd->out_length = 0;
+	cmd->out_pages = 0;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
+	if (cmd->flags & ~IOMMU_DIRTY_READ_NO_CLEAR)
+		return -EOPNOTSUPP;
+	rc = check_request(&req);
+	if (rc)
+		return rc;
+	set = set_get(ucmd->ictx, cmd->trackers, cmd->num_trackers,
+		      cmd->tracker_len);
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+
+	rc = iommufd_dirty_read(set->trackers, set->added, set->nr, &req);
+	cmd->out_length = req.out_length;
+	cmd->out_pages = req.out_pages;
+	rc = set_finish(ucmd->ictx, set, rc, &req);
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd)) ? -EFAULT : rc;
+}
+
+/**
+ * iommufd_dirty_tracker_scan() - ioctl(IOMMU_DIRTY_TRACKER_SCAN)
+ * @ucmd: The call
+ *
+ * Return: see struct iommu_dirty_tracker_scan.
+ */
+int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_dirty_tracker_scan *cmd = ucmd->cmd;
+	struct iommufd_dirty_request req = {
+		.flags = cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR ?
+				 IOMMU_DIRTY_WALK_NO_CLEAR : 0,
+		.iova = cmd->iova,
+		.length = cmd->length,
+		.page_size = cmd->page_size,
+		.data = cmd->runs,
+		.num_runs = cmd->num_runs,
+	};
+	struct tracker_set *set;
+	int rc;
+
+	cmd->num_runs = 0;
+	cmd->out_length = 0;
+	cmd->out_pages = 0;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
+	if ((cmd->flags & ~IOMMU_DIRTY_READ_NO_CLEAR) || cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (!req.num_runs)
+		return -EINVAL;
+	rc = check_request(&req);
+	if (rc)
+		return rc;
+	set = set_get(ucmd->ictx, cmd->trackers, cmd->num_trackers,
+		      cmd->tracker_len);
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+
+	rc = iommufd_dirty_scan(set->trackers, set->added, set->nr, &req);
+	cmd->num_runs = req.num_runs;
+	cmd->out_length = req.out_length;
+	cmd->out_pages = req.out_pages;
+	rc = set_finish(ucmd->ictx, set, rc, &req);
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd)) ? -EFAULT : rc;
+}
+
+/**
+ * iommufd_dirty_tracker_unmap() - ioctl(IOMMU_DIRTY_TRACKER_UNMAP)
+ * @ucmd: The call
+ *
+ * Return: see struct iommu_dirty_tracker_unmap.
+ */
+int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_dirty_tracker_unmap *cmd = ucmd->cmd;
+	struct iommufd_dirty_request req = {
+		.iova = cmd->iova,
+		.length = cmd->length,
+		.page_size = cmd->page_size,
+		.data = cmd->data,
+	};
+	struct iommufd_dirty_tracker *tracker;
+	unsigned long unmapped = 0;
+	int rc;
+
+	cmd->out_unmapped = 0;
+	cmd->out_length = 0;
+	cmd->out_pages = 0;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+	rc = check_request(&req);
+	if (rc)
+		return rc;
+	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
+
+	rc = iommufd_dirty_unmap(tracker, &req, &unmapped);
+	cmd->out_unmapped = unmapped;
+	cmd->out_length = req.out_length;
+	cmd->out_pages = req.out_pages;
+	if (!rc)
+		atomic64_inc(&tracker->reads);
+	atomic64_add(req.out_pages, &tracker->pages);
+	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd)) ? -EFAULT : rc;
+}

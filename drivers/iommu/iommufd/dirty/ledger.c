@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ledger: a tracker's sparse record of dirty pages that were harvested
+ * outside of its own reads, because their range was unmapped, their HWPT went
+ * away, software wrote to them, or another tracker's read cleaned the entry.
+ * Marked through feed.c and access.c, read and cleared by harvest.c and scan.c.
+ *
+ * Memory is proportional to what is dirty: a bitmap for each 16 MiB of IOVA
+ * that hold a dirty page. Marking cannot fail. Who can fail reserves the
+ * bitmaps first, and nobody frees them until he is done: trimming is the
+ * caller's decision. Where memory was not reserved and there is none, a few
+ * coarse ranges, which may grow beyond what is dirty, take the mark.
+ *
+ * All functions sleep on the ledger's own lock, the innermost one.
+ */
+#include <kunit/static_stub.h>
+#include <linux/bitmap.h>
+#include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "dirty.h"
+
+#define PAGE_OF(iova)	((iova) >> IOMMUFD_DIRTY_LEDGER_SHIFT)
+#define CHUNK_OF(iova)	((iova) >> IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
+#define CHUNK_LAST(iova) \
+	((iova) | (BIT(IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT) - 1))
+#define BIT_OF(iova)	(PAGE_OF(iova) % IOMMUFD_DIRTY_LEDGER_BITS)
+#define LEDGER_MASK	(BIT(IOMMUFD_DIRTY_LEDGER_SHIFT) - 1)
+
+/**
+ * iommufd_dirty_ledger_alloc() - Memory for a chunk; tests make it fail
+ *
+ * Return: a bitmap without a bit set, or NULL.
+ */
+unsigned long *iommufd_dirty_ledger_alloc(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(iommufd_dirty_ledger_alloc);
+	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, GFP_KERNEL_ACCOUNT);
+}
+
+/* The chunk of @iova, made if there is none; NULL without memory */
+static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova)
+{
+	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
+
+	lockdep_assert_held(&ledger->lock);
+
+	if (chunk)
+		return chunk;
+	chunk = iommufd_dirty_ledger_alloc();
+	if (!chunk)
+		return NULL;
+	if (xa_err(xa_store(&ledger->chunks, CHUNK_OF(iova), chunk,
+			    GFP_KERNEL_ACCOUNT))) {
+		bitmap_free(chunk);
+		return NULL;
+	}
+	return chunk;
+}
+
+static void coarse_remove(struct iommufd_dirty_ledger *ledger, unsigned int i)
+{
+	ledger->coarse[i] = ledger->coarse[--ledger->nr_coarse];
+}
+
+/* How far are two ranges apart? 0 if they overlap or touch */
+static unsigned long range_gap(const struct iommufd_dirty_range *a,
+			       const struct iommufd_dirty_range *b)
+{
+	if (a->last < b->iova)
+		return b->iova - a->last - 1;
+	if (b->last < a->iova)
+		return a->iova - b->last - 1;
+	return 0;
+}
+
+/* Record a range in constant memory, together with its neighbours if need be */
+static void coarse_add(struct iommufd_dirty_ledger *ledger,
+		       struct iommufd_dirty_range range)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&ledger->lock);
+
+	for (;;) {
+		unsigned long gap = ULONG_MAX;
+		unsigned int nearest = 0;
+
+		for (i = 0; i < ledger->nr_coarse; i++) {
+			unsigned long d = range_gap(&ledger->coarse[i], &range);
+
+			if (d < gap) {
+				gap = d;
+				nearest = i;
+			}
+		}
+		if (gap && ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE)
+			break;
+		range.iova = min(range.iova, ledger->coarse[nearest].iova);
+		range.last = max(range.last, ledger->coarse[nearest].last);
+		/* What is in between may meet further ranges */
+		coarse_remove(ledger, nearest);
+	}
+	ledger->coarse[ledger->nr_coarse++] = range;
+}
+
+/* Without a free slot, a range keeps what would have to be cut out of it */
+static void coarse_clear(struct iommufd_dirty_ledger *ledger,
+			 unsigned long iova, unsigned long last)
+{
+	unsigned int i = 0;
+
+	while (i < ledger->nr_coarse) {
+		struct iommufd_dirty_range *range = &ledger->coarse[i];
+		bool head = range->iova < iova, tail = range->last > last;
+
+		if (range->last < iova || range->iova > last) {
+			i++;
+		} else if (!head && !tail) {
+			coarse_remove(ledger, i);
+		} else if (head && tail) {
+			if (ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE) {
+				ledger->coarse[ledger->nr_coarse++] =
+					(struct iommufd_dirty_range){
+						.iova = last + 1,
+						.last = range->last,
+					};
+				range->last = iova - 1;
+			}
+			i++;
+		} else {
+			if (head)
+				range->last = iova - 1;
+			else
+				range->iova = last + 1;
+			i++;
+		}
+	}
+}
+
+static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
+			      unsigned long last)
+{
+	struct iommufd_dirty_ledger *ledger =
+		container_of(sink, struct iommufd_dirty_ledger, sink);
+
+	iommufd_dirty_ledger_mark(ledger, iova, last);
+}
+
+static const struct iommu_dirty_sink_ops ledger_sink_ops = {
+	.mark_mask = iommufd_dirty_mark_runs,
+	.mark_range = ledger_mark_range,
+};
+
+/**
+ * iommufd_dirty_ledger_init() - Make an empty ledger
+ * @ledger: The ledger
+ */
+void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
+{
+	*ledger = (struct iommufd_dirty_ledger){ .sink.ops = &ledger_sink_ops };
+	mutex_init(&ledger->lock);
+	xa_init_flags(&ledger->chunks, XA_FLAGS_ACCOUNT);
+}
+
+/**
+ * iommufd_dirty_ledger_purge() - Forget everything, free all memory
+ * @ledger: The ledger
+ */
+void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
+{
+	unsigned long *chunk;
+	unsigned long index;
+
+	mutex_lock(&ledger->lock);
+	xa_for_each(&ledger->chunks, index, chunk) {
+		bitmap_free(chunk);
+		cond_resched();
+	}
+	xa_destroy(&ledger->chunks);
+	ledger->nr_coarse = 0;
+	mutex_unlock(&ledger->lock);
+}
+
+/**
+ * iommufd_dirty_ledger_reserve() - Make sure that a range can be marked exactly
+ * @ledger: The ledger
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * Good until somebody trims the range.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
+				 unsigned long iova, unsigned long last)
+{
+	int rc = 0;
+
+	mutex_lock(&ledger->lock);
+	for (;;) {
+		if (!chunk_get(ledger, iova)) {
+			rc = -ENOMEM;
+			break;
+		}
+		if (CHUNK_OF(iova) == CHUNK_OF(last))
+			break;
+		iova = CHUNK_LAST(iova) + 1;
+		cond_resched();
+	}
+	mutex_unlock(&ledger->lock);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_ledger_trim() - Free memory that records nothing
+ * @ledger: The ledger
+ * @iova: First byte of the range to look at
+ * @last: Last byte, inclusive
+ *
+ * The caller knows that nobody relies on a reservation.
+ */
+void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
+			       unsigned long iova, unsigned long last)
+{
+	unsigned long *chunk;
+	unsigned long index;
+
+	mutex_lock(&ledger->lock);
+	xa_for_each_range(&ledger->chunks, index, chunk, CHUNK_OF(iova),
+			  CHUNK_OF(last)) {
+		if (bitmap_empty(chunk, IOMMUFD_DIRTY_LEDGER_BITS)) {
+			xa_erase(&ledger->chunks, index);
+			bitmap_free(chunk);
+		}
+		cond_resched();
+	}
+	mutex_unlock(&ledger->lock);
+}
+
+/**
+ * iommufd_dirty_ledger_mark() - Record a dirty range
+ * @ledger: The ledger
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * Pages of the ledger that the range holds in part become dirty as a whole.
+ */
+void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
+			       unsigned long iova, unsigned long last)
+{
+	mutex_lock(&ledger->lock);
+	for (;;) {
+		unsigned long part_last = min(last, CHUNK_LAST(iova));
+		unsigned long *chunk = chunk_get(ledger, iova);
+
+		if (chunk)
+			bitmap_set(chunk, BIT_OF(iova),
+				   BIT_OF(part_last) - BIT_OF(iova) + 1);
+		else
+			coarse_add(ledger, (struct iommufd_dirty_range){
+						   .iova = iova & ~LEDGER_MASK,
+						   .last = part_last |
+							   LEDGER_MASK,
+					   });
+		if (part_last == last)
+			break;
+		iova = part_last + 1;
+		cond_resched();
+	}
+	mutex_unlock(&ledger->lock);
+}
+
+/*
+ * Is @iova dirty? Out: the last byte, not behind @last, that is like it; all of
+ * the same chunk or of the same hole between two chunks.
+ */
+static bool ledger_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
+			unsigned long last, unsigned long *span_last)
+{
+	unsigned long *chunk, index = CHUNK_OF(iova);
+	unsigned long bit, end;
+	unsigned int i;
+	bool dirty;
+
+	lockdep_assert_held(&ledger->lock);
+
+	for (i = 0; i < ledger->nr_coarse; i++) {
+		const struct iommufd_dirty_range *range = &ledger->coarse[i];
+
+		if (range->iova <= iova && iova <= range->last) {
+			*span_last = min(last, range->last);
+			return true;
+		}
+		if (range->iova > iova)
+			last = min(last, range->iova - 1);
+	}
+
+	chunk = xa_find(&ledger->chunks, &index, CHUNK_OF(last), XA_PRESENT);
+	if (!chunk || index != CHUNK_OF(iova)) {
+		if (chunk)
+			last = (index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT) - 1;
+		*span_last = last;
+		return false;
+	}
+
+	bit = BIT_OF(iova);
+	dirty = test_bit(bit, chunk);
+	end = dirty ? find_next_zero_bit(chunk, IOMMUFD_DIRTY_LEDGER_BITS, bit) :
+		      find_next_bit(chunk, IOMMUFD_DIRTY_LEDGER_BITS, bit);
+	*span_last = min(last, (iova & ~LEDGER_MASK) +
+			       (((end - bit) << IOMMUFD_DIRTY_LEDGER_SHIFT) - 1));
+	return dirty;
+}
+
+/**
+ * iommufd_dirty_ledger_run() - Find the first dirty run of a range
+ * @ledger: The ledger
+ * @iova: First byte of the range
+ * @last: Last byte, inclusive
+ * @run: Out: a run of dirty bytes within the range, as long as can be
+ *
+ * Return: false if nothing in the range is dirty.
+ */
+bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
+			      unsigned long iova, unsigned long last,
+			      struct iommufd_dirty_range *run)
+{
+	unsigned long span_last;
+	bool found = false;
+
+	mutex_lock(&ledger->lock);
+	for (;;) {
+		if (ledger_span(ledger, iova, last, &span_last)) {
+			if (!found)
+				run->iova = iova;
+			run->last = span_last;
+			found = true;
+		} else if (found) {
+			break;
+		}
+		if (span_last == last)
+			break;
+		iova = span_last + 1;
+		cond_resched();
+	}
+	mutex_unlock(&ledger->lock);
+	return found;
+}
+
+/**
+ * iommufd_dirty_ledger_clear() - Forget a range
+ * @ledger: The ledger
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * Pages of the ledger that the range holds only in part stay dirty. No memory is
+ * freed.
+ */
+void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, unsigned long last)
+{
+	unsigned long page = PAGE_OF(iova) + !!(iova & LEDGER_MASK);
+	unsigned long last_page = PAGE_OF(last), index;
+	unsigned long *chunk;
+
+	if ((last & LEDGER_MASK) != LEDGER_MASK) {
+		if (!last_page)
+			return;
+		last_page--;
+	}
+	if (page > last_page)
+		return;
+	iova = page << IOMMUFD_DIRTY_LEDGER_SHIFT;
+	last = (last_page << IOMMUFD_DIRTY_LEDGER_SHIFT) | LEDGER_MASK;
+
+	mutex_lock(&ledger->lock);
+	coarse_clear(ledger, iova, last);
+	xa_for_each_range(&ledger->chunks, index, chunk, CHUNK_OF(iova),
+			  CHUNK_OF(last)) {
+		unsigned long base = index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT;
+		unsigned int bit = BIT_OF(max(base, iova));
+		unsigned int last_bit = BIT_OF(min(CHUNK_LAST(base), last));
+
+		bitmap_clear(chunk, bit, last_bit - bit + 1);
+		cond_resched();
+	}
+	mutex_unlock(&ledger->lock);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A tracker's record of the dirty pages that were harvested outside of its own
+ * reads: see ledger.c.
+ */
+#ifndef __IOMMUFD_DIRTY_LEDGER_H
+#define __IOMMUFD_DIRTY_LEDGER_H
+
+#include <linux/bits.h>
+#include <linux/iommu_dirty.h>
+#include <linux/mutex.h>
+#include <linux/xarray.h>
+
+/* A bit of the ledger stands for that many bytes, the smallest page of a READ */
+#define IOMMUFD_DIRTY_LEDGER_SHIFT	12
+
+/* Bits of a chunk, which covers 16 MiB with 512 bytes of memory */
+#define IOMMUFD_DIRTY_LEDGER_BITS	4096
+#define IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT	24
+
+/* Ranges that can be recorded when there is no memory for a chunk */
+#define IOMMUFD_DIRTY_LEDGER_COARSE	8
+
+/**
+ * struct iommufd_dirty_range - A range of IOVA
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ */
+struct iommufd_dirty_range {
+	unsigned long iova;
+	unsigned long last;
+};
+
+/**
+ * struct iommufd_dirty_ledger - Sparse record of dirty pages
+ * @sink: To mark pages from a walk
+ * @lock: Protects the rest; the innermost lock of the dirty trackers
+ * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits by IOVA
+ * @coarse: Dirty ranges for which there was no memory, aligned to pages of the
+ *	ledger, disjoint, in no order
+ * @nr_coarse: How many there are
+ */
+struct iommufd_dirty_ledger {
+	struct iommu_dirty_sink sink;
+	struct mutex lock;	/* the innermost */
+	struct xarray chunks;
+	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
+	unsigned int nr_coarse;
+};
+
+unsigned long *iommufd_dirty_ledger_alloc(void);
+void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger);
+void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger);
+int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
+				 unsigned long iova, unsigned long last);
+void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
+			       unsigned long iova, unsigned long last);
+void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
+			       unsigned long iova, unsigned long last);
+bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
+			      unsigned long iova, unsigned long last,
+			      struct iommufd_dirty_range *run);
+void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, unsigned long last);
+
+#endif

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the ledger: random marks, clears, look-ups, reservations and
+ * trims at both ends of the address space and in between, against a naive model
+ * with a byte per page; allocations that fail, after which all that was marked
+ * must still be reported; and memory that is given back.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <kunit/test-bug.h>
+#include <linux/bitmap.h>
+#include <linux/prandom.h>
+
+#include "dirty.h"
+
+#define CHUNK_BYTES	BIT(IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
+#define MODEL_BYTES	(5 * CHUNK_BYTES)
+#define MODEL_PAGES	(MODEL_BYTES / SZ_4K)
+
+/* Of so many allocations, ledger_test::fail fail */
+#define FAIL_OF		8
+
+struct ledger_test {
+	struct rnd_state rnd;
+	struct iommufd_dirty_ledger ledger;
+	unsigned long base;
+	unsigned int fail;
+	u8 *dirty;
+	u8 *got;
+};
+
+static u32 rnd(struct ledger_test *t, u32 below)
+{
+	return prandom_u32_state(&t->rnd) % below;
+}
+
+static unsigned long *alloc_or_not(void)
+{
+	struct ledger_test *t = kunit_get_current_test()->priv;
+
+	if (rnd(t, FAIL_OF) < t->fail)
+		return NULL;
+	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, GFP_KERNEL_ACCOUNT);
+}
+
+static int ledger_test_init(struct kunit *test)
+{
+	struct ledger_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->dirty = kunit_kzalloc(test, MODEL_PAGES, GFP_KERNEL);
+	t->got = kunit_kzalloc(test, MODEL_PAGES, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->dirty);
+	KUNIT_ASSERT_NOT_NULL(test, t->got);
+	prandom_seed_state(&t->rnd, 0x6c646772);
+	iommufd_dirty_ledger_init(&t->ledger);
+	test->priv = t;
+	kunit_activate_static_stub(test, iommufd_dirty_ledger_alloc,
+				   alloc_or_not);
+	return 0;
+}
+
+static void ledger_test_exit(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+
+	if (t)
+		iommufd_dirty_ledger_purge(&t->ledger);
+}
+
+static unsigned long model_page(const struct ledger_test *t, unsigned long iova)
+{
+	return (iova - t->base) / SZ_4K;
+}
+
+static void model_mark(struct ledger_test *t, unsigned long iova,
+		       unsigned long last)
+{
+	unsigned long page;
+
+	for (page = model_page(t, iova); page <= model_page(t, last); page++)
+		t->dirty[page] = 1;
+}
+
+/* Pages that the range holds in part stay */
+static void model_clear(struct ledger_test *t, unsigned long iova,
+			unsigned long last)
+{
+	unsigned long page;
+
+	for (page = model_page(t, iova); page <= model_page(t, last); page++) {
+		unsigned long first = t->base + page * SZ_4K;
+
+		if (first >= iova && first + (SZ_4K - 1) <= last)
+			t->dirty[page] = 0;
+	}
+}
+
+static bool model_run(const struct ledger_test *t, unsigned long iova,
+		      unsigned long last, struct iommufd_dirty_range *run)
+{
+	unsigned long page = model_page(t, iova), end = model_page(t, last) + 1;
+
+	while (page < end && !t->dirty[page])
+		page++;
+	if (page == end)
+		return false;
+	run->iova = max(iova, t->base + page * SZ_4K);
+	while (page < end && t->dirty[page])
+		page++;
+	run->last = min(last, t->base + page * SZ_4K - 1);
+	return true;
+}
+
+/* Anything from a byte to several chunks, now and then whole pages */
+static void random_range(struct ledger_test *t, unsigned long *iova,
+			 unsigned long *last)
+{
+	unsigned long first = rnd(t, MODEL_BYTES);
+	unsigned long length = 1 + rnd(t, 1U << rnd(t, 27));
+
+	if (rnd(t, 2))
+		first = ALIGN_DOWN(first, SZ_4K);
+	length = min(length, MODEL_BYTES - first);
+	if (rnd(t, 2))
+		length = ALIGN(first + length, SZ_4K) - first;
+	*iova = t->base + first;
+	*last = *iova + (length - 1);
+}
+
+/* Up to 64 entries of 4 KiB to 2 MiB, as a walker marks them */
+static void mark_random_mask(struct ledger_test *t)
+{
+	static const unsigned int shifts[] = { 12, 14, 16, 21 };
+	unsigned int shift = shifts[rnd(t, ARRAY_SIZE(shifts))];
+	unsigned long offset = ALIGN_DOWN(rnd(t, MODEL_BYTES), BIT(shift));
+	unsigned long room = (MODEL_BYTES - offset) >> shift;
+	unsigned int i;
+	u64 mask;
+
+	mask = (u64)prandom_u32_state(&t->rnd) << 32 |
+	       prandom_u32_state(&t->rnd);
+	if (!rnd(t, 3))
+		mask = U64_MAX;
+	if (room < 64)
+		mask &= BIT_ULL(room) - 1;
+	t->ledger.sink.ops->mark_mask(&t->ledger.sink, t->base + offset, shift,
+				      mask);
+	for (i = 0; i < 64; i++, offset += BIT(shift))
+		if (mask & BIT_ULL(i))
+			model_mark(t, t->base + offset,
+				   t->base + offset + BIT(shift) - 1);
+}
+
+static void one_step(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	unsigned long iova, last;
+	int rc;
+
+	random_range(t, &iova, &last);
+	switch (rnd(t, 8)) {
+	case 0 ... 1:
+		iommufd_dirty_ledger_mark(&t->ledger, iova, last);
+		model_mark(t, iova, last);
+		break;
+	case 2:
+		mark_random_mask(t);
+		break;
+	case 3:
+		t->ledger.sink.ops->mark_range(&t->ledger.sink, iova, last);
+		model_mark(t, iova, last);
+		break;
+	case 4 ... 5:
+		iommufd_dirty_ledger_clear(&t->ledger, iova, last);
+		model_clear(t, iova, last);
+		break;
+	case 6:
+		rc = iommufd_dirty_ledger_reserve(&t->ledger, iova, last);
+		if (!t->fail)
+			KUNIT_EXPECT_EQ(test, rc, 0);
+		break;
+	case 7:
+		iommufd_dirty_ledger_trim(&t->ledger, iova, last);
+		break;
+	}
+}
+
+/* All of the ledger, page by page, in @t->got */
+static void read_all(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	unsigned long iova = t->base, last = iova + (MODEL_BYTES - 1);
+	struct iommufd_dirty_range run;
+
+	memset(t->got, 0, MODEL_PAGES);
+	while (iommufd_dirty_ledger_run(&t->ledger, iova, last, &run)) {
+		KUNIT_ASSERT_GE(test, run.iova, iova);
+		KUNIT_ASSERT_LE(test, run.last, last);
+		KUNIT_ASSERT_LT(test, run.iova, run.last);
+		memset(t->got + model_page(t, run.iova), 1,
+		       model_page(t, run.last) - model_page(t, run.iova) + 1);
+		if (run.last == last)
+			break;
+		iova = run.last + 1;
+	}
+}
+
+static unsigned int count_chunks(struct ledger_test *t)
+{
+	unsigned long *chunk, index;
+	unsigned int nr = 0;
+
+	xa_for_each(&t->ledger.chunks, index, chunk)
+		nr++;
+	return nr;
+}
+
+static const unsigned long bases[] = {
+	0, SZ_1T - 2 * CHUNK_BYTES, 0UL - MODEL_BYTES,
+};
+
+static void test_against_model(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	struct iommufd_dirty_range got, want;
+	unsigned long iova, last;
+	unsigned int i, step;
+	bool found;
+
+	for (i = 0; i < ARRAY_SIZE(bases); i++) {
+		t->base = bases[i];
+		for (step = 0; step < 400; step++) {
+			one_step(test);
+			random_range(t, &iova, &last);
+			found = model_run(t, iova, last, &want);
+			KUNIT_ASSERT_EQ(test, found,
+					iommufd_dirty_ledger_run(&t->ledger,
+								 iova, last,
+								 &got));
+			if (found) {
+				KUNIT_ASSERT_EQ(test, got.iova, want.iova);
+				KUNIT_ASSERT_EQ(test, got.last, want.last);
+			}
+			if (step % 20)
+				continue;
+			read_all(test);
+			KUNIT_ASSERT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
+		}
+		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
+		iommufd_dirty_ledger_purge(&t->ledger);
+		memset(t->dirty, 0, MODEL_PAGES);
+	}
+}
+
+/* Some of the allocations fail, or all: more may be reported, never less */
+static void test_no_memory(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	unsigned int step, coarse = 0;
+	unsigned long page;
+
+	for (t->fail = 2; t->fail <= FAIL_OF; t->fail += 3) {
+		t->base = bases[t->fail % ARRAY_SIZE(bases)];
+		for (step = 0; step < 400; step++) {
+			one_step(test);
+			coarse = max(coarse, t->ledger.nr_coarse);
+			if (step % 20)
+				continue;
+			read_all(test);
+			for (page = 0; page < MODEL_PAGES; page++)
+				if (t->dirty[page] && !t->got[page])
+					break;
+			KUNIT_ASSERT_EQ(test, page, MODEL_PAGES);
+		}
+		/* What was marked coarsely is cleared like anything else */
+		iommufd_dirty_ledger_clear(&t->ledger, t->base,
+					   t->base + (MODEL_BYTES - 1));
+		memset(t->dirty, 0, MODEL_PAGES);
+		read_all(test);
+		KUNIT_EXPECT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
+		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
+		iommufd_dirty_ledger_purge(&t->ledger);
+	}
+	KUNIT_EXPECT_EQ(test, coarse, IOMMUFD_DIRTY_LEDGER_COARSE);
+}
+
+static void expect_run(struct kunit *test, unsigned long iova,
+		       unsigned long want_iova, unsigned long want_last)
+{
+	struct ledger_test *t = test->priv;
+	struct iommufd_dirty_range run = {};
+
+	KUNIT_EXPECT_TRUE(test, iommufd_dirty_ledger_run(&t->ledger, iova,
+							 ULONG_MAX, &run));
+	KUNIT_EXPECT_EQ(test, run.iova, want_iova);
+	KUNIT_EXPECT_EQ(test, run.last, want_last);
+}
+
+/* As many ranges as there is place for are exact; one more joins the nearest */
+static void test_coarse(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	struct iommufd_dirty_range run;
+	unsigned long iova;
+
+	t->fail = FAIL_OF;
+	for (iova = 0; iova < IOMMUFD_DIRTY_LEDGER_COARSE * (u64)SZ_1G; iova += SZ_1G)
+		iommufd_dirty_ledger_mark(&t->ledger, iova + 1, iova + 1);
+	for (iova = 0; iova < IOMMUFD_DIRTY_LEDGER_COARSE * (u64)SZ_1G; iova += SZ_1G)
+		expect_run(test, iova, iova, iova + SZ_4K - 1);
+
+	/* One that touches a range, then two that do not */
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G + SZ_4K, SZ_1G + SZ_4K);
+	expect_run(test, SZ_4K, SZ_1G, SZ_1G + 2 * SZ_4K - 1);
+	iommufd_dirty_ledger_mark(&t->ledger, 3UL * SZ_1G - SZ_1M,
+				  3UL * SZ_1G - SZ_1M);
+	expect_run(test, 2UL * SZ_1G + SZ_4K, 3UL * SZ_1G - SZ_1M,
+		   3UL * SZ_1G + SZ_4K - 1);
+	iommufd_dirty_ledger_mark(&t->ledger, ULONG_MAX, ULONG_MAX);
+	expect_run(test, 7UL * SZ_1G, 7UL * SZ_1G, ULONG_MAX);
+
+	/* No place for the second half: the whole stays; then its ends go */
+	iommufd_dirty_ledger_clear(&t->ledger, 8UL * SZ_1G, 9UL * SZ_1G - 1);
+	expect_run(test, 7UL * SZ_1G, 7UL * SZ_1G, ULONG_MAX);
+	iommufd_dirty_ledger_clear(&t->ledger, 0, SZ_4K - 1);
+	iommufd_dirty_ledger_clear(&t->ledger, 8UL * SZ_1G, 9UL * SZ_1G - 1);
+	expect_run(test, 7UL * SZ_1G, 7UL * SZ_1G, 8UL * SZ_1G - 1);
+	expect_run(test, 8UL * SZ_1G, 9UL * SZ_1G, ULONG_MAX);
+	iommufd_dirty_ledger_clear(&t->ledger, SZ_1G, ULONG_MAX);
+	KUNIT_EXPECT_FALSE(test, iommufd_dirty_ledger_run(&t->ledger, 0,
+							  ULONG_MAX, &run));
+
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1T, SZ_1T);
+	iommufd_dirty_ledger_purge(&t->ledger);
+	KUNIT_EXPECT_FALSE(test, iommufd_dirty_ledger_run(&t->ledger, 0,
+							  ULONG_MAX, &run));
+}
+
+/* What was reserved is marked exactly although there is no memory any more */
+static void test_reserve(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	unsigned long iova = SZ_1T - SZ_4K, last = SZ_1T + 2 * CHUNK_BYTES - 1;
+	struct iommufd_dirty_range run;
+
+	KUNIT_ASSERT_EQ(test, iommufd_dirty_ledger_reserve(&t->ledger, iova,
+							   last), 0);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), 3);
+	KUNIT_EXPECT_FALSE(test, iommufd_dirty_ledger_run(&t->ledger, 0,
+							  ULONG_MAX, &run));
+	t->fail = FAIL_OF;
+	KUNIT_EXPECT_EQ(test, iommufd_dirty_ledger_reserve(&t->ledger, iova,
+							   last), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_dirty_ledger_reserve(&t->ledger, iova,
+							   last + 1), -ENOMEM);
+	iommufd_dirty_ledger_mark(&t->ledger, iova, iova);
+	iommufd_dirty_ledger_mark(&t->ledger, last, last);
+	KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
+	expect_run(test, 0, iova, iova + SZ_4K - 1);
+	expect_run(test, iova + SZ_4K, last - SZ_4K + 1, last);
+
+	/* The chunk in the middle holds nothing */
+	iommufd_dirty_ledger_trim(&t->ledger, 0, iova);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), 3);
+	iommufd_dirty_ledger_trim(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), 2);
+	iommufd_dirty_ledger_clear(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), 2);
+	iommufd_dirty_ledger_trim(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+}
+
+/* 16 GiB as one run; the memory for it comes back */
+static void test_large(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	unsigned long iova = SZ_1T + SZ_4K, size = 16UL * SZ_1G;
+	unsigned long last = iova + size - 1, middle = iova + size / 2;
+
+	iommufd_dirty_ledger_mark(&t->ledger, iova, last);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), size / CHUNK_BYTES + 1);
+	expect_run(test, 0, iova, last);
+	iommufd_dirty_ledger_clear(&t->ledger, middle, middle + SZ_4K - 1);
+	expect_run(test, 0, iova, middle - 1);
+	expect_run(test, middle, middle + SZ_4K, last);
+	iommufd_dirty_ledger_clear(&t->ledger, iova, middle - 1);
+	iommufd_dirty_ledger_trim(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), size / 2 / CHUNK_BYTES + 1);
+	iommufd_dirty_ledger_purge(&t->ledger);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+}
+
+static struct kunit_case ledger_cases[] = {
+	KUNIT_CASE(test_against_model),
+	KUNIT_CASE(test_no_memory),
+	KUNIT_CASE(test_coarse),
+	KUNIT_CASE(test_reserve),
+	KUNIT_CASE(test_large),
+	{}
+};
+
+static struct kunit_suite ledger_suite = {
+	.name = "iommufd_dirty_ledger",
+	.init = ledger_test_init,
+	.exit = ledger_test_exit,
+	.test_cases = ledger_cases,
+};
+
+kunit_test_suite(ledger_suite);

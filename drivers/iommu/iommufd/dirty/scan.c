@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SCAN: dirty pages as an array of runs, for address spaces in which a bitmap
+ * would be all zeroes. Called by ioctl_read.c with arguments checked and without
+ * a lock.
+ *
+ * A walk cannot stop where the user's array ends. So a window is harvested into
+ * the ledgers of the trackers, and runs are taken from there: written to the
+ * user first, forgotten then. What found no room stays in the ledgers.
+ */
+#include <linux/log2.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "dirty.h"
+
+/**
+ * struct scan - A SCAN under way
+ * @trackers: The trackers
+ * @added: How many pages each of them has reported
+ * @nr: How many trackers
+ * @req: The request
+ * @room: How many runs the user's array takes
+ * @open: @run is valid
+ * @run: The run that is being put together, in whole pages of the request but
+ *	within its range; it grows as long as what follows touches it
+ */
+struct scan {
+	struct iommufd_dirty_tracker **trackers;
+	u64 *added;
+	unsigned int nr;
+	struct iommufd_dirty_request *req;
+	u64 room;
+	bool open;
+	struct iommufd_dirty_range run;
+};
+
+static unsigned long scan_last(const struct scan *scan)
+{
+	return scan->req->iova + (scan->req->length - 1);
+}
+
+static unsigned int scan_shift(const struct scan *scan)
+{
+	return ilog2(scan->req->page_size);
+}
+
+/* How many pages of the open run has the tracker found? Forget them */
+static u64 scan_settle(struct scan *scan, struct iommufd_dirty_ledger *ledger)
+{
+	unsigned long iova = scan->run.iova, last = scan->run.last;
+	unsigned int shift = scan_shift(scan);
+	struct iommufd_dirty_range run;
+	u64 pages = 0;
+
+	while (iommufd_dirty_ledger_run(ledger, iova, last, &run)) {
+		unsigned long page_last =
+			run.last | (scan->req->page_size - 1);
+
+		pages += (run.last >> shift) - (run.iova >> shift) + 1;
+		/* What else is in its last page has been counted */
+		if (page_last >= last)
+			break;
+		iova = page_last + 1;
+		cond_resched();
+	}
+	if (!(scan->req->flags & IOMMU_DIRTY_WALK_NO_CLEAR))
+		iommufd_dirty_ledger_clear(ledger, scan->run.iova, last);
+	return pages;
+}
+
+/* Write the open run to the user. Out: false if there is no room for it */
+static int scan_write(struct scan *scan, bool *written)
+{
+	struct iommufd_dirty_request *req = scan->req;
+	struct iommu_dirty_run run = {
+		.iova = scan->run.iova,
+		.length = scan->run.last - scan->run.iova + 1,
+	};
+	struct iommu_dirty_run __user *to = u64_to_user_ptr(req->data);
+	unsigned int i;
+
+	*written = false;
+	if (req->num_runs == scan->room)
+		return 0;
+	if (copy_to_user(to + req->num_runs, &run, sizeof(run)))
+		return -EFAULT;
+	for (i = 0; i < scan->nr; i++)
+		scan->added[i] +=
+			scan_settle(scan, &scan->trackers[i]->ledger);
+	req->out_pages += (scan->run.last >> scan_shift(scan)) -
+			  (scan->run.iova >> scan_shift(scan)) + 1;
+	req->num_runs++;
+	scan->open = false;
+	*written = true;
+	return 0;
+}
+
+/* The first run of any tracker */
+static bool scan_next(struct scan *scan, unsigned long iova, unsigned long last,
+		      struct iommufd_dirty_range *run)
+{
+	struct iommufd_dirty_range one;
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < scan->nr; i++) {
+		if (!iommufd_dirty_ledger_run(&scan->trackers[i]->ledger, iova,
+					      last, &one))
+			continue;
+		if (!found || one.iova < run->iova)
+			*run = one;
+		found = true;
+	}
+	return found;
+}
+
+/* Take the runs of a window. Out: false if the array is full */
+static int scan_window(struct scan *scan, unsigned long iova,
+		       unsigned long last, bool *more)
+{
+	struct iommufd_dirty_range run;
+	int rc;
+
+	*more = true;
+	while (scan_next(scan, iova, last, &run)) {
+		unsigned long mask = scan->req->page_size - 1;
+		unsigned long first = max(run.iova & ~mask, scan->req->iova);
+
+		run.last = min(run.last | mask, scan_last(scan));
+		if (scan->open && first > scan->run.last &&
+		    first - scan->run.last > 1) {
+			rc = scan_write(scan, more);
+			if (rc || !*more)
+				return rc;
+		}
+		if (!scan->open)
+			scan->run.iova = first;
+		scan->run.last = run.last;
+		scan->open = true;
+		if (run.last >= last)
+			break;
+		iova = run.last + 1;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Bring what is dirty in a window into the ledgers */
+static int scan_harvest(struct scan *scan, unsigned long iova,
+			unsigned long *last)
+{
+	unsigned int i;
+	int rc;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	for (i = 0; i < scan->nr; i++) {
+		struct iommufd_dirty_tracker *tracker = scan->trackers[i];
+
+		rc = iommufd_dirty_harvest(tracker, IOMMU_DIRTY_STATE_RUNNING,
+					   iova, last, 0,
+					   &tracker->ledger.sink);
+		if (rc) {
+			scan->req->failed = i + 1;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int scan_range(struct scan *scan)
+{
+	unsigned long last = scan_last(scan);
+	unsigned long iova = scan->req->iova;
+	bool more = true;
+	int rc;
+
+	while (iommufd_dirty_next_of(scan->trackers, scan->nr, iova, last,
+				     &iova)) {
+		unsigned long win_last =
+			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+
+		if (!scan->open)
+			scan->req->out_length = iova - scan->req->iova;
+		rc = scan_harvest(scan, iova, &win_last);
+		if (rc)
+			return rc;
+		rc = scan_window(scan, iova, win_last, &more);
+		if (rc || !more)
+			return rc;
+		if (win_last == last)
+			break;
+		iova = win_last + 1;
+		cond_resched();
+	}
+	if (scan->open) {
+		rc = scan_write(scan, &more);
+		if (rc || !more)
+			return rc;
+	}
+	scan->req->out_length = scan->req->length;
+	return 0;
+}
+
+/**
+ * iommufd_dirty_scan() - Write the dirty pages of trackers to a user as runs
+ * @trackers: The trackers
+ * @added: Out: how many pages each of them has reported; zeroed by the caller
+ * @nr: How many trackers
+ * @req: In: range, page size, array and its room, flags. Out: how far it got
+ *
+ * Nothing behind req->out_length is forgotten.
+ *
+ * Return: see struct iommu_dirty_tracker_scan.
+ */
+int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
+		       unsigned int nr, struct iommufd_dirty_request *req)
+{
+	struct scan scan = {
+		.trackers = trackers,
+		.added = added,
+		.nr = nr,
+		.req = req,
+		.room = req->num_runs,
+	};
+	int rc;
+
+	req->num_runs = 0;
+	rc = iommufd_dirty_check_running(trackers, nr, req);
+	if (rc)
+		return rc;
+	rc = scan_range(&scan);
+	/* The run that was not written is where to resume */
+	if (scan.open)
+		req->out_length = scan.run.iova - req->iova;
+	return rc;
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is about to be unmapped: its dirty pages go into the ledgers of all
+ * running trackers, whoever unmaps it and why. Called by iommufd's unmap, which
+ * tells beforehand, for each area, and afterwards; and when a HWPT leaves its
+ * IOAS. The UNMAP verb is an unmap like any other, after which the tracker's
+ * ledger is read out.
+ *
+ * A device may go on writing until the IO page table entry is gone. So the walk
+ * takes the write permission away as it looks at an entry, and flushes the
+ * IOTLB: a write that is still done then went through a cached translation,
+ * whose entry was dirty when it was looked at.
+ */
+#include <linux/iommu.h>
+#include <linux/log2.h>
+#include <linux/sched/signal.h>
+
+#include "dirty.h"
+
+/* Reserve the ledgers for a window */
+static int unmap_reserve(struct io_pagetable *iopt, unsigned long iova,
+			 unsigned long last)
+{
+	struct iommufd_dirty_feed feed;
+	int rc = 0;
+
+	down_read(&iopt->domains_rwsem);
+	mutex_lock(&iopt->dirty.harvest_mutex);
+	down_read(&iopt->iova_rwsem);
+	if (iommufd_dirty_feed_init(&feed, iopt, NULL, NULL))
+		rc = iommufd_dirty_feed_reserve(&feed, iova, last);
+	up_read(&iopt->iova_rwsem);
+	mutex_unlock(&iopt->dirty.harvest_mutex);
+	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+/* No reservation is trimmed while there are unmaps under way */
+static void unmap_count(struct io_pagetable *iopt, int by)
+{
+	down_read(&iopt->domains_rwsem);
+	mutex_lock(&iopt->dirty.harvest_mutex);
+	iopt->dirty.unmaps += by;
+	iommufd_dirty_feed_trim(iopt, 0, ULONG_MAX);
+	mutex_unlock(&iopt->dirty.harvest_mutex);
+	up_read(&iopt->domains_rwsem);
+}
+
+static bool iopt_is_tracked(struct io_pagetable *iopt)
+{
+	bool tracked;
+
+	down_read(&iopt->domains_rwsem);
+	tracked = !list_empty(&iopt->dirty.trackers);
+	up_read(&iopt->domains_rwsem);
+	return tracked;
+}
+
+/**
+ * iommufd_dirty_unmap_begin() - A range is about to be unmapped
+ * @iopt: The IOAS
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * Gets the memory to record all of it, so that what follows cannot fail.
+ *
+ * Return: 0, and iommufd_dirty_unmap_end() has to follow; or -ENOMEM.
+ */
+int iommufd_dirty_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
+			      unsigned long last)
+{
+	int rc;
+
+	unmap_count(iopt, 1);
+	if (!iopt_is_tracked(iopt))
+		return 0;
+
+	while (iommufd_dirty_next_mapped(iopt, iova, last, &iova)) {
+		unsigned long win_last =
+			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+
+		rc = unmap_reserve(iopt, iova, win_last);
+		if (rc) {
+			unmap_count(iopt, -1);
+			return rc;
+		}
+		if (win_last == last)
+			break;
+		iova = win_last + 1;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_unmap_end() - What iommufd_dirty_unmap_begin() began has ended
+ * @iopt: The IOAS
+ */
+void iommufd_dirty_unmap_end(struct io_pagetable *iopt)
+{
+	unmap_count(iopt, -1);
+}
+
+/* Record a window of an area, and make it read-only; all locks are held */
+static void unmap_window(struct io_pagetable *iopt, struct iommu_domain *domain,
+			 unsigned long iova, unsigned long last,
+			 struct iommu_dirty_sink *sink)
+{
+	if (!iommufd_dirty_domain_capable(domain))
+		return;
+	/* Nobody will ever know better */
+	if (iommufd_dirty_harvest_area(domain, iova, last,
+				       IOMMU_DIRTY_WALK_PROTECT, sink))
+		sink->ops->mark_range(sink, iova, last);
+}
+
+/**
+ * iommufd_dirty_unmap_area() - An area is being unmapped
+ * @area: The area; nobody else deals with it any more
+ *
+ * Its pages get read-only for devices.
+ *
+ * Context: domains_rwsem is held for reading.
+ */
+void iommufd_dirty_unmap_area(struct iopt_area *area)
+{
+	unsigned long area_last = iopt_area_last_iova(area);
+	unsigned long iova = iopt_area_iova(area);
+	struct io_pagetable *iopt = area->iopt;
+	struct iommufd_dirty_feed feed;
+	struct iommu_dirty_sink *sink;
+	struct iommu_domain *domain;
+	unsigned long index, last;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	if (!sink || !(area->iommu_prot & IOMMU_WRITE))
+		return;
+	if (iopt->dirty.blind) {
+		sink->ops->mark_range(sink, iova, area_last);
+		return;
+	}
+
+	for (;; iova = last + 1) {
+		last = min(area_last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+		down_read(&iopt->dirty.attach_rwsem);
+		mutex_lock(&iopt->dirty.harvest_mutex);
+		xa_for_each(&iopt->domains, index, domain)
+			unmap_window(iopt, domain, iova, last, sink);
+		mutex_unlock(&iopt->dirty.harvest_mutex);
+		up_read(&iopt->dirty.attach_rwsem);
+		if (last == area_last)
+			return;
+		cond_resched();
+	}
+}
+
+/* Does a domain other than @gone make a degraded tracker blind? */
+static bool unmap_is_blind(struct io_pagetable *iopt, struct iommu_domain *gone)
+{
+	struct iommu_domain *domain;
+	unsigned long index;
+
+	if (iopt->dirty.enable_failed)
+		return true;
+	xa_for_each(&iopt->domains, index, domain)
+		if (domain != gone && !iommufd_dirty_domain_capable(domain))
+			return iommufd_dirty_all_degraded(iopt);
+	return false;
+}
+
+/**
+ * iommufd_dirty_remove_domain() - A domain leaves the IOAS
+ * @iopt: The IOAS
+ * @domain: The domain, no device attached to it any more
+ *
+ * It cannot fail: pages for which there is no memory become dirty together with
+ * what is around them.
+ *
+ * Context: domains_rwsem is held for writing.
+ */
+void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
+				 struct iommu_domain *domain)
+{
+	struct iommufd_dirty_feed feed;
+	struct iommu_dirty_sink *sink;
+	struct iopt_area *area;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	if (!sink)
+		return;
+
+	/* The mutex is free: all that take it hold domains_rwsem */
+	mutex_lock(&iopt->dirty.harvest_mutex);
+	down_read(&iopt->iova_rwsem);
+	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
+	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX)) {
+		unsigned long iova = iopt_area_iova(area);
+		unsigned long last = iopt_area_last_iova(area);
+
+		if (iopt->dirty.blind)
+			sink->ops->mark_range(sink, iova, last);
+		else
+			unmap_window(iopt, domain, iova, last, sink);
+		cond_resched();
+	}
+	up_read(&iopt->iova_rwsem);
+	mutex_unlock(&iopt->dirty.harvest_mutex);
+
+	iopt->dirty.blind = unmap_is_blind(iopt, domain);
+}
+
+/* Can the bitmap be written wherever it stands for something mapped? */
+static int unmap_check_bitmap(struct iommufd_dirty_tracker *tracker,
+			      const struct iommufd_dirty_request *req)
+{
+	unsigned long iova = req->iova, last = iova + (req->length - 1);
+	struct iommufd_dirty_bitmap bitmap;
+	int rc;
+
+	rc = iommufd_dirty_bitmap_init(&bitmap, iova, last,
+				       ilog2(req->page_size), req->data);
+	if (rc)
+		return rc;
+	while (iommufd_dirty_next(tracker, iova, last, &iova)) {
+		unsigned long win_last =
+			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+		unsigned long pinned_last = win_last;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = iommufd_dirty_bitmap_pin(&bitmap, iova, &pinned_last);
+		if (rc)
+			return rc;
+		iommufd_dirty_bitmap_unpin(&bitmap);
+		if (pinned_last != win_last)
+			return -EFAULT;
+		if (win_last == last)
+			break;
+		iova = win_last + 1;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_unmap() - Unmap a range, mark its dirty pages in a bitmap
+ * @tracker: A tracker of the IOAS
+ * @req: In: range, page size and bitmap. Out: how far the bitmap got
+ * @unmapped: Out: how many bytes were unmapped
+ *
+ * Return: see struct iommu_dirty_tracker_unmap.
+ */
+int iommufd_dirty_unmap(struct iommufd_dirty_tracker *tracker,
+			struct iommufd_dirty_request *req,
+			unsigned long *unmapped)
+{
+	u64 added = 0;
+	int rc, rc_read;
+
+	rc = iommufd_dirty_check_running(&tracker, 1, req);
+	if (rc)
+		return rc;
+	rc = unmap_check_bitmap(tracker, req);
+	if (rc)
+		return rc;
+	rc = iopt_unmap_iova(&tracker->ioas->iopt, req->iova, req->length,
+			     unmapped);
+	/* After an error, too: the ledger has what was unmapped before it */
+	rc_read = iommufd_dirty_read(&tracker, &added, 1, req);
+	return rc ? rc : rc_read;
+}

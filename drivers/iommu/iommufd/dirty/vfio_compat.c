@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO type1's dirty page tracking on an iommufd that stands in for a container:
+ * VFIO_IOMMU_DIRTY_PAGES, the migration capability, and unmapping with a bitmap,
+ * each served by a tracker of the compatibility IOAS. Called from
+ * iommufd/vfio_compat.c with a reference to that IOAS and without locks.
+ *
+ * Type1 takes every page for dirty that it knows nothing of, and so does this:
+ * the tracker runs in the degraded mode. It is an object like others, made by the
+ * first START and kept for the next one.
+ */
+#include <linux/align.h>
+#include <linux/overflow.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include "dirty.h"
+
+/* As in vfio_iommu_type1.c: bitmap_set() there takes a signed length */
+#define BITMAP_BYTES(pages)	(ALIGN(pages, 64) / 8)
+#define BITMAP_SIZE_MAX		BITMAP_BYTES((u64)INT_MAX)
+
+static struct iommufd_dirty_tracker *
+compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_tracker *tracker;
+	u32 id;
+
+	mutex_lock(&ioas->mutex);
+	id = ioas->iopt.dirty.vfio_tracker_id;
+	mutex_unlock(&ioas->mutex);
+	if (!id)
+		return NULL;
+	tracker = iommufd_get_dirty_tracker(ictx, id);
+	if (IS_ERR(tracker))
+		return NULL;
+	/* The user may have destroyed it, and its id be another's */
+	if (tracker->ioas != ioas || !tracker->vfio_compat) {
+		iommufd_put_object(ictx, &tracker->obj);
+		return NULL;
+	}
+	return tracker;
+}
+
+static int compat_make_tracker(struct iommufd_ctx *ictx,
+			       struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	tracker = iommufd_dirty_tracker_new(ictx, ioas);
+	if (IS_ERR(tracker))
+		return PTR_ERR(tracker);
+	tracker->vfio_compat = true;
+	mutex_lock(&ioas->mutex);
+	ioas->iopt.dirty.vfio_tracker_id = tracker->obj.id;
+	mutex_unlock(&ioas->mutex);
+	iommufd_object_finalize(ictx, &tracker->obj);
+	return 0;
+}
+
+static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_tracker *tracker;
+	struct iommu_dirty_member failed;
+	int rc;
+
+	tracker = compat_get_tracker(ictx, ioas);
+	if (!tracker) {
+		rc = compat_make_tracker(ictx, ioas);
+		if (rc)
+			return rc;
+		tracker = compat_get_tracker(ictx, ioas);
+		if (!tracker)
+			return -EBUSY;
+	}
+	rc = iommufd_dirty_start(tracker, true, &failed);
+	iommufd_put_object(ictx, &tracker->obj);
+	return rc == -EALREADY ? 0 : rc;
+}
+
+static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_tracker *tracker = compat_get_tracker(ictx, ioas);
+	int rc;
+
+	if (!tracker)
+		return 0;
+	rc = iommufd_dirty_stop(tracker);
+	iommufd_put_object(ictx, &tracker->obj);
+	return rc;
+}
+
+/* Check a bitmap as type1 does */
+static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
+			  const struct vfio_bitmap *bitmap)
+{
+	u64 end;
+
+	if (check_add_overflow(iova, size, &end))
+		return -EINVAL;
+	/* Only the smallest page size */
+	if (bitmap->pgsize != PAGE_SIZE || !size ||
+	    !IS_ALIGNED(iova | size, PAGE_SIZE))
+		return -EINVAL;
+	if (bitmap->size > BITMAP_SIZE_MAX ||
+	    bitmap->size < BITMAP_BYTES(size / PAGE_SIZE))
+		return -EINVAL;
+
+	*req = (struct iommufd_dirty_request){
+		.iova = iova,
+		.length = size,
+		.page_size = PAGE_SIZE,
+		.data = (uintptr_t)bitmap->data,
+	};
+	return 0;
+}
+
+static int compat_get_bitmap(struct iommufd_ctx *ictx,
+			     struct iommufd_ioas *ioas, void __user *arg)
+{
+	struct vfio_iommu_type1_dirty_bitmap_get range;
+	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_request req;
+	u64 added = 0;
+	int rc;
+
+	if (copy_from_user(&range, arg, sizeof(range)))
+		return -EFAULT;
+	rc = compat_request(&req, range.iova, range.size, &range.bitmap);
+	if (rc)
+		return rc;
+	tracker = compat_get_tracker(ictx, ioas);
+	if (!tracker)
+		return -EINVAL;
+	rc = iommufd_dirty_read(&tracker, &added, 1, &req);
+	iommufd_put_object(ictx, &tracker->obj);
+	return rc == -ENODATA ? -EINVAL : rc;
+}
+
+/**
+ * iommufd_dirty_vfio_pages() - ioctl(VFIO_IOMMU_DIRTY_PAGES)
+ * @ictx: The iommufd
+ * @ioas: The compatibility IOAS
+ * @arg: struct vfio_iommu_type1_dirty_bitmap
+ *
+ * Other than type1, the range of a bitmap may begin and end within mappings.
+ *
+ * Return: as type1: 0, -EACCES for the first version of type1, -EINVAL for
+ * arguments out of range and for a bitmap while tracking is off; or an error of
+ * START or READ.
+ */
+int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
+			     struct iommufd_ioas *ioas, void __user *arg)
+{
+	size_t minsz = offsetofend(struct vfio_iommu_type1_dirty_bitmap, flags);
+	struct vfio_iommu_type1_dirty_bitmap cmd;
+
+	/* Set by VFIO_SET_IOMMU for type1 that is not type1v2 */
+	if (READ_ONCE(ioas->iopt.disable_large_pages))
+		return -EACCES;
+	if (copy_from_user(&cmd, arg, minsz))
+		return -EFAULT;
+	if (cmd.argsz < minsz)
+		return -EINVAL;
+
+	switch (cmd.flags) {
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
+		return compat_start(ictx, ioas);
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
+		return compat_stop(ictx, ioas);
+	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
+		if (cmd.argsz - minsz <
+		    sizeof(struct vfio_iommu_type1_dirty_bitmap_get))
+			return -EINVAL;
+		return compat_get_bitmap(ictx, ioas, arg + minsz);
+	default:
+		return -EINVAL;
+	}
+}
+
+/**
+ * iommufd_dirty_vfio_unmap() - VFIO_IOMMU_UNMAP_DMA with a bitmap
+ * @ictx: The iommufd
+ * @ioas: The compatibility IOAS
+ * @arg: Where @unmap was copied from; a struct vfio_bitmap follows
+ * @unmap: The arguments
+ * @unmapped: Out: how many bytes were unmapped
+ *
+ * Return: as UNMAP; -EINVAL if the bitmap is out of type1's limits or tracking is
+ * off.
+ */
+int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
+			     struct iommufd_ioas *ioas, void __user *arg,
+			     const struct vfio_iommu_type1_dma_unmap *unmap,
+			     unsigned long *unmapped)
+{
+	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_request req;
+	struct vfio_bitmap bitmap;
+	int rc;
+
+	if (unmap->argsz < sizeof(*unmap) + sizeof(bitmap))
+		return -EINVAL;
+	if (copy_from_user(&bitmap, arg + sizeof(*unmap), sizeof(bitmap)))
+		return -EFAULT;
+	rc = compat_request(&req, unmap->iova, unmap->size, &bitmap);
+	if (rc)
+		return rc;
+	tracker = compat_get_tracker(ictx, ioas);
+	if (!tracker)
+		return -EINVAL;
+	rc = iommufd_dirty_unmap(tracker, &req, unmapped);
+	iommufd_put_object(ictx, &tracker->obj);
+	return rc == -ENODATA ? -EINVAL : rc;
+}
+
+/**
+ * iommufd_dirty_vfio_fill_cap() - The migration capability of
+ *	VFIO_IOMMU_GET_INFO
+ * @ioas: The compatibility IOAS
+ * @cur: Where to write it
+ * @avail: How many bytes there are
+ *
+ * Return: its size, or -EFAULT.
+ */
+int iommufd_dirty_vfio_fill_cap(struct iommufd_ioas *ioas,
+				struct vfio_info_cap_header __user *cur,
+				size_t avail)
+{
+	struct vfio_iommu_type1_info_cap_migration cap = {
+		.header = {
+			.id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
+			.version = 1,
+		},
+		.pgsize_bitmap = PAGE_SIZE,
+		.max_dirty_bitmap_size = BITMAP_SIZE_MAX,
+	};
+
+	if (avail >= sizeof(cap) && copy_to_user(cur, &cap, sizeof(cap)))
+		return -EFAULT;
+	return sizeof(cap);
+}
