@@ -287,6 +287,7 @@ TEST_F(faults, structs)
 	*cmd = (struct iommu_dirty_tracker_read) {
 		.size = sizeof(*cmd),
 		.num_trackers = 1,
+		.tracker_len = sizeof(*entry),
 		.iova = FIRST,
 		.length = PER_PAGE,
 		.page_size = SZ_4K,

@@ -292,9 +292,10 @@ TEST_F_TIMEOUT(geometry, sparse_130g, 120)
 /* A terabyte, and the whole aperture */
 TEST_F_TIMEOUT(geometry, sparse_1t, 120)
 {
+	/* AMD reserves the 12 GiB below 1 TiB */
 	static const __u64 iovas[] = {
 		0, 300 * SZ_1G, 511 * SZ_1G, 512 * SZ_1G, 700 * SZ_1G,
-		1023 * SZ_1G, 1024 * SZ_1G - SZ_4K,
+		1011 * SZ_1G, 1012 * SZ_1G - SZ_4K,
 	};
 	struct env *env = &self->env;
 	struct model *m = &self->model;
@@ -312,7 +313,9 @@ TEST_F_TIMEOUT(geometry, sparse_1t, 120)
 	EXPECT_TRUE(read_matches(env, m, 0, 1024 * SZ_1G, SZ_64K, 0, 1));
 	EXPECT_EQ(0, model_num_dirty(m));
 	write_all(env, m);
-	EXPECT_TRUE(read_matches(env, m, 0, high.last + 1, SZ_1G, 0, 0));
+	/* AMD v1 has 64 bits, more than a bitmap can be made for */
+	EXPECT_TRUE(read_matches(env, m, 0, high.last < 1ULL << 48 ?
+				 high.last + 1 : 1ULL << 48, SZ_1G, 0, 0));
 	EXPECT_EQ(0, model_num_dirty(m));
 }
 

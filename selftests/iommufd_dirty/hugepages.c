@@ -23,6 +23,7 @@ FIXTURE_SETUP(hugepages)
 {
 	struct env *env = &self->env;
 	const char *reason = env_open(env, 1);
+	unsigned int i;
 
 	if (reason)
 		SKIP(return, "%s", reason);
@@ -35,7 +36,10 @@ FIXTURE_SETUP(hugepages)
 	self->ioas = ioas_alloc(env->fd);
 	env_map_stage(env, self->ioas);
 	edu_attach(&env->edu[0], self->ioas);
-	ioas_map(env->fd, self->ioas, self->mem, SIZE, IOVA);
+	/* Piece by piece: AMD v1 has entries of more than 2 MiB */
+	for (i = 0; i < HUGE; i++)
+		ioas_map(env->fd, self->ioas, self->mem + i * SZ_2M, SZ_2M,
+			 IOVA + i * SZ_2M);
 	env->tracker = tracker_alloc(env->fd, self->ioas);
 	env_start(env);
 	env_load(env, 0);
@@ -154,8 +158,11 @@ TEST_F(hugepages, write_again)
 TEST_F(hugepages, mixed)
 {
 	void *small = mem_alloc(16 * SZ_4K);
+	unsigned int i;
 
-	ioas_map(self->env.fd, self->ioas, small, 16 * SZ_4K, IOVA - 16 * SZ_4K);
+	for (i = 0; i < 16; i++)
+		ioas_map(self->env.fd, self->ioas, small + i * SZ_4K, SZ_4K,
+			 IOVA - (16 - i) * SZ_4K);
 	env_load(&self->env, 0);
 	env_store(&self->env, 0, IOVA - SZ_4K);
 	env_store(&self->env, 0, IOVA);

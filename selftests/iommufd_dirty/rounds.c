@@ -212,7 +212,7 @@ TEST_F(rounds, mapped_twice)
 	EXPECT_TRUE(bitmap_test(alias.bitmap, 4));
 }
 
-/* Unmapped and mapped again: starts clean, and is tracked */
+/* Unmapped and mapped again: nothing new is dirty, and it is tracked */
 TEST_F(rounds, remap)
 {
 	unsigned int round;
@@ -277,6 +277,7 @@ TEST_F(rounds, two_trackers)
 		.size = sizeof(cmd),
 		.trackers = (uintptr_t)trackers,
 		.num_trackers = 2,
+		.tracker_len = sizeof(trackers[0]),
 		.iova = IOVA,
 		.length = PAGES * SZ_4K,
 		.page_size = SZ_4K,

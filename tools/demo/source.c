@@ -37,6 +37,16 @@ static const char *format_name(__u32 format)
 		return "VT-d second stage";
 	case IOMMU_DIRTY_FMT_VTD_FS:
 		return "VT-d first stage";
+	case IOMMU_DIRTY_FMT_AMD_V1:
+		return "AMD v1";
+	case IOMMU_DIRTY_FMT_AMD_V2:
+		return "AMD v2";
+	case IOMMU_DIRTY_FMT_ARM_S1:
+		return "Arm stage 1";
+	case IOMMU_DIRTY_FMT_ARM_S2:
+		return "Arm stage 2";
+	case IOMMU_DIRTY_FMT_RISCV:
+		return "RISC-V";
 	default:
 		return "unknown";
 	}

@@ -3,6 +3,10 @@
  * QEMU's edu PCI device (docs/specs/edu.rst) as a DMA engine, driven through
  * vfio-pci's character device. Its buffer holds 4096 bytes; a DMA moves any
  * part of it to or from an IOVA.
+ *
+ * The devices of the kernel's software IOMMU have the same registers. They are
+ * used if DIRTY_DEVICES in the environment names them, soft-<format>, and
+ * without it where there is no PCI device.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,6 +24,8 @@
 #include "lib.h"
 
 #define PCI_DEVICES	"/sys/bus/pci/devices"
+#define SOFT_DEVICES	"/sys/bus/platform/devices"
+#define SOFT_DEFAULT	"soft-vtd_ss"
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
 #define EDU_MAX		16
@@ -61,44 +67,73 @@ static int sysfs_write(const char *path, const char *text)
 	return n < 0 ? -EIO : 0;
 }
 
-/* Ordered by address, so that an index always means the same device */
-static unsigned int edu_find(char bdfs[EDU_MAX][32])
+static bool is_pci_edu(const char *bdf, const char *unused)
+{
+	return sysfs_hex(bdf, "vendor") == EDU_VENDOR &&
+	       sysfs_hex(bdf, "device") == EDU_DEVICE;
+}
+
+/* Is it soft-<format>.<number>? */
+static bool is_soft(const char *name, const char *format)
+{
+	size_t len = strlen(format);
+
+	return !strncmp(name, format, len) && name[len] == '.';
+}
+
+/* Ordered by name, so that an index always means the same device */
+static unsigned int find_in(const char *dir, const char *format,
+			    bool (*match)(const char *name, const char *format),
+			    char bdfs[EDU_MAX][32])
 {
 	struct dirent **list;
 	unsigned int num = 0;
-	int n = scandir(PCI_DEVICES, &list, NULL, alphasort);
+	int n = scandir(dir, &list, NULL, alphasort);
 	int i;
 
 	if (n < 0)
 		return 0;
 	for (i = 0; i < n; i++) {
-		const char *bdf = list[i]->d_name;
-
-		if (num < EDU_MAX && sysfs_hex(bdf, "vendor") == EDU_VENDOR &&
-		    sysfs_hex(bdf, "device") == EDU_DEVICE)
-			snprintf(bdfs[num++], 32, "%.31s", bdf);
+		if (num < EDU_MAX && match(list[i]->d_name, format))
+			snprintf(bdfs[num++], 32, "%.31s", list[i]->d_name);
 		free(list[i]);
 	}
 	free(list);
 	return num;
 }
 
+/* @dir: the folder of sysfs that they are in */
+static unsigned int edu_find(char bdfs[EDU_MAX][32], const char **dir)
+{
+	const char *format = getenv("DIRTY_DEVICES");
+	unsigned int num = 0;
+
+	*dir = PCI_DEVICES;
+	if (!format)
+		num = find_in(*dir, NULL, is_pci_edu, bdfs);
+	if (num)
+		return num;
+	*dir = SOFT_DEVICES;
+	return find_in(*dir, format ? format : SOFT_DEFAULT, is_soft, bdfs);
+}
+
 unsigned int edu_count(void)
 {
 	char bdfs[EDU_MAX][32];
+	const char *dir;
 
-	return edu_find(bdfs);
+	return edu_find(bdfs, &dir);
 }
 
 /* The name of the device's file below /dev/vfio/devices */
-static int edu_cdev(const char *bdf, char *name, size_t size)
+static int edu_cdev(const char *sysfs, const char *bdf, char *name, size_t size)
 {
 	char path[128];
 	struct dirent *ent;
 	int rc = -ENOENT;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/vfio-dev", bdf);
+	snprintf(path, sizeof(path), "%s/%s/vfio-dev", sysfs, bdf);
 	dir = opendir(path);
 	if (!dir)
 		return -ENOENT;
@@ -153,31 +188,31 @@ static void edu_enable_master(int fd)
 		fatal("cannot write the PCI command register");
 }
 
-void edu_open(struct edu *edu, unsigned int index, int iommufd)
+/* Finds the device and its driver; @cdev gets the name of its file */
+static const char *edu_prepare(struct edu *edu, unsigned int index, char *cdev,
+			       size_t size)
 {
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
-		.iommufd = iommufd,
-	};
 	char bdfs[EDU_MAX][32];
-	char cdev[300];
+	const char *dir;
 
-	if (edu_find(bdfs) <= index)
+	if (edu_find(bdfs, &dir) <= index)
 		fatal("there is no edu device %u", index);
 	memcpy(edu->bdf, bdfs[index], sizeof(edu->bdf));
-	if (edu_cdev(edu->bdf, cdev, sizeof(cdev))) {
+	edu->soft = !strcmp(dir, SOFT_DEVICES);
+	if (edu_cdev(dir, edu->bdf, cdev, size)) {
+		if (edu->soft)
+			fatal("%s is not bound to its driver", edu->bdf);
 		edu_bind_driver(edu->bdf);
-		check(edu_cdev(edu->bdf, cdev, sizeof(cdev)));
+		check(edu_cdev(dir, edu->bdf, cdev, size));
 	}
+	return dir;
+}
 
-	edu->iommufd = iommufd;
-	edu->fd = open(cdev, O_RDWR | O_CLOEXEC);
-	if (edu->fd < 0)
-		fatal("%s: error %d", cdev, errno);
-	if (ioctl(edu->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind))
-		fatal("VFIO_DEVICE_BIND_IOMMUFD: error %d", errno);
-	edu->dev_id = bind.out_devid;
-
+/* With edu->fd open and bound */
+static void edu_setup(struct edu *edu)
+{
+	if (edu->soft)
+		return;
 	edu_enable_master(edu->fd);
 	edu->bar = mmap(NULL, EDU_BAR_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 			edu->fd, edu_region(edu->fd, VFIO_PCI_BAR0_REGION_INDEX));
@@ -185,9 +220,57 @@ void edu_open(struct edu *edu, unsigned int index, int iommufd)
 		fatal("cannot mmap BAR 0: error %d", errno);
 }
 
+void edu_open(struct edu *edu, unsigned int index, int iommufd)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.iommufd = iommufd,
+	};
+	char cdev[300];
+
+	edu_prepare(edu, index, cdev, sizeof(cdev));
+	edu->iommufd = iommufd;
+	edu->fd = open(cdev, O_RDWR | O_CLOEXEC);
+	if (edu->fd < 0)
+		fatal("%s: error %d", cdev, errno);
+	if (ioctl(edu->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind))
+		fatal("VFIO_DEVICE_BIND_IOMMUFD: error %d", errno);
+	edu->dev_id = bind.out_devid;
+	edu_setup(edu);
+}
+
+int edu_open_container(struct edu *edu, unsigned int index, int container,
+		       unsigned long type)
+{
+	char name[300], link[128], target[256];
+	const char *dir = edu_prepare(edu, index, name, sizeof(name));
+	ssize_t len;
+	int group;
+
+	snprintf(link, sizeof(link), "%s/%s/iommu_group", dir, edu->bdf);
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0)
+		fatal("%s: error %d", link, errno);
+	target[len] = 0;
+	snprintf(name, sizeof(name), "/dev/vfio/%s", strrchr(target, '/') + 1);
+	group = open(name, O_RDWR | O_CLOEXEC);
+	if (group < 0)
+		fatal("%s: error %d", name, errno);
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container))
+		fatal("VFIO_GROUP_SET_CONTAINER: error %d", errno);
+	if (ioctl(container, VFIO_SET_IOMMU, type))
+		fatal("VFIO_SET_IOMMU: error %d", errno);
+	edu->fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, edu->bdf);
+	if (edu->fd < 0)
+		fatal("VFIO_GROUP_GET_DEVICE_FD: error %d", errno);
+	edu_setup(edu);
+	return group;
+}
+
 void edu_close(struct edu *edu)
 {
-	munmap(edu->bar, EDU_BAR_SIZE);
+	if (!edu->soft)
+		munmap(edu->bar, EDU_BAR_SIZE);
 	close(edu->fd);
 }
 
@@ -216,13 +299,25 @@ void edu_detach(struct edu *edu)
 		fatal("VFIO_DEVICE_DETACH_IOMMUFD_PT: error %d", errno);
 }
 
-static void edu_write(struct edu *edu, unsigned int reg, __u64 val)
+void edu_write(struct edu *edu, unsigned int reg, __u64 val)
 {
+	if (edu->soft) {
+		if (pwrite(edu->fd, &val, sizeof(val), reg) != sizeof(val))
+			fatal("register %#x: error %d", reg, errno);
+		return;
+	}
 	__atomic_store_n((__u64 *)(edu->bar + reg), val, __ATOMIC_RELEASE);
 }
 
-static __u64 edu_read(struct edu *edu, unsigned int reg)
+__u64 edu_read(struct edu *edu, unsigned int reg)
 {
+	__u64 val;
+
+	if (edu->soft) {
+		if (pread(edu->fd, &val, sizeof(val), reg) != sizeof(val))
+			fatal("register %#x: error %d", reg, errno);
+		return val;
+	}
 	return __atomic_load_n((__u64 *)(edu->bar + reg), __ATOMIC_ACQUIRE);
 }
 

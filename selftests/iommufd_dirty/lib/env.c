@@ -88,9 +88,48 @@ void env_store(struct env *env, unsigned int index, __u64 iova)
 	edu_dma_to(&env->edu[index], iova, 0, 8);
 }
 
+void env_twin(struct env *env)
+{
+	env->twin = tracker_alloc(env->fd, env->ioas);
+}
+
 void env_start(struct env *env)
 {
 	tracker_start(env->fd, env->tracker);
+	if (env->twin)
+		tracker_start(env->fd, env->twin);
+}
+
+/* READ of one tracker, SCAN of the other, one after the other: like one READ */
+static __u64 env_read_twins(struct env *env, struct read_args *args)
+{
+	size_t size = bitmap_bytes(args->iova, args->length, args->page_size);
+	struct read_args twin = *args;
+	bool scan_first = random_below(2);
+	unsigned char *data = args->data;
+	unsigned char *got = mem_alloc(size);
+	unsigned char *want = mem_alloc(size);
+	__u64 set = 0;
+	size_t i;
+
+	args->data = want;
+	twin.data = got;
+	twin.tracker = env->twin;
+	if (!scan_first)
+		set = tracker_read(args);
+	tracker_scan(&twin, random_below(2) ? 1 + random_below(7) : 256);
+	if (scan_first)
+		set = tracker_read(args);
+	if (set != twin.out_pages || memcmp(got, want, size))
+		fatal("READ found %llu pages, and SCAN of the twin %llu%s", set,
+		      twin.out_pages, set == twin.out_pages ? " others" : "");
+	for (i = 0; i < size; i++) {
+		set -= __builtin_popcount(data[i] & want[i]);
+		data[i] |= want[i];
+	}
+	mem_free(got, size);
+	mem_free(want, size);
+	return set;
 }
 
 __u64 env_read(struct env *env, __u64 iova, __u64 length, __u64 page_size,
@@ -106,5 +145,5 @@ __u64 env_read(struct env *env, __u64 iova, __u64 length, __u64 page_size,
 		.data = data,
 	};
 
-	return tracker_read(&args);
+	return env->twin ? env_read_twins(env, &args) : tracker_read(&args);
 }

@@ -66,6 +66,22 @@ void ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len)
 	check(__ioas_unmap(fd, ioas, iova, len));
 }
 
+void ioas_copy(int fd, __u32 dst, __u32 src, __u64 iova, __u64 len)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.dst_ioas_id = dst,
+		.src_ioas_id = src,
+		.length = len,
+		.dst_iova = iova,
+		.src_iova = iova,
+	};
+
+	check(__iommufd_ioctl(fd, IOMMU_IOAS_COPY, &cmd));
+}
+
 void ioas_set_huge_pages(int fd, __u32 ioas, bool on)
 {
 	struct iommu_option cmd = {

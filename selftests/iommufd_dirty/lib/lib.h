@@ -55,6 +55,8 @@ int __ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova, __u32 flags
 void ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova);
 int __ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len);
 void ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len);
+/* Maps in @dst, at the same IOVA, what @src has there */
+void ioas_copy(int fd, __u32 dst, __u32 src, __u64 iova, __u64 len);
 void ioas_set_huge_pages(int fd, __u32 ioas, bool on);
 /* The lowest and the highest allowed range */
 void ioas_aperture(int fd, __u32 ioas, struct iommu_iova_range *low,
@@ -75,6 +77,8 @@ __u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
 		      __u32 max);
 __u32 tracker_state(int fd, __u32 tracker);
 int __tracker_start(int fd, __u32 tracker, struct iommu_dirty_tracker_start *out);
+int __tracker_start_flags(int fd, __u32 tracker, __u32 flags,
+			  struct iommu_dirty_tracker_start *out);
 void tracker_start(int fd, __u32 tracker);
 int __tracker_stop(int fd, __u32 tracker);
 void tracker_stop(int fd, __u32 tracker);
@@ -96,6 +100,39 @@ int __tracker_read(struct read_args *args);
 /* Returns the number of bits newly set; insists on out_length == length */
 __u64 tracker_read(struct read_args *args);
 
+/* One SCAN of one tracker */
+struct scan_args {
+	int fd;
+	__u32 tracker;
+	__u32 flags;
+	__u64 iova;
+	__u64 length;
+	__u64 page_size;
+	struct iommu_dirty_run *runs;
+	__u32 num_runs;		/* in: room, out: how many there are */
+	__u64 out_length;
+	__u64 out_pages;
+};
+
+int __tracker_scan(struct scan_args *args);
+/*
+ * Like tracker_read(), but by as many SCANs as it takes, each with room for @room
+ * runs; insists on runs that are as they should be
+ */
+__u64 tracker_scan(struct read_args *args, __u32 room);
+/* UNMAP; how much of the range was unmapped, also after an error */
+int __tracker_unmap(struct read_args *args, __u64 *unmapped);
+
+/* mock.c: iommufd's own test devices; -ENOTTY where CONFIG_IOMMUFD_TEST is off */
+struct mock {
+	__u32 id;		/* to be destroyed to get rid of it */
+	__u32 dev_id;
+	__u32 hwpt;
+};
+
+/* A device that cannot be tracked, attached to @pt */
+int __mock_attach(int fd, __u32 pt, struct mock *mock);
+
 /* edu.c */
 #define EDU_BUF_SIZE 4096
 
@@ -103,6 +140,7 @@ struct edu {
 	char bdf[32];
 	int fd;
 	__u32 dev_id;
+	bool soft;		/* of the software IOMMU */
 	void *bar;
 	int iommufd;
 };
@@ -110,6 +148,9 @@ struct edu {
 /* Number of edu devices that are bound, or could be bound, to vfio-pci */
 unsigned int edu_count(void);
 void edu_open(struct edu *edu, unsigned int index, int iommufd);
+/* The same by its group and a VFIO container; returns the group's file */
+int edu_open_container(struct edu *edu, unsigned int index, int container,
+		       unsigned long type);
 void edu_close(struct edu *edu);
 int __edu_attach(struct edu *edu, __u32 pt);
 void edu_attach(struct edu *edu, __u32 pt);
@@ -117,6 +158,54 @@ void edu_detach(struct edu *edu);
 /* RAM to the device's buffer, and the device's buffer to RAM */
 void edu_dma_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
 void edu_dma_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
+void edu_write(struct edu *edu, unsigned int reg, __u64 val);
+__u64 edu_read(struct edu *edu, unsigned int reg);
+
+/*
+ * storm.c: kernel threads that write to a window at full speed, on devices of
+ * the software IOMMU. Each writes a number that it has not written before to the
+ * first 8 bytes of a page, and reads such bytes now and then.
+ */
+#define STORM_MAX_THREADS 8
+
+struct storm {
+	__u64 iova;
+	__u64 length;
+	__u64 seed;
+	__u64 threads;
+	__u64 limit;		/* writes of each thread, 0: until stopped */
+	__u64 sequential;	/* 1: in ascending order, not at random */
+};
+
+int __storm_start(struct edu *edu, const struct storm *storm);
+void storm_start(struct edu *edu, const struct storm *storm);
+/* When it returns, nothing is written any more */
+void storm_stop(struct edu *edu);
+bool storm_running(struct edu *edu);
+/* Writes done by all threads, and accesses that were not allowed, since ever */
+__u64 storm_writes(struct edu *edu);
+__u64 storm_faults(struct edu *edu);
+/* Until @writes more are done; fails if the threads end before */
+void storm_wait(struct edu *edu, __u64 writes);
+/* The software IOMMU's switch that leaves out the IOTLB flush of a READ */
+void storm_skip_flush(bool on);
+
+/*
+ * access.c: in-kernel software that uses an IOAS, if the kernel has
+ * CONFIG_IOMMUFD_TEST; __access_create() returns a file or -errno
+ */
+int __access_create(int fd, __u32 ioas);
+void access_destroy(int access);
+int __access_write(int fd, int access, __u64 iova, const void *data, size_t len);
+/* The same for an access that pins pages */
+int __access_create_pins(int fd, __u32 ioas);
+#define ACCESS_WRITE	0x1
+#define ACCESS_SLOW	0x4	/* by copying to the user, not to the page */
+int __access_rw(int fd, int access, __u64 iova, void *data, size_t len, __u32 flags);
+/* Returns what access_unpin() takes */
+__u32 access_pin(int fd, int access, __u64 iova, size_t len, __u32 flags);
+int __access_unpin(int fd, int access, __u32 pin);
+void access_unpin(int fd, int access, __u32 pin);
 
 /* mem.c */
 void *mem_alloc(size_t size);
@@ -145,6 +234,7 @@ struct env {
 	int fd;
 	__u32 ioas;
 	__u32 tracker;
+	__u32 twin;
 	unsigned int num_edu;
 	struct edu edu[ENV_MAX_EDU];
 	__u64 *stage;
@@ -160,6 +250,11 @@ void env_map_stage(struct env *env, __u32 ioas);
 __u64 env_load(struct env *env, unsigned int index);
 /* Writes 8 bytes of the device's buffer to @iova */
 void env_store(struct env *env, unsigned int index, __u64 iova);
+/*
+ * A second tracker, which env_start() starts too: from now on env_read() does a
+ * SCAN of it as well, and insists that both find the same
+ */
+void env_twin(struct env *env);
 void env_start(struct env *env);
 __u64 env_read(struct env *env, __u64 iova, __u64 length, __u64 page_size,
 	       __u32 flags, void *data);

@@ -58,10 +58,12 @@ __u32 tracker_state(int fd, __u32 tracker)
 	return info.out_state;
 }
 
-int __tracker_start(int fd, __u32 tracker, struct iommu_dirty_tracker_start *out)
+int __tracker_start_flags(int fd, __u32 tracker, __u32 flags,
+			  struct iommu_dirty_tracker_start *out)
 {
 	struct iommu_dirty_tracker_start cmd = {
 		.size = sizeof(cmd),
+		.flags = flags,
 		.tracker_id = tracker,
 	};
 	int rc = __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_START, &cmd);
@@ -69,6 +71,11 @@ int __tracker_start(int fd, __u32 tracker, struct iommu_dirty_tracker_start *out
 	if (out)
 		*out = cmd;
 	return rc;
+}
+
+int __tracker_start(int fd, __u32 tracker, struct iommu_dirty_tracker_start *out)
+{
+	return __tracker_start_flags(fd, tracker, 0, out);
 }
 
 void tracker_start(int fd, __u32 tracker)
@@ -99,6 +106,7 @@ int __tracker_read(struct read_args *args)
 		.flags = args->flags,
 		.trackers = (uintptr_t)&entry,
 		.num_trackers = 1,
+		.tracker_len = sizeof(entry),
 		.iova = args->iova,
 		.length = args->length,
 		.page_size = args->page_size,
@@ -121,4 +129,120 @@ __u64 tracker_read(struct read_args *args)
 		fatal("READ succeeded, but out_length is %#llx of %#llx",
 		      args->out_length, args->length);
 	return args->out_pages;
+}
+
+int __tracker_scan(struct scan_args *args)
+{
+	struct iommu_dirty_read_tracker entry = { .tracker_id = args->tracker };
+	struct iommu_dirty_tracker_scan cmd = {
+		.size = sizeof(cmd),
+		.flags = args->flags,
+		.trackers = (uintptr_t)&entry,
+		.num_trackers = 1,
+		.tracker_len = sizeof(entry),
+		.iova = args->iova,
+		.length = args->length,
+		.page_size = args->page_size,
+		.runs = (uintptr_t)args->runs,
+		.num_runs = args->num_runs,
+	};
+	int rc = __iommufd_ioctl(args->fd, IOMMU_DIRTY_TRACKER_SCAN, &cmd);
+
+	args->num_runs = cmd.num_runs;
+	args->out_length = cmd.out_length;
+	args->out_pages = cmd.out_pages;
+	return rc;
+}
+
+/* Is the run what SCAN promises? The one before it has ended at @end */
+static void scan_check_run(const struct read_args *args,
+			   const struct iommu_dirty_run *run, __u64 end)
+{
+	__u64 mask = args->page_size - 1;
+	__u64 range_end = args->iova + args->length;
+
+	if (!run->length || run->iova < args->iova ||
+	    run->iova + run->length - 1 > range_end - 1)
+		fatal("the run %#llx +%#llx is not within the range", run->iova,
+		      run->length);
+	if ((run->iova & mask && run->iova != args->iova) ||
+	    ((run->iova + run->length) & mask &&
+	     run->iova + run->length != range_end))
+		fatal("the run %#llx +%#llx is not of whole pages", run->iova,
+		      run->length);
+	if (end && run->iova <= end)
+		fatal("the run %#llx +%#llx is not behind %#llx", run->iova,
+		      run->length, end);
+}
+
+/* Into the bitmap of @args; returns the number of pages */
+static __u64 scan_mark(const struct read_args *args,
+		       const struct iommu_dirty_run *run)
+{
+	__u64 first = run->iova / args->page_size;
+	__u64 last = (run->iova + run->length - 1) / args->page_size;
+	__u64 base = args->iova / args->page_size;
+	__u64 page;
+
+	for (page = first; page <= last; page++)
+		bitmap_set(args->data, page - base);
+	return last - first + 1;
+}
+
+__u64 tracker_scan(struct read_args *args, __u32 room)
+{
+	struct iommu_dirty_run *runs = calloc(room, sizeof(*runs));
+	struct scan_args scan = {
+		.fd = args->fd,
+		.tracker = args->tracker,
+		.flags = args->flags,
+		.page_size = args->page_size,
+		.runs = runs,
+	};
+	__u64 end = 0, pages;
+	__u32 i;
+
+	args->out_pages = 0;
+	args->out_length = 0;
+	do {
+		scan.iova = args->iova + args->out_length;
+		scan.length = args->length - args->out_length;
+		scan.num_runs = room;
+		check(__tracker_scan(&scan));
+		if (scan.num_runs > room || scan.out_length > scan.length ||
+		    (scan.num_runs < room && scan.out_length != scan.length))
+			fatal("SCAN: out_length %#llx of %#llx, %u runs of %u",
+			      scan.out_length, scan.length, scan.num_runs, room);
+		for (pages = 0, i = 0; i < scan.num_runs; i++) {
+			scan_check_run(args, &runs[i], end);
+			end = runs[i].iova + runs[i].length;
+			pages += scan_mark(args, &runs[i]);
+		}
+		if (scan.out_pages != pages)
+			fatal("out_pages of SCAN is %llu, but the runs hold %llu",
+			      scan.out_pages, pages);
+		args->out_pages += pages;
+		args->out_length += scan.out_length;
+	} while (args->out_length != args->length);
+	free(runs);
+	return args->out_pages;
+}
+
+int __tracker_unmap(struct read_args *args, __u64 *unmapped)
+{
+	struct iommu_dirty_tracker_unmap cmd = {
+		.size = sizeof(cmd),
+		.flags = args->flags,
+		.tracker_id = args->tracker,
+		.iova = args->iova,
+		.length = args->length,
+		.page_size = args->page_size,
+		.data = (uintptr_t)args->data,
+	};
+	int rc = __iommufd_ioctl(args->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
+
+	args->out_length = cmd.out_length;
+	args->out_pages = cmd.out_pages;
+	*unmapped = cmd.out_unmapped;
+	return rc;
 }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices and HWPTs that come and go while a tracker runs: none is missed. What
+ * one leaves behind that goes for good is in unmap.c.
+ */
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	0x40000000ULL
+#define PAGES	64
+
+FIXTURE(attach)
+{
+	struct env env;
+	struct oracle o;
+};
+
+FIXTURE_SETUP(attach)
+{
+	const char *reason = env_open(&self->env, 2);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	oracle_open(&self->o, &self->env, PAGES, IOVA);
+	oracle_map(&self->o, self->env.ioas);
+	env_twin(&self->env);
+}
+
+FIXTURE_TEARDOWN(attach)
+{
+	oracle_close(&self->o);
+	env_close(&self->env);
+}
+
+/* The device has written, and READ has found just that */
+static bool tracked(struct oracle *o, unsigned int index)
+{
+	__u64 found;
+
+	env_load(o->env, index);
+	oracle_write(o, index, 0);
+	oracle_write(o, index, random_below(PAGES));
+	oracle_write(o, index, PAGES - 1);
+	found = oracle_read(o, 0);
+	oracle_check(o);
+	return found && !o->lost && !o->extra && !oracle_differing(o);
+}
+
+static __u32 dirty_hwpt(struct env *env, unsigned int index, __u32 ioas)
+{
+	return hwpt_alloc(env->fd, env->edu[index].dev_id, ioas,
+			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+}
+
+TEST_F(attach, attach)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	edu_detach(&env->edu[0]);
+	env_start(env);
+	edu_attach(&env->edu[0], env->ioas);
+	EXPECT_TRUE(tracked(&self->o, 0));
+	hwpt = dirty_hwpt(env, 1, env->ioas);
+	edu_attach(&env->edu[1], hwpt);
+	EXPECT_TRUE(tracked(&self->o, 1));
+	EXPECT_TRUE(tracked(&self->o, 0));
+	/* A second device on a HWPT that is tracked already */
+	edu_detach(&env->edu[1]);
+	object_destroy(env->fd, hwpt);
+	edu_attach(&env->edu[1], env->ioas);
+	EXPECT_TRUE(tracked(&self->o, 1));
+}
+
+/* From HWPT to HWPT, with writes before and after, and a READ in the end */
+TEST_F(attach, replace)
+{
+	struct env *env = &self->env;
+	__u32 hwpts[3] = {
+		dirty_hwpt(env, 0, env->ioas), dirty_hwpt(env, 0, env->ioas),
+		env->ioas,
+	};
+	unsigned int i;
+
+	env_start(env);
+	for (i = 0; i < 9; i++) {
+		env_load(env, 0);
+		oracle_write(&self->o, 0, i);
+		edu_attach(&env->edu[0], hwpts[i % 3]);
+		oracle_write(&self->o, 0, 20 + i);
+	}
+	EXPECT_EQ(18, oracle_read(&self->o, 0));
+	oracle_check(&self->o);
+	EXPECT_EQ(0, self->o.lost + self->o.extra);
+	EXPECT_TRUE(tracked(&self->o, 0));
+}
+
+/* Anywhere from anywhere, in any order, both devices */
+TEST_F_TIMEOUT(attach, random, 120)
+{
+	struct env *env = &self->env;
+	__u32 to[2][3];
+	unsigned int i, at[2] = { 2, 3 };
+
+	for (i = 0; i < 2; i++) {
+		to[i][0] = dirty_hwpt(env, i, env->ioas);
+		to[i][1] = dirty_hwpt(env, i, env->ioas);
+		to[i][2] = env->ioas;
+	}
+	env_start(env);
+	for (i = 0; i < 80; i++) {
+		unsigned int index = random_below(2), next = random_below(4);
+
+		if (next != 3)
+			edu_attach(&env->edu[index], to[index][next]);
+		else if (at[index] != 3)
+			edu_detach(&env->edu[index]);
+		at[index] = next;
+		for (index = 0; index < 2; index++) {
+			if (at[index] == 3)
+				continue;
+			env_load(env, index);
+			oracle_write(&self->o, index, random_below(PAGES));
+		}
+		if (!random_below(4)) {
+			oracle_read(&self->o, 0);
+			oracle_check(&self->o);
+		}
+	}
+	oracle_read(&self->o, 0);
+	oracle_check(&self->o);
+	EXPECT_EQ(0, self->o.lost);
+	EXPECT_EQ(0, self->o.extra);
+	EXPECT_EQ(0, oracle_differing(&self->o));
+}
+
+/* From one tracked IOAS to another: each tracker has what was written there */
+TEST_F(attach, other_ioas)
+{
+	struct env *env = &self->env;
+	struct env second = *env;
+	struct oracle there = self->o;
+
+	second.ioas = ioas_alloc(env->fd);
+	ioas_set_huge_pages(env->fd, second.ioas, false);
+	second.tracker = tracker_alloc(env->fd, second.ioas);
+	env_twin(&second);
+	there.env = &second;
+	oracle_map(&there, second.ioas);
+	env_start(env);
+	env_start(&second);
+	env_load(env, 0);
+	oracle_write(&self->o, 0, 1);
+	edu_attach(&env->edu[0], second.ioas);
+	oracle_write(&self->o, 0, 2);
+	edu_attach(&env->edu[0], env->ioas);
+	oracle_write(&self->o, 0, 3);
+	EXPECT_EQ(1, oracle_read(&there, 0));
+	EXPECT_TRUE(bitmap_test(there.bitmap, 2));
+	EXPECT_EQ(2, oracle_read(&self->o, 0));
+	EXPECT_TRUE(bitmap_test(self->o.bitmap, 1));
+	EXPECT_TRUE(bitmap_test(self->o.bitmap, 3));
+}
+
+TEST_HARNESS_MAIN

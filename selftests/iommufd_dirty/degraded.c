@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * HWPTs that cannot be tracked, as they were not asked to be: a tracker that
+ * insists keeps them out; for one in the degraded mode everything that is mapped
+ * for writing is dirty as long as they are there.
+ */
+#include <errno.h>
+
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	0x40000000ULL
+#define PAGES	64
+#define SIZE	(PAGES * SZ_4K)
+
+FIXTURE(degraded)
+{
+	struct env env;
+	struct oracle o;
+};
+
+FIXTURE_SETUP(degraded)
+{
+	const char *reason = env_open(&self->env, 2);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	oracle_open(&self->o, &self->env, PAGES, IOVA);
+	oracle_map(&self->o, self->env.ioas);
+	/* Next to it the same memory, for reading only */
+	check(__ioas_map(self->env.fd, self->env.ioas, self->o.mem, SIZE,
+			 IOVA + SIZE, IOMMU_IOAS_MAP_READABLE));
+	env_twin(&self->env);
+}
+
+FIXTURE_TEARDOWN(degraded)
+{
+	oracle_close(&self->o);
+	env_close(&self->env);
+}
+
+/* The device has written, and READ has found just that */
+static bool tracked(struct oracle *o, unsigned int index)
+{
+	__u64 found;
+
+	env_load(o->env, index);
+	oracle_write(o, index, 0);
+	oracle_write(o, index, random_below(PAGES));
+	oracle_write(o, index, PAGES - 1);
+	found = oracle_read(o, 0);
+	oracle_check(o);
+	return found && !o->lost && !o->extra && !oracle_differing(o);
+}
+
+static __u32 tracker_flags(int fd, __u32 tracker)
+{
+	struct iommu_dirty_member m[8];
+	struct iommu_dirty_tracker_info info = {
+		.tracker_id = tracker,
+		.num_members = 8,
+		.members = (uintptr_t)m,
+		.member_len = sizeof(m[0]),
+	};
+
+	check(__tracker_info(fd, &info));
+	return info.out_flags;
+}
+
+static void start_degraded(struct env *env)
+{
+	check(__tracker_start_flags(env->fd, env->tracker,
+				    IOMMU_DIRTY_START_DEGRADED, NULL));
+	check(__tracker_start_flags(env->fd, env->twin,
+				    IOMMU_DIRTY_START_DEGRADED, NULL));
+}
+
+/* The member of the HWPT @id, or NULL */
+static const struct iommu_dirty_member *member_of(struct env *env, __u32 id)
+{
+	static struct iommu_dirty_member m[8];
+	__u32 i, num = tracker_members(env->fd, env->tracker, m, 8);
+
+	for (i = 0; i < num; i++)
+		if (m[i].id == id)
+			return &m[i];
+	return NULL;
+}
+
+/* All that is mapped for writing is dirty, what is mapped for reading is not */
+static bool all_dirty(struct oracle *o)
+{
+	unsigned char bitmap[2 * PAGES / 8] = {};
+	__u64 found = env_read(o->env, IOVA, 2 * SIZE, SZ_4K, 0, bitmap);
+
+	return found == PAGES && bitmap_count(bitmap, PAGES) == PAGES;
+}
+
+/* Device 1 on a HWPT that no tracker can track */
+static __u32 blind_hwpt(struct env *env)
+{
+	__u32 hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0);
+
+	edu_attach(&env->edu[1], hwpt);
+	return hwpt;
+}
+
+static void blind_leave(struct env *env, __u32 hwpt)
+{
+	edu_detach(&env->edu[1]);
+	object_destroy(env->fd, hwpt);
+}
+
+TEST_F(degraded, enforcing)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	env_start(env);
+	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+					    env->ioas, 0, &hwpt));
+	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
+	EXPECT_TRUE(tracked(&self->o, 0));
+
+	/* One degraded tracker does not help as long as there is another */
+	tracker_stop(env->fd, env->twin);
+	ASSERT_EQ(0, __tracker_start_flags(env->fd, env->twin,
+					   IOMMU_DIRTY_START_DEGRADED, NULL));
+	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+					    env->ioas, 0, &hwpt));
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
+		  tracker_flags(env->fd, env->twin));
+	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+	EXPECT_EQ(0, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0,
+				  &hwpt));
+}
+
+TEST_F(degraded, join)
+{
+	struct env *env = &self->env;
+	const struct iommu_dirty_member *m;
+	unsigned int i;
+	__u32 hwpt;
+
+	start_degraded(env);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
+		  tracker_flags(env->fd, env->tracker));
+	EXPECT_TRUE(tracked(&self->o, 0));
+
+	hwpt = blind_hwpt(env);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  tracker_flags(env->fd, env->tracker));
+	m = member_of(env, hwpt);
+	ASSERT_NE(NULL, m);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, m->reason);
+	EXPECT_FALSE(m->flags & IOMMU_DIRTY_MEMBER_TRACKED);
+	for (i = 0; i < 3; i++)
+		EXPECT_TRUE(all_dirty(&self->o));
+
+	/* It leaves, and may have written until then: all once more, then exact */
+	blind_leave(env, hwpt);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
+		  tracker_flags(env->fd, env->tracker));
+	EXPECT_TRUE(all_dirty(&self->o));
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
+}
+
+/* What is unmapped while nobody knows is dirty; what is mapped then, too */
+TEST_F(degraded, unmap)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	start_degraded(env);
+	hwpt = blind_hwpt(env);
+	EXPECT_TRUE(all_dirty(&self->o));
+	ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
+	EXPECT_TRUE(all_dirty(&self->o));
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+	oracle_map(&self->o, env->ioas);
+	EXPECT_TRUE(all_dirty(&self->o));
+	ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
+	blind_leave(env, hwpt);
+	EXPECT_TRUE(all_dirty(&self->o));
+	oracle_map(&self->o, env->ioas);
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+}
+
+/* The HWPT is there already, and its device writes */
+TEST_F(degraded, start)
+{
+	struct env *env = &self->env;
+	struct iommu_dirty_tracker_start start;
+	__u32 third = tracker_alloc(env->fd, env->ioas);
+	__u32 hwpt = blind_hwpt(env);
+
+	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, third, &start));
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
+	EXPECT_EQ(hwpt, start.out_id);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, start.out_reason);
+
+	start_degraded(env);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  tracker_flags(env->fd, env->tracker));
+	env_load(env, 1);
+	oracle_write(&self->o, 1, 7);
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	oracle_copy(&self->o);
+	EXPECT_EQ(0, oracle_differing(&self->o));
+	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, third, &start));
+	EXPECT_EQ(hwpt, start.out_id);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, start.out_reason);
+
+	blind_leave(env, hwpt);
+	EXPECT_EQ(0, __tracker_start(env->fd, third, &start));
+	EXPECT_TRUE(all_dirty(&self->o));
+	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+					    env->ioas, 0, &hwpt));
+}
+
+/* Two of them: blind until the second has gone */
+TEST_F(degraded, twice)
+{
+	struct env *env = &self->env;
+	__u32 second = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0);
+	__u32 hwpt = blind_hwpt(env);
+
+	start_degraded(env);
+	EXPECT_TRUE(all_dirty(&self->o));
+	blind_leave(env, hwpt);
+	EXPECT_TRUE(tracker_flags(env->fd, env->tracker) &
+		    IOMMU_DIRTY_TRACKER_BLIND);
+	EXPECT_TRUE(all_dirty(&self->o));
+	EXPECT_TRUE(all_dirty(&self->o));
+	object_destroy(env->fd, second);
+	EXPECT_FALSE(tracker_flags(env->fd, env->tracker) &
+		     IOMMU_DIRTY_TRACKER_BLIND);
+	EXPECT_TRUE(all_dirty(&self->o));
+	EXPECT_TRUE(tracked(&self->o, 0));
+}
+
+/*
+ * By attaching a device to the IOAS: one of iommufd's own tests, which knows
+ * nothing of trackers, and exists only where there is no other IOMMU.
+ */
+TEST_F(degraded, attach)
+{
+	struct env *env = &self->env;
+	const struct iommu_dirty_member *m;
+	struct mock mock;
+	int rc;
+
+	env_start(env);
+	rc = __mock_attach(env->fd, env->ioas, &mock);
+	if (rc == -ENOTTY || rc == -EINVAL)
+		SKIP(return, "no device of CONFIG_IOMMUFD_TEST");
+	EXPECT_EQ(-EOPNOTSUPP, rc);
+	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+	tracker_stop(env->fd, env->twin);
+
+	start_degraded(env);
+	ASSERT_EQ(0, __mock_attach(env->fd, env->ioas, &mock));
+	EXPECT_TRUE(tracker_flags(env->fd, env->tracker) &
+		    IOMMU_DIRTY_TRACKER_BLIND);
+	m = member_of(env, mock.hwpt);
+	ASSERT_NE(NULL, m);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, m->reason);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, m->flags);
+	EXPECT_TRUE(all_dirty(&self->o));
+	object_destroy(env->fd, mock.id);
+	EXPECT_FALSE(tracker_flags(env->fd, env->tracker) &
+		     IOMMU_DIRTY_TRACKER_BLIND);
+	EXPECT_TRUE(all_dirty(&self->o));
+	EXPECT_TRUE(tracked(&self->o, 0));
+}
+
+TEST_HARNESS_MAIN

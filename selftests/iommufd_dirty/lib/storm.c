@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The registers of the software IOMMU's devices by which their threads are run
+ * (drivers/iommu/dirty/soft/vfio.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define REG_STORM	0x100000	/* struct storm */
+#define REG_RUN		0x100080
+#define REG_WRITES	0x100088
+#define REG_FAULTS	0x100090
+
+#define SKIP_FLUSH	"/sys/module/iommu_dirty_soft/parameters/skip_flush"
+
+int __storm_start(struct edu *edu, const struct storm *storm)
+{
+	const __u64 *words = (const __u64 *)storm;
+	__u64 one = 1;
+	size_t i;
+
+	for (i = 0; i < sizeof(*storm) / sizeof(*words); i++)
+		edu_write(edu, REG_STORM + i * sizeof(*words), words[i]);
+	return pwrite(edu->fd, &one, sizeof(one), REG_RUN) < 0 ? -errno : 0;
+}
+
+void storm_start(struct edu *edu, const struct storm *storm)
+{
+	check(__storm_start(edu, storm));
+}
+
+void storm_stop(struct edu *edu)
+{
+	edu_write(edu, REG_RUN, 0);
+}
+
+bool storm_running(struct edu *edu)
+{
+	return edu_read(edu, REG_RUN);
+}
+
+__u64 storm_writes(struct edu *edu)
+{
+	return edu_read(edu, REG_WRITES);
+}
+
+__u64 storm_faults(struct edu *edu)
+{
+	return edu_read(edu, REG_FAULTS);
+}
+
+void storm_wait(struct edu *edu, __u64 writes)
+{
+	__u64 begin = storm_writes(edu);
+
+	while (storm_writes(edu) - begin < writes) {
+		if (!storm_running(edu))
+			fatal("the device's threads have ended");
+		sched_yield();
+	}
+}
+
+void storm_skip_flush(bool on)
+{
+	int fd = open(SKIP_FLUSH, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, on ? "1" : "0", 1) != 1)
+		fatal("%s: error %d", SKIP_FLUSH, errno);
+	close(fd);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A VMM that knows only VFIO's containers: type1's dirty page tracking on an
+ * iommufd that stands in for the container (CONFIG_IOMMUFD_VFIO_CONTAINER). What
+ * the device wrote is exactly what must be reported.
+ */
+#include <kselftest_harness.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "lib.h"
+
+#define IOVA	0x40001000ULL	/* no entry of 2 MiB fits */
+#define PAGES	64
+#define SIZE	(PAGES * SZ_4K)
+#define STAGE	0x10000000ULL
+
+FIXTURE(vfio_type1)
+{
+	int container;
+	int group;
+	struct edu edu;
+	__u64 *mem;
+	__u64 *stage;
+};
+
+static int map(int container, void *mem, __u64 iova, __u64 size, __u32 flags)
+{
+	struct vfio_iommu_type1_dma_map cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DMA_MAP_FLAG_READ | flags,
+		.vaddr = (uintptr_t)mem,
+		.iova = iova,
+		.size = size,
+	};
+
+	return ioctl(container, VFIO_IOMMU_MAP_DMA, &cmd) ? -errno : 0;
+}
+
+FIXTURE_SETUP(vfio_type1)
+{
+	if (!edu_count())
+		SKIP(return, "no edu device");
+	self->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (self->container < 0)
+		SKIP(return, "no /dev/vfio/vfio");
+	self->group = edu_open_container(&self->edu, 0, self->container,
+					 VFIO_TYPE1v2_IOMMU);
+	self->mem = mem_alloc(SIZE);
+	self->stage = mem_alloc(SZ_4K);
+	ASSERT_EQ(0, map(self->container, self->stage, STAGE, SZ_4K, 0));
+	ASSERT_EQ(0, map(self->container, self->mem, IOVA, SIZE,
+			 VFIO_DMA_MAP_FLAG_WRITE));
+}
+
+FIXTURE_TEARDOWN(vfio_type1)
+{
+	if (!self->mem)
+		return;
+	edu_close(&self->edu);
+	close(self->group);
+	close(self->container);
+	mem_free(self->mem, SIZE);
+	mem_free(self->stage, SZ_4K);
+}
+
+static void device_writes(FIXTURE_DATA(vfio_type1) * self, size_t page)
+{
+	self->stage[0]++;
+	edu_dma_from(&self->edu, STAGE, 0, 8);
+	edu_dma_to(&self->edu, IOVA + page * SZ_4K, 0, 8);
+	if (self->mem[page * 512] != self->stage[0])
+		fatal("the device wrote nothing");
+}
+
+static int dirty_pages(int container, __u32 flags)
+{
+	struct vfio_iommu_type1_dirty_bitmap cmd = {
+		.argsz = sizeof(cmd),
+		.flags = flags,
+	};
+
+	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, &cmd) ? -errno : 0;
+}
+
+struct get {
+	struct vfio_iommu_type1_dirty_bitmap head;
+	struct vfio_iommu_type1_dirty_bitmap_get range;
+};
+
+static struct get get_all(void *bitmap)
+{
+	return (struct get) {
+		.head.argsz = sizeof(struct get),
+		.head.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
+		.range = {
+			.iova = IOVA,
+			.size = SIZE,
+			.bitmap = {
+				.pgsize = SZ_4K,
+				.size = PAGES / 8,
+				.data = bitmap,
+			},
+		},
+	};
+}
+
+static int get(int container, struct get *cmd)
+{
+	return ioctl(container, VFIO_IOMMU_DIRTY_PAGES, cmd) ? -errno : 0;
+}
+
+static __u64 dirty(FIXTURE_DATA(vfio_type1) * self)
+{
+	__u64 bitmap = 0;
+	struct get cmd = get_all(&bitmap);
+
+	check(get(self->container, &cmd));
+	return bitmap;
+}
+
+TEST_F(vfio_type1, start_get_stop)
+{
+	__u64 bitmap = 0;
+	struct get cmd = get_all(&bitmap);
+
+	/* What was written before START is not asked for */
+	device_writes(self, 3);
+	EXPECT_EQ(-EINVAL, get(self->container, &cmd));
+	EXPECT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	EXPECT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	EXPECT_EQ(0, dirty(self));
+
+	device_writes(self, 0);
+	device_writes(self, 17);
+	device_writes(self, 63);
+	EXPECT_EQ(1ULL | 1ULL << 17 | 1ULL << 63, dirty(self));
+	EXPECT_EQ(0, dirty(self));
+	device_writes(self, 17);
+	EXPECT_EQ(1ULL << 17, dirty(self));
+
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	EXPECT_EQ(-EINVAL, get(self->container, &cmd));
+	/* And all over again */
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	EXPECT_EQ(0, dirty(self));
+	device_writes(self, 5);
+	EXPECT_EQ(1ULL << 5, dirty(self));
+}
+
+TEST_F(vfio_type1, get_arguments)
+{
+	__u64 bitmap = 0;
+	struct get good = get_all(&bitmap), cmd;
+
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	device_writes(self, 9);
+#define fails(error, field, value)					\
+({									\
+	cmd = good;							\
+	cmd.field = value;						\
+	EXPECT_EQ(-(error), get(self->container, &cmd));		\
+})
+	fails(EINVAL, head.argsz, sizeof(cmd.head));
+	fails(EINVAL, head.argsz, 4);
+	fails(EINVAL, head.flags, 0);
+	fails(EINVAL, head.flags, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP |
+				  VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+	fails(EINVAL, head.flags, 1 << 3);
+	fails(EINVAL, range.size, 0);
+	fails(EINVAL, range.size, SIZE - 1);
+	fails(EINVAL, range.iova, IOVA + 1);
+	fails(EINVAL, range.iova, -SZ_4K);
+	fails(EINVAL, range.bitmap.pgsize, 0);
+	fails(EINVAL, range.bitmap.pgsize, 2 * SZ_4K);
+	fails(EINVAL, range.bitmap.size, PAGES / 8 - 1);
+	fails(EINVAL, range.bitmap.size, ~0ULL);
+	fails(EFAULT, range.bitmap.data, NULL);
+	EXPECT_EQ(0, bitmap);
+	EXPECT_EQ(1ULL << 9, dirty(self));
+}
+
+struct unmap {
+	struct vfio_iommu_type1_dma_unmap head;
+	struct vfio_bitmap bitmap;
+};
+
+static int unmap(int container, struct unmap *cmd)
+{
+	return ioctl(container, VFIO_IOMMU_UNMAP_DMA, cmd) ? -errno : 0;
+}
+
+TEST_F(vfio_type1, unmap)
+{
+	__u64 bitmap = 0;
+	struct unmap good = {
+		.head = {
+			.argsz = sizeof(good),
+			.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+			.iova = IOVA,
+			.size = SIZE,
+		},
+		.bitmap = {
+			.pgsize = SZ_4K,
+			.size = PAGES / 8,
+			.data = &bitmap,
+		},
+	}, cmd = good;
+
+	/* Only while tracking */
+	EXPECT_EQ(-EINVAL, unmap(self->container, &cmd));
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	device_writes(self, 1);
+	device_writes(self, 40);
+	cmd = good;
+	cmd.head.flags |= VFIO_DMA_UNMAP_FLAG_ALL;
+	EXPECT_EQ(-EINVAL, unmap(self->container, &cmd));
+	cmd = good;
+	cmd.head.argsz = sizeof(cmd.head);
+	EXPECT_EQ(-EINVAL, unmap(self->container, &cmd));
+	cmd = good;
+	cmd.bitmap.data = NULL;
+	EXPECT_EQ(-EFAULT, unmap(self->container, &cmd));
+	device_writes(self, 2);
+
+	cmd = good;
+	EXPECT_EQ(0, unmap(self->container, &cmd));
+	EXPECT_EQ(SIZE, cmd.head.size);
+	EXPECT_EQ(1ULL << 1 | 1ULL << 2 | 1ULL << 40, bitmap);
+	EXPECT_EQ(0, dirty(self));
+
+	/* Without the flag the pages are in the next bitmap */
+	ASSERT_EQ(0, map(self->container, self->mem, IOVA, SIZE,
+			 VFIO_DMA_MAP_FLAG_WRITE));
+	device_writes(self, 30);
+	cmd = good;
+	cmd.head.flags = 0;
+	EXPECT_EQ(0, unmap(self->container, &cmd));
+	EXPECT_EQ(1ULL << 30, dirty(self));
+}
+
+/* The capability by which a VMM knows that all this is there */
+TEST_F(vfio_type1, capability)
+{
+	union {
+		struct vfio_iommu_type1_info info;
+		char bytes[4096];
+	} buf = { .info.argsz = sizeof(buf) };
+	struct vfio_iommu_type1_info_cap_migration *cap;
+	struct vfio_info_cap_header *head;
+	unsigned int found = 0, offset;
+
+	ASSERT_EQ(0, ioctl(self->container, VFIO_IOMMU_GET_INFO, &buf));
+	ASSERT_TRUE(buf.info.flags & VFIO_IOMMU_INFO_CAPS);
+	for (offset = buf.info.cap_offset; offset; offset = head->next) {
+		head = (void *)&buf.bytes[offset];
+		if (head->id != VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION)
+			continue;
+		cap = (void *)head;
+		EXPECT_EQ(SZ_4K, cap->pgsize_bitmap);
+		EXPECT_LE(PAGES / 8, cap->max_dirty_bitmap_size);
+		found++;
+	}
+	EXPECT_EQ(1, found);
+}
+
+/* The first version of type1 has no dirty pages */
+TEST(vfio_type1_v1)
+{
+	struct edu edu = {};
+	int container, group;
+
+	if (!edu_count())
+		SKIP(return, "no edu device");
+	container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (container < 0)
+		SKIP(return, "no /dev/vfio/vfio");
+	group = edu_open_container(&edu, 0, container, VFIO_TYPE1_IOMMU);
+	EXPECT_EQ(-EACCES, dirty_pages(container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	edu_close(&edu);
+	close(group);
+	close(container);
+}
+
+TEST_HARNESS_MAIN
