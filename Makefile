@@ -3,12 +3,14 @@
 # into a cache folder outside the repo.
 
 MAKEFLAGS += --no-print-directory
+ARCH ?= x86_64
 CACHE := $(or $(IOMMUFD_DIRTY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iommufd-dirty)
 
 .PHONY: help
 help: ## this list (the default)
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 	@echo
+	@echo "  ARCH=arm64  of check*, kernel*, qemu, vm-shell: for that machine, emulated"
 	@echo "  KSRC=tree   another kernel tree than Debian's linux-source-6.12"
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
 
@@ -18,31 +20,31 @@ demo: ## live pre-copy over real VT-d dirty bits, in a virtual machine
 
 .PHONY: check check-static check-builds check-kunit check-vm
 check: ## all tests; ends with "N passed, N failed, N skipped"
-	@tools/check/check.sh
+	@tools/check/check.sh --arch $(ARCH)
 check-static: ## checkpatch, sparse, kernel-doc, shellcheck
-	@tools/check/check.sh static
+	@tools/check/check.sh --arch $(ARCH) static sparse
 check-builds: ## the kernel builds with IOMMUFD=m, and with the trackers off
-	@tools/check/check.sh builds
+	@tools/check/check.sh --arch $(ARCH) builds
 check-kunit: ## KUnit under ARCH=um and in a virtual machine
-	@tools/check/check.sh kunit-um kunit-vm
-check-vm: ## selftests in a virtual machine; TESTS="a b" runs only those
-	@tools/check/check.sh selftests
+	@tools/check/check.sh --arch $(ARCH) kunit-um kunit-vm
+check-vm: ## selftests in virtual machines; TESTS="a b" MODES="c d" limit them
+	@tools/check/check.sh --arch $(ARCH) selftests
 
 .PHONY: bench
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
 	@tools/bench/bench.sh $(BENCH)
 
 .PHONY: kernel kernel-debug qemu vm-shell docs clean
-kernel: ## the kernel with the overlay; prints where the bzImage is
-	@tools/overlay/build.sh plain
+kernel: ## the kernel with the overlay; prints where the image is
+	@tools/overlay/build.sh --arch $(ARCH) plain
 kernel-debug: ## the same with lockdep, KASAN, UBSAN and fault injection
-	@tools/overlay/build.sh debug
+	@tools/overlay/build.sh --arch $(ARCH) debug
 qemu: ## QEMU whose IOMMU sets dirty bits; prints where it is
-	@tools/qemu/build.sh
+	@tools/qemu/build.sh $(ARCH:arm64=aarch64)
 vm-shell: ## a shell in a virtual machine with our kernel and edu devices
-	@tools/vm/run.sh --shell $(VM)
+	@tools/vm/run.sh --shell $(if $(filter arm64,$(ARCH)),--arch arm64) $(VM)
 docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
 	rm -rf '$(CACHE)'/build '$(CACHE)'/check '$(CACHE)'/docs '$(CACHE)'/selftests \
-		'$(CACHE)'/upstream '$(CACHE)'/demo '$(CACHE)'/vm '$(CACHE)'/qemu/x86_64
+		'$(CACHE)'/upstream '$(CACHE)'/demo '$(CACHE)'/vm '$(CACHE)'/qemu/x86_64 '$(CACHE)'/qemu/aarch64

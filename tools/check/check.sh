@@ -2,30 +2,53 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs the project's tests; the last line is "N passed, N failed, N skipped".
 #
-# Usage: [KSRC=tree] check.sh [STAGE...]        without a stage: all of them
+# Usage: [KSRC=tree] check.sh [--arch x86_64|arm64] [STAGE...]
 #
-#   static      checkpatch --strict, sparse, kernel-doc, shellcheck
+#   static      checkpatch --strict, kernel-doc, shellcheck
+#   sparse      sparse, on our files that the debug kernel is made of
 #   builds      the kernel builds with IOMMUFD=m, and with the trackers off
 #   kunit-um    KUnit as a program (ARCH=um)
 #   kunit-vm    KUnit in a virtual machine, under the debug kernel
-#   selftests   selftests/iommufd_dirty in a virtual machine, under the debug
-#               kernel, on VT-d second stage and first stage
+#   selftests   selftests/iommufd_dirty in virtual machines, under the debug
+#               kernel: with each format of page tables that the emulated IOMMUs
+#               and the software IOMMU have, and without dirty bits
 #   upstream    the kernel's own iommufd selftest: each test that passes on the
 #               unmodified kernel passes on ours
 #
-# TESTS="a b" limits selftests to those programs.
+# Without a stage: all of them; for arm64 those that depend on the architecture:
+# sparse, builds, kunit-vm, selftests. MODES="a b" limits selftests to those
+# IOMMU modes (of tools/vm/run.sh, or soft-FORMAT), TESTS="a b" to those programs.
 . "$(dirname "$0")/../setup/common.sh"
 
 here=$repo/tools/check
-stages=("$@")
+overlay=$repo/tools/overlay
+arch=x86_64
+if [ "${1:-}" = --arch ]; then
+	arch=${2:?--arch needs a value}
+	shift 2
+fi
 # upstream-base first: the kernel that it compares with is built in its folder
-[ $# -gt 0 ] || stages=(upstream-base static builds kunit-um kunit-vm selftests upstream)
+case $arch in
+x86_64)
+	all=(upstream-base static sparse builds kunit-um kunit-vm selftests upstream)
+	modes="vtd-ss vtd-fs amd-v1 amd-v2 soft-vtd_ss soft-x86_64 soft-amd_v1
+		soft-arm_s1 soft-arm_s2 soft-riscv"
+	cross='' logs=$cache/check
+	;;
+arm64)
+	all=(sparse builds kunit-vm selftests)
+	modes="smmu-s1 smmu-s2 smmu-off soft-arm_s1 soft-arm_s2"
+	cross=aarch64-linux-gnu- logs=$cache/check/arm64
+	;;
+*) die "no architecture $arch: see the head of $0" ;;
+esac
+modes=${MODES:-$modes}
+stages=("$@")
+[ $# -gt 0 ] || stages=("${all[@]}")
 
-logs=$cache/check
 mkdir -p "$logs"
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
-overlay=$repo/tools/overlay
 
 passed() { echo "ok $*" >>"$results"; }
 failed() {
@@ -62,7 +85,7 @@ count() { # name log arguments of results.py...
 	[ "$2" -eq 0 ] || note "log: $log"
 }
 
-kernel() { "$overlay/build.sh" "$1"; }
+kernel() { "$overlay/build.sh" --arch "$arch" "$1"; }
 
 ours() { # names of our kernel files, by find's tests
 	(cd "$repo" && find drivers include -type f "$@" | sort)
@@ -81,7 +104,7 @@ sparse_clean() { # file: nothing in sparse's log names it
 }
 
 stage_static() {
-	local f tree build
+	local f tree
 	"$repo/tools/setup/setup.sh" check
 	tree=$("$overlay/build.sh" tree)
 	for f in $(ours -name '*.[ch]'); do
@@ -95,19 +118,29 @@ stage_static() {
 	for f in $(cd "$repo" && find selftests tools -name '*.[ch]' | sort); do
 		try "checkpatch $f" "$tree/scripts/checkpatch.pl" --strict -q --show-types --no-tree -f "$repo/$f"
 	done
-	build=$(kernel debug)
-	build=${build%/arch/*}
-	local dirs="drivers/iommu/dirty/ drivers/iommu/iommufd/"
-	[ ! -d "$repo/drivers/vfio" ] || dirs+=" drivers/vfio/"
-	# shellcheck disable=SC2086 # a list of folders
-	make -s -C "$tree" O="$build" -j "$jobs" C=2 CF=-D__CHECK_ENDIAN__ $dirs \
-		>"$logs/sparse.log" 2>&1 </dev/null || failed "sparse: the build failed, see $logs/sparse.log"
-	for f in $(ours -name '*.[ch]'); do
-		try "sparse $f" sparse_clean "$f"
-	done
 	while read -r f; do
 		try "shellcheck ${f#"$repo"/}" shellcheck -x -P SCRIPTDIR "$f"
 	done < <(grep -rlE '^#!/bin/(ba)?sh' "$repo/tools" "$repo/.ci" | sort)
+}
+
+stage_sparse() {
+	local f tree build
+	"$repo/tools/setup/setup.sh" check
+	build=$(kernel debug)
+	build=${build%/arch/*}
+	tree=$("$overlay/build.sh" tree)
+	local dirs="drivers/iommu/"
+	[ ! -d "$repo/drivers/vfio" ] || dirs+=" drivers/vfio/"
+	# shellcheck disable=SC2086 # a list of folders
+	make -s -C "$tree" O="$build" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" \
+		C=2 CF=-D__CHECK_ENDIAN__ $dirs >"$logs/sparse.log" 2>&1 </dev/null ||
+		failed "sparse: the build failed, see $logs/sparse.log"
+	# what the objects depend on
+	find "$build/drivers" -name '.*.o.cmd' -exec grep -ohE '(drivers|include)/[^ ]+\.[ch]\>' {} + |
+		sort -u >"$logs/compiled"
+	for f in $(ours -name '*.[ch]' | comm -12 - "$logs/compiled"); do
+		try "sparse $f" sparse_clean "$f"
+	done
 }
 
 stage_builds() {
@@ -117,7 +150,7 @@ stage_builds() {
 
 stage_kunit_um() {
 	local linux log=$logs/kunit-um.log
-	linux=$(kernel um)
+	linux=$("$overlay/build.sh" um)
 	timeout 300 "$linux" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
 	# shellcheck disable=SC2046 # a list
 	count kunit-um "$log" $(suites iommu)
@@ -133,30 +166,63 @@ vm() { # log run.sh arguments...
 
 stage_kunit_vm() {
 	local log=$logs/kunit-vm.log
-	vm "$log" --kernel "$(kernel debug)" --append "kunit.enable=1 loglevel=7" true
+	vm "$log" --iommu "${modes%% *}" --kernel "$(kernel debug)" \
+		--append "kunit.enable=1 loglevel=7" true
 	# shellcheck disable=SC2046 # a list
 	count kunit-vm "$log" $(suites .)
 }
 
+# The programs for a mode: nohw is for IOMMUs without dirty bits, alone
+tests_for() { # mode program...
+	local mode=$1 t
+	for t in "${@:2}"; do
+		case $mode:$t in
+		*-off:nohw | soft-*:soft) echo "$t" ;;
+		*-off:* | *:nohw | *:soft) ;;
+		*) echo "$t" ;;
+		esac
+	done | xargs
+}
+
+# The selftests in a machine of a mode, with the options that all modes share
+selftests_vm() { # mode programs option...
+	local mode=$1 run="DIRTY_FORMAT=$1 guest-run $2" machine
+	shift 2
+	case $mode in
+	soft-*)
+		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
+		run="DIRTY_DEVICES=$mode $run"
+		;;
+	*) machine=(--iommu "$mode" --edu 3) ;;
+	esac
+	vm "$logs/selftests-$mode.log" "${machine[@]}" "$@" "$run"
+}
+
 stage_selftests() {
-	local t mode out image tests adds=()
+	local t mode out image src=$repo/selftests/iommufd_dirty tests options
 	"$repo/tools/setup/setup.sh" check
-	out=$cache/selftests
+	out=$cache/selftests/$arch
 	image=$(kernel debug)
-	logged "$logs/selftests-build.log" make -C "$repo/selftests/iommufd_dirty" -j "$jobs" \
-		OUT="$out" KSRC="$("$overlay/build.sh" tree)"
-	tests=${TESTS:-$(make -s --no-print-directory -C "$repo/selftests/iommufd_dirty" list)}
+	logged "$logs/selftests-build.log" make -C "$src" -j "$jobs" OUT="$out" \
+		CROSS_COMPILE="$cross" KSRC="$("$overlay/build.sh" tree)"
+	tests=${TESTS:-$(make -s --no-print-directory -C "$src" list)}
+	options=(--kernel "$image" --mem 2G --add "$here/guest-run")
 	for t in $tests; do
-		adds+=(--add "$out/$t")
+		options+=(--add "$out/$t")
 	done
-	# side by side: a test program mostly keeps one CPU busy
-	for mode in vtd-ss vtd-fs; do
-		vm "$logs/selftests-$mode.log" --kernel "$image" --iommu "$mode" --mem 2G --edu 3 \
-			--add "$here/guest-run" "${adds[@]}" "guest-run $(xargs <<<"$tests")" &
+	# two at a time: a test program mostly keeps one CPU busy
+	for mode in $modes; do
+		# shellcheck disable=SC2086 # a list
+		t=$(tests_for "$mode" $tests)
+		rm -f "$logs/selftests-$mode.log"
+		[ -n "$t" ] || continue
+		[ "$(jobs -r | wc -l)" -lt 2 ] || wait -n
+		selftests_vm "$mode" "$t" "${options[@]}" &
 	done
 	wait
-	for mode in vtd-ss vtd-fs; do
-		count "selftests-$mode" "$logs/selftests-$mode.log"
+	for mode in $modes; do
+		[ ! -f "$logs/selftests-$mode.log" ] ||
+			count "selftests-$mode" "$logs/selftests-$mode.log"
 	done
 }
 
