@@ -31,7 +31,7 @@ fi
 case $arch in
 x86_64)
 	all=(upstream-base static sparse builds kunit-um kunit-vm selftests upstream)
-	modes="vtd-ss vtd-fs amd-v1 amd-v2 soft-vtd_ss"
+	modes="vtd-ss vtd-fs vtd-off amd-v1 amd-v2 soft-vtd_ss"
 	cross='' logs=$cache/check
 	;;
 arm64)

@@ -7,10 +7,11 @@
 #   --kernel CONFIG|FILE   a config of tools/overlay/build.sh, or a bzImage or
 #                          Image (default: plain)
 #   --iommu MODE           x86_64: vtd-ss: VT-d second stage with dirty bits (the
-#                          default), vtd-fs: VT-d first stage, amd-v1, amd-v2:
-#                          AMD's host and guest tables; arm64: smmu-s1 (the
-#                          default), smmu-s2: SMMUv3 stage 1 and stage 2 with
-#                          dirty bits, smmu-off: stage 1 without; both: none
+#                          default), vtd-fs: VT-d first stage, vtd-off: second
+#                          stage without, amd-v1, amd-v2: AMD's host and guest
+#                          tables; arm64: smmu-s1 (the default), smmu-s2: SMMUv3
+#                          stage 1 and stage 2 with dirty bits, smmu-off: stage 1
+#                          without; both: none
 #   --arch ARCH            x86_64, arm64 (default: that of the mode)
 #   --mem SIZE --cpus N    default: 1G, 2
 #   --edu N                that many edu devices, an IOMMU group each (default: 2)
@@ -95,6 +96,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	local amd=amd-iommu,intremap=on
 	case $arch-$iommu in
 	x86_64-vtd-ss) devices+=(-device "$vtd,x-ssads=on") ;;
+	x86_64-vtd-off) devices+=(-device "$vtd") ;;
 	x86_64-vtd-fs) devices+=(-device "$vtd,x-flts=on") ;;
 	x86_64-amd-v1)
 		devices+=(-device "$amd,x-hadsup=on")
