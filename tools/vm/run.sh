@@ -107,7 +107,8 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		params=amd_iommu=pgtbl_v2
 		;;
 	arm64-smmu-s[12])
-		machine=,iommu=smmuv3
+		# later ones make every SMMU one of both stages
+		machine=-9.0,iommu=smmuv3
 		devices+=(-global "arm-smmuv3.stage=${iommu#smmu-s}" -global arm-smmuv3.x-httu=on)
 		;;
 	arm64-smmu-off) machine=,iommu=smmuv3 ;;
@@ -115,7 +116,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	*) die "no IOMMU mode $iommu on $arch" ;;
 	esac
 	if [ "$arch" = arm64 ]; then
-		machine=virt,gic-version=3$machine
+		machine=virt$machine,gic-version=3
 		params="console=ttyAMA0 $params"
 	else
 		machine=q35
