@@ -159,7 +159,7 @@ stage_kunit_um() {
 vm() { # log run.sh arguments...
 	local log=$1
 	shift
-	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout 900 "$@" ||
+	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout 1800 "$@" ||
 		note "the virtual machine ended with code $?"
 }
 
