@@ -112,6 +112,36 @@ static void test_runs(struct kunit *test)
 }
 
 /*
+ * Entries above level 0, all of them present: 64 leaves; 64 that begin with a leaf
+ * and have tables among them; and leaves again, too few for a whole mask.
+ */
+static void test_mixed(struct kunit *test)
+{
+	const struct kfmt *fmt = test->param_value;
+	const unsigned long page = kfmt_size(fmt, 0), huge = kfmt_size(fmt, 1);
+	struct krec *rec = krec_alloc(test), *want = krec_alloc(test);
+	struct kpt pt;
+	unsigned int i;
+
+	kpt_init(&pt, test, fmt->top_level);
+	for (i = 0; i < 150; i++) {
+		unsigned long last = huge * (i + 1) - 1;
+		bool leaf = i < 64 || i >= 128 || !(i % 4);
+		unsigned long first = last + 1 - (leaf ? huge : page);
+		u64 *pte = kpt_map(&pt, first, leaf ? 1 : 0, 0);
+
+		if (i % 7 == 3)
+			continue;
+		kpte_dirty(&pt, pte);
+		krec_add(want, first, last);
+	}
+	kwalk(&pt, rec, 0, huge * 150 - 1, 0);
+	kexpect_ranges(test, rec, want);
+	kwalk(&pt, rec, 0, ULONG_MAX, 0);
+	KUNIT_EXPECT_EQ(test, rec->nr, 0);
+}
+
+/*
  * Dirty bits in absent entries, in entries that point to tables, and in leaves
  * whose dirty bits hardware does not maintain.
  */
@@ -256,6 +286,7 @@ static void test_clean_only(struct kunit *test)
 static struct kunit_case edge_cases[] = {
 	KUNIT_CASE_PARAM(test_partial, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_runs, kfmt_gen_params),
+	KUNIT_CASE_PARAM(test_mixed, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_not_leaves, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_ends, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_sparse, kfmt_gen_params),

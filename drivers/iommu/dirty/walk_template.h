@@ -20,6 +20,9 @@
  *                        changing it before it is clean
  *   fmt_present(pte)     does the entry map anything or point to a table?
  *   fmt_is_leaf(pte)     above level 0, of a present entry: does it map memory?
+ *   FMT_LEAF_SET         bits that, all set in an entry above level 0, and
+ *   FMT_LEAF_CLEAR       bits that, all clear as well, say that it is a present
+ *                        leaf; there may be other leaves
  *   fmt_table(pte)       physical address of the table that it points to
  *   fmt_next_level()     level of that table, if it need not be the next one
  *   FMT_GROUPS           bits of which a leaf of level 0 has any set, if it is one
@@ -60,8 +63,8 @@
 #define FMT_LINE	8	/* entries of a usual cache line */
 
 /*
- * Up to FMT_WORD entries of level 0. Bit i of @dirty says that entry i is
- * dirty; @all and @any are the bits that are set in all and in any of them.
+ * Up to FMT_WORD entries of a table. Bit i of @dirty says that entry i is a dirty
+ * leaf; @all and @any are the bits that are set in all and in any of them.
  */
 struct fmt_word {
 	u64 dirty;
@@ -327,6 +330,29 @@ static __always_inline void fmt_read_word(u64 *ptes, const u64 *next,
 }
 
 /*
+ * Mark and clean what fmt_read() has found in entries from @idx on, of which the
+ * first maps @iova. Those below @done have been dealt with; returns the new @done.
+ */
+static __always_inline unsigned int
+fmt_take_word(struct iommu_dirty_walk *walk, u64 *ptes, unsigned int idx,
+	      unsigned long iova, unsigned int level, unsigned int shift,
+	      struct fmt_word *word, unsigned int done)
+{
+	if (done > idx)
+		word->dirty &= done - idx < FMT_WORD ?
+				       ~(BIT_ULL(done - idx) - 1) : 0;
+	if (!word->dirty)
+		return done;
+#ifdef FMT_GROUPS
+	if (word->any & FMT_GROUPS)
+		return fmt_take_grouped(walk, ptes, idx, iova, level, shift,
+					word->dirty);
+#endif
+	fmt_take(walk, &ptes[idx], iova, shift, word->dirty, word->all);
+	return done;
+}
+
+/*
  * Level 0: nothing but leaves, so nothing but masks. @next is the table that
  * will be walked after this one, or this one.
  */
@@ -354,21 +380,29 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 			fmt_read_word(&ptes[idx], &next[idx], &word);
 		else
 			fmt_read(&ptes[idx], n, protect, &word);
-		if (done > idx)
-			word.dirty &= done - idx < FMT_WORD ?
-					~(BIT_ULL(done - idx) - 1) : 0;
-		if (word.dirty) {
-#ifdef FMT_GROUPS
-			if (word.any & FMT_GROUPS)
-				done = fmt_take_grouped(walk, ptes, idx, iova,
-							0, shift, word.dirty);
-			else
-#endif
-				fmt_take(walk, &ptes[idx], iova, shift,
-					 word.dirty, word.all);
-		}
+		done = fmt_take_word(walk, ptes, idx, iova, 0, shift, &word,
+				     done);
 		idx += n;
 	}
+}
+
+/*
+ * Above level 0: like a word of fmt_walk_leaves(), if the FMT_WORD entries from
+ * @idx on are all leaves. Else returns false: nothing has been done.
+ */
+static bool fmt_walk_huge(struct iommu_dirty_walk *walk, u64 *ptes,
+			  unsigned int idx, unsigned long iova,
+			  unsigned int level, unsigned int shift,
+			  unsigned int *done)
+{
+	struct fmt_word word;
+
+	fmt_read_word(&ptes[idx], &ptes[idx], &word);
+	if ((word.all & FMT_LEAF_SET) != FMT_LEAF_SET ||
+	    (word.any & FMT_LEAF_CLEAR))
+		return false;
+	*done = fmt_take_word(walk, ptes, idx, iova, level, shift, &word, *done);
+	return true;
 }
 
 /* Level 0 table that the entry after @idx points to, or NULL */
@@ -399,6 +433,7 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 	unsigned int idx = fmt_index(table, first, level);
 	unsigned int last_idx = fmt_index(table, last, level);
 	unsigned long base = first - ((unsigned long)idx << shift);
+	bool protect = walk->flags & IOMMU_DIRTY_WALK_PROTECT;
 	unsigned int done = 0;
 
 	base = ALIGN_DOWN(base, 1UL << shift);
@@ -414,7 +449,14 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 		if (!fmt_present(pte))
 			continue;
 		if (fmt_is_leaf(pte)) {
-			if (walk->flags & IOMMU_DIRTY_WALK_PROTECT)
+			if (!protect && !(idx % FMT_WORD) &&
+			    last_idx - idx >= FMT_WORD - 1 &&
+			    fmt_walk_huge(walk, ptes, idx, iova, level, shift,
+					  &done)) {
+				idx += FMT_WORD - 1;
+				continue;
+			}
+			if (protect)
 				pte = fmt_protect(&ptes[idx]);
 			if (idx < done || !fmt_dirty(pte))
 				continue;

@@ -349,7 +349,8 @@ enum iommu_dirty_read_flags {
  *	(@iova + @length - 1) / @page_size - @iova / @page_size + 1 bits
  * @out_length: How many bytes of the range, from @iova on, are dealt with: after
  *	0 that is @length, and it is valid after an error, too
- * @out_pages: How many bits were newly set, the sum over all trackers
+ * @out_pages: How many bits were newly set, the sum over all trackers. Two calls
+ *	that set the same bit of a bitmap at the same time may both count it
  *
  * Set the bit of each page that holds a dirty byte of the range, and clear the
  * dirty state. Each tracker ORs its pages in; bits are set atomically and none

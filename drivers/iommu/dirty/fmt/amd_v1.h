@@ -39,6 +39,10 @@ static inline bool fmt_is_leaf(u64 pte)
 	       (pte & AMD_V1_NEXT) == AMD_V1_NEXT_SIZED;
 }
 
+/* One that is not replicated; AMD_V1_NEXT_LEAF is zero */
+#define FMT_LEAF_SET		AMD_V1_PRESENT
+#define FMT_LEAF_CLEAR		AMD_V1_NEXT
+
 static inline phys_addr_t fmt_table(u64 pte)
 {
 	return __sme_clr(pte & AMD_V1_ADDR);

@@ -29,6 +29,9 @@ static inline bool fmt_is_leaf(u64 pte)
 	return (pte & ARM_TYPE) == ARM_TYPE_BLOCK;
 }
 
+#define FMT_LEAF_SET		ARM_VALID
+#define FMT_LEAF_CLEAR		(ARM_TYPE & ~ARM_TYPE_BLOCK)
+
 /*
  * Address bits 47 to the granule's; with 64 KiB, bits 15 to 12 are
  * address bits 51 to 48, and zero where those do not exist.

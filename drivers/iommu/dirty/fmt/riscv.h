@@ -11,6 +11,7 @@
 
 #define RISCV_VALID		BIT_ULL(0)
 #define RISCV_RWX		GENMASK_ULL(3, 1)	/* any of them: a leaf */
+#define RISCV_READ		BIT_ULL(1)
 #define RISCV_WRITE		BIT_ULL(2)
 #define RISCV_ACCESSED		BIT_ULL(6)
 #define RISCV_DIRTY		BIT_ULL(7)
@@ -29,6 +30,10 @@ static inline bool fmt_is_leaf(u64 pte)
 {
 	return pte & RISCV_RWX;
 }
+
+/* Nothing can be written that cannot be read */
+#define FMT_LEAF_SET		(RISCV_VALID | RISCV_READ)
+#define FMT_LEAF_CLEAR		0ULL
 
 static inline phys_addr_t fmt_table(u64 pte)
 {

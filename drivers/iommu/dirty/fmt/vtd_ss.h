@@ -30,6 +30,9 @@ static inline bool fmt_is_leaf(u64 pte)
 	return pte & VTD_SS_PAGE_SIZE;
 }
 
+#define FMT_LEAF_SET		VTD_SS_PAGE_SIZE
+#define FMT_LEAF_CLEAR		0ULL
+
 static inline phys_addr_t fmt_table(u64 pte)
 {
 	return pte & VTD_SS_ADDR;

@@ -34,6 +34,9 @@ static inline bool fmt_is_leaf(u64 pte)
 	return pte & X86_64_PAGE_SIZE;
 }
 
+#define FMT_LEAF_SET		(X86_64_PRESENT | X86_64_PAGE_SIZE)
+#define FMT_LEAF_CLEAR		0ULL
+
 static inline phys_addr_t fmt_table(u64 pte)
 {
 	return __sme_clr(pte & X86_64_ADDR);

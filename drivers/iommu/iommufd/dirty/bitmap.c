@@ -27,25 +27,67 @@ static unsigned long sink_bit(struct iommufd_dirty_bitmap *bitmap,
 	       bitmap->bit_offset;
 }
 
-static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
-		    u64 mask)
+/* Where word @word is, counted from bitmap->uaddr on */
+static u64 *sink_word(struct iommufd_dirty_bitmap *bitmap, unsigned long word)
 {
 	unsigned long page = word / WORDS_PER_PAGE - bitmap->win_page;
-	u64 *addr, old;
+	u64 *addr;
 
 	/* A provider that marks outside of what it was asked for: its bug */
 	if (WARN_ON_ONCE(page >= bitmap->nr_pages))
-		return;
-
+		return NULL;
 	addr = page_address(bitmap->pages[page]);
-	addr += word % WORDS_PER_PAGE;
+	return addr + word % WORDS_PER_PAGE;
+}
+
+/*
+ * Set all bits of a word: a plain store, several times cheaper than a locked
+ * operation, clears none. If another call sets bits of it at the same time, both
+ * may count them.
+ */
+static u64 sink_fill(u64 *addr)
+{
+	u64 old = READ_ONCE(*addr);
+
+	WRITE_ONCE(*addr, U64_MAX);
+	return old ? 64 - hweight64(old) : 64;
+}
+
+static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
+		    u64 mask)
+{
+	u64 *addr = sink_word(bitmap, word);
+	u64 old;
+
+	if (!addr)
+		return;
+	bitmap->marked = true;
+	if (mask == U64_MAX) {
+		bitmap->added += sink_fill(addr);
+		return;
+	}
 	/* Bit n of the bitmap is bit n % 8 of byte n / 8 on any machine */
-	if (mask == U64_MAX)
-		old = atomic64_xchg((atomic64_t *)addr, mask);
-	else
-		old = atomic64_fetch_or((__force u64)cpu_to_le64(mask),
-					(atomic64_t *)addr);
+	old = atomic64_fetch_or((__force u64)cpu_to_le64(mask),
+				(atomic64_t *)addr);
 	bitmap->added += hweight64(mask & ~le64_to_cpu((__force __le64)old));
+}
+
+/* @n whole words from @word on */
+static void sink_fill_words(struct iommufd_dirty_bitmap *bitmap,
+			    unsigned long word, unsigned long n)
+{
+	while (n) {
+		unsigned long i, here = min(n, WORDS_PER_PAGE -
+					       word % WORDS_PER_PAGE);
+		u64 *addr = sink_word(bitmap, word);
+
+		if (!addr)
+			return;
+		for (i = 0; i < here; i++)
+			bitmap->added += sink_fill(&addr[i]);
+		word += here;
+		n -= here;
+	}
 	bitmap->marked = true;
 }
 
@@ -55,15 +97,20 @@ static void sink_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	struct iommufd_dirty_bitmap *bitmap =
 		container_of(sink, struct iommufd_dirty_bitmap, sink);
 	unsigned long bit = sink_bit(bitmap, iova);
-	unsigned long last_bit = sink_bit(bitmap, last);
+	unsigned long end = sink_bit(bitmap, last) + 1;
 
-	while (bit <= last_bit) {
-		unsigned long word_last = min(bit | 63, last_bit);
-
+	if (bit / 64 == end / 64) {
 		sink_or(bitmap, bit / 64,
-			GENMASK_ULL(word_last % 64, bit % 64));
-		bit = word_last + 1;
+			GENMASK_ULL((end - 1) % 64, bit % 64));
+		return;
 	}
+	if (bit % 64) {
+		sink_or(bitmap, bit / 64, GENMASK_ULL(63, bit % 64));
+		bit = ALIGN(bit, 64);
+	}
+	sink_fill_words(bitmap, bit / 64, end / 64 - bit / 64);
+	if (end % 64)
+		sink_or(bitmap, end / 64, GENMASK_ULL(end % 64 - 1, 0));
 }
 
 static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
