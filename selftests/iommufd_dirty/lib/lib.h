@@ -133,6 +133,28 @@ struct mock {
 /* A device that cannot be tracked, attached to @pt */
 int __mock_attach(int fd, __u32 pt, struct mock *mock);
 
+/* vfio.c */
+#define PCI_DEVICES "/sys/bus/pci/devices"
+#define VFIO_MAX_DEVICES 16
+
+/* A hexadecimal number from a PCI device's folder of sysfs; 0 if there is none */
+unsigned int pci_attr(const char *bdf, const char *name);
+/* Entries of a folder, ordered by name: an index always means the same device */
+unsigned int vfio_find(const char *dir,
+		       bool (*match)(const char *name, const char *arg),
+		       const char *arg, char names[VFIO_MAX_DEVICES][32]);
+/* Gives a PCI device to a driver, whatever has it now */
+void pci_bind(const char *bdf, const char *driver);
+/* The file below /dev/vfio/devices of device @name in @dir, or -ENOENT */
+int vfio_cdev(const char *dir, const char *name, char *file, size_t size);
+/* Opens it and binds it to an iommufd */
+int vfio_open(const char *cdev, int iommufd, __u32 *dev_id);
+__u64 vfio_region(int fd, __u32 index);
+void vfio_enable_master(int fd);
+void *vfio_map_bar0(int fd, size_t size);
+int __vfio_attach(int fd, __u32 pt);
+void vfio_detach(int fd);
+
 /* edu.c */
 #define EDU_BUF_SIZE 4096
 
