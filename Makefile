@@ -15,7 +15,7 @@ help: ## this list (the default)
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
 
 .PHONY: demo
-demo: ## live pre-copy over real VT-d dirty bits, in a virtual machine
+demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 	@tools/demo/demo.sh $(DEMO)
 
 .PHONY: check check-static check-builds check-kunit check-vm

@@ -171,13 +171,16 @@ stage_kunit_vm() {
 	count kunit-vm "$log" $(suites .)
 }
 
-# The programs for a mode: nohw is for IOMMUs without dirty bits, alone
+# The programs for a mode: nohw is for IOMMUs without dirty bits, alone; nvme is
+# for machines that have an NVMe controller
 tests_for() { # mode program...
 	local mode=$1 t
 	for t in "${@:2}"; do
 		case $mode:$t in
 		*-off:nohw | soft-*:soft) echo "$t" ;;
 		*-off:* | *:nohw | *:soft) ;;
+		vtd-*:nvme | amd-*:nvme) echo "$t" ;;
+		*:nvme) ;;
 		*) echo "$t" ;;
 		esac
 	done | xargs
@@ -192,19 +195,22 @@ selftests_vm() { # mode programs option...
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
 		run="DIRTY_DEVICES=$mode $run"
 		;;
+	vtd-* | amd-*) machine=(--iommu "$mode" --edu 3 --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" --edu 3) ;;
 	esac
 	vm "$logs/selftests-$mode.log" "${machine[@]}" "$@" "$run"
 }
 
 stage_selftests() {
-	local t mode out image src=$repo/selftests/iommufd_dirty tests options
+	local t mode out image src=$repo/selftests/iommufd_dirty tests options disk
 	"$repo/tools/setup/setup.sh" check
 	out=$cache/selftests/$arch
 	image=$(kernel debug)
 	logged "$logs/selftests-build.log" make -C "$src" -j "$jobs" OUT="$out" \
 		CROSS_COMPILE="$cross" KSRC="$("$overlay/build.sh" tree)"
 	tests=${TESTS:-$(make -s --no-print-directory -C "$src" list)}
+	disk=$out/disk.img
+	[ -f "$disk" ] || head -c 8M /dev/urandom >"$disk"
 	options=(--kernel "$image" --mem 2G --add "$here/guest-run")
 	for t in $tests; do
 		options+=(--add "$out/$t")

@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <nettle/sha2.h>
@@ -101,4 +102,32 @@ void digest(const void *mem, size_t len, unsigned char out[DIGEST_SIZE])
 	sha256_init(&ctx);
 	sha256_update(&ctx, len, mem);
 	sha256_digest(&ctx, DIGEST_SIZE, out);
+}
+
+void digest_file(const char *name, size_t len, unsigned char out[DIGEST_SIZE])
+{
+	static char block[SZ_1M];
+	struct sha256_ctx ctx;
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 1;
+
+	if (fd < 0)
+		fatal("%s: %s", name, strerror(errno));
+	sha256_init(&ctx);
+	while (len) {
+		size_t now = len < SZ_1M ? len : SZ_1M;
+
+		if (n > 0)
+			n = read(fd, block, now);
+		if (n < 0)
+			fatal("%s: %s", name, strerror(errno));
+		if (n)
+			now = n;
+		else
+			memset(block, 0, now);
+		sha256_update(&ctx, now, (unsigned char *)block);
+		len -= now;
+	}
+	sha256_digest(&ctx, DIGEST_SIZE, out);
+	close(fd);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device of the demo: an edu device that moves pages of a file, by way of
- * its own buffer, from a staging page to the memory that is being migrated.
+ * The thread that drives the device of the demo.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,70 +17,47 @@
 #define WINDOW	1024	/* pages that are rewritten in the same second */
 #define TICK_US	10000
 
-static size_t file_size(int fd)
+size_t file_size(const char *name, size_t max)
 {
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	uint64_t size;
 
-	check(fstat(fd, &st));
-	if (S_ISREG(st.st_mode))
-		return st.st_size;
-	if (ioctl(fd, BLKGETSIZE64, &size))
-		fatal("neither a file nor a block device");
-	return size;
-}
-
-/* The whole file, its last page filled up with zeroes */
-static void load_file(struct device *dev, const char *name)
-{
-	int fd = open(name, O_RDONLY);
-	size_t size, done;
-	ssize_t n;
-
 	if (fd < 0)
 		fatal("%s: %s", name, strerror(errno));
-	size = file_size(fd);
-	if (size > dev->opt->size)
-		size = dev->opt->size;
-	if (!size)
-		fatal("%s is empty", name);
-	dev->file_pages = (size + PAGE - 1) / PAGE;
-	dev->file = mem_alloc(dev->file_pages * PAGE);
-	for (done = 0; done < size; done += n) {
-		n = read(fd, (char *)dev->file + done, size - done);
-		if (n <= 0)
-			fatal("%s: cannot read it", name);
-	}
+	check(fstat(fd, &st));
+	size = st.st_size;
+	if (!S_ISREG(st.st_mode) && ioctl(fd, BLKGETSIZE64, &size))
+		fatal("%s is neither a file nor a block device", name);
 	close(fd);
+	return size < max ? size : max;
 }
 
-void device_open(struct device *dev, const struct options *opt, void *mem)
+void device_open(struct device *dev, struct options *opt)
 {
+	const char *reason;
+
 	dev->opt = opt;
-	load_file(dev, opt->file);
+	dev->ops = opt->device;
 	dev->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (dev->iommufd < 0)
 		fatal("/dev/iommu: %s", strerror(errno));
 	dev->ioas = ioas_alloc(dev->iommufd);
 	ioas_set_huge_pages(dev->iommufd, dev->ioas, false);
-	if (!edu_count())
-		fatal("there is no edu device");
-	edu_open(&dev->edu, 0, dev->iommufd);
-	edu_attach(&dev->edu, dev->ioas);
-
-	dev->stage = mem_alloc(PAGE);
-	check(__ioas_map(dev->iommufd, dev->ioas, dev->stage, PAGE,
-			 DEVICE_STAGE_IOVA, IOMMU_IOAS_MAP_READABLE));
-	ioas_map(dev->iommufd, dev->ioas, mem, opt->size, DEVICE_MEM_IOVA);
+	reason = dev->ops->open(dev);
+	if (reason)
+		fatal("%s", reason);
+	if (!opt->size)
+		opt->size = (dev->disk_size + PAGE - 1) / PAGE * PAGE;
+	if (dev->disk_size > opt->size)
+		dev->disk_size = opt->size;
+	if (!dev->disk_size)
+		fatal("%s is empty", opt->file);
 }
 
-/* Page @from of the file to page @to of the memory */
-static void copy_page(struct device *dev, size_t from, size_t to, uint64_t stamp)
+void device_map(struct device *dev, void *mem)
 {
-	memcpy(dev->stage, (char *)dev->file + from * PAGE, PAGE);
-	dev->stage[0] ^= stamp;
-	edu_dma_from(&dev->edu, DEVICE_STAGE_IOVA, 0, PAGE);
-	edu_dma_to(&dev->edu, DEVICE_MEM_IOVA + to * PAGE, 0, PAGE);
+	ioas_map(dev->iommufd, dev->ioas, mem, dev->opt->size, DEVICE_MEM_IOVA);
 }
 
 static bool stopped(struct device *dev)
@@ -89,40 +65,77 @@ static bool stopped(struct device *dev)
 	return __atomic_load_n(&dev->stop, __ATOMIC_ACQUIRE);
 }
 
-/* One tick's worth of writes; a stamp makes each differ from the one before */
-static void rewrite(struct device *dev, unsigned int num)
+bool device_done(struct device *dev)
+{
+	return !__atomic_load_n(&dev->copying, __ATOMIC_ACQUIRE);
+}
+
+/* Waits for the next tick; returns how many units are due since the last one */
+static size_t tick(struct device *dev, double *last)
+{
+	size_t rate = dev->opt->writes / dev->ops->unit;
+	size_t most = rate / 20 + 1, due;
+	double begin = *last;
+
+	usleep(TICK_US);
+	*last = now();
+	due = (*last - begin) * rate + 1;
+	/* Not more than a few ticks', even if this one came late */
+	return due < most ? due : most;
+}
+
+/* The units of the disk in an order that jumps about: each once */
+static void copy_disk(struct device *dev)
+{
+	size_t unit = dev->ops->unit, due, i;
+	size_t units = (dev->disk_size + unit * PAGE - 1) / (unit * PAGE);
+	uint32_t *order = mem_alloc(units * sizeof(*order));
+	double last = now();
+
+	for (i = 0; i < units; i++) {
+		size_t other = random_below(i + 1);
+
+		order[i] = order[other];
+		order[other] = i;
+	}
+	for (i = 0; i < units && !stopped(dev);)
+		for (due = tick(dev, &last); due && i < units; due--, i++)
+			dev->ops->copy(dev, order[i] * unit, order[i] * unit, 0);
+	dev->copied = i * unit;
+	__atomic_store_n(&dev->copying, i < units, __ATOMIC_RELEASE);
+	mem_free(order, units * sizeof(*order));
+}
+
+/* A stamp makes each page differ from the one before */
+static void rewrite(struct device *dev)
 {
 	size_t pages = dev->opt->size / PAGE;
+	size_t disk_pages = (dev->disk_size + PAGE - 1) / PAGE, due;
+	double last = now();
 
-	while (num-- && !stopped(dev)) {
-		size_t to = (dev->rewritten + random_below(WINDOW)) % pages;
+	while (!stopped(dev))
+		for (due = tick(dev, &last); due; due--) {
+			size_t to = (dev->rewritten + random_below(WINDOW)) % pages;
 
-		dev->rewritten++;
-		copy_page(dev, random_below(dev->file_pages), to, dev->rewritten);
-	}
+			dev->rewritten++;
+			dev->ops->copy(dev, random_below(disk_pages), to,
+				       dev->rewritten);
+		}
 }
 
 static void *device_run(void *arg)
 {
 	struct device *dev = arg;
-	double begin = now();
-	size_t due;
 
-	for (; dev->copied < dev->file_pages && !stopped(dev); dev->copied++)
-		copy_page(dev, dev->copied, dev->copied, 0);
-
-	for (begin = now(); !stopped(dev); usleep(TICK_US)) {
-		/* Not more than a tick's, even if the last one came late */
-		due = (now() - begin) * dev->opt->writes;
-		begin = now();
-		rewrite(dev, due < dev->opt->writes / 20 ? due :
-						dev->opt->writes / 20);
-	}
+	copy_disk(dev);
+	if (dev->ops->rewrites)
+		rewrite(dev);
 	return NULL;
 }
 
 void device_start(struct device *dev)
 {
+	dev->copying = true;
 	if (pthread_create(&dev->thread, NULL, device_run, dev))
 		fatal("pthread_create failed");
 }
@@ -135,6 +148,6 @@ void device_stop(struct device *dev)
 
 void device_close(struct device *dev)
 {
-	edu_close(&dev->edu);
+	dev->ops->close(dev);
 	close(dev->iommufd);
 }

@@ -17,6 +17,7 @@
 #   --edu N                that many edu devices, an IOMMU group each (default: 2)
 #   --dma-delay USEC       how long an edu transfer takes (default: 0, none)
 #   --drive FILE           a virtio disk, /dev/vda and so on (read-only)
+#   --nvme FILE            the disk of an NVMe controller (read-only)
 #   --add FILE[:DEST]      put a file or folder in the guest (default: in /bin)
 #   --append TEXT          more of the kernel's command line
 #   --timeout SEC          default: 300
@@ -34,7 +35,7 @@ die_code=125
 here=$repo/tools/vm
 
 kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
-log='' quiet='' shell='' accel='' adds=() drives=()
+log='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
@@ -45,6 +46,7 @@ while [ $# -gt 0 ]; do
 	--edu) edu=$2 ;;
 	--dma-delay) delay=$2 ;;
 	--drive) drives+=("$2") ;;
+	--nvme) nvmes+=("$2") ;;
 	--add) adds+=("$2") ;;
 	--append) append=$2 ;;
 	--timeout) timeout=$2 ;;
@@ -131,6 +133,10 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	for i in "${!drives[@]}"; do
 		devices+=(-drive "file=${drives[i]},if=none,format=raw,readonly=on,id=drive$i"
 			-device "virtio-blk-pci,drive=drive$i")
+	done
+	for i in "${!nvmes[@]}"; do
+		devices+=(-drive "file=${nvmes[i]},if=none,format=raw,readonly=on,id=nvme$i"
+			-device "nvme,drive=nvme$i,serial=$i,addr=$((16 + i))")
 	done
 	for fw in /usr/share/seabios /usr/share/qemu; do
 		dirs+=(-L "$fw")

@@ -9,3 +9,5 @@ CONFIG_EDU=y
 # a file of the host as a disk of the guest
 CONFIG_VIRTIO_PCI=y
 CONFIG_VIRTIO_BLK=y
+# a disk of the guest that vfio-pci can take
+CONFIG_NVME_PCI=y

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * edu-migrate: pre-copy migration of memory that a device writes to, by means
+ * dirty-migrate: pre-copy migration of memory that a device writes to, by means
  * of an iommufd dirty tracker. This file reads the command line.
  */
 #include <getopt.h>
@@ -12,24 +12,28 @@
 #include "migrate.h"
 
 static const char usage[] =
-"usage: edu-migrate destination [--port N]\n"
-"       edu-migrate source --file FILE [options]\n"
+"usage: dirty-migrate destination [--port N]\n"
+"       dirty-migrate source --file FILE [options]\n"
 "\n"
-"The source lets an edu device copy FILE into memory and rewrite it, and sends\n"
-"the memory to the destination, which must be running on the same host, until\n"
-"both have the same. The exit code is 0 if they have, 1 if not.\n"
+"The source lets a device copy a disk into memory, and sends the memory to the\n"
+"destination, which must be running on the same host, until both have the same.\n"
+"The exit code is 0 if they have, 1 if not. An NVMe controller reads its own\n"
+"disk, of which FILE is another view; an edu device copies FILE, and goes on\n"
+"rewriting the memory.\n"
 "\n"
+"  --device D       nvme or edu (nvme)\n"
 "  --port N         TCP port on the loopback interface (4444)\n"
-"  --size MIB       memory to migrate (256)\n"
+"  --size MIB       memory to migrate (as much as the disk)\n"
 "  --rounds N       stop the device after so many rounds (12)\n"
 "  --small PAGES    stop the device when no more are dirty (64)\n"
-"  --writes N       let the device write so many pages a second (5000)\n"
+"  --writes N       let the device write so many pages a second (4000)\n"
 "  --no-tracking    send the memory once, without asking what became dirty\n"
 "  --progress, --no-progress\n"
 "                   draw a progress bar (only if the output is a terminal)\n";
 
 static const struct option longopts[] = {
 	{ "file", required_argument, NULL, 'f' },
+	{ "device", required_argument, NULL, 'd' },
 	{ "port", required_argument, NULL, 'p' },
 	{ "size", required_argument, NULL, 's' },
 	{ "rounds", required_argument, NULL, 'r' },
@@ -48,10 +52,20 @@ static unsigned long number(const char *text, unsigned long max)
 	unsigned long value = strtoul(text, &end, 0);
 
 	if (!*text || *end || !value || value > max) {
-		fprintf(stderr, "edu-migrate: %s is not between 1 and %lu\n", text, max);
+		fprintf(stderr, "dirty-migrate: %s is not between 1 and %lu\n", text, max);
 		exit(2);
 	}
 	return value;
+}
+
+static const struct device_ops *device_named(const char *name)
+{
+	if (!strcmp(name, "nvme"))
+		return &device_nvme;
+	if (!strcmp(name, "edu"))
+		return &device_edu;
+	fprintf(stderr, "dirty-migrate: no such device: %s\n", name);
+	exit(2);
 }
 
 static void parse(int argc, char **argv, struct options *opt)
@@ -62,6 +76,9 @@ static void parse(int argc, char **argv, struct options *opt)
 		switch (c) {
 		case 'f':
 			opt->file = optarg;
+			break;
+		case 'd':
+			opt->device = device_named(optarg);
 			break;
 		case 'p':
 			opt->port = number(optarg, 65535);
@@ -100,11 +117,11 @@ static void parse(int argc, char **argv, struct options *opt)
 int main(int argc, char **argv)
 {
 	struct options opt = {
-		.size = 256 << 20,
+		.device = &device_nvme,
 		.port = 4444,
 		.max_rounds = 12,
 		.small = 64,
-		.writes = 5000,
+		.writes = 4000,
 		.tracking = true,
 		.progress = isatty(STDOUT_FILENO),
 	};
