@@ -248,6 +248,31 @@ TEST_F(trackers, one_read)
 	EXPECT_EQ(0, oracle_read(&self->r[1].o, 0));
 }
 
+/* More trackers than one READ takes; all of those in it get everything */
+TEST_F_TIMEOUT(trackers, many, 240)
+{
+	unsigned int i, round;
+	__u32 ids[66];
+
+	for (i = 0; i < 66; i++) {
+		ids[i] = tracker_alloc(self->env.fd, self->env.ioas);
+		tracker_start(self->env.fd, ids[i]);
+		if (i < 64)
+			self->entries[i].tracker_id = ids[i];
+	}
+	for (round = 0; round < 2; round++) {
+		write_pages(&self->o, 0, 10);
+		ASSERT_EQ(0, read_many(&self->read, self->env.fd, 64, 0));
+		EXPECT_EQ(10, self->read.out_pages);
+	}
+	for (i = 0; i < 66; i++) {
+		self->r[0].env.tracker = ids[i];
+		/* Those that were not in it have it in their ledgers */
+		EXPECT_EQ(i < 64 ? 0 : 10, oracle_read(&self->r[0].o, 0));
+		object_destroy(self->env.fd, ids[i]);
+	}
+}
+
 /* The entry of the tracker that made the call fail says so, and no other */
 TEST_F(trackers, out_error)
 {

@@ -45,6 +45,8 @@ const char *env_open(struct env *env, unsigned int num_edu)
 		return "too few edu devices";
 
 	random_init();
+	/* Whatever a test that died has left */
+	break_kernel(0);
 	env->ioas = ioas_alloc(env->fd);
 	ioas_set_huge_pages(env->fd, env->ioas, false);
 	env->stage = mem_alloc(SZ_4K);

@@ -341,4 +341,59 @@ size_t model_num_dirty(const struct model *m);
 /* What __tracker_read() has to do; returns the number of bits newly set */
 __u64 model_read(struct model *m, const struct read_args *args, void *data);
 
+/*
+ * fail.c: allocations of the kernel that fail on demand
+ */
+/* False where the kernel cannot do that */
+bool fail_setup(void);
+/* The @nth allocation that this thread makes from now on fails; 0: none */
+void fail_nth(unsigned int nth);
+/* No failure any more; has there been one since fail_nth()? */
+bool fail_nth_end(void);
+
+/*
+ * consumer.c: a tracker, and a copy of the pages of @mem that it has reported. Can
+ * be used by several threads at once.
+ */
+#define CONSUMER_RUNS	4
+
+struct page_words {
+	__u64 dma;		/* at offset 0 of a page */
+	__u64 cpu;		/* at offset 8 */
+};
+
+struct consumer {
+	int fd;
+	__u32 tracker;
+	const __u64 *mem;
+	__u64 iova;
+	size_t pages;
+	struct page_words *copy;
+	void *bitmap;
+	__u64 reported;
+	pthread_mutex_t lock;	/* from a call to the end of the copy */
+};
+
+/* @mem is, or will be, mapped at @iova of the IOAS */
+void consumer_open(struct consumer *c, int fd, __u32 ioas, const __u64 *mem,
+		   __u64 iova, size_t pages);
+void consumer_close(struct consumer *c);
+/* READ of everything, into @bad instead of a bitmap if it is not NULL; copy */
+int __consumer_read(struct consumer *c, __u32 flags, void *bad);
+/* SCAN of everything with room for @room runs, CONSUMER_RUNS at the most; copy */
+int __consumer_scan(struct consumer *c, unsigned int room);
+/* UNMAP @num pages from page @first on; copy */
+int __consumer_unmap(struct consumer *c, size_t first, size_t num);
+/* When nobody writes: after a last READ, how many pages differ from the copy? */
+size_t consumer_missed(struct consumer *c);
+
+/* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */
+enum {
+	BREAK_UNMAP, BREAK_ATTACH, BREAK_ACCESS, BREAK_FLUSH, BREAK_RECORD,
+	BREAK_PROTECT,
+};
+
+/* False without CONFIG_IOMMUFD_DIRTY_BREAK; @bits is a mask of 1 << BREAK_x */
+bool break_kernel(unsigned int bits);
+
 #endif

@@ -13,6 +13,7 @@
 #include <linux/iommufd_dirty.h>
 #include <linux/overflow.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /**
@@ -32,6 +33,8 @@ void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 
 	lockdep_assert_held(&iopt->iova_rwsem);
 
+	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_ACCESS))
+		return;
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
 		iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
 }

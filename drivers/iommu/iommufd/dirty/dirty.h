@@ -174,6 +174,10 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 			  enum iommu_dirty_state state, unsigned long iova,
 			  unsigned long *last, unsigned int flags,
 			  struct iommu_dirty_sink *sink);
+int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+				 unsigned long iova, unsigned long last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink);
 int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker);
 
 /* access.c */
@@ -237,6 +241,10 @@ int iommufd_dirty_bitmap_pin(struct iommufd_dirty_bitmap *bitmap,
 void iommufd_dirty_bitmap_unpin(struct iommufd_dirty_bitmap *bitmap);
 
 /* read.c */
+int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
+			      unsigned int n, unsigned long iova,
+			      unsigned long *last, unsigned int flags,
+			      struct iommu_dirty_sink *sink);
 bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
 			   unsigned int nr, unsigned long iova,
 			   unsigned long last, unsigned long *next);

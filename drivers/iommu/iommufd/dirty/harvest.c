@@ -17,6 +17,7 @@
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /* Areas that one harvest visits at the most, with the IOAS locked */
@@ -88,7 +89,8 @@ static void harvest_flush(struct iommu_domain *domain,
 {
 	struct iommu_iotlb_gather gather;
 
-	if (!iommu_dirty_walk_needs_flush(walk))
+	if (!iommu_dirty_walk_needs_flush(walk) ||
+	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_FLUSH))
 		return;
 	iommu_iotlb_gather_init(&gather);
 	iommu_iotlb_gather_add_range(&gather, walk->flush_iova,
@@ -269,6 +271,48 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 	mutex_unlock(&iopt->dirty.harvest_mutex);
 out_attach:
 	up_read(&iopt->dirty.attach_rwsem);
+out_domains:
+	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_harvest_ledger() - Read and clear the ledger of a window
+ * @tracker: The tracker
+ * @iova: First byte of the window
+ * @last: Last byte of the window, inclusive
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sink: As for iommufd_dirty_harvest(), but not NULL
+ *
+ * All there is where another tracker of the IOAS has just been harvested.
+ *
+ * Return: 0, or -ENODATA if the tracker is not running, -EINTR if killed.
+ */
+int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+				 unsigned long iova, unsigned long last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	int rc = -EINTR;
+
+	if (down_read_killable(&iopt->domains_rwsem))
+		return rc;
+	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
+		goto out_domains;
+
+	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING) {
+		rc = -ENODATA;
+		goto out_unlock;
+	}
+	if (sink != &ledger->sink)
+		harvest_ledger(ledger, iova, last, flags, sink);
+	if (!iopt->dirty.unmaps)
+		iommufd_dirty_ledger_trim(ledger, iova, last);
+	rc = 0;
+out_unlock:
+	mutex_unlock(&iopt->dirty.harvest_mutex);
 out_domains:
 	up_read(&iopt->domains_rwsem);
 	return rc;

@@ -7,6 +7,7 @@
  */
 #include <linux/iommu.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /**
@@ -140,7 +141,8 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
-	if (list_empty(&iopt->dirty.trackers))
+	if (list_empty(&iopt->dirty.trackers) ||
+	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_ATTACH))
 		return 0;
 	if (capable && !domain->dirty_ops->set_dirty_tracking(domain, true))
 		return 0;

@@ -7,6 +7,7 @@
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /**
@@ -37,6 +38,36 @@ bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
 	return found;
 }
 
+/**
+ * iommufd_dirty_harvest_nth() - Harvest a window for one of a call's trackers
+ * @trackers: The trackers of the call
+ * @n: Which one; those before it have been harvested, with the same flags
+ * @iova: As for iommufd_dirty_harvest()
+ * @last: Same
+ * @flags: Same
+ * @sink: Same; if it is not the tracker's own ledger, all of them share it
+ *
+ * The harvest for one tracker feeds the ledgers of the others of its IOAS, so
+ * that once for each IOAS is enough.
+ *
+ * Return: as iommufd_dirty_harvest().
+ */
+int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
+			      unsigned int n, unsigned long iova,
+			      unsigned long *last, unsigned int flags,
+			      struct iommu_dirty_sink *sink)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (trackers[i]->ioas == trackers[n]->ioas)
+			return iommufd_dirty_harvest_ledger(trackers[n], iova,
+							    *last, flags,
+							    sink);
+	return iommufd_dirty_harvest(trackers[n], IOMMU_DIRTY_STATE_RUNNING,
+				     iova, last, flags, sink);
+}
+
 /*
  * Windows end at multiples of their size, which no IO page table entry of that
  * size or less straddles. @last gets smaller if not all of the window was
@@ -51,6 +82,9 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 	int rc;
 
 	rc = iommufd_dirty_bitmap_pin(bitmap, iova, last);
+	if (rc && iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECORD))
+		iommufd_dirty_harvest(trackers[0], IOMMU_DIRTY_STATE_RUNNING,
+				      iova, last, req->flags, NULL);
 	if (rc)
 		return rc;
 
@@ -58,9 +92,8 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 		u64 before = bitmap->added;
 
 		cond_resched();
-		rc = iommufd_dirty_harvest(trackers[i],
-					   IOMMU_DIRTY_STATE_RUNNING, iova,
-					   last, req->flags, &bitmap->sink);
+		rc = iommufd_dirty_harvest_nth(trackers, i, iova, last,
+					       req->flags, &bitmap->sink);
 		added[i] += bitmap->added - before;
 		if (rc)
 			req->failed = i + 1;

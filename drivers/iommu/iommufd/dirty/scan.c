@@ -156,11 +156,8 @@ static int scan_harvest(struct scan *scan, unsigned long iova,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	for (i = 0; i < scan->nr; i++) {
-		struct iommufd_dirty_tracker *tracker = scan->trackers[i];
-
-		rc = iommufd_dirty_harvest(tracker, IOMMU_DIRTY_STATE_RUNNING,
-					   iova, last, 0,
-					   &tracker->ledger.sink);
+		rc = iommufd_dirty_harvest_nth(scan->trackers, i, iova, last, 0,
+					       &scan->trackers[i]->ledger.sink);
 		if (rc) {
 			scan->req->failed = i + 1;
 			return rc;

@@ -15,6 +15,7 @@
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /* Reserve the ledgers for a window */
@@ -106,11 +107,14 @@ static void unmap_window(struct io_pagetable *iopt, struct iommu_domain *domain,
 			 unsigned long iova, unsigned long last,
 			 struct iommu_dirty_sink *sink)
 {
+	unsigned int flags = IOMMU_DIRTY_WALK_PROTECT;
+
 	if (!iommufd_dirty_domain_capable(domain))
 		return;
+	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_PROTECT))
+		flags = 0;
 	/* Nobody will ever know better */
-	if (iommufd_dirty_harvest_area(domain, iova, last,
-				       IOMMU_DIRTY_WALK_PROTECT, sink))
+	if (iommufd_dirty_harvest_area(domain, iova, last, flags, sink))
 		sink->ops->mark_range(sink, iova, last);
 }
 
@@ -135,7 +139,8 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
-	if (!sink || !(area->iommu_prot & IOMMU_WRITE))
+	if (!sink || !(area->iommu_prot & IOMMU_WRITE) ||
+	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return;
 	if (iopt->dirty.blind) {
 		sink->ops->mark_range(sink, iova, area_last);

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Everything at once: devices and software write, mappings come and go, HWPTs are
+ * made and destroyed, calls fail, and several consumers with a tracker each copy
+ * what is reported to them. Every write carries a new number. In the end of each
+ * round, when all is quiet, the copies must be the memory.
+ *
+ * The same with one part of the kernel left out (CONFIG_IOMMUFD_DIRTY_BREAK) must
+ * find pages that were missed: this test can fail.
+ *
+ * TORTURE_OPS is how many operations each thread does in a round, TORTURE_ROUNDS
+ * how many rounds there are, DIRTY_SEED fixes the operations.
+ */
+#include <kselftest_harness.h>
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "lib.h"
+
+#define IOVA		0x40000000ULL
+#define CHUNK_PAGES	8
+#define CHUNKS		8
+#define PAGES		(CHUNKS * CHUNK_PAGES)
+#define WORDS		(SZ_4K / 8)
+#define CONSUMERS	3
+#define MAPPERS		2
+#define HOT_PAGES	4
+
+struct torture {
+	struct env env;
+	__u64 *mem;
+	struct consumer consumers[CONSUMERS];
+	int access;		/* -1: the kernel has none for tests */
+	unsigned int rounds;
+	unsigned int ops;	/* of a thread in a round */
+	__u64 seed;
+	pthread_mutex_t stage;	/* one value at a time in the staging page */
+	__u64 dma_bursts;
+	__u64 cpu_writes;
+	__u64 unmaps;
+	__u64 attaches;
+	__u64 errors;
+};
+
+/* One thread of a round; its numbers depend on nothing but the seed */
+struct job {
+	struct torture *t;
+	void (*run)(struct job *job);
+	unsigned int number;
+	unsigned int times;	/* as many operations as the others do */
+	__u64 state;
+	pthread_t thread;
+};
+
+FIXTURE(torture)
+{
+	struct torture *t;
+};
+
+/* What the kernel leaves out: a mask of 1 << BREAK_x */
+FIXTURE_VARIANT(torture)
+{
+	unsigned int breaks;
+};
+
+FIXTURE_VARIANT_ADD(torture, nothing_missed)
+{
+};
+
+FIXTURE_VARIANT_ADD(torture, without_unmap)
+{
+	.breaks = 1U << BREAK_UNMAP,
+};
+
+FIXTURE_VARIANT_ADD(torture, without_attach)
+{
+	.breaks = 1U << BREAK_ATTACH,
+};
+
+FIXTURE_VARIANT_ADD(torture, without_access)
+{
+	.breaks = 1U << BREAK_ACCESS,
+};
+
+FIXTURE_VARIANT_ADD(torture, without_flush)
+{
+	.breaks = 1U << BREAK_FLUSH,
+};
+
+FIXTURE_VARIANT_ADD(torture, without_record)
+{
+	.breaks = 1U << BREAK_RECORD,
+};
+
+static __u64 below(struct job *job, __u64 limit)
+{
+	job->state ^= job->state << 13;
+	job->state ^= job->state >> 7;
+	job->state ^= job->state << 17;
+	return job->state % limit;
+}
+
+static void count(__u64 *counter, bool really)
+{
+	if (really)
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+/* One of the allocations of the calls to come fails, now and then */
+static void fail_some(struct job *job, unsigned int limit)
+{
+	if (!below(job, 4))
+		fail_nth(1 + below(job, limit));
+}
+
+static __u64 page_iova(size_t page)
+{
+	return IOVA + page * SZ_4K;
+}
+
+/* A few pages are written to over and over, with what is left in an IOTLB */
+static size_t burst_pages(struct job *job)
+{
+	return below(job, 2) ? PAGES : HOT_PAGES;
+}
+
+/* Writes by a device that has threads of its own */
+static void soft_burst(struct job *job, struct edu *edu)
+{
+	struct storm storm = {
+		.iova = IOVA,
+		.length = burst_pages(job) * SZ_4K,
+		.seed = below(job, 1ULL << 32),
+		.threads = 1 + below(job, 2),
+		.limit = 1 + below(job, PAGES / 4),
+	};
+
+	storm_start(edu, &storm);
+	while (storm_running(edu))
+		sched_yield();
+	storm_stop(edu);
+}
+
+static void burst(struct job *job, unsigned int index)
+{
+	struct torture *t = job->t;
+	struct edu *edu = &t->env.edu[index];
+	unsigned int i;
+	size_t pages;
+
+	if (edu->soft) {
+		soft_burst(job, edu);
+	} else {
+		pthread_mutex_lock(&t->stage);
+		env_load(&t->env, index);
+		pages = burst_pages(job);
+		for (i = 1 + below(job, 8); i; i--)
+			env_store(&t->env, index, page_iova(below(job, pages)));
+		pthread_mutex_unlock(&t->stage);
+	}
+	count(&t->dma_bursts, true);
+}
+
+static void do_dma(struct job *job)
+{
+	burst(job, 0);
+}
+
+/* READ and SCAN, with a bitmap that is not there, and killed by no memory */
+static void do_consume(struct job *job)
+{
+	struct consumer *c = &job->t->consumers[job->number];
+	__u64 what = below(job, 8);
+	int rc;
+
+	fail_some(job, 8);
+	if (what < 4)
+		rc = __consumer_read(c, 0, below(job, 4) ? NULL : (void *)64);
+	else if (what < 5)
+		rc = __consumer_read(c, IOMMU_DIRTY_READ_NO_CLEAR, NULL);
+	else
+		rc = __consumer_scan(c, 1 + below(job, CONSUMER_RUNS));
+	fail_nth(0);
+	count(&job->t->errors, rc);
+}
+
+static int map_chunk(struct torture *t, size_t chunk)
+{
+	size_t page = chunk * CHUNK_PAGES;
+
+	return __ioas_map(t->env.fd, t->env.ioas, &t->mem[page * WORDS],
+			  CHUNK_PAGES * SZ_4K, page_iova(page),
+			  IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE);
+}
+
+/* Each mapper has chunks of its own */
+static void do_map(struct job *job)
+{
+	struct torture *t = job->t;
+	size_t chunk = below(job, CHUNKS / MAPPERS) * MAPPERS + job->number;
+	size_t page = chunk * CHUNK_PAGES;
+	int rc;
+
+	fail_some(job, 16);
+	if (below(job, 2))
+		rc = __consumer_unmap(&t->consumers[0], page, CHUNK_PAGES);
+	else
+		rc = __ioas_unmap(t->env.fd, t->env.ioas, page_iova(page),
+				  CHUNK_PAGES * SZ_4K);
+	fail_nth(0);
+	count(&t->unmaps, !rc);
+	count(&t->errors, rc);
+	/* UNMAP may have unmapped and then failed to report */
+	rc = map_chunk(t, chunk);
+	if (rc && rc != -EEXIST)
+		fatal("cannot map: error %d", -rc);
+}
+
+/* The second device: on a HWPT of its own, or on the first one's; then on none */
+static void do_attach(struct job *job)
+{
+	struct torture *t = job->t;
+	struct edu *edu = &t->env.edu[1];
+	bool own = below(job, 2);
+	__u32 pt = t->env.ioas;
+	int rc = 0;
+
+	fail_some(job, 32);
+	if (own)
+		rc = __hwpt_alloc(t->env.fd, edu->dev_id, t->env.ioas,
+				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &pt);
+	own = own && !rc;
+	if (!rc)
+		rc = __edu_attach(edu, pt);
+	fail_nth(0);
+	if (!rc) {
+		burst(job, 1);
+		edu_detach(edu);
+	}
+	if (own)
+		object_destroy(t->env.fd, pt);
+	count(&t->attaches, !rc);
+	count(&t->errors, rc);
+}
+
+/* Where nothing is mapped it fails and writes nothing */
+static void do_access(struct job *job)
+{
+	struct torture *t = job->t;
+	__u64 value = t->cpu_writes + 1;
+	int rc = __access_write(t->env.fd, t->access,
+				page_iova(below(job, PAGES)) + 8, &value,
+				sizeof(value));
+
+	count(&t->cpu_writes, !rc);
+	count(&t->errors, rc);
+}
+
+static void *job_run(void *arg)
+{
+	struct job *job = arg;
+	unsigned int i;
+
+	for (i = 0; i < job->t->ops * job->times; i++) {
+		job->run(job);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Returns how many pages the consumers have missed */
+static size_t torture_round(struct torture *t, unsigned int round)
+{
+	struct job jobs[] = {
+		{ .run = do_consume, .number = 0, .times = 1 },
+		{ .run = do_consume, .number = 1, .times = 1 },
+		{ .run = do_consume, .number = 2, .times = 1 },
+		{ .run = do_map, .number = 0, .times = 1 },
+		{ .run = do_map, .number = 1, .times = 1 },
+		{ .run = do_attach, .times = 1 },
+		{ .run = do_dma, .times = 4 },
+		/* Quick, but not to be done before the others */
+		{ .run = do_access, .times = 20 },
+	};
+	unsigned int num = ARRAY_SIZE(jobs) - (t->access < 0), i;
+	size_t missed = 0;
+
+	for (i = 0; i < num; i++) {
+		jobs[i].t = t;
+		jobs[i].state = t->seed ^
+				(round * 16 + i + 1) * 0x9e3779b97f4a7c15ULL;
+		if (pthread_create(&jobs[i].thread, NULL, job_run, &jobs[i]))
+			fatal("no thread");
+	}
+	for (i = 0; i < num; i++)
+		pthread_join(jobs[i].thread, NULL);
+	for (i = 0; i < CONSUMERS; i++)
+		missed += consumer_missed(&t->consumers[i]);
+	return missed;
+}
+
+/* Rounds until pages are missed, or to the end */
+static size_t torture(struct torture *t, unsigned int rounds)
+{
+	unsigned int round;
+	size_t missed = 0;
+
+	for (round = 0; round < rounds && !missed; round++)
+		missed = torture_round(t, round);
+	lib_note("seed %#llx, %u of %u rounds of %u operations a thread",
+		 t->seed, round, rounds, t->ops);
+	lib_note("%llu bursts of DMA, %llu writes by software, %llu unmaps, %llu attaches, %llu errors",
+		 t->dma_bursts, t->cpu_writes, t->unmaps, t->attaches, t->errors);
+	lib_note("%zu pages missed", missed);
+	return missed;
+}
+
+static unsigned int setting(const char *name, unsigned int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+FIXTURE_SETUP(torture)
+{
+	struct torture *t = calloc(1, sizeof(*t));
+	const char *reason = env_open(&t->env, 2);
+	size_t i;
+
+	self->t = t;
+	if (!reason && !fail_setup())
+		reason = "no fault injection in this kernel";
+	if (reason)
+		SKIP(return, "%s", reason);
+	t->rounds = setting("TORTURE_ROUNDS", 20);
+	t->ops = setting("TORTURE_OPS", 10);
+	t->seed = random_u64();
+	t->access = __access_create(t->env.fd, t->env.ioas);
+	pthread_mutex_init(&t->stage, NULL);
+	t->mem = mem_alloc(PAGES * SZ_4K);
+	for (i = 0; i < CHUNKS; i++)
+		check(map_chunk(t, i));
+	for (i = 0; i < CONSUMERS; i++) {
+		consumer_open(&t->consumers[i], t->env.fd, t->env.ioas, t->mem,
+			      IOVA, PAGES);
+		tracker_start(t->env.fd, t->consumers[i].tracker);
+	}
+}
+
+FIXTURE_TEARDOWN(torture)
+{
+	struct torture *t = self->t;
+	size_t i;
+
+	if (t->mem) {
+		if (t->access >= 0)
+			access_destroy(t->access);
+		for (i = 0; i < CONSUMERS; i++)
+			consumer_close(&t->consumers[i]);
+		env_close(&t->env);
+		mem_free(t->mem, PAGES * SZ_4K);
+	}
+	free(t);
+}
+
+TEST_F_TIMEOUT(torture, run, 600)
+{
+	struct torture *t = self->t;
+
+	if (!variant->breaks) {
+		EXPECT_EQ(0, torture(t, t->rounds));
+		EXPECT_LT(0, t->unmaps);
+		EXPECT_LT(0, t->attaches);
+		EXPECT_LT(0, t->errors);
+		return;
+	}
+	if (variant->breaks == 1U << BREAK_ACCESS && t->access < 0)
+		SKIP(return, "no accesses for tests in this kernel");
+	if (!break_kernel(variant->breaks))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	/* Every few rounds something is missed */
+	EXPECT_LT(0, torture(t, 5 * t->rounds));
+	break_kernel(0);
+}
+
+TEST_HARNESS_MAIN
