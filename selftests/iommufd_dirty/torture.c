@@ -176,7 +176,7 @@ static void do_consume(struct job *job)
 
 	fail_some(job, 8);
 	if (what < 4)
-		rc = __consumer_read(c, 0, below(job, 4) ? NULL : (void *)64);
+		rc = __consumer_read(c, 0, below(job, 2) ? NULL : (void *)64);
 	else if (what < 5)
 		rc = __consumer_read(c, IOMMU_DIRTY_READ_NO_CLEAR, NULL);
 	else
@@ -279,7 +279,7 @@ static size_t torture_round(struct torture *t, unsigned int round)
 		{ .run = do_map, .number = 0, .times = 1 },
 		{ .run = do_map, .number = 1, .times = 1 },
 		{ .run = do_attach, .times = 1 },
-		{ .run = do_dma, .times = 4 },
+		{ .run = do_dma, .times = 2 },
 		/* Quick, but not to be done before the others */
 		{ .run = do_access, .times = 20 },
 	};
@@ -310,9 +310,10 @@ static size_t torture(struct torture *t, unsigned int rounds)
 		missed = torture_round(t, round);
 	lib_note("seed %#llx, %u of %u rounds of %u operations a thread",
 		 t->seed, round, rounds, t->ops);
-	lib_note("%llu bursts of DMA, %llu writes by software, %llu unmaps, %llu attaches, %llu errors",
-		 t->dma_bursts, t->cpu_writes, t->unmaps, t->attaches, t->errors);
-	lib_note("%zu pages missed", missed);
+	lib_note("%llu bursts of DMA, %llu writes by software, %llu unmaps",
+		 t->dma_bursts, t->cpu_writes, t->unmaps);
+	lib_note("%llu attaches, %llu errors: %zu pages missed", t->attaches,
+		 t->errors, missed);
 	return missed;
 }
 

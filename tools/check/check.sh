@@ -177,8 +177,8 @@ tests_for() { # mode program...
 	local mode=$1 t
 	for t in "${@:2}"; do
 		case $mode:$t in
-		*-off:nohw | soft-*:soft) echo "$t" ;;
-		*-off:* | *:nohw | *:soft) ;;
+		*-off:nohw | soft-*:soft*) echo "$t" ;;
+		*-off:* | *:nohw | *:soft*) ;;
 		vtd-*:nvme | amd-*:nvme) echo "$t" ;;
 		*:nvme) ;;
 		*) echo "$t" ;;

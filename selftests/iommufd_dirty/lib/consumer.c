@@ -126,11 +126,10 @@ int __consumer_unmap(struct consumer *c, size_t first, size_t num)
 	return rc;
 }
 
-size_t consumer_missed(struct consumer *c)
+size_t consumer_differing(const struct consumer *c)
 {
 	size_t missed = 0, page;
 
-	check(__consumer_read(c, 0, NULL));
 	for (page = 0; page < c->pages; page++) {
 		struct page_words now = words_of(c, page);
 
@@ -138,4 +137,10 @@ size_t consumer_missed(struct consumer *c)
 			missed++;
 	}
 	return missed;
+}
+
+size_t consumer_missed(struct consumer *c)
+{
+	check(__consumer_read(c, 0, NULL));
+	return consumer_differing(c);
 }

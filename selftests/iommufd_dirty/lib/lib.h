@@ -384,7 +384,9 @@ int __consumer_read(struct consumer *c, __u32 flags, void *bad);
 int __consumer_scan(struct consumer *c, unsigned int room);
 /* UNMAP @num pages from page @first on; copy */
 int __consumer_unmap(struct consumer *c, size_t first, size_t num);
-/* When nobody writes: after a last READ, how many pages differ from the copy? */
+/* How many pages differ from the copy? */
+size_t consumer_differing(const struct consumer *c);
+/* The same after a last READ, when nobody writes */
 size_t consumer_missed(struct consumer *c);
 
 /* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A range is unmapped while devices write to it at full speed. What they have
+ * written until their accesses were refused must be reported, and nothing changes
+ * afterwards: the copy must be the memory.
+ *
+ * If the kernel looks at the dirty bits without taking the write permission away
+ * (CONFIG_IOMMUFD_DIRTY_BREAK), what is written behind its back must be noticed.
+ */
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	0x40000000ULL
+#define PAGES	64
+#define SIZE	(PAGES * SZ_4K)
+#define DEVICES	2
+#define ROUNDS	40
+
+FIXTURE(soft_unmap)
+{
+	struct env env;
+	__u64 *mem;
+	struct consumer first;
+	struct consumer second;
+};
+
+FIXTURE_SETUP(soft_unmap)
+{
+	struct env *env = &self->env;
+	const char *reason = env_open(env, DEVICES);
+	unsigned int i;
+
+	if (!reason && !env->edu[0].soft)
+		reason = "no device of the software IOMMU";
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->mem = mem_alloc(SIZE);
+	consumer_open(&self->first, env->fd, env->ioas, self->mem, IOVA, PAGES);
+	consumer_open(&self->second, env->fd, env->ioas, self->mem, IOVA, PAGES);
+	tracker_start(env->fd, self->first.tracker);
+	tracker_start(env->fd, self->second.tracker);
+	edu_attach(&env->edu[1], env->ioas);
+	for (i = 0; i < DEVICES; i++) {
+		struct storm storm = {
+			.iova = IOVA,
+			.length = SIZE,
+			.seed = random_u64() >> 32,
+			.threads = 2,
+		};
+
+		storm_start(&env->edu[i], &storm);
+	}
+}
+
+FIXTURE_TEARDOWN(soft_unmap)
+{
+	unsigned int i;
+
+	if (!self->mem)
+		return;
+	for (i = 0; i < DEVICES; i++)
+		storm_stop(&self->env.edu[i]);
+	consumer_close(&self->first);
+	consumer_close(&self->second);
+	env_close(&self->env);
+	mem_free(self->mem, SIZE);
+}
+
+static int unmap_ioas(FIXTURE_DATA(soft_unmap) * self)
+{
+	struct env *env = &self->env;
+	int rc = __ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
+
+	return rc ? rc : __consumer_read(&self->first, 0, NULL);
+}
+
+/* Whose bitmap has it all: there is no READ afterwards */
+static int unmap_verb(FIXTURE_DATA(soft_unmap) * self)
+{
+	return __consumer_unmap(&self->first, 0, PAGES);
+}
+
+/*
+ * Map, let the devices write, clean all entries, let them write to some, unmap.
+ * Returns how many pages were missed, in all rounds or until there are any.
+ */
+static size_t run(FIXTURE_DATA(soft_unmap) * self,
+		  int (*unmap)(FIXTURE_DATA(soft_unmap) * self),
+		  unsigned int rounds)
+{
+	struct env *env = &self->env;
+	size_t missed = 0;
+	unsigned int i;
+
+	for (i = 0; i < rounds && !missed; i++) {
+		ioas_map(env->fd, env->ioas, self->mem, SIZE, IOVA);
+		storm_wait(&env->edu[i % DEVICES], PAGES);
+		check(__consumer_read(&self->first, 0, NULL));
+		check(unmap(self));
+		missed = consumer_differing(&self->first);
+		/* A tracker that is not read in between */
+		missed += consumer_missed(&self->second);
+	}
+	lib_note("%u of %u rounds: %llu writes, %llu refused, %zu pages missed",
+		 i, rounds, storm_writes(&env->edu[0]), storm_faults(&env->edu[0]),
+		 missed);
+	return missed;
+}
+
+TEST_F_TIMEOUT(soft_unmap, ioas_unmap, 120)
+{
+	EXPECT_EQ(0, run(self, unmap_ioas, ROUNDS));
+	EXPECT_LT(0, storm_faults(&self->env.edu[0]));
+}
+
+TEST_F_TIMEOUT(soft_unmap, verb, 120)
+{
+	EXPECT_EQ(0, run(self, unmap_verb, ROUNDS));
+	EXPECT_LT(0, storm_faults(&self->env.edu[0]));
+}
+
+TEST_F_TIMEOUT(soft_unmap, ioas_unmap_without_protect, 240)
+{
+	if (!break_kernel(1U << BREAK_PROTECT))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	EXPECT_LT(0, run(self, unmap_ioas, 10 * ROUNDS));
+	break_kernel(0);
+}
+
+TEST_F_TIMEOUT(soft_unmap, verb_without_protect, 240)
+{
+	if (!break_kernel(1U << BREAK_PROTECT))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	EXPECT_LT(0, run(self, unmap_verb, 10 * ROUNDS));
+	break_kernel(0);
+}
+
+TEST_HARNESS_MAIN
