@@ -97,10 +97,12 @@ static void soft_copy(void *to, const void *from, size_t len)
 static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 		     size_t len, bool write)
 {
-	struct soft_xlat *xlat = &port->tlb[(iova >> 12) % SOFT_TLB];
+	struct soft_xlat *xlat;
 	bool ok = false;
 
 	spin_lock(&port->lock);
+	iova += port->offset;
+	xlat = &port->tlb[(iova >> 12) % SOFT_TLB];
 	if (port->domain) {
 		ok = xlat->valid && xlat->pfn == iova >> 12 &&
 		     (xlat->write || !write);
@@ -137,10 +139,12 @@ void soft_dma_init(struct soft_device *sdev)
  * soft_dma_attach() - Change the page table of a device
  * @sdev: The device
  * @domain: The page table, or NULL for none
+ * @offset: What a first stage ahead of it adds to IOVAs
  *
  * When it returns nothing goes through the page table that was attached before.
  */
-void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain)
+void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain,
+		     u64 offset)
 {
 	unsigned int i;
 
@@ -151,6 +155,7 @@ void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain)
 
 		spin_lock(&port->lock);
 		port->domain = domain;
+		port->offset = offset;
 		memset(port->tlb, 0, sizeof(port->tlb));
 		spin_unlock(&port->lock);
 	}

@@ -20,7 +20,7 @@ struct iommu_device soft_iommu;
 
 static int soft_block(struct iommu_domain *domain, struct device *dev)
 {
-	soft_dma_attach(to_soft_device(dev), NULL);
+	soft_dma_attach(to_soft_device(dev), NULL, 0);
 	return 0;
 }
 
@@ -37,7 +37,7 @@ static int soft_attach(struct iommu_domain *domain, struct device *dev)
 
 	if (to_soft_domain(domain)->fmt != sdev->fmt)
 		return -EINVAL;
-	soft_dma_attach(sdev, to_soft_domain(domain));
+	soft_dma_attach(sdev, to_soft_domain(domain), 0);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ static const struct iommu_dirty_ops soft_dirty_ops = {
 
 static bool soft_dirty_capable(struct device *dev, u32 flags)
 {
-	return !(flags & IOMMU_HWPT_ALLOC_NEST_PARENT);
+	return true;
 }
 
 static void soft_dirty_describe(struct iommu_domain *domain,
@@ -202,11 +202,73 @@ static struct iommu_domain *soft_alloc_paging(struct device *dev)
 	return soft_alloc(dev, false);
 }
 
+static int soft_attach_nested(struct iommu_domain *domain, struct device *dev)
+{
+	struct soft_nested *nested =
+		container_of(domain, struct soft_nested, domain);
+	struct soft_device *sdev = to_soft_device(dev);
+
+	if (nested->parent->fmt != sdev->fmt)
+		return -EINVAL;
+	soft_dma_attach(sdev, nested->parent, nested->offset);
+	return 0;
+}
+
+/* The offset never changes, so nothing of it is ever cached */
+static int soft_invalidate_user(struct iommu_domain *domain,
+				struct iommu_user_data_array *array)
+{
+	array->entry_num = 0;
+	return -EOPNOTSUPP;
+}
+
+static void soft_free_nested(struct iommu_domain *domain)
+{
+	kfree(container_of(domain, struct soft_nested, domain));
+}
+
+static const struct iommu_domain_ops soft_nested_ops = {
+	.attach_dev = soft_attach_nested,
+	.cache_invalidate_user = soft_invalidate_user,
+	.free = soft_free_nested,
+};
+
+static struct iommu_domain *
+soft_alloc_nested(struct iommu_domain *parent,
+		  const struct iommu_user_data *user_data)
+{
+	struct soft_nested *nested;
+	struct soft_hwpt_data data;
+	int rc;
+
+	if (parent->ops != soft_iommu_ops.default_domain_ops)
+		return ERR_PTR(-EINVAL);
+	rc = iommu_copy_struct_from_user(&data, user_data, SOFT_HWPT_DATA,
+					 offset);
+	if (rc)
+		return ERR_PTR(rc);
+	if (!IS_ALIGNED(data.offset, SZ_4K))
+		return ERR_PTR(-EINVAL);
+
+	nested = kzalloc(sizeof(*nested), GFP_KERNEL_ACCOUNT);
+	if (!nested)
+		return ERR_PTR(-ENOMEM);
+	nested->domain.type = IOMMU_DOMAIN_NESTED;
+	nested->domain.ops = &soft_nested_ops;
+	nested->parent = to_soft_domain(parent);
+	nested->offset = data.offset;
+	return &nested->domain;
+}
+
 static struct iommu_domain *
 soft_alloc_user(struct device *dev, u32 flags, struct iommu_domain *parent,
 		const struct iommu_user_data *user_data)
 {
-	if (parent || user_data || (flags & ~IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
+	if (parent)
+		return flags ? ERR_PTR(-EOPNOTSUPP) :
+			       soft_alloc_nested(parent, user_data);
+	if (user_data || (flags & ~(IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+				    IOMMU_HWPT_ALLOC_NEST_PARENT)))
 		return ERR_PTR(-EOPNOTSUPP);
 	return soft_alloc(dev, flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 }

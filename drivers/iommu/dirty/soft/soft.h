@@ -96,9 +96,32 @@ struct soft_domain {
 	bool tracking;
 };
 
+/* Of IOMMU_HWPT_ALLOC, for a HWPT that is nested in one of this IOMMU */
+#define SOFT_HWPT_DATA		0x50f7
+
+/**
+ * struct soft_hwpt_data - What its first stage does
+ * @offset: Added to each IOVA, which gives an IOVA of the second stage
+ */
+struct soft_hwpt_data {
+	u64 offset;
+};
+
+/**
+ * struct soft_nested - A first stage
+ * @domain: What the IOMMU core sees
+ * @parent: The second stage; iommufd keeps it
+ * @offset: As of struct soft_hwpt_data
+ */
+struct soft_nested {
+	struct iommu_domain domain;
+	struct soft_domain *parent;
+	u64 offset;
+};
+
 /**
  * struct soft_xlat - A cached translation of 4 KiB
- * @pfn: IOVA >> 12
+ * @pfn: IOVA >> 12, behind the first stage
  * @phys: Where it is mapped to
  * @valid: There is one
  * @write: Writes need no new walk: the entry is dirty, or need not become so
@@ -114,6 +137,7 @@ struct soft_xlat {
  * struct soft_port - What does DMA: one after the other, by its own cache
  * @lock: Held during each DMA, so that who invalidates the cache waits for it
  * @domain: What the device is attached to, NULL: blocked
+ * @offset: What its first stage adds to an IOVA
  * @dev: The device
  * @task: The thread of a port that writes by itself
  * @number: Number of the last write of that thread
@@ -122,6 +146,7 @@ struct soft_xlat {
 struct soft_port {
 	spinlock_t lock;	/* the cache, and a DMA under way */
 	struct soft_domain *domain;
+	u64 offset;
 	struct soft_device *dev;
 	struct task_struct *task;
 	u64 number;
@@ -226,7 +251,8 @@ u64 *soft_table_lookup(struct soft_domain *domain, unsigned long iova,
 
 bool soft_updates_bits(const struct soft_domain *domain);
 void soft_dma_init(struct soft_device *sdev);
-void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain);
+void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain,
+		     u64 offset);
 void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 			 unsigned long last);
 void soft_dma_run(struct soft_device *sdev, u64 cmd);
