@@ -193,7 +193,7 @@ selftests_vm() { # mode programs option...
 	case $mode in
 	soft-*)
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
-		run="DIRTY_DEVICES=$mode $run"
+		run="DIRTY_DEVICES=$mode FUZZ_CALLS=100000 $run"
 		;;
 	vtd-* | amd-*) machine=(--iommu "$mode" --edu 3 --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" --edu 3) ;;

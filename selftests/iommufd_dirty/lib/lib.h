@@ -389,6 +389,37 @@ size_t consumer_differing(const struct consumer *c);
 /* The same after a last READ, when nobody writes */
 size_t consumer_missed(struct consumer *c);
 
+/*
+ * ground.c: where calls fail. Devices write to @mem, two trackers run, @env.tracker
+ * is stopped.
+ */
+#define GROUND_IOVA	(2 * SZ_1G - GROUND_SIZE / 2)
+#define GROUND_PAGES	32
+#define GROUND_SIZE	(GROUND_PAGES * SZ_4K)
+
+struct pins {
+	__u64 pinned;		/* pages */
+	__u64 accounted;	/* KiB, of this process */
+};
+
+struct ground {
+	struct env env;
+	__u64 *mem;
+	struct consumer first;
+	struct consumer second;
+	struct pins before;
+	__u32 id;		/* for the test */
+	bool attached;
+};
+
+/* NULL, or the reason why the test cannot run */
+const char *ground_open(struct ground *g);
+/* Insists that no object is in use, and that no page is pinned any more */
+void ground_close(struct ground *g);
+int ground_map(struct ground *g);
+/* Device @index writes a new value to some pages */
+void ground_write(struct ground *g, unsigned int index);
+
 /* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */
 enum {
 	BREAK_UNMAP, BREAK_ATTACH, BREAK_ACCESS, BREAK_FLUSH, BREAK_RECORD,

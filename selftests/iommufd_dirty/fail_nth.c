@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each call fails at each allocation in turn, and is killed. Nothing may be
+ * forgotten: a later READ reports what was written before and after the call. In
+ * the end no page is pinned, and no object in use.
+ *
+ * The technique is that of the kernel's own iommufd_fail_nth.c.
+ */
+#include <kselftest_harness.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define MAX_NTH		2000
+
+FIXTURE(fail_nth)
+{
+	struct ground g;
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	const char *reason = ground_open(&self->g);
+
+	if (!reason && !fail_setup())
+		reason = "no fault injection in this kernel";
+	if (reason)
+		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	if (self->g.mem)
+		ground_close(&self->g);
+}
+
+/* What to do with each allocation failing in turn, and with what comes of it */
+struct sweep {
+	void (*before)(struct ground *g);
+	int (*call)(struct ground *g);
+	void (*after)(struct ground *g, int rc);
+	int error;	/* that it may fail with, besides the usual ones */
+};
+
+/* -ENOENT: iommufd's own failure injection does not find an object */
+static bool allowed(const struct sweep *s, int rc)
+{
+	return !rc || rc == -ENOMEM || rc == -ENOENT || rc == s->error;
+}
+
+static void sweep(struct ground *g, const struct sweep *s)
+{
+	unsigned int nth, errors = 0;
+	bool failed = true;
+	int rc;
+
+	/* It is not page faults of ours that shall fail */
+	if (mlockall(MCL_CURRENT))
+		fatal("mlockall: error %d", errno);
+	for (nth = 0; failed; nth++) {
+		if (nth == MAX_NTH)
+			fatal("always another allocation");
+		if (s->before)
+			s->before(g);
+		ground_write(g, 0);
+		fail_nth(nth + 1);
+		rc = s->call(g);
+		failed = fail_nth_end();
+		errors += rc != 0;
+		if (!allowed(s, rc) || (rc && !failed))
+			fatal("failure %u: error %d", nth + 1, -rc);
+		if (s->after)
+			s->after(g, rc);
+		if (consumer_missed(&g->first) || consumer_missed(&g->second))
+			fatal("failure %u: error %d, and missed pages", nth + 1, -rc);
+	}
+	lib_note("%u failures, %u errors", nth - 1, errors);
+	if (nth < 2)
+		fatal("nothing has failed");
+}
+
+static int call_alloc(struct ground *g)
+{
+	return __tracker_alloc(g->env.fd, g->env.ioas, &g->id);
+}
+
+static void after_alloc(struct ground *g, int rc)
+{
+	if (!rc)
+		object_destroy(g->env.fd, g->id);
+}
+
+TEST_F_TIMEOUT(fail_nth, alloc, 240)
+{
+	static const struct sweep s = {
+		.call = call_alloc,
+		.after = after_alloc,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static int call_info(struct ground *g)
+{
+	struct iommu_dirty_member members[4];
+	struct iommu_dirty_tracker_info info = {
+		.size = sizeof(info),
+		.tracker_id = g->first.tracker,
+		.num_members = ARRAY_SIZE(members),
+		.members = (uintptr_t)members,
+		.member_len = sizeof(members[0]),
+	};
+
+	return __tracker_info(g->env.fd, &info);
+}
+
+TEST_F_TIMEOUT(fail_nth, info, 240)
+{
+	static const struct sweep s = {
+		.call = call_info,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static int call_start(struct ground *g)
+{
+	return __tracker_start(g->env.fd, g->env.tracker, NULL);
+}
+
+/* START has failed as a whole, or not at all */
+static void after_start(struct ground *g, int rc)
+{
+	__u32 state = tracker_state(g->env.fd, g->env.tracker);
+
+	if (state != (rc ? IOMMU_DIRTY_STATE_STOPPED : IOMMU_DIRTY_STATE_RUNNING))
+		fatal("error %d, but state %u", -rc, state);
+	tracker_stop(g->env.fd, g->env.tracker);
+}
+
+TEST_F_TIMEOUT(fail_nth, start, 240)
+{
+	static const struct sweep s = {
+		.call = call_start,
+		.after = after_start,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static void before_stop(struct ground *g)
+{
+	if (tracker_state(g->env.fd, g->env.tracker) == IOMMU_DIRTY_STATE_STOPPED)
+		tracker_start(g->env.fd, g->env.tracker);
+}
+
+static int call_stop(struct ground *g)
+{
+	return __tracker_stop(g->env.fd, g->env.tracker);
+}
+
+TEST_F_TIMEOUT(fail_nth, stop, 240)
+{
+	static const struct sweep s = {
+		.before = before_stop,
+		.call = call_stop,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static int call_read(struct ground *g)
+{
+	return __consumer_read(&g->first, 0, NULL);
+}
+
+TEST_F_TIMEOUT(fail_nth, read, 240)
+{
+	static const struct sweep s = {
+		.call = call_read,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static int call_read_no_clear(struct ground *g)
+{
+	return __consumer_read(&g->first, IOMMU_DIRTY_READ_NO_CLEAR, NULL);
+}
+
+TEST_F_TIMEOUT(fail_nth, read_no_clear, 240)
+{
+	static const struct sweep s = {
+		.call = call_read_no_clear,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static int call_scan(struct ground *g)
+{
+	return __consumer_scan(&g->first, 2);
+}
+
+TEST_F_TIMEOUT(fail_nth, scan, 240)
+{
+	static const struct sweep s = {
+		.call = call_scan,
+	};
+
+	sweep(&self->g, &s);
+}
+
+static int call_unmap(struct ground *g)
+{
+	return __consumer_unmap(&g->first, 0, GROUND_PAGES);
+}
+
+static int call_ioas_unmap(struct ground *g)
+{
+	return __ioas_unmap(g->env.fd, g->env.ioas, GROUND_IOVA, GROUND_SIZE);
+}
+
+static void after_unmap(struct ground *g, int rc)
+{
+	int again = ground_map(g);
+
+	/* UNMAP may have unmapped and then failed to report */
+	if (again && (!rc || again != -EEXIST))
+		fatal("cannot map again: error %d", -again);
+}
+
+TEST_F_TIMEOUT(fail_nth, unmap, 240)
+{
+	static const struct sweep s = {
+		.call = call_unmap,
+		.after = after_unmap,
+	};
+
+	sweep(&self->g, &s);
+}
+
+TEST_F_TIMEOUT(fail_nth, ioas_unmap, 240)
+{
+	static const struct sweep s = {
+		.call = call_ioas_unmap,
+		.after = after_unmap,
+	};
+
+	sweep(&self->g, &s);
+}
+
+/* A HWPT joins, and its device writes; then both leave, which cannot fail */
+static int call_attach(struct ground *g)
+{
+	struct env *env = &g->env;
+	int rc;
+
+	g->attached = false;
+	rc = __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
+			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &g->id);
+	if (rc) {
+		g->id = 0;
+		return rc;
+	}
+	rc = __edu_attach(&env->edu[1], g->id);
+	g->attached = !rc;
+	return rc;
+}
+
+static void after_attach(struct ground *g, int rc)
+{
+	if (g->attached) {
+		ground_write(g, 1);
+		edu_detach(&g->env.edu[1]);
+	}
+	if (g->id)
+		object_destroy(g->env.fd, g->id);
+}
+
+TEST_F_TIMEOUT(fail_nth, attach, 240)
+{
+	static const struct sweep s = {
+		.call = call_attach,
+		.after = after_attach,
+		.error = -EINVAL,	/* IOMMU_HWPT_ALLOC's for no object */
+	};
+
+	sweep(&self->g, &s);
+}
+
+/* A HWPT leaves without memory for the ledgers: too much is dirty then, not less */
+static void before_detach(struct ground *g)
+{
+	if (!call_attach(g))
+		ground_write(g, 1);
+}
+
+static int call_detach(struct ground *g)
+{
+	edu_detach(&g->env.edu[1]);
+	return __object_destroy(g->env.fd, g->id);
+}
+
+static void after_detach(struct ground *g, int rc)
+{
+	if (rc)
+		object_destroy(g->env.fd, g->id);
+}
+
+TEST_F_TIMEOUT(fail_nth, detach, 240)
+{
+	static const struct sweep s = {
+		.before = before_detach,
+		.call = call_detach,
+		.after = after_detach,
+	};
+
+	sweep(&self->g, &s);
+}
+
+/* In a process of its own, until it is killed */
+static void call_for_ever(struct ground *g)
+{
+	for (;;) {
+		call_read(g);
+		call_scan(g);
+		call_read_no_clear(g);
+		if (!call_start(g))
+			call_stop(g);
+		if (!call_unmap(g))
+			ground_map(g);
+	}
+}
+
+/* Killed at any time; the tracker that the others do not read misses nothing */
+TEST_F_TIMEOUT(fail_nth, killed, 240)
+{
+	struct ground *g = &self->g;
+	unsigned int i;
+
+	for (i = 0; i < 30; i++) {
+		pid_t pid = fork();
+		int status;
+
+		ASSERT_LE(0, pid);
+		if (!pid)
+			call_for_ever(g);
+		usleep(random_below(50000));
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status));
+		/* What the child has mapped is accounted to it, so map anew */
+		__ioas_unmap(g->env.fd, g->env.ioas, GROUND_IOVA, GROUND_SIZE);
+		check(ground_map(g));
+		tracker_stop(g->env.fd, g->env.tracker);
+		ground_write(g, 0);
+		EXPECT_EQ(0, consumer_missed(&g->second));
+	}
+}
+
+TEST_HARNESS_MAIN
