@@ -231,6 +231,46 @@ TEST_F(access, pinned)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
+/* Pages of a driver that tells of each write are dirty only where it has written */
+TEST_F(access, pinned_marks)
+{
+	__u32 pin;
+
+	env_start(&self->env);
+	pin = access_pin(self->fd, self->pins, IOVA + 4 * SZ_4K, 8 * SZ_4K,
+			 ACCESS_WRITE | ACCESS_MARKS);
+	EXPECT_TRUE(nothing_found(&self->o));
+	ASSERT_EQ(0, __access_rw(self->fd, self->pins, IOVA + 6 * SZ_4K + 5, NULL,
+				 SZ_4K, ACCESS_MARKS));
+	EXPECT_TRUE(found(&self->o, 6, 2, IOMMU_DIRTY_READ_NO_CLEAR));
+	EXPECT_TRUE(found(&self->o, 6, 2, 0));
+	EXPECT_TRUE(nothing_found(&self->o));
+
+	/* Told of, and unpinned before anybody has read */
+	ASSERT_EQ(0, __access_rw(self->fd, self->pins, IOVA + 9 * SZ_4K, NULL, 1,
+				 ACCESS_MARKS));
+	access_unpin(self->fd, self->pins, pin);
+	EXPECT_TRUE(found(&self->o, 9, 1, 0));
+	EXPECT_TRUE(nothing_found(&self->o));
+}
+
+TEST_F(access, mark_dirty_arguments)
+{
+	env_start(&self->env);
+	EXPECT_EQ(-EINVAL, __access_rw(self->fd, self->pins, IOVA, NULL, 0,
+				       ACCESS_MARKS));
+	EXPECT_EQ(-EOVERFLOW, __access_rw(self->fd, self->pins, -SZ_4K, NULL,
+					  2 * SZ_4K, ACCESS_MARKS));
+	EXPECT_TRUE(nothing_found(&self->o));
+	/* With a tracker and without: START forgets, and STOP takes no note */
+	EXPECT_EQ(0, __access_rw(self->fd, self->pins, IOVA, NULL, 1, ACCESS_MARKS));
+	tracker_stop(self->fd, self->env.tracker);
+	tracker_stop(self->fd, self->env.twin);
+	EXPECT_EQ(0, __access_rw(self->fd, self->pins, IOVA, NULL, 1, ACCESS_MARKS));
+	env_start(&self->env);
+	EXPECT_TRUE(nothing_found(&self->o));
+}
+
 TEST_F(access, pinned_to_read)
 {
 	__u32 pin;

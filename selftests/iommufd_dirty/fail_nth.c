@@ -365,4 +365,43 @@ TEST_F_TIMEOUT(fail_nth, killed, 240)
 	}
 }
 
+/* A counter that processes share, where no device writes */
+static __u64 *counter(struct ground *g)
+{
+	return &g->mem[2];
+}
+
+static void wait_for_reads(struct ground *g, pid_t pid, unsigned int num)
+{
+	__u64 begin = __atomic_load_n(counter(g), __ATOMIC_ACQUIRE);
+
+	while (__atomic_load_n(counter(g), __ATOMIC_ACQUIRE) < begin + num)
+		if (waitpid(pid, NULL, WNOHANG))
+			fatal("the other process has ended");
+}
+
+/*
+ * The files are closed while another process READs, which goes on until it is
+ * killed: the trackers, running, go away with the last file.
+ */
+TEST_F_TIMEOUT(fail_nth, closed, 120)
+{
+	struct ground *g = &self->g;
+	pid_t pid = fork();
+	int status;
+
+	ASSERT_LE(0, pid);
+	while (!pid) {
+		check(call_read(g));
+		__atomic_fetch_add(counter(g), 1, __ATOMIC_RELEASE);
+	}
+	wait_for_reads(g, pid, 10);
+	ground_abandon(g);
+	wait_for_reads(g, pid, 10);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	ground_end(g);
+}
+
 TEST_HARNESS_MAIN

@@ -283,6 +283,64 @@ static void test_clean_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, walk.flush_last, high + kfmt_size(fmt, 1) - 1);
 }
 
+/* One page of a group of that size, clean and then dirty */
+static void check_protect(struct kunit *test, unsigned int level,
+			  unsigned int group, bool dirty)
+{
+	const struct kfmt *fmt = test->param_value;
+	const unsigned long size = kfmt_size(fmt, level) << group;
+	const unsigned long first = size, last = first + size - 1;
+	struct krec *rec = krec_alloc(test);
+	struct iommu_dirty_walk walk;
+	u64 *ptes, *other, before;
+	struct kpt pt;
+	unsigned int i;
+
+	kpt_init(&pt, test, fmt->top_level);
+	ptes = kpt_map(&pt, first, level, group);
+	other = kpt_map(&pt, 0, level, group);
+	if (dirty)
+		kpte_dirty(&pt, ptes);
+	kpte_dirty(&pt, other);
+	before = *other;
+
+	walk = kwalk(&pt, rec, first, last,
+		     IOMMU_DIRTY_WALK_PROTECT | IOMMU_DIRTY_WALK_EXCLUSIVE);
+	if (dirty)
+		kexpect_one(test, rec, first, last);
+	else
+		KUNIT_EXPECT_EQ(test, rec->nr, 0);
+	for (i = 0; i < 1U << group; i++) {
+		/* A dirty one may stay writable, it has been recorded */
+		if (!kpte_is_dirty(&pt, ptes[i]))
+			KUNIT_EXPECT_EQ(test, ptes[i] & fmt->protect, 0);
+		KUNIT_EXPECT_EQ(test, kpte_is_dirty(&pt, ptes[i]),
+				dirty && !i);
+	}
+	KUNIT_EXPECT_EQ(test, *other, before);
+	/* A writable entry may be in an IOTLB even if none was dirty */
+	KUNIT_EXPECT_LE(test, walk.flush_iova, first);
+	KUNIT_EXPECT_GE(test, walk.flush_last, last);
+}
+
+/* Before an unmap: what is clean stays clean from when it was looked at */
+static void test_protect(struct kunit *test)
+{
+	const struct kfmt *fmt = test->param_value;
+	unsigned int level, group;
+
+	for (level = 0; level <= fmt->leaf_level; level++) {
+		check_protect(test, level, 0, false);
+		check_protect(test, level, 0, true);
+		for (group = 1; group <= fmt->groups[level]; group++) {
+			if (!fmt->sized && group != fmt->groups[level])
+				continue;
+			check_protect(test, level, group, false);
+			check_protect(test, level, group, true);
+		}
+	}
+}
+
 static struct kunit_case edge_cases[] = {
 	KUNIT_CASE_PARAM(test_partial, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_runs, kfmt_gen_params),
@@ -291,6 +349,7 @@ static struct kunit_case edge_cases[] = {
 	KUNIT_CASE_PARAM(test_ends, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_sparse, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_clean_only, kfmt_gen_params),
+	KUNIT_CASE_PARAM(test_protect, kfmt_gen_params),
 	{}
 };
 

@@ -33,6 +33,7 @@
  * @dirty: Bits to invert to make a leaf dirty
  * @accessed: Bits that hardware sets together with those
  * @lost: Bits that are lost when it is cleaned
+ * @protect: The bit without which hardware does not make a clean leaf dirty
  */
 struct kfmt {
 	const char *name;
@@ -55,6 +56,7 @@ struct kfmt {
 	u64 dirty;
 	u64 accessed;
 	u64 lost;
+	u64 protect;
 };
 
 extern const struct kfmt kfmts[];

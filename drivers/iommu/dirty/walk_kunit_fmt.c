@@ -24,7 +24,7 @@
 	.leaf_level = 2,						\
 	.table = 0x3, .leaf = ARM_LEAF(3), .huge = 0x2,			\
 	.groups = { __VA_ARGS__ }, .group = BIT52, .dbm = BIT51,	\
-	.dirty = 0x80 }
+	.dirty = 0x80, .protect = BIT51 }
 
 #define ARM_S2(_name, _page_shift, _top_level, _roots, ...) {		\
 	.name = _name, .walk = iommu_dirty_walk_arm_s2,			\
@@ -32,7 +32,7 @@
 	.leaf_level = 2, .root_tables = _roots,				\
 	.table = 0x3, .leaf = ARM_LEAF(1), .huge = 0x2,			\
 	.groups = { __VA_ARGS__ }, .group = BIT52, .dbm = BIT51,	\
-	.dirty = 0x80 }
+	.dirty = 0x80, .protect = BIT51 }
 
 const struct kfmt kfmts[] = {
 	{
@@ -41,7 +41,7 @@ const struct kfmt kfmts[] = {
 		.table = 0x3,		/* R W */
 		.leaf = 0x3,
 		.huge = 0x80,
-		.dirty = 0x200, .accessed = 0x100,
+		.dirty = 0x200, .accessed = 0x100, .protect = 0x2,
 	},
 	{
 		.name = "x86_64", .walk = iommu_dirty_walk_x86_64,
@@ -50,6 +50,7 @@ const struct kfmt kfmts[] = {
 		.leaf = 0x7,
 		.huge = 0x80,
 		.dirty = 0x40, .accessed = 0x20, .lost = 0x20,
+		.protect = 0x2,
 	},
 	{
 		.name = "amd_v1", .walk = iommu_dirty_walk_amd_v1,
@@ -60,6 +61,7 @@ const struct kfmt kfmts[] = {
 		/* the largest size is 4 PiB */
 		.groups = { 8, 8, 8, 8, 4 }, .sized = true, .group = 0xe00,
 		.dirty = 0x40, .accessed = 0x20,
+		.protect = 0x4000000000000000,
 	},
 	ARM_S1("arm_s1_4k", 12, 3, 4, 4, 4),
 	ARM_S1("arm_s1_16k", 14, 3, 7, 5),
@@ -73,7 +75,7 @@ const struct kfmt kfmts[] = {
 		.table = 0x1, .addr_shift = 2,
 		.leaf = 0x17,		/* U W R V */
 		.groups = { 4 }, .group = BIT63,
-		.dirty = 0x80, .accessed = 0x40,
+		.dirty = 0x80, .accessed = 0x40, .protect = 0x4,
 	},
 };
 

@@ -82,17 +82,15 @@ void ground_write(struct ground *g, unsigned int index)
 			  GROUND_IOVA + random_below(GROUND_PAGES) * SZ_4K);
 }
 
-void ground_close(struct ground *g)
+void ground_abandon(struct ground *g)
+{
+	env_close(&g->env);
+}
+
+void ground_end(struct ground *g)
 {
 	struct pins after;
 
-	/* Each of them is in use by nobody */
-	object_destroy(g->env.fd, g->first.tracker);
-	object_destroy(g->env.fd, g->second.tracker);
-	object_destroy(g->env.fd, g->env.tracker);
-	edu_detach(&g->env.edu[0]);
-	object_destroy(g->env.fd, g->env.ioas);
-	env_close(&g->env);
 	ground_pins(&after);
 	if (after.pinned != g->before.pinned ||
 	    after.accounted != g->before.accounted)
@@ -103,4 +101,16 @@ void ground_close(struct ground *g)
 	consumer_close(&g->second);
 	munmap(g->mem, GROUND_SIZE);
 	g->mem = NULL;
+}
+
+void ground_close(struct ground *g)
+{
+	/* Each of them is in use by nobody */
+	object_destroy(g->env.fd, g->first.tracker);
+	object_destroy(g->env.fd, g->second.tracker);
+	object_destroy(g->env.fd, g->env.tracker);
+	edu_detach(&g->env.edu[0]);
+	object_destroy(g->env.fd, g->env.ioas);
+	ground_abandon(g);
+	ground_end(g);
 }

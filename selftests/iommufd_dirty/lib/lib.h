@@ -223,6 +223,8 @@ int __access_write(int fd, int access, __u64 iova, const void *data, size_t len)
 int __access_create_pins(int fd, __u32 ioas);
 #define ACCESS_WRITE	0x1
 #define ACCESS_SLOW	0x4	/* by copying to the user, not to the page */
+/* Pinning: writes are told of. Writing: only tell. As IOMMUFD_ACCESS_PIN_MARKS */
+#define ACCESS_MARKS	0x100
 int __access_rw(int fd, int access, __u64 iova, void *data, size_t len, __u32 flags);
 /* Returns what access_unpin() takes */
 __u32 access_pin(int fd, int access, __u64 iova, size_t len, __u32 flags);
@@ -414,7 +416,11 @@ struct ground {
 
 /* NULL, or the reason why the test cannot run */
 const char *ground_open(struct ground *g);
-/* Insists that no object is in use, and that no page is pinned any more */
+/* Close all files, with everything as it is; the memory stays */
+void ground_abandon(struct ground *g);
+/* Insists that no page is pinned any more, and frees the memory */
+void ground_end(struct ground *g);
+/* Both, and insists that no object is in use, and that no page is pinned any more */
 void ground_close(struct ground *g);
 int ground_map(struct ground *g);
 /* Device @index writes a new value to some pages */
