@@ -14,8 +14,10 @@
 #               have, and with one of the software IOMMU
 #   upstream    the kernel's own iommufd selftest: each test that passes on the
 #               unmodified kernel passes on ours
+#   kcsan       the selftests that have threads, under a kernel that looks for data
+#               races and memory leaks; not part of the whole, for its time
 #
-# Without a stage: all of them; for arm64 those that depend on the architecture:
+# Without a stage: all of them but kcsan; for arm64 those that depend on the architecture:
 # sparse, builds, kunit-vm, selftests. MODES="a b" limits selftests to those
 # IOMMU modes (of tools/vm/run.sh, or soft-FORMAT), TESTS="a b" to those programs.
 . "$(dirname "$0")/../setup/common.sh"
@@ -187,9 +189,9 @@ tests_for() { # mode program...
 }
 
 # The selftests in a machine of a mode, with the options that all modes share
-selftests_vm() { # mode programs option...
-	local mode=$1 run="DIRTY_FORMAT=$1 guest-run $2" machine
-	shift 2
+selftests_vm() { # log mode programs option...
+	local log=$1 mode=$2 run="DIRTY_FORMAT=$2 guest-run $3" machine
+	shift 3
 	case $mode in
 	soft-*)
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
@@ -198,17 +200,18 @@ selftests_vm() { # mode programs option...
 	vtd-* | amd-*) machine=(--iommu "$mode" --edu 3 --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" --edu 3) ;;
 	esac
-	vm "$logs/selftests-$mode.log" "${machine[@]}" "$@" "$run"
+	vm "$log" "${machine[@]}" "$@" "$run"
 }
 
-stage_selftests() {
-	local t mode out image src=$repo/selftests/iommufd_dirty tests options disk
+selftests_with() { # kernel configuration, name of the results, modes, programs
+	local config=$1 name=$2 modes=$3 tests=$4
+	local t mode out image src=$repo/selftests/iommufd_dirty options disk
 	"$repo/tools/setup/setup.sh" check
 	out=$cache/selftests/$arch
-	image=$(kernel debug)
+	image=$(kernel "$config")
 	logged "$logs/selftests-build.log" make -C "$src" -j "$jobs" OUT="$out" \
 		CROSS_COMPILE="$cross" KSRC="$("$overlay/build.sh" tree)"
-	tests=${TESTS:-$(make -s --no-print-directory -C "$src" list)}
+	tests=${tests:-$(make -s --no-print-directory -C "$src" list)}
 	disk=$out/disk.img
 	[ -f "$disk" ] || head -c 8M /dev/urandom >"$disk"
 	options=(--kernel "$image" --mem 2G --add "$here/guest-run")
@@ -219,16 +222,23 @@ stage_selftests() {
 	for mode in $modes; do
 		# shellcheck disable=SC2086 # a list
 		t=$(tests_for "$mode" $tests)
-		rm -f "$logs/selftests-$mode.log"
+		rm -f "$logs/$name-$mode.log"
 		[ -n "$t" ] || continue
 		[ "$(jobs -r | wc -l)" -lt 2 ] || wait -n
-		selftests_vm "$mode" "$t" "${options[@]}" &
+		selftests_vm "$logs/$name-$mode.log" "$mode" "$t" "${options[@]}" &
 	done
 	wait
 	for mode in $modes; do
-		[ ! -f "$logs/selftests-$mode.log" ] ||
-			count "selftests-$mode" "$logs/selftests-$mode.log"
+		[ ! -f "$logs/$name-$mode.log" ] || count "$name-$mode" "$logs/$name-$mode.log"
 	done
+}
+
+stage_selftests() { selftests_with debug selftests "$modes" "${TESTS:-}"; }
+
+# What has threads, where threads are real, and a device that has none of its own
+stage_kcsan() {
+	selftests_with kcsan kcsan "${MODES:-soft-vtd_ss vtd-ss}" \
+		"${TESTS:-torture soft_unmap concurrent races unmap trackers access fuzz}"
 }
 
 # The programs of tools/testing/selftests/iommu, static, from copies in which the

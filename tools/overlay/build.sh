@@ -6,6 +6,7 @@
 #
 #   plain     for the demo and for timing
 #   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
+#   kcsan     the same with KCSAN and kmemleak instead of KASAN
 #   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
 #   off       the same with the trackers off
 #   tree      only unpacks the tree and puts the overlay on it; prints its path
@@ -134,10 +135,11 @@ case $config in
 tree)
 	echo "$tree"
 	;;
-plain | debug | upstream)
+plain | debug | kcsan | upstream)
 	fragments=(core.config "$cpu")
 	case $config in
 	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
+	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
 	upstream) fragments+=(upstream.config) ;;
 	esac
 	configure "$build" "${fragments[@]}" dirty.config
