@@ -18,7 +18,7 @@ help: ## this list (the default)
 demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 	@tools/demo/demo.sh $(DEMO)
 
-.PHONY: check check-static check-builds check-kunit check-vm
+.PHONY: check check-static check-builds check-kunit check-vm check-kcsan
 check: ## all tests; ends with "N passed, N failed, N skipped"
 	@tools/check/check.sh --arch $(ARCH)
 check-static: ## checkpatch, sparse, kernel-doc, shellcheck
@@ -29,6 +29,8 @@ check-kunit: ## KUnit under ARCH=um and in a virtual machine
 	@tools/check/check.sh --arch $(ARCH) kunit-um kunit-vm
 check-vm: ## selftests in virtual machines; TESTS="a b" MODES="c d" limit them
 	@tools/check/check.sh --arch $(ARCH) selftests
+check-kcsan: ## selftests under KCSAN and kmemleak, a kernel of its own
+	@tools/check/check.sh --arch $(ARCH) kcsan
 
 .PHONY: bench
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
