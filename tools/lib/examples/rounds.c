@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Prints which pages of an IOAS of an iommufd get dirty, once a second. The file
+ * descriptor is inherited, as by a helper that a VMM starts:
+ * example-rounds FD IOAS IOVA LENGTH
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <iommudirty.h>
+
+static int fail(void)
+{
+	char text[200];
+
+	fprintf(stderr, "%s\n", idirty_strerror(idirty_last_error(), text, sizeof(text)));
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	const struct timespec second = { 1, 0 };
+	struct idirty_range runs[256];
+	struct idirty_target target;
+	struct idirty_tracker *t;
+	struct idirty *ctx;
+	int i;
+
+	if (argc != 5)
+		return 2;
+	target = (struct idirty_target)IDIRTY_TARGET(strtoul(argv[2], NULL, 0));
+	if (idirty_open(atoi(argv[1]), &ctx) || idirty_alloc(ctx, &target, &t) ||
+	    idirty_start(t, 0, NULL, 0, NULL))
+		return fail();
+	for (i = 0; i < 10; i++) {
+		struct idirty_scan scan = {
+			.num_runs = 256,
+			.iova = strtoull(argv[3], NULL, 0),
+			.length = strtoull(argv[4], NULL, 0),
+			.page_size = 4096,
+			.runs = runs,
+		};
+		uint32_t n;
+
+		nanosleep(&second, NULL);
+		if (idirty_scan(&t, 1, &scan))
+			return fail();
+		for (n = 0; n < scan.num_runs; n++)
+			printf("%#" PRIx64 " %" PRIu64 "\n", runs[n].iova, runs[n].length);
+	}
+	return idirty_destroy(t) ? fail() : 0;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * libiommudirty: which pages did devices write?
+ *
+ * One function per verb of the kernel's <linux/iommufd_dirty.h>, and what every
+ * caller would write again around them. The manual begins at libiommudirty(3).
+ *
+ * Functions that return int return 0 or a negative errno; idirty_last_error()
+ * then tells this thread more. Sizes, lengths and addresses are bytes.
+ *
+ * Threads: any number of them may use one struct idirty and one tracker at once,
+ * except that idirty_destroy() and idirty_close() must be the last to. All other
+ * objects are for one thread at a time.
+ */
+#ifndef _IOMMUDIRTY_H
+#define _IOMMUDIRTY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct idirty;
+struct idirty_tracker;
+struct idirty_map;
+struct idirty_precopy;
+
+/* What a tracker is made of */
+enum idirty_backend {
+	IDIRTY_BACKEND_TRACKER = 1,	/* the kernel's dirty trackers */
+	IDIRTY_BACKEND_HWPT = 2,	/* dirty tracking of each HWPT */
+	IDIRTY_BACKEND_VFIO = 3,	/* DMA logging of a VFIO device */
+};
+
+/* In what a fallback is weaker than a tracker */
+enum idirty_weakness {
+	IDIRTY_WEAK_LATE_HWPT = 1 << 0,	/* HWPTs made later are not tracked */
+	IDIRTY_WEAK_UNMAP = 1 << 1,	/* what is unmapped meanwhile is lost */
+	IDIRTY_WEAK_HOLES = 1 << 2,	/* unmapped holes hide what is behind */
+	IDIRTY_WEAK_RANGES = 1 << 3,	/* only ranges given at START */
+	IDIRTY_WEAK_SOFTWARE = 1 << 4,	/* writes by software are not seen */
+	IDIRTY_WEAK_EXCLUSIVE = 1 << 5,	/* takes from any other reader */
+};
+
+enum idirty_verb {
+	IDIRTY_VERB_NONE,
+	IDIRTY_VERB_ALLOC,
+	IDIRTY_VERB_INFO,
+	IDIRTY_VERB_START,
+	IDIRTY_VERB_STOP,
+	IDIRTY_VERB_READ,
+	IDIRTY_VERB_SCAN,
+	IDIRTY_VERB_UNMAP,
+	IDIRTY_VERB_UPDATE,
+	IDIRTY_VERB_DESTROY,
+	IDIRTY_VERB_LIST,
+	IDIRTY_VERB_PRECOPY,
+};
+
+/* Why the last call of this thread that failed did so */
+struct idirty_error {
+	int code;		/* positive errno */
+	enum idirty_verb verb;
+	uint32_t tracker;	/* 1 plus its index in the call, 0: none */
+	uint32_t member_type;	/* START: the member that cannot be tracked */
+	uint32_t member_id;
+	uint32_t reason;
+};
+
+struct idirty_range {
+	uint64_t iova;
+	uint64_t length;
+};
+
+struct idirty_member {
+	uint32_t type;
+	uint32_t id;
+	uint32_t format;
+	uint32_t reason;	/* 0: it can be tracked */
+	uint32_t flags;
+	uint64_t io_page_sizes;
+};
+
+struct idirty_info {
+	enum idirty_backend backend;
+	uint32_t weak;		/* of enum idirty_weakness; 0: nothing is */
+	uint32_t target_id;
+	uint32_t state;
+	uint32_t flags;
+	uint32_t max_trackers;
+	uint64_t page_sizes;
+	uint64_t reads;
+	uint64_t pages;
+	size_t num_members;
+	struct idirty_member members[];
+};
+
+struct idirty_object {
+	uint32_t type;
+	uint32_t id;
+	uint32_t parent_id;
+	uint32_t flags;
+	uint32_t state;
+	char name[40];
+};
+
+/* Values as in <linux/iommufd_dirty.h> */
+enum idirty_object_type {
+	IDIRTY_OBJECT_IOAS = 1,
+	IDIRTY_OBJECT_HWPT = 2,
+	IDIRTY_OBJECT_HWPT_NESTED = 3,
+	IDIRTY_OBJECT_DEVICE = 4,
+	IDIRTY_OBJECT_TRACKER = 5,
+};
+
+enum idirty_state {
+	IDIRTY_STATE_STOPPED = 0,
+	IDIRTY_STATE_STARTING = 1,
+	IDIRTY_STATE_RUNNING = 2,
+};
+
+enum idirty_member_flags {
+	IDIRTY_MEMBER_TRACKED = 1 << 0,
+	IDIRTY_MEMBER_AUTO = 1 << 1,
+};
+
+enum idirty_tracker_flags {
+	IDIRTY_TRACKER_DEGRADED = 1 << 0,
+	IDIRTY_TRACKER_BLIND = 1 << 1,
+};
+
+/*
+ * What to track. On a kernel without trackers, @hwpts or @vfio_fd say what to use
+ * instead; without either, idirty_alloc() fails with -ENOTTY.
+ */
+struct idirty_target {
+	uint32_t id;			/* of the IOAS, or of the device */
+	uint32_t num_hwpts;
+	const uint32_t *hwpts;		/* IOMMU_HWPT_ALLOC_DIRTY_TRACKING */
+	int vfio_fd;			/* of the device, or -1 */
+	uint32_t __reserved;
+};
+
+#define IDIRTY_TARGET(i) { (i), 0, NULL, -1, 0 }
+
+#define IDIRTY_START_DEGRADED	(1U << 0)
+#define IDIRTY_READ_NO_CLEAR	(1U << 0)
+
+struct idirty_read {
+	uint32_t flags;
+	uint32_t __reserved;
+	uint64_t iova;
+	uint64_t length;
+	uint64_t page_size;
+	void *bitmap;
+	uint64_t out_length;	/* valid after an error, too */
+	uint64_t out_pages;
+};
+
+struct idirty_scan {
+	uint32_t flags;
+	uint32_t num_runs;	/* in: room; out: how many there are */
+	uint64_t iova;
+	uint64_t length;
+	uint64_t page_size;
+	struct idirty_range *runs;
+	uint64_t out_length;	/* less than length: the room was too small */
+	uint64_t out_pages;
+};
+
+struct idirty_unmap {
+	uint32_t flags;
+	uint32_t __reserved;
+	uint64_t iova;
+	uint64_t length;
+	uint64_t page_size;
+	void *bitmap;
+	uint64_t out_unmapped;
+	uint64_t out_length;
+	uint64_t out_pages;
+};
+
+/* The verbs: idirty_open(3), idirty_alloc(3), idirty_start(3), idirty_read(3) */
+int idirty_open(int iommufd, struct idirty **ctx);
+void idirty_close(struct idirty *ctx);
+int idirty_fd(const struct idirty *ctx);
+int idirty_list(struct idirty *ctx, struct idirty_object **objects, size_t *num);
+int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
+		 struct idirty_tracker **tracker);
+int idirty_destroy(struct idirty_tracker *tracker);
+uint32_t idirty_tracker_id(const struct idirty_tracker *tracker);
+enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker);
+int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info);
+int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
+		 const struct idirty_range *ranges, size_t num,
+		 uint64_t *page_size);
+int idirty_stop(struct idirty_tracker *tracker);
+int idirty_read(struct idirty_tracker *const *trackers, size_t num,
+		struct idirty_read *read, uint64_t *pages);
+int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
+			struct idirty_read *read, unsigned int threads);
+int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
+		struct idirty_scan *scan);
+int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap);
+/* For what idirty_info() and idirty_list() have allocated */
+void idirty_free(void *mem);
+
+/* idirty_strerror(3) */
+const struct idirty_error *idirty_last_error(void);
+const char *idirty_strerror(const struct idirty_error *error, char *buf,
+			    size_t size);
+const char *idirty_reason_text(uint32_t reason);
+const char *idirty_format_text(uint32_t format);
+const char *idirty_backend_text(enum idirty_backend backend);
+const char *idirty_weakness_text(enum idirty_weakness weakness);
+
+/* idirty_bitmap(3) */
+uint64_t idirty_bitmap_pages(uint64_t iova, uint64_t length, uint64_t page_size);
+size_t idirty_bitmap_bytes(uint64_t iova, uint64_t length, uint64_t page_size);
+int idirty_bitmap_test(const void *bitmap, uint64_t page);
+uint64_t idirty_bitmap_count(const void *bitmap, uint64_t pages);
+int idirty_bitmap_next(const void *bitmap, uint64_t pages, uint64_t *first,
+		       uint64_t *end);
+int idirty_bitmap_next_run(const void *bitmap, const struct idirty_range *range,
+			   uint64_t page_size, uint64_t *pos,
+			   struct idirty_range *run);
+
+/* idirty_map(3) */
+typedef int idirty_host_fn(void *arg, void *host, uint64_t iova, uint64_t length);
+int idirty_map_new(struct idirty_map **map);
+void idirty_map_free(struct idirty_map *map);
+int idirty_map_add(struct idirty_map *map, uint64_t iova, uint64_t length,
+		   void *host);
+int idirty_map_remove(struct idirty_map *map, uint64_t iova, uint64_t length);
+void *idirty_map_find(const struct idirty_map *map, uint64_t iova,
+		      uint64_t *length);
+int idirty_map_run(const struct idirty_map *map, const struct idirty_range *run,
+		   idirty_host_fn *fn, void *arg);
+
+/* idirty_precopy(3) */
+enum idirty_decision {
+	IDIRTY_GO_ON = 0,
+	IDIRTY_FINISH = 1,	/* quiesce, send the rest */
+	IDIRTY_GIVE_UP = 2,	/* return; can be run again */
+};
+
+struct idirty_round {
+	unsigned int round;	/* from 1 on */
+	uint64_t sent_bytes;
+	uint64_t send_ns;
+	uint64_t read_ns;
+	uint64_t dirty_bytes;	/* found by the READ after it */
+	uint64_t bandwidth;	/* bytes per second, of all rounds */
+	uint64_t downtime_ns;	/* estimated, if it ended now */
+};
+
+struct idirty_precopy_ops {
+	/* Send a run, complete before it returns */
+	int (*send)(void *arg, uint64_t iova, uint64_t length);
+	/* After each round; @proposed follows from the limits */
+	enum idirty_decision (*decide)(void *arg, const struct idirty_round *round,
+				       enum idirty_decision proposed);
+	/* Stop all devices: nothing is written after it has returned 0 */
+	int (*quiesce)(void *arg);
+	/* After a failure behind quiesce: let them go on */
+	void (*resume)(void *arg);
+};
+
+struct idirty_precopy_limits {
+	uint64_t downtime_ns;	/* end when the estimate is not more */
+	unsigned int rounds;	/* at the most, 0: any number */
+	uint32_t force;		/* then finish, whatever it takes; else give up */
+};
+
+struct idirty_precopy_result {
+	enum idirty_decision decision;	/* IDIRTY_FINISH or IDIRTY_GIVE_UP */
+	unsigned int rounds;
+	uint64_t sent_bytes;
+	uint64_t total_ns;
+	uint64_t downtime_ns;	/* from quiesce on */
+};
+
+int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,
+		       const struct idirty_range *ranges, size_t num_ranges,
+		       uint64_t page_size, struct idirty_precopy **precopy);
+void idirty_precopy_free(struct idirty_precopy *precopy);
+int idirty_precopy_run(struct idirty_precopy *precopy,
+		       const struct idirty_precopy_limits *limits,
+		       const struct idirty_precopy_ops *ops, void *arg,
+		       struct idirty_precopy_result *result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Why something failed: remembered for each thread, and as text.
+ */
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+#include "internal.h"
+
+static _Thread_local struct idirty_error last;
+
+struct idirty_error *last_error(void)
+{
+	return &last;
+}
+
+int failed(enum idirty_verb verb, int rc)
+{
+	last = (struct idirty_error){ .code = -rc, .verb = verb };
+	return rc;
+}
+
+int call(enum idirty_verb verb, int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) < 0 ? failed(verb, -errno) : 0;
+}
+
+const struct idirty_error *idirty_last_error(void)
+{
+	return &last;
+}
+
+const char *idirty_reason_text(uint32_t reason)
+{
+	switch (reason) {
+	case IOMMU_DIRTY_REASON_OK:
+		return "it can be tracked";
+	case IOMMU_DIRTY_REASON_NO_DRIVER:
+		return "the IOMMU driver offers no dirty tracking";
+	case IOMMU_DIRTY_REASON_NO_HW:
+		return "the IOMMU sets no dirty bits in page tables of this format";
+	case IOMMU_DIRTY_REASON_NOT_REQUESTED:
+		return "it was allocated without IOMMU_HWPT_ALLOC_DIRTY_TRACKING";
+	case IOMMU_DIRTY_REASON_NEST_PARENT:
+		return "the driver cannot track the parent of nested page tables";
+	case IOMMU_DIRTY_REASON_ENABLE_FAILED:
+		return "the IOMMU driver failed to enable tracking";
+	case IOMMU_DIRTY_REASON_INCOHERENT:
+		return "the IOMMU accesses page tables past the caches of the CPUs";
+	default:
+		return "for a reason that this library does not know";
+	}
+}
+
+const char *idirty_format_text(uint32_t format)
+{
+	switch (format) {
+	case IOMMU_DIRTY_FMT_VTD_SS:
+		return "VT-d second stage";
+	case IOMMU_DIRTY_FMT_VTD_FS:
+		return "VT-d first stage";
+	case IOMMU_DIRTY_FMT_AMD_V1:
+		return "AMD v1";
+	case IOMMU_DIRTY_FMT_AMD_V2:
+		return "AMD v2";
+	case IOMMU_DIRTY_FMT_ARM_S1:
+		return "Arm stage 1";
+	case IOMMU_DIRTY_FMT_ARM_S2:
+		return "Arm stage 2";
+	case IOMMU_DIRTY_FMT_RISCV:
+		return "RISC-V";
+	default:
+		return "unknown";
+	}
+}
+
+const char *idirty_backend_text(enum idirty_backend backend)
+{
+	switch (backend) {
+	case IDIRTY_BACKEND_TRACKER:
+		return "dirty tracker";
+	case IDIRTY_BACKEND_HWPT:
+		return "dirty tracking of each HWPT";
+	case IDIRTY_BACKEND_VFIO:
+		return "VFIO DMA logging";
+	default:
+		return "unknown";
+	}
+}
+
+const char *idirty_weakness_text(enum idirty_weakness weakness)
+{
+	switch (weakness) {
+	case IDIRTY_WEAK_LATE_HWPT:
+		return "a page table that joins later is not tracked";
+	case IDIRTY_WEAK_UNMAP:
+		return "dirty pages are lost when they are unmapped";
+	case IDIRTY_WEAK_HOLES:
+		return "a range with an unmapped hole is read up to the hole only";
+	case IDIRTY_WEAK_RANGES:
+		return "only the ranges given at START are tracked";
+	case IDIRTY_WEAK_SOFTWARE:
+		return "writes by emulated devices are not seen";
+	case IDIRTY_WEAK_EXCLUSIVE:
+		return "another reader of the same takes dirty pages away";
+	default:
+		return "unknown";
+	}
+}
+
+static const char *verb_text(enum idirty_verb verb)
+{
+	static const char *const names[] = {
+		[IDIRTY_VERB_NONE] = "call",
+		[IDIRTY_VERB_ALLOC] = "ALLOC",
+		[IDIRTY_VERB_INFO] = "INFO",
+		[IDIRTY_VERB_START] = "START",
+		[IDIRTY_VERB_STOP] = "STOP",
+		[IDIRTY_VERB_READ] = "READ",
+		[IDIRTY_VERB_SCAN] = "SCAN",
+		[IDIRTY_VERB_UNMAP] = "UNMAP",
+		[IDIRTY_VERB_UPDATE] = "UPDATE",
+		[IDIRTY_VERB_DESTROY] = "DESTROY",
+		[IDIRTY_VERB_LIST] = "LIST",
+		[IDIRTY_VERB_PRECOPY] = "pre-copy",
+	};
+	size_t i = verb;
+
+	return i < sizeof(names) / sizeof(names[0]) ? names[i] : "call";
+}
+
+/* What an errno means in a verb, where strerror() would not help */
+static const char *code_text(enum idirty_verb verb, int code)
+{
+	bool reads = verb == IDIRTY_VERB_READ || verb == IDIRTY_VERB_SCAN ||
+		     verb == IDIRTY_VERB_UNMAP;
+
+	switch (code) {
+	case ENOTTY:
+		return "this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)";
+	case ENOENT:
+		return verb == IDIRTY_VERB_UNMAP ?
+			"the range holds a mapping in part" : "no object has this id";
+	case ENODATA:
+		return "a tracker is not running";
+	case EALREADY:
+		return "the tracker is starting or running";
+	case EBUSY:
+		if (verb == IDIRTY_VERB_START)
+			return "a page table is tracked by IOMMU_HWPT_SET_DIRTY_TRACKING";
+		return verb == IDIRTY_VERB_STOP ? "a START is under way" :
+						  "another call uses it";
+	case EIO:
+		return "an IOMMU driver failed";
+	case EFAULT:
+		return "memory that the call was given is not writable";
+	case EOVERFLOW:
+		return "the range runs beyond the end of the address space";
+	case EINVAL:
+		return reads ? "length, page size or number of trackers is out of its limits" :
+			       NULL;
+	case EOPNOTSUPP:
+		return verb == IDIRTY_VERB_ALLOC ?
+			"an object of this kind cannot be tracked" :
+			"not supported";
+	default:
+		return NULL;
+	}
+}
+
+const char *idirty_strerror(const struct idirty_error *error, char *buf, size_t size)
+{
+	const char *text = code_text(error->verb, error->code);
+	char other[128];
+	int len;
+
+	if (!size)
+		return buf;
+	if (!error->code) {
+		snprintf(buf, size, "no error");
+		return buf;
+	}
+	if (error->verb == IDIRTY_VERB_START && error->member_type) {
+		snprintf(buf, size, "START: %s %u cannot be tracked: %s",
+			 error->member_type == IOMMU_DIRTY_MEMBER_HWPT ? "HWPT" : "member",
+			 error->member_id, idirty_reason_text(error->reason));
+		return buf;
+	}
+	if (!text) {
+		if (strerror_r(error->code, other, sizeof(other)))
+			snprintf(other, sizeof(other), "error %d", error->code);
+		text = other;
+	}
+	len = snprintf(buf, size, "%s: %s", verb_text(error->verb), text);
+	if (error->tracker && len >= 0 && (size_t)len < size)
+		snprintf(buf + len, size - len, " (tracker %u of the call)",
+			 error->tracker);
+	return buf;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fallback for an IOAS: each of the HWPTs that the caller has named is
+ * tracked by upstream's own ioctls. Called with the tracker's lock held.
+ */
+#include "internal.h"
+
+static int set_tracking(struct idirty_tracker *t, enum idirty_verb verb,
+			uint32_t hwpt, bool on)
+{
+	struct iommu_hwpt_set_dirty_tracking cmd = {
+		.size = sizeof(cmd),
+		.flags = on ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0,
+		.hwpt_id = hwpt,
+	};
+
+	return call(verb, t->ctx->fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
+}
+
+static int hwpt_start(struct idirty_tracker *t, const struct idirty_range *ranges,
+		      size_t num, uint64_t *page_size)
+{
+	struct idirty_error *error = last_error();
+	uint32_t i;
+	int rc;
+
+	(void)ranges;
+	if (num)
+		return failed(IDIRTY_VERB_START, -EOPNOTSUPP);
+	for (i = 0; i < t->target.num_hwpts; i++) {
+		struct idirty_error why;
+
+		rc = set_tracking(t, IDIRTY_VERB_START, t->target.hwpts[i], true);
+		if (!rc)
+			continue;
+		why = *error;
+		if (rc == -EOPNOTSUPP) {
+			why.member_type = IOMMU_DIRTY_MEMBER_HWPT;
+			why.member_id = t->target.hwpts[i];
+			why.reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
+		}
+		while (i--)
+			set_tracking(t, IDIRTY_VERB_START, t->target.hwpts[i], false);
+		*error = why;
+		return rc;
+	}
+	*page_size = MIN_PAGE;
+	return 0;
+}
+
+/* Goes on after a failure: as little as possible stays enabled */
+static int hwpt_stop(struct idirty_tracker *t)
+{
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; i < t->target.num_hwpts; i++) {
+		int one = set_tracking(t, IDIRTY_VERB_STOP, t->target.hwpts[i], false);
+
+		if (one)
+			rc = one;
+	}
+	return rc;
+}
+
+static int hwpt_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
+		     uint64_t length, void *bitmap)
+{
+	uint32_t i;
+	int rc;
+
+	for (i = 0; i < t->target.num_hwpts; i++) {
+		struct iommu_hwpt_get_dirty_bitmap cmd = {
+			.size = sizeof(cmd),
+			.hwpt_id = t->target.hwpts[i],
+			.flags = flags & IDIRTY_READ_NO_CLEAR ?
+				IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR : 0,
+			.iova = iova,
+			.length = length,
+			.page_size = MIN_PAGE,
+			.data = (uintptr_t)bitmap,
+		};
+
+		rc = call(IDIRTY_VERB_READ, t->ctx->fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+			  &cmd);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+const struct fallback fallback_hwpt = {
+	.start = hwpt_start,
+	.stop = hwpt_stop,
+	.read = hwpt_read,
+	.weak = IDIRTY_WEAK_LATE_HWPT | IDIRTY_WEAK_UNMAP | IDIRTY_WEAK_HOLES |
+		IDIRTY_WEAK_SOFTWARE | IDIRTY_WEAK_EXCLUSIVE,
+};

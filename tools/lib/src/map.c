@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IOVA to host addresses: what the caller has mapped where, ordered by IOVA.
+ */
+#include "internal.h"
+
+struct mapping {
+	uint64_t iova;
+	uint64_t last;
+	char *host;
+};
+
+struct idirty_map {
+	struct mapping *mappings;
+	size_t num;
+	size_t room;
+};
+
+int idirty_map_new(struct idirty_map **map)
+{
+	*map = calloc(1, sizeof(**map));
+	return *map ? 0 : failed(IDIRTY_VERB_NONE, -ENOMEM);
+}
+
+void idirty_map_free(struct idirty_map *map)
+{
+	if (map)
+		free(map->mappings);
+	free(map);
+}
+
+/* The first mapping that does not end before @iova */
+static size_t lower(const struct idirty_map *map, uint64_t iova)
+{
+	size_t low = 0, high = map->num;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (map->mappings[mid].last < iova)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+int idirty_map_add(struct idirty_map *map, uint64_t iova, uint64_t length,
+		   void *host)
+{
+	struct mapping *more;
+	uint64_t last;
+	size_t at;
+
+	if (!length)
+		return failed(IDIRTY_VERB_NONE, -EINVAL);
+	last = iova + (length - 1);
+	if (last < iova)
+		return failed(IDIRTY_VERB_NONE, -EOVERFLOW);
+	at = lower(map, iova);
+	if (at < map->num && map->mappings[at].iova <= last)
+		return failed(IDIRTY_VERB_NONE, -EEXIST);
+	if (map->num == map->room) {
+		size_t room = map->room ? 2 * map->room : 16;
+
+		more = realloc(map->mappings, room * sizeof(*more));
+		if (!more)
+			return failed(IDIRTY_VERB_NONE, -ENOMEM);
+		map->mappings = more;
+		map->room = room;
+	}
+	memmove(map->mappings + at + 1, map->mappings + at,
+		(map->num - at) * sizeof(*map->mappings));
+	map->mappings[at] = (struct mapping){ iova, last, host };
+	map->num++;
+	return 0;
+}
+
+int idirty_map_remove(struct idirty_map *map, uint64_t iova, uint64_t length)
+{
+	size_t at = lower(map, iova);
+	struct mapping *m = map->mappings + at;
+
+	if (at == map->num || m->iova != iova || m->last - m->iova + 1 != length)
+		return failed(IDIRTY_VERB_NONE, -ENOENT);
+	map->num--;
+	memmove(m, m + 1, (map->num - at) * sizeof(*m));
+	return 0;
+}
+
+void *idirty_map_find(const struct idirty_map *map, uint64_t iova, uint64_t *length)
+{
+	size_t at = lower(map, iova);
+	const struct mapping *m = map->mappings + at;
+
+	if (at == map->num || m->iova > iova)
+		return NULL;
+	if (length && m->last - iova < *length)
+		*length = m->last - iova + 1;
+	return m->host + (iova - m->iova);
+}
+
+int idirty_map_run(const struct idirty_map *map, const struct idirty_range *run,
+		   idirty_host_fn *fn, void *arg)
+{
+	uint64_t iova = run->iova, left = run->length;
+	int rc;
+
+	while (left) {
+		uint64_t length = left;
+		void *host = idirty_map_find(map, iova, &length);
+
+		if (!host)
+			return failed(IDIRTY_VERB_NONE, -ENOENT);
+		rc = fn(arg, host, iova, length);
+		if (rc)
+			return rc;
+		iova += length;
+		left -= length;
+	}
+	return 0;
+}

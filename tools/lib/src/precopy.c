@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The rounds of a migration: send what is dirty, read what has become dirty
+ * meanwhile, until little is left; then stop the devices and send the rest.
+ *
+ * What has been read and not sent stays in the bitmaps, also after a failure and
+ * when the caller gives up for now: another run goes on from there.
+ */
+#include <time.h>
+
+#include "internal.h"
+
+/**
+ * struct idirty_precopy - A migration
+ * @trackers: The trackers, running
+ * @num: How many
+ * @ranges: What to send, not overlapping
+ * @bitmaps: For each range, the pages to send
+ * @num_ranges: How many
+ * @page_size: Bytes of a bit
+ * @round: The last round
+ * @sent: Bytes sent in all rounds
+ * @send_ns: And how long that took
+ */
+struct idirty_precopy {
+	struct idirty_tracker **trackers;
+	size_t num;
+	struct idirty_range *ranges;
+	uint8_t **bitmaps;
+	size_t num_ranges;
+	uint64_t page_size;
+	unsigned int round;
+	uint64_t sent;
+	uint64_t send_ns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static int precopy_init(struct idirty_precopy *p, struct idirty_tracker *const *trackers,
+			const struct idirty_range *ranges)
+{
+	size_t i;
+
+	p->trackers = calloc(p->num + 1, sizeof(*p->trackers));
+	p->ranges = calloc(p->num_ranges, sizeof(*p->ranges));
+	p->bitmaps = calloc(p->num_ranges, sizeof(*p->bitmaps));
+	if (!p->trackers || !p->ranges || !p->bitmaps)
+		return -ENOMEM;
+	memcpy(p->trackers, trackers, p->num * sizeof(*trackers));
+	memcpy(p->ranges, ranges, p->num_ranges * sizeof(*ranges));
+	for (i = 0; i < p->num_ranges; i++) {
+		size_t bytes = idirty_bitmap_bytes(ranges[i].iova, ranges[i].length,
+						   p->page_size);
+
+		p->bitmaps[i] = malloc(bytes);
+		if (!p->bitmaps[i])
+			return -ENOMEM;
+		/* The other side knows nothing yet */
+		memset(p->bitmaps[i], 0xff, bytes);
+	}
+	return 0;
+}
+
+int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,
+		       const struct idirty_range *ranges, size_t num_ranges,
+		       uint64_t page_size, struct idirty_precopy **precopy)
+{
+	struct idirty_precopy *p;
+	size_t i;
+	int rc;
+
+	if (!num || !num_ranges)
+		return failed(IDIRTY_VERB_PRECOPY, -EINVAL);
+	for (i = 0; i < num_ranges; i++) {
+		rc = check_range(IDIRTY_VERB_PRECOPY, ranges[i].iova,
+				 ranges[i].length, page_size);
+		if (rc)
+			return rc;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return failed(IDIRTY_VERB_PRECOPY, -ENOMEM);
+	p->num = num;
+	p->num_ranges = num_ranges;
+	p->page_size = page_size;
+	rc = precopy_init(p, trackers, ranges);
+	if (rc) {
+		idirty_precopy_free(p);
+		return failed(IDIRTY_VERB_PRECOPY, rc);
+	}
+	*precopy = p;
+	return 0;
+}
+
+void idirty_precopy_free(struct idirty_precopy *precopy)
+{
+	size_t i;
+
+	if (!precopy)
+		return;
+	for (i = 0; precopy->bitmaps && i < precopy->num_ranges; i++)
+		free(precopy->bitmaps[i]);
+	free(precopy->bitmaps);
+	free(precopy->ranges);
+	free(precopy->trackers);
+	free(precopy);
+}
+
+static uint64_t range_pages(const struct idirty_precopy *p, size_t i)
+{
+	return idirty_bitmap_pages(p->ranges[i].iova, p->ranges[i].length, p->page_size);
+}
+
+/* The bytes that the bitmaps stand for */
+static uint64_t pending(const struct idirty_precopy *p)
+{
+	uint64_t bytes = 0, pos;
+	struct idirty_range run;
+	size_t i;
+
+	for (i = 0; i < p->num_ranges; i++) {
+		pos = 0;
+		while (idirty_bitmap_next_run(p->bitmaps[i], &p->ranges[i],
+					      p->page_size, &pos, &run))
+			bytes += run.length;
+	}
+	return bytes;
+}
+
+static void clear_bits(uint8_t *bitmap, uint64_t first, uint64_t end)
+{
+	for (; first < end; first++)
+		bitmap[first / 8] &= ~(1U << (first % 8));
+}
+
+/* A bit is cleared when its page has been sent, not before */
+static int send_range(struct idirty_precopy *p, size_t i,
+		      const struct idirty_precopy_ops *ops, void *arg)
+{
+	uint64_t pages = range_pages(p, i);
+	struct idirty_range run;
+	uint64_t pos = 0;
+	int rc;
+
+	while (idirty_bitmap_next_run(p->bitmaps[i], &p->ranges[i], p->page_size,
+				      &pos, &run)) {
+		uint64_t first = run.iova / p->page_size - p->ranges[i].iova / p->page_size;
+
+		rc = ops->send(arg, run.iova, run.length);
+		if (rc)
+			return rc;
+		clear_bits(p->bitmaps[i], first, pos < pages ? pos : pages);
+		p->sent += run.length;
+	}
+	return 0;
+}
+
+static int send_all(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
+		    void *arg)
+{
+	uint64_t begin = now_ns();
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < p->num_ranges && !rc; i++)
+		rc = send_range(p, i, ops, arg);
+	p->send_ns += now_ns() - begin;
+	return rc;
+}
+
+static int read_all(struct idirty_precopy *p)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < p->num_ranges; i++) {
+		struct idirty_read read = {
+			.iova = p->ranges[i].iova,
+			.length = p->ranges[i].length,
+			.page_size = p->page_size,
+			.bitmap = p->bitmaps[i],
+		};
+
+		rc = idirty_read(p->trackers, p->num, &read, NULL);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int do_round(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
+		    void *arg, struct idirty_round *r)
+{
+	uint64_t sent = p->sent, send_ns = p->send_ns, begin;
+	int rc;
+
+	p->round++;
+	rc = send_all(p, ops, arg);
+	if (rc)
+		return rc;
+	begin = now_ns();
+	rc = read_all(p);
+	if (rc)
+		return rc;
+	*r = (struct idirty_round){
+		.round = p->round,
+		.sent_bytes = p->sent - sent,
+		.send_ns = p->send_ns - send_ns,
+		.read_ns = now_ns() - begin,
+		.dirty_bytes = pending(p),
+	};
+	r->bandwidth = (double)p->sent * 1e9 / (p->send_ns ? p->send_ns : 1);
+	/* One more READ, and the rest at the speed seen so far */
+	r->downtime_ns = r->read_ns +
+		(double)r->dirty_bytes * 1e9 / (r->bandwidth ? r->bandwidth : 1);
+	return 0;
+}
+
+static enum idirty_decision propose(const struct idirty_precopy_limits *limits,
+				    const struct idirty_round *r, unsigned int rounds)
+{
+	if (r->downtime_ns <= limits->downtime_ns)
+		return IDIRTY_FINISH;
+	if (limits->rounds && rounds >= limits->rounds)
+		return limits->force ? IDIRTY_FINISH : IDIRTY_GIVE_UP;
+	return IDIRTY_GO_ON;
+}
+
+static int finish(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
+		  void *arg)
+{
+	int rc = ops->quiesce(arg);
+
+	if (!rc)
+		rc = read_all(p);
+	if (!rc)
+		rc = send_all(p, ops, arg);
+	if (rc && ops->resume)
+		ops->resume(arg);
+	return rc;
+}
+
+int idirty_precopy_run(struct idirty_precopy *precopy,
+		       const struct idirty_precopy_limits *limits,
+		       const struct idirty_precopy_ops *ops, void *arg,
+		       struct idirty_precopy_result *result)
+{
+	enum idirty_decision decision = IDIRTY_GO_ON;
+	uint64_t begin = now_ns(), down = 0;
+	uint64_t sent = precopy->sent;
+	struct idirty_round r;
+	unsigned int rounds;
+	int rc = 0;
+
+	for (rounds = 1; decision == IDIRTY_GO_ON; rounds++) {
+		rc = do_round(precopy, ops, arg, &r);
+		if (rc)
+			return rc;
+		decision = propose(limits, &r, rounds);
+		if (ops->decide)
+			decision = ops->decide(arg, &r, decision);
+	}
+	if (decision == IDIRTY_FINISH) {
+		down = now_ns();
+		rc = finish(precopy, ops, arg);
+		down = now_ns() - down;
+	}
+	if (rc)
+		return rc;
+	*result = (struct idirty_precopy_result){
+		.decision = decision,
+		.rounds = rounds - 1,
+		.sent_bytes = precopy->sent - sent,
+		.total_ns = now_ns() - begin,
+		.downtime_ns = down,
+	};
+	return 0;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One READ by several threads. The kernel lets one harvest of an IOAS run at a
+ * time, so it is trackers that are dealt out; each thread has all of the range
+ * and all of the bitmap, in which bits are set atomically.
+ */
+#include "internal.h"
+
+#define MAX_THREADS	64
+
+struct job {
+	struct idirty_tracker *const *trackers;
+	size_t first;
+	size_t end;
+	struct idirty_read read;
+	struct idirty_error error;
+	int rc;
+	bool started;
+	pthread_t thread;
+};
+
+static void *job_run(void *arg)
+{
+	struct job *job = arg;
+
+	job->rc = idirty_read(job->trackers + job->first, job->end - job->first,
+			      &job->read, NULL);
+	if (job->rc)
+		job->error = *last_error();
+	return NULL;
+}
+
+int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
+			struct idirty_read *read, unsigned int threads)
+{
+	struct job jobs[MAX_THREADS] = {};
+	unsigned int i, n = threads < MAX_THREADS ? threads : MAX_THREADS;
+	int rc = 0;
+
+	if (n > num)
+		n = num;
+	if (n <= 1)
+		return idirty_read(trackers, num, read, NULL);
+	for (i = 0; i < n; i++) {
+		struct job *job = &jobs[i];
+
+		job->trackers = trackers;
+		job->first = num * i / n;
+		job->end = num * (i + 1) / n;
+		job->read = *read;
+		/* The last part is for this thread, as is one without a thread */
+		if (i + 1 < n)
+			job->started = !pthread_create(&job->thread, NULL, job_run, job);
+		if (!job->started)
+			job_run(job);
+	}
+
+	read->out_length = read->length;
+	read->out_pages = 0;
+	for (i = 0; i < n; i++) {
+		struct job *job = &jobs[i];
+
+		if (job->started)
+			pthread_join(job->thread, NULL);
+		read->out_pages += job->read.out_pages;
+		if (job->read.out_length < read->out_length)
+			read->out_length = job->read.out_length;
+		if (job->rc && !rc) {
+			rc = job->rc;
+			*last_error() = job->error;
+			if (job->error.tracker)
+				last_error()->tracker += job->first;
+		}
+	}
+	return rc;
+}

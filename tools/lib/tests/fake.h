@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A kernel in small: it answers the ioctls of the library for one IOAS of a few
+ * pages. A page is an entry of an array, so that what the library makes of a
+ * bitmap is compared with something that is none.
+ */
+#ifndef _FAKE_H
+#define _FAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FAKE_IOAS	7
+#define FAKE_HWPT	9
+#define FAKE_DEVICE_FD	1000
+#define FAKE_PAGES	4096
+#define FAKE_IOVA	0x100000000ULL
+#define FAKE_SIZE	(FAKE_PAGES * 4096ULL)
+
+/* Which verbs there are */
+extern bool fake_has_trackers;
+/* START fails, about FAKE_HWPT and for this reason */
+extern uint32_t fake_reason;
+/* An ioctl that fails next, and how */
+extern unsigned long fake_fail_cmd;
+extern int fake_fail_errno;
+/* Of all calls since ever */
+extern unsigned int fake_started, fake_stopped;
+
+void fake_reset(void);
+/* The device writes to a page: it gets dirty for all trackers */
+void fake_write(unsigned int page);
+bool fake_dirty(unsigned int tracker, unsigned int page);
+
+#define expect(cond)								\
+do {										\
+	if (!(cond)) {								\
+		printf("not ok - %s:%d: %s\n", __FILE__, __LINE__, #cond);	\
+		exit(1);							\
+	}									\
+} while (0)
+
+#define ok(name) printf("ok - %s\n", name)
+
+#endif

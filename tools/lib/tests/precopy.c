@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A migration against a device that writes while pages are sent: what was sent
+ * last of each page is what the page holds in the end.
+ */
+#include "fake.h"
+#include "internal.h"
+
+static unsigned int now[FAKE_PAGES], there[FAKE_PAGES];
+static unsigned int writes_per_send, fail_at, sends, resumed;
+static bool stopped, fail_when_stopped;
+
+static void device_writes(unsigned int n)
+{
+	static unsigned int page, value;
+
+	while (n--) {
+		page = (page * 5 + 3) % FAKE_PAGES;
+		now[page] = ++value;
+		fake_write(page);
+	}
+}
+
+static int send_run(void *arg, uint64_t iova, uint64_t length)
+{
+	unsigned int page = (iova - FAKE_IOVA) / 4096;
+
+	(void)arg;
+	if (++sends == fail_at || (stopped && fail_when_stopped))
+		return -EPIPE;
+	for (; length; length -= 4096, page++)
+		there[page] = now[page];
+	if (!stopped)
+		device_writes(writes_per_send);
+	return 0;
+}
+
+static enum idirty_decision decide(void *arg, const struct idirty_round *round,
+				   enum idirty_decision proposed)
+{
+	unsigned int *rounds = arg;
+
+	expect(round->round == ++*rounds);
+	expect(round->dirty_bytes % 4096 == 0);
+	return proposed;
+}
+
+static int quiesce(void *arg)
+{
+	(void)arg;
+	device_writes(5);
+	stopped = true;
+	return 0;
+}
+
+static void resume(void *arg)
+{
+	(void)arg;
+	stopped = false;
+	resumed++;
+}
+
+int main(void)
+{
+	static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, resume };
+	struct idirty_range ranges[] = {
+		{ FAKE_IOVA, FAKE_SIZE / 2 }, { FAKE_IOVA + FAKE_SIZE / 2, FAKE_SIZE / 2 },
+	};
+	struct idirty_precopy_limits limits = { .downtime_ns = 0, .rounds = 3 };
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_precopy_result result;
+	struct idirty_precopy *p;
+	struct idirty_tracker *t;
+	unsigned int rounds = 0;
+	struct idirty *ctx;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, NULL, 0, NULL));
+	expect(idirty_precopy_new(&t, 1, ranges, 0, 4096, &p) == -EINVAL);
+	expect(idirty_precopy_new(&t, 1, ranges, 2, 1000, &p) == -EINVAL);
+	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
+
+	/* Does not converge: gives up, and nothing is forgotten */
+	writes_per_send = 700;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.decision == IDIRTY_GIVE_UP && result.rounds == 3 && !stopped);
+	expect(memcmp(now, there, sizeof(now)));
+	ok("gives up");
+
+	/* The connection breaks with the device stopped: the device goes on */
+	limits.force = 1;
+	limits.rounds = 1;
+	writes_per_send = 1;
+	fail_when_stopped = true;
+	expect(idirty_precopy_run(p, &limits, &ops, &rounds, &result) == -EPIPE);
+	expect(resumed == 1 && !stopped);
+	ok("breaks when stopped");
+
+	/* And in the middle of a round */
+	fail_when_stopped = false;
+	fail_at = sends + 2;
+	expect(idirty_precopy_run(p, &limits, &ops, &rounds, &result) == -EPIPE);
+	expect(resumed == 1);
+	rounds++;
+	ok("breaks in a round");
+
+	fail_at = 0;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.decision == IDIRTY_FINISH && stopped);
+	expect(!memcmp(now, there, sizeof(now)));
+	ok("resumes and finishes");
+
+	idirty_precopy_free(p);
+	expect(!idirty_destroy(t));
+	idirty_close(ctx);
+	return 0;
+}

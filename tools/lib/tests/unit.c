@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each function by itself, with trackers and with both fallbacks.
+ */
+#include "fake.h"
+#include "internal.h"
+
+static uint64_t seed = 88172645463325252ULL;
+
+static uint64_t below(uint64_t limit)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed % limit;
+}
+
+static void test_bitmap(void)
+{
+	static uint8_t bits[80];
+	unsigned int i, n, round;
+
+	for (round = 0; round < 3000; round++) {
+		uint64_t pages = 1 + below(600), pos = 0, end, count = 0;
+		uint8_t *bitmap = bits + below(3);
+		bool set[600] = {}, seen[600] = {};
+
+		memset(bits, 0, sizeof(bits));
+		/* Behind the end as well: not to be looked at */
+		for (i = 0; i < below(300); i++) {
+			n = below(600);
+			set[n] = true;
+			bitmap[n / 8] |= 1 << (n % 8);
+		}
+		while (idirty_bitmap_next(bitmap, pages, &pos, &end)) {
+			expect(pos < end && end <= pages);
+			expect(end == pages || !set[end]);
+			for (; pos < end; pos++)
+				seen[pos] = true;
+		}
+		for (i = 0; i < pages; i++) {
+			expect(set[i] == seen[i]);
+			expect(set[i] == !!idirty_bitmap_test(bitmap, i));
+			count += set[i];
+		}
+		expect(count == idirty_bitmap_count(bitmap, pages));
+	}
+	expect(idirty_bitmap_pages(4095, 2, 4096) == 2);
+	expect(idirty_bitmap_pages(0, 0, 4096) == 0);
+	expect(idirty_bitmap_bytes(0, 9 * 4096, 4096) == 2);
+	ok("bitmap");
+}
+
+static void test_runs(void)
+{
+	struct idirty_range range = { 0x1100, 0x3000 }, run;
+	uint8_t bitmap = 0x9;	/* pages 1 and 4 */
+	uint64_t pos = 0;
+
+	expect(idirty_bitmap_next_run(&bitmap, &range, 4096, &pos, &run) == 1);
+	expect(run.iova == 0x1100 && run.length == 0xf00);
+	expect(idirty_bitmap_next_run(&bitmap, &range, 4096, &pos, &run) == 1);
+	expect(run.iova == 0x4000 && run.length == 0x100);
+	expect(idirty_bitmap_next_run(&bitmap, &range, 4096, &pos, &run) == 0);
+	/* The last page that there is */
+	range = (struct idirty_range){ -4096ULL, 4096 };
+	bitmap = 1;
+	pos = 0;
+	expect(idirty_bitmap_next_run(&bitmap, &range, 4096, &pos, &run) == 1);
+	expect(run.iova == -4096ULL && run.length == 4096);
+	ok("runs");
+}
+
+static char memory[3 * 4096];
+static unsigned int translated;
+
+static int on_host(void *arg, void *host, uint64_t iova, uint64_t length)
+{
+	expect(arg == &translated);
+	expect((char *)host == memory + (iova < 0x9000 ? iova - 0x1000 : iova - 0x9000));
+	translated += length;
+	return 0;
+}
+
+static void test_map(void)
+{
+	struct idirty_range run = { 0x1800, 0x1000 };
+	struct idirty_map *map;
+	uint64_t length = 1 << 20;
+
+	expect(!idirty_map_new(&map));
+	expect(!idirty_map_add(map, 0x9000, 0x1000, memory));
+	expect(!idirty_map_add(map, 0x1000, 0x1000, memory));
+	expect(!idirty_map_add(map, 0x2000, 0x1000, memory + 0x1000));
+	expect(idirty_map_add(map, 0x2fff, 2, memory) == -EEXIST);
+	expect(idirty_map_add(map, -1ULL, 2, memory) == -EOVERFLOW);
+	expect(idirty_map_find(map, 0x2800, &length) == memory + 0x1800 && length == 0x800);
+	expect(!idirty_map_find(map, 0x3000, NULL));
+	expect(!idirty_map_run(map, &run, on_host, &translated) && translated == 0x1000);
+	run.length = 0x2000;
+	expect(idirty_map_run(map, &run, on_host, &translated) == -ENOENT);
+	expect(idirty_map_remove(map, 0x2000, 0x800) == -ENOENT);
+	expect(!idirty_map_remove(map, 0x2000, 0x1000));
+	expect(!idirty_map_find(map, 0x2000, NULL));
+	expect(idirty_map_find(map, 0x9000, NULL) == memory);
+	idirty_map_free(map);
+	ok("map");
+}
+
+static void test_errors(void)
+{
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_tracker *t;
+	struct idirty *ctx;
+	char text[200];
+
+	fake_reset();
+	expect(idirty_open(-1, &ctx) == -EBADF);
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t));
+	fake_reason = IOMMU_DIRTY_REASON_NO_HW;
+	expect(idirty_start(t, 0, NULL, 0, NULL) == -EOPNOTSUPP);
+	expect(idirty_last_error()->member_id == FAKE_HWPT);
+	idirty_strerror(idirty_last_error(), text, sizeof(text));
+	expect(!strcmp(text, "START: HWPT 9 cannot be tracked: the IOMMU sets no dirty bits in page tables of this format"));
+	/* Cut, not overrun */
+	idirty_strerror(idirty_last_error(), text, 6);
+	expect(!strcmp(text, "START"));
+	expect(!idirty_destroy(t));
+	target.id = 99;
+	expect(idirty_alloc(ctx, &target, &t) == -ENOENT);
+	idirty_strerror(idirty_last_error(), text, sizeof(text));
+	expect(!strcmp(text, "ALLOC: no object has this id"));
+	fake_has_trackers = false;
+	expect(idirty_alloc(ctx, &target, &t) == -ENOTTY);
+	idirty_strerror(idirty_last_error(), text, sizeof(text));
+	expect(!strcmp(text, "ALLOC: this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)"));
+	idirty_close(ctx);
+	ok("errors");
+}
+
+static void test_info_list(void)
+{
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_object *objects;
+	struct idirty_tracker *t;
+	struct idirty_info *info;
+	struct idirty *ctx;
+	size_t num, i;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx) && idirty_fd(ctx) == 5);
+	expect(!idirty_alloc(ctx, &target, &t));
+	expect(!idirty_info(t, &info));
+	expect(info->num_members == 20 && info->weak == 0);
+	expect(info->members[19].id == FAKE_HWPT + 19);
+	idirty_free(info);
+	expect(!idirty_list(ctx, &objects, &num) && num == 5);
+	for (i = 0; i < num; i++)
+		expect(objects[i].id == i && !strcmp(objects[i].name, "0000:00:04.0"));
+	idirty_free(objects);
+	expect(!idirty_destroy(t));
+	idirty_close(ctx);
+	ok("info and list");
+}
+
+/* The same for all backends: random writes, random ranges, nothing lost */
+static void test_reads(const char *name, struct idirty_target *target, unsigned int num)
+{
+	struct idirty_range all = { FAKE_IOVA, FAKE_SIZE };
+	static uint8_t bitmap[FAKE_PAGES / 8 + 2];
+	static bool want[FAKE_PAGES];
+	struct idirty_tracker *t[70];
+	unsigned int i, round;
+	struct idirty *ctx;
+
+	expect(!idirty_open(5, &ctx));
+	for (i = 0; i < num; i++) {
+		expect(!idirty_alloc(ctx, target, &t[i]));
+		expect(!idirty_start(t[i], 0, &all,
+				     idirty_tracker_backend(t[i]) == IDIRTY_BACKEND_VFIO,
+				     NULL));
+	}
+	expect(idirty_start(t[0], 0, NULL, 0, NULL) == -EALREADY);
+	memset(want, 0, sizeof(want));
+	for (round = 0; round < 200; round++) {
+		uint64_t first = below(FAKE_PAGES), pages = 1 + below(FAKE_PAGES - first);
+		uint64_t ps = 4096ULL << below(4);
+		struct idirty_read read = {
+			.iova = FAKE_IOVA + first * 4096,
+			.length = pages * 4096,
+			.page_size = ps,
+			.bitmap = bitmap,
+		};
+
+		for (i = 0; i < 200; i++) {
+			unsigned int page = below(FAKE_PAGES);
+
+			fake_write(page);
+			want[page] = true;
+		}
+		memset(bitmap, 0, sizeof(bitmap));
+		expect(!idirty_read(t, num, &read, NULL));
+		expect(read.out_length == read.length);
+		expect(read.out_pages == idirty_bitmap_count(bitmap, sizeof(bitmap) * 8));
+		for (i = first; i < first + pages; i++) {
+			uint64_t at = FAKE_IOVA + i * 4096ULL;
+
+			if (want[i])
+				expect(idirty_bitmap_test(bitmap, at / ps - read.iova / ps));
+			want[i] = false;
+		}
+	}
+	for (i = 0; i < num; i++)
+		expect(!idirty_destroy(t[i]));
+	idirty_close(ctx);
+	ok(name);
+}
+
+static void test_scan(void)
+{
+	uint32_t hwpt = FAKE_HWPT;
+	struct idirty_target target = { FAKE_IOAS, 1, &hwpt, -1, 0 };
+	struct idirty_range runs[9];
+	struct idirty_tracker *t;
+	struct idirty *ctx;
+	unsigned int round;
+
+	fake_reset();
+	fake_has_trackers = false;
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, NULL, 0, NULL));
+	for (round = 0; round < 60; round++) {
+		struct idirty_scan scan = {
+			.iova = FAKE_IOVA,
+			.length = FAKE_SIZE,
+			.page_size = 4096,
+			.runs = runs,
+		};
+		bool want[FAKE_PAGES] = {}, seen[FAKE_PAGES] = {};
+		uint64_t behind = 0;
+		unsigned int i, j;
+
+		for (i = 0; i < 100; i++) {
+			j = below(FAKE_PAGES);
+			fake_write(j);
+			want[j] = true;
+		}
+		while (scan.length) {
+			scan.num_runs = 1 + below(9);
+			expect(!idirty_scan(&t, 1, &scan));
+			for (i = 0; i < scan.num_runs; i++) {
+				expect(runs[i].iova >= behind && runs[i].length);
+				behind = runs[i].iova + runs[i].length;
+				for (j = 0; j < runs[i].length / 4096; j++)
+					seen[(runs[i].iova - FAKE_IOVA) / 4096 + j] = true;
+			}
+			expect(scan.out_length);
+			scan.iova += scan.out_length;
+			scan.length -= scan.out_length;
+			expect(behind <= scan.iova);
+		}
+		expect(!memcmp(want, seen, sizeof(want)));
+	}
+	expect(!idirty_destroy(t));
+	expect(fake_stopped == 1);
+	idirty_close(ctx);
+	ok("scan by reads");
+}
+
+static void test_fallback(void)
+{
+	uint32_t hwpts[] = { FAKE_HWPT, 44 };
+	struct idirty_target target = { FAKE_IOAS, 2, hwpts, -1, 0 };
+	static uint8_t bitmap[FAKE_PAGES / 8];
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
+				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_tracker *t;
+	struct idirty_info *info;
+	struct idirty *ctx;
+
+	fake_reset();
+	fake_has_trackers = false;
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t));
+	/* All or nothing */
+	expect(idirty_start(t, 0, NULL, 0, NULL) == -EOPNOTSUPP);
+	expect(idirty_last_error()->member_id == 44);
+	expect(fake_started == 1 && fake_stopped == 1);
+	expect(!idirty_destroy(t));
+
+	target.num_hwpts = 1;
+	expect(!idirty_alloc(ctx, &target, &t));
+	expect(idirty_tracker_backend(t) == IDIRTY_BACKEND_HWPT && !idirty_tracker_id(t));
+	expect(idirty_start(t, IDIRTY_START_DEGRADED, NULL, 0, NULL) == -EOPNOTSUPP);
+	expect(!idirty_info(t, &info));
+	expect(info->weak & IDIRTY_WEAK_HOLES && info->state == IDIRTY_STATE_STOPPED);
+	idirty_free(info);
+	expect(idirty_read(&t, 1, &read, NULL) == -ENODATA && !read.out_length);
+	expect(!idirty_start(t, 0, NULL, 0, NULL));
+
+	/* A failure never makes a page clean */
+	memset(bitmap, 0, sizeof(bitmap));
+	fake_fail_cmd = IOMMU_HWPT_GET_DIRTY_BITMAP;
+	fake_fail_errno = EIO;
+	expect(idirty_read(&t, 1, &read, NULL) == -EIO);
+	expect(idirty_bitmap_count(bitmap, FAKE_PAGES) == FAKE_PAGES);
+	expect(idirty_last_error()->tracker == 1);
+	expect(!idirty_destroy(t));
+	idirty_close(ctx);
+	ok("fallback");
+}
+
+static void test_unmap(void)
+{
+	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_range all = { FAKE_IOVA, FAKE_SIZE };
+	uint8_t bitmap[8] = {};
+	struct idirty_unmap unmap = { .iova = FAKE_IOVA, .length = 0x10000,
+				      .page_size = 4096, .bitmap = bitmap };
+	struct idirty_tracker *t;
+	uint32_t hwpt = FAKE_HWPT;
+	struct idirty *ctx;
+
+	fake_reset();
+	fake_has_trackers = false;
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t));
+	expect(idirty_tracker_backend(t) == IDIRTY_BACKEND_VFIO);
+	expect(idirty_start(t, 0, NULL, 0, NULL) == -EINVAL);
+	expect(!idirty_start(t, 0, &all, 1, NULL));
+	expect(idirty_unmap(t, &unmap) == -EOPNOTSUPP);
+	expect(!idirty_destroy(t) && fake_stopped == 1);
+
+	target = (struct idirty_target){ FAKE_IOAS, 1, &hwpt, -1, 0 };
+	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, NULL, 0, NULL));
+	fake_write(3);
+	expect(!idirty_unmap(t, &unmap));
+	expect(unmap.out_unmapped == 0x10000 && unmap.out_pages == 1 && bitmap[0] == 8);
+	expect(!idirty_destroy(t));
+	idirty_close(ctx);
+	ok("unmap");
+}
+
+int main(void)
+{
+	uint32_t hwpt = FAKE_HWPT;
+	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_target hwpts = { FAKE_IOAS, 1, &hwpt, -1, 0 };
+	struct idirty_target vfio = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+
+	test_bitmap();
+	test_runs();
+	test_map();
+	test_errors();
+	test_info_list();
+	fake_reset();
+	test_reads("read: a tracker", &ioas, 1);
+	/* More than one ioctl takes */
+	test_reads("read: 70 trackers", &ioas, 70);
+	fake_reset();
+	fake_has_trackers = false;
+	test_reads("read: HWPTs", &hwpts, 1);
+	test_reads("read: VFIO", &vfio, 1);
+	test_scan();
+	test_fallback();
+	test_unmap();
+	return 0;
+}
