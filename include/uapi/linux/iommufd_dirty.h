@@ -28,6 +28,7 @@ enum {
 	IOMMUFD_CMD_DIRTY_TRACKER_READ = 0xC4,
 	IOMMUFD_CMD_DIRTY_TRACKER_SCAN = 0xC5,
 	IOMMUFD_CMD_DIRTY_TRACKER_UNMAP = 0xC6,
+	IOMMUFD_CMD_DIRTY_LIST = 0xC8,
 };
 
 /**
@@ -515,5 +516,82 @@ struct iommu_dirty_tracker_unmap {
 
 #define IOMMU_DIRTY_TRACKER_UNMAP \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_UNMAP)
+
+/**
+ * enum iommu_dirty_object_type - What an object of an iommufd file is
+ * @IOMMU_DIRTY_OBJECT_IOAS: An IO address space
+ * @IOMMU_DIRTY_OBJECT_HWPT: A hardware page table of an IOAS
+ * @IOMMU_DIRTY_OBJECT_HWPT_NESTED: A hardware page table that a guest fills in
+ * @IOMMU_DIRTY_OBJECT_DEVICE: A device that is bound to the file
+ * @IOMMU_DIRTY_OBJECT_TRACKER: A dirty tracker
+ */
+enum iommu_dirty_object_type {
+	IOMMU_DIRTY_OBJECT_IOAS = 1,
+	IOMMU_DIRTY_OBJECT_HWPT = 2,
+	IOMMU_DIRTY_OBJECT_HWPT_NESTED = 3,
+	IOMMU_DIRTY_OBJECT_DEVICE = 4,
+	IOMMU_DIRTY_OBJECT_TRACKER = 5,
+};
+
+/**
+ * struct iommu_dirty_object - One object of an iommufd file
+ * @type: enum iommu_dirty_object_type
+ * @id: Its id
+ * @parent_id: Of a HWPT: its IOAS. Of a nested HWPT: the HWPT that it is nested
+ *	in. Of a device: the HWPT that it is attached to, 0 if it is not. Of a
+ *	tracker: the id that it was allocated with. Of an IOAS: 0
+ * @flags: Of a HWPT: IOMMU_DIRTY_MEMBER_AUTO or 0
+ * @state: Of a tracker: enum iommu_dirty_state; else 0
+ * @__reserved: 0
+ * @name: Of a device: its name in the kernel (of a PCI device its address), cut
+ *	to what fits; always ends with a 0
+ */
+struct iommu_dirty_object {
+	__u32 type;
+	__u32 id;
+	__u32 parent_id;
+	__u32 flags;
+	__u32 state;
+	__u32 __reserved;
+	__u8 name[40];
+};
+
+/**
+ * struct iommu_dirty_list - ioctl(IOMMU_DIRTY_LIST)
+ * @size: sizeof(struct iommu_dirty_list)
+ * @flags: Must be 0
+ * @first_id: List objects of this id and greater ones
+ * @num_objects: In: how many entries @objects has room for, not 0. Out: how many
+ *	were written
+ * @objects: Pointer to an array of struct iommu_dirty_object
+ * @object_len: sizeof(struct iommu_dirty_object) as the caller knows it, which is
+ *	also the stride of the array. What the kernel does not know of it is zeroed
+ * @out_next_id: 0 if that were all; else @first_id of the next call
+ *
+ * The objects of this file, in the order of their ids, other kinds left out. The
+ * list is not a snapshot: an object that comes or goes meanwhile may be in it or
+ * not. Listing changes nothing and keeps nothing from being destroyed; a device
+ * that is being unbound is waited for, as ever.
+ *
+ * Return:
+ * * 0 on success, also if there are no objects
+ * * -EINVAL: @num_objects is 0, or @object_len is smaller than the first version
+ *   of the struct (64 bytes) or larger than a page.
+ * * -EFAULT: @objects or the struct itself is not writable memory; @num_objects
+ *   then means nothing.
+ * * -EINTR: killed.
+ * * -EOPNOTSUPP: a flag is set.
+ */
+struct iommu_dirty_list {
+	__u32 size;
+	__u32 flags;
+	__u32 first_id;
+	__u32 num_objects;
+	__aligned_u64 objects;
+	__u32 object_len;
+	__u32 out_next_id;
+};
+
+#define IOMMU_DIRTY_LIST _IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_LIST)
 
 #endif

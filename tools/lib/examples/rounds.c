@@ -4,7 +4,6 @@
  * descriptor is inherited, as by a helper that a VMM starts:
  * example-rounds FD IOAS IOVA LENGTH
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -48,7 +47,8 @@ int main(int argc, char **argv)
 		if (idirty_scan(&t, 1, &scan))
 			return fail();
 		for (n = 0; n < scan.num_runs; n++)
-			printf("%#" PRIx64 " %" PRIu64 "\n", runs[n].iova, runs[n].length);
+			printf("%#llx %llu\n", (unsigned long long)runs[n].iova,
+			       (unsigned long long)runs[n].length);
 	}
 	return idirty_destroy(t) ? fail() : 0;
 }

@@ -145,8 +145,8 @@ struct idirty_target {
 
 #define IDIRTY_TARGET(i) { (i), 0, NULL, -1, 0 }
 
-#define IDIRTY_START_DEGRADED	(1U << 0)
-#define IDIRTY_READ_NO_CLEAR	(1U << 0)
+#define IDIRTY_START_DEGRADED	0x1U
+#define IDIRTY_READ_NO_CLEAR	0x1U
 
 struct idirty_read {
 	uint32_t flags;

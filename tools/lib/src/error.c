@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-static _Thread_local struct idirty_error last;
+static __thread struct idirty_error last;
 
 struct idirty_error *last_error(void)
 {
@@ -110,7 +110,7 @@ const char *idirty_weakness_text(enum idirty_weakness weakness)
 
 static const char *verb_text(enum idirty_verb verb)
 {
-	static const char *const names[] = {
+	static const char *const names[IDIRTY_VERB_PRECOPY + 1] = {
 		[IDIRTY_VERB_NONE] = "call",
 		[IDIRTY_VERB_ALLOC] = "ALLOC",
 		[IDIRTY_VERB_INFO] = "INFO",
@@ -124,9 +124,8 @@ static const char *verb_text(enum idirty_verb verb)
 		[IDIRTY_VERB_LIST] = "LIST",
 		[IDIRTY_VERB_PRECOPY] = "pre-copy",
 	};
-	size_t i = verb;
 
-	return i < sizeof(names) / sizeof(names[0]) ? names[i] : "call";
+	return verb <= IDIRTY_VERB_PRECOPY ? names[verb] : "call";
 }
 
 /* What an errno means in a verb, where strerror() would not help */

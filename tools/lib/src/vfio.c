@@ -3,6 +3,8 @@
  * The fallback for a device: what its migration driver logs, by VFIO's device
  * features. Called with the tracker's lock held.
  */
+#include <assert.h>
+
 #include "internal.h"
 
 #include <linux/vfio.h>
@@ -18,7 +20,7 @@ static int feature(struct idirty_tracker *t, enum idirty_verb verb, uint32_t wha
 		.head.flags = what,
 	};
 
-	_Static_assert(offsetof(struct vfio_device_feature, data) == 8, "no gap");
+	static_assert(offsetof(struct vfio_device_feature, data) == 8, "no gap");
 	memcpy(cmd.head.data, arg, size);
 	return call(verb, t->target.vfio_fd, VFIO_DEVICE_FEATURE, &cmd);
 }
@@ -32,7 +34,7 @@ static int vfio_start(struct idirty_tracker *t, const struct idirty_range *range
 		.ranges = (uintptr_t)ranges,
 	};
 
-	_Static_assert(sizeof(*ranges) ==
+	static_assert(sizeof(*ranges) ==
 		       sizeof(struct vfio_device_feature_dma_logging_range),
 		       "the same layout");
 	if (!num)

@@ -30,8 +30,6 @@ static unsigned int num_trackers;
 #define HWPT_TRACKER	0
 #define VFIO_TRACKER	1
 
-int __wrap_ioctl(int fd, unsigned long cmd, ...);
-
 void fake_reset(void)
 {
 	memset(dirty, 0, sizeof(dirty));
@@ -53,11 +51,6 @@ void fake_write(unsigned int page)
 		if (running[t])
 			dirty[t][page] = true;
 	pthread_mutex_unlock(&lock);
-}
-
-bool fake_dirty(unsigned int tracker, unsigned int page)
-{
-	return dirty[tracker - FIRST_ID + 2][page];
 }
 
 static int tracker_of(uint32_t id, unsigned int *t)

@@ -32,7 +32,8 @@ extern unsigned int fake_started, fake_stopped;
 void fake_reset(void);
 /* The device writes to a page: it gets dirty for all trackers */
 void fake_write(unsigned int page);
-bool fake_dirty(unsigned int tracker, unsigned int page);
+/* Called by the library in the place of ioctl() */
+int __wrap_ioctl(int fd, unsigned long cmd, ...);
 
 #define expect(cond)								\
 do {										\

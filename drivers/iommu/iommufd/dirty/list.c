@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * LIST: the objects of an iommufd file, for an observer who has not made them.
+ * Called from iommufd's ioctl table, without locks.
+ *
+ * An observer must not be in the way. A reference to an object would make
+ * IOMMU_DESTROY fail, or keep a HWPT that iommufd made by itself from going away
+ * with its last device. So objects are described under the xarray's lock: one
+ * that is in the array is not freed before it has been taken out. Only what a
+ * device is attached to needs a mutex; for that there is a reference to the
+ * device, which unbinding waits for.
+ */
+#include <linux/device.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "dirty.h"
+
+/* Size of the first version of the struct, its smallest one ever */
+#define OBJECT_MIN_LEN	64
+
+/* Fill in what never changes; false for a kind that is not listed */
+static bool list_describe(struct iommufd_object *obj,
+			  struct iommu_dirty_object *out)
+{
+	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_hwpt_paging *paging;
+	struct iommufd_hwpt_nested *nested;
+	struct iommufd_device *idev;
+
+	*out = (struct iommu_dirty_object){ .id = obj->id };
+	switch (obj->type) {
+	case IOMMUFD_OBJ_IOAS:
+		out->type = IOMMU_DIRTY_OBJECT_IOAS;
+		return true;
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		paging = container_of(obj, struct iommufd_hwpt_paging,
+				      common.obj);
+		out->type = IOMMU_DIRTY_OBJECT_HWPT;
+		out->parent_id = paging->ioas->obj.id;
+		out->flags = paging->auto_domain ? IOMMU_DIRTY_MEMBER_AUTO : 0;
+		return true;
+	case IOMMUFD_OBJ_HWPT_NESTED:
+		nested = container_of(obj, struct iommufd_hwpt_nested,
+				      common.obj);
+		out->type = IOMMU_DIRTY_OBJECT_HWPT_NESTED;
+		out->parent_id = nested->parent->common.obj.id;
+		return true;
+	case IOMMUFD_OBJ_DEVICE:
+		idev = container_of(obj, struct iommufd_device, obj);
+		out->type = IOMMU_DIRTY_OBJECT_DEVICE;
+		strscpy((char *)out->name, dev_name(idev->dev),
+			sizeof(out->name));
+		return true;
+	case IOMMUFD_OBJ_DIRTY_TRACKER:
+		tracker = container_of(obj, struct iommufd_dirty_tracker, obj);
+		out->type = IOMMU_DIRTY_OBJECT_TRACKER;
+		out->parent_id = tracker->ioas->obj.id;
+		/* It may change at any time */
+		out->state = data_race(tracker->state);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What is the device attached to? Drops the reference to it */
+static u32 list_attached(struct iommufd_ctx *ictx, struct iommufd_device *idev)
+{
+	u32 id = 0;
+
+	mutex_lock(&idev->igroup->lock);
+	if (idev->igroup->hwpt)
+		id = idev->igroup->hwpt->obj.id;
+	mutex_unlock(&idev->igroup->lock);
+	iommufd_put_object(ictx, &idev->obj);
+	return id;
+}
+
+/* The first object from @index on that is to be listed; false if there is none */
+static bool list_next(struct iommufd_ctx *ictx, unsigned long *index,
+		      struct iommu_dirty_object *out)
+{
+	struct iommufd_device *idev = NULL;
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	for (obj = xa_find(&ictx->objects, index, UINT_MAX, XA_PRESENT); obj;
+	     obj = xa_find_after(&ictx->objects, index, UINT_MAX, XA_PRESENT)) {
+		if (!list_describe(obj, out))
+			continue;
+		if (obj->type == IOMMUFD_OBJ_DEVICE && iommufd_lock_obj(obj))
+			idev = container_of(obj, struct iommufd_device, obj);
+		break;
+	}
+	xa_unlock(&ictx->objects);
+
+	if (idev)
+		out->parent_id = list_attached(ictx, idev);
+	return obj;
+}
+
+static int list_objects(struct iommufd_ctx *ictx, struct iommu_dirty_list *cmd,
+			u32 room)
+{
+	void __user *to = u64_to_user_ptr(cmd->objects);
+	struct iommu_dirty_object object;
+	unsigned long index = cmd->first_id;
+	int rc;
+
+	while (list_next(ictx, &index, &object)) {
+		if (cmd->num_objects == room) {
+			cmd->out_next_id = index;
+			return 0;
+		}
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = iommufd_dirty_copy_out(to, cmd->object_len, &object,
+					    sizeof(object));
+		if (rc)
+			return rc;
+		to += cmd->object_len;
+		cmd->num_objects++;
+		index++;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_list() - ioctl(IOMMU_DIRTY_LIST)
+ * @ucmd: The call
+ *
+ * Return: see struct iommu_dirty_list.
+ */
+int iommufd_dirty_list(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_dirty_list *cmd = ucmd->cmd;
+	u32 room = cmd->num_objects;
+	int rc;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	if (!room || cmd->object_len < OBJECT_MIN_LEN ||
+	    cmd->object_len > PAGE_SIZE)
+		return -EINVAL;
+
+	cmd->num_objects = 0;
+	cmd->out_next_id = 0;
+	rc = list_objects(ucmd->ictx, cmd, room);
+	if (rc)
+		return rc;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
