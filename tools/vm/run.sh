@@ -128,7 +128,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	fi
 	# each in a slot of its own: a group of its own
 	for ((i = 0; i < edu; i++)); do
-		devices+=(-device "edu,addr=$((4 + i)),dma_mask=0xffffffffffffffff,x-dma-delay-us=$delay")
+		devices+=(-device "edu,addr=$((4 + i)),dma_mask=0xffffffffffffffff,x-dma-delay-us=$delay,x-state-window=on")
 	done
 	for i in "${!drives[@]}"; do
 		devices+=(-drive "file=${drives[i]},if=none,format=raw,readonly=on,id=drive$i"

@@ -73,6 +73,13 @@ unsigned int edu_count(void)
 	return edu_find(bdfs, &dir);
 }
 
+static const char *edu_driver = "vfio-pci";
+
+void edu_set_driver(const char *name)
+{
+	edu_driver = name;
+}
+
 /* Finds the device and its driver; @cdev gets the name of its file */
 static const char *edu_prepare(struct edu *edu, unsigned int index, char *cdev,
 			       size_t size)
@@ -84,10 +91,13 @@ static const char *edu_prepare(struct edu *edu, unsigned int index, char *cdev,
 		fatal("there is no edu device %u", index);
 	memcpy(edu->bdf, bdfs[index], sizeof(edu->bdf));
 	edu->soft = !strcmp(dir, SOFT_DEVICES);
-	if (vfio_cdev(dir, edu->bdf, cdev, size)) {
+	edu->bar = NULL;
+	edu->bar_offset = 0;
+	if (vfio_cdev(dir, edu->bdf, cdev, size) ||
+	    (!edu->soft && !pci_driver_is(edu->bdf, edu_driver))) {
 		if (edu->soft)
 			fatal("%s is not bound to its driver", edu->bdf);
-		pci_bind(edu->bdf, "vfio-pci");
+		pci_bind(edu->bdf, edu_driver);
 		check(vfio_cdev(dir, edu->bdf, cdev, size));
 	}
 	return dir;
@@ -99,6 +109,10 @@ static void edu_setup(struct edu *edu)
 	if (edu->soft)
 		return;
 	vfio_enable_master(edu->fd);
+	if (strcmp(edu_driver, "vfio-pci")) {
+		edu->bar_offset = vfio_region(edu->fd, VFIO_PCI_BAR0_REGION_INDEX);
+		return;
+	}
 	edu->bar = vfio_map_bar0(edu->fd, EDU_BAR_SIZE);
 }
 
@@ -142,7 +156,7 @@ int edu_open_container(struct edu *edu, unsigned int index, int container,
 
 void edu_close(struct edu *edu)
 {
-	if (!edu->soft)
+	if (edu->bar)
 		munmap(edu->bar, EDU_BAR_SIZE);
 	close(edu->fd);
 }
@@ -164,8 +178,8 @@ void edu_detach(struct edu *edu)
 
 void edu_write(struct edu *edu, unsigned int reg, __u64 val)
 {
-	if (edu->soft) {
-		if (pwrite(edu->fd, &val, sizeof(val), reg) != sizeof(val))
+	if (!edu->bar) {
+		if (pwrite(edu->fd, &val, sizeof(val), edu->bar_offset + reg) != sizeof(val))
 			fatal("register %#x: error %d", reg, errno);
 		return;
 	}
@@ -176,8 +190,8 @@ __u64 edu_read(struct edu *edu, unsigned int reg)
 {
 	__u64 val;
 
-	if (edu->soft) {
-		if (pread(edu->fd, &val, sizeof(val), reg) != sizeof(val))
+	if (!edu->bar) {
+		if (pread(edu->fd, &val, sizeof(val), edu->bar_offset + reg) != sizeof(val))
 			fatal("register %#x: error %d", reg, errno);
 		return val;
 	}

@@ -143,6 +143,7 @@ unsigned int pci_attr(const char *bdf, const char *name);
 unsigned int vfio_find(const char *dir,
 		       bool (*match)(const char *name, const char *arg),
 		       const char *arg, char names[VFIO_MAX_DEVICES][32]);
+bool pci_driver_is(const char *bdf, const char *driver);
 /* Gives a PCI device to a driver, whatever has it now */
 void pci_bind(const char *bdf, const char *driver);
 /* The file below /dev/vfio/devices of device @name in @dir, or -ENOENT */
@@ -163,12 +164,15 @@ struct edu {
 	int fd;
 	__u32 dev_id;
 	bool soft;		/* of the software IOMMU */
-	void *bar;
+	void *bar;		/* NULL: the driver lets no one map the registers */
+	__u64 bar_offset;	/* where they are in @fd then */
 	int iommufd;
 };
 
 /* Number of edu devices that are bound, or could be bound, to vfio-pci */
 unsigned int edu_count(void);
+/* The driver for the PCI devices opened from now on, instead of vfio-pci */
+void edu_set_driver(const char *name);
 void edu_open(struct edu *edu, unsigned int index, int iommufd);
 /* The same by its group and a VFIO container; returns the group's file */
 int edu_open_container(struct edu *edu, unsigned int index, int container,

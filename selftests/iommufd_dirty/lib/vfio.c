@@ -87,6 +87,19 @@ int vfio_cdev(const char *dir, const char *name, char *file, size_t size)
 	return rc;
 }
 
+bool pci_driver_is(const char *bdf, const char *driver)
+{
+	char path[128], target[256];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver", bdf);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return false;
+	target[len] = 0;
+	return !strcmp(strrchr(target, '/') + 1, driver);
+}
+
 void pci_bind(const char *bdf, const char *driver)
 {
 	char path[128];

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA logging of the edu device: a bit for each page of the ranges that the user
+ * asked for. It is set before the transfer that writes to the page is started.
+ * Called by VFIO's core, by the adaptors of vfio_log_ops, and by regs.c; all
+ * that is here is guarded by state_mutex.
+ */
+#include <linux/bitmap.h>
+#include <linux/interval_tree.h>
+#include <linux/iova_bitmap.h>
+#include <linux/log2.h>
+#include <linux/slab.h>
+#include <linux/sizes.h>
+
+#include "edu.h"
+
+static unsigned long edu_range_pages(const struct edu_device *edu,
+				     const struct edu_log_range *range)
+{
+	return (range->last >> edu->log_shift) - (range->start >> edu->log_shift) + 1;
+}
+
+/**
+ * edu_log_dma - record what a command is going to write
+ * @edu: device, with state_mutex held
+ * @src: source register
+ * @dst: destination register, an IOVA if the transfer is to memory
+ * @cnt: length in bytes
+ * @cmd: command
+ *
+ * The device does nothing if the source is not in its buffer, and neither does
+ * this function. What is outside of the ranges is not recorded.
+ */
+void edu_log_dma(struct edu_device *edu, u64 src, u64 dst, u64 cnt, u64 cmd)
+{
+	struct edu_log_range *range;
+	u64 start, last, first;
+	unsigned int i;
+
+	lockdep_assert_held(&edu->state_mutex);
+	if (!edu->logging || !(cmd & EDU_DMA_TO_RAM) || !cnt)
+		return;
+	if (cnt > EDU_BUF_SIZE || src < EDU_BUF || src > EDU_BUF + EDU_BUF_SIZE - cnt)
+		return;
+	last = dst + cnt - 1;
+	if (last < dst)
+		last = U64_MAX;
+	for (i = 0; i < edu->num_ranges; i++) {
+		range = &edu->ranges[i];
+		if (last < range->start || dst > range->last)
+			continue;
+		first = range->start >> edu->log_shift;
+		start = max(dst, range->start) >> edu->log_shift;
+		bitmap_set(range->bits, start - first,
+			   (min(last, range->last) >> edu->log_shift) - start + 1);
+	}
+}
+
+/**
+ * edu_log_free - stop logging and forget what was logged
+ * @edu: device, with state_mutex held
+ */
+void edu_log_free(struct edu_device *edu)
+{
+	u32 i;
+
+	lockdep_assert_held(&edu->state_mutex);
+	for (i = 0; i < edu->num_ranges; i++)
+		kvfree(edu->ranges[i].bits);
+	edu->num_ranges = 0;
+	edu->logging = false;
+}
+
+static int edu_log_add(struct edu_device *edu, const struct interval_tree_node *node,
+		       unsigned long *room)
+{
+	struct edu_log_range *range = &edu->ranges[edu->num_ranges];
+	unsigned long pages;
+
+	range->start = node->start;
+	range->last = node->last;
+	pages = edu_range_pages(edu, range);
+	if (pages > *room)
+		return -E2BIG;
+	*room -= pages;
+	range->bits = kvcalloc(BITS_TO_LONGS(pages), sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (!range->bits)
+		return -ENOMEM;
+	edu->num_ranges++;
+	return 0;
+}
+
+static int edu_log_start(struct vfio_device *vdev, struct rb_root_cached *ranges,
+			 u32 nnodes, u64 *page_size)
+{
+	struct edu_device *edu = to_edu(vdev);
+	unsigned long room = EDU_LOG_PAGES;
+	struct interval_tree_node *node;
+	int rc = 0;
+
+	if (!is_power_of_2(*page_size))
+		return -EINVAL;
+	if (nnodes > EDU_LOG_RANGES)
+		return -E2BIG;
+	mutex_lock(&edu->state_mutex);
+	if (edu->logging) {
+		edu_state_unlock(edu);
+		return -EBUSY;
+	}
+	edu->log_shift = ilog2(clamp_t(u64, *page_size, SZ_4K, SZ_1G));
+	for (node = interval_tree_iter_first(ranges, 0, ULONG_MAX); node && !rc;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX))
+		rc = edu_log_add(edu, node, &room);
+	if (!rc) {
+		edu->logging = true;
+		edu_log_in_flight(edu);
+	}
+	if (rc)
+		edu_log_free(edu);
+	else
+		*page_size = 1ULL << edu->log_shift;
+	edu_state_unlock(edu);
+	return rc;
+}
+
+static int edu_log_stop(struct vfio_device *vdev)
+{
+	struct edu_device *edu = to_edu(vdev);
+
+	mutex_lock(&edu->state_mutex);
+	edu_log_free(edu);
+	edu_state_unlock(edu);
+	return 0;
+}
+
+/* A page of which only a part is asked for stays dirty, for the other part */
+static void edu_log_report(struct edu_device *edu, struct edu_log_range *range,
+			   u64 start, u64 last, struct iova_bitmap *dirty)
+{
+	u64 first = range->start >> edu->log_shift;
+	u64 from = max(start, range->start);
+	u64 to = min(last, range->last);
+	u64 page_start, page_last;
+	unsigned long bit, end;
+
+	if (from > to)
+		return;
+	bit = (from >> edu->log_shift) - first;
+	end = (to >> edu->log_shift) - first + 1;
+	for_each_set_bit_from(bit, range->bits, end) {
+		page_start = max((first + bit) << edu->log_shift, range->start);
+		page_last = min((((first + bit) << edu->log_shift) |
+				 ((1ULL << edu->log_shift) - 1)), range->last);
+		iova_bitmap_set(dirty, max(page_start, from),
+				min(page_last, to) - max(page_start, from) + 1);
+		if (page_start >= from && page_last <= to)
+			__clear_bit(bit, range->bits);
+	}
+}
+
+static int edu_log_read_and_clear(struct vfio_device *vdev, unsigned long iova,
+				  unsigned long length, struct iova_bitmap *dirty)
+{
+	struct edu_device *edu = to_edu(vdev);
+	int rc = -EINVAL;
+	u32 i;
+
+	if (!length)
+		return -EINVAL;
+	mutex_lock(&edu->state_mutex);
+	if (edu->logging) {
+		for (i = 0; i < edu->num_ranges; i++)
+			edu_log_report(edu, &edu->ranges[i], iova, iova + length - 1,
+				       dirty);
+		/* What it writes after this call is to be reported by the next */
+		edu_log_in_flight(edu);
+		rc = 0;
+	}
+	edu_state_unlock(edu);
+	return rc;
+}
+
+const struct vfio_log_ops edu_log_ops = {
+	.log_start = edu_log_start,
+	.log_stop = edu_log_stop,
+	.log_read_and_clear = edu_log_read_and_clear,
+};
