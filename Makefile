@@ -4,6 +4,8 @@
 
 MAKEFLAGS += --no-print-directory
 ARCH ?= x86_64
+PREFIX ?= /usr/local
+TOOLS_OUT = $(or $(OUT),$(CACHE)/tools)
 CACHE := $(or $(IOMMUFD_DIRTY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iommufd-dirty)
 
 .PHONY: help
@@ -32,6 +34,16 @@ check-vm: ## selftests in virtual machines; TESTS="a b" MODES="c d" limit them
 check-kcsan: ## selftests under KCSAN and kmemleak, a kernel of its own
 	@tools/check/check.sh --arch $(ARCH) kcsan
 
+.PHONY: lib tools install
+lib: ## the C library; OUT=folder of the results
+	@tools/setup/setup.sh tools
+	@$(MAKE) -C tools/lib OUT=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" all
+tools: lib ## the command-line tool iommu-dirty, too
+	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib all
+install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
+	@$(MAKE) -C tools/lib OUT=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" install PREFIX=$(PREFIX)
+	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib install PREFIX=$(PREFIX)
+
 .PHONY: bench
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
 	@tools/bench/bench.sh $(BENCH)
@@ -49,4 +61,4 @@ docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
 	rm -rf '$(CACHE)'/build '$(CACHE)'/check '$(CACHE)'/docs '$(CACHE)'/selftests \
-		'$(CACHE)'/upstream '$(CACHE)'/demo '$(CACHE)'/vm '$(CACHE)'/qemu/x86_64 '$(CACHE)'/qemu/aarch64
+		'$(CACHE)'/tools '$(CACHE)'/upstream '$(CACHE)'/demo '$(CACHE)'/vm '$(CACHE)'/qemu/x86_64 '$(CACHE)'/qemu/aarch64

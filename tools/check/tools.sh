@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stage "tools": the C library and iommu-dirty, without a kernel. Sourced by
+# check.sh, which defines try, failed and the folders.
+# shellcheck disable=SC2154 # the folders
+
+# Builds the library and its tests with a sanitizer (or none), runs them
+tools_lib() { # name sanitizers
+	local out=$cache/tools/lib-$1 t
+	logged "$logs/tools-lib-$1.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out" \
+		KSRC="$tree" SANITIZE="$2" all tests
+	for t in unit precopy threads cxx; do
+		try "lib ($1): $t" env TSAN_OPTIONS=halt_on_error=1 "$out/test-$t"
+	done
+}
+
+# A program that knows only what is installed
+tools_user() { # folder
+	local dir=$1
+	cp "$repo/tools/lib/tests/cxx.cc" "$dir/user.cc"
+	# shellcheck disable=SC2046 # a list of options
+	g++ -o "$dir/user" "$dir/user.cc" $(PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig \
+		PKG_CONFIG_SYSROOT_DIR=$dir pkg-config --cflags --libs libiommudirty)
+	LD_LIBRARY_PATH=$dir/usr/lib "$dir/user"
+}
+
+# Everything that the header declares is exported by the shared library, with a
+# version, and nothing else is
+tools_symbols() { # folder
+	diff <(sed -nE 's/^[a-z].*[ *](idirty_[a-z_]+)\(.*/\1/p' "$1/usr/include/iommudirty.h" |
+		grep -v '_fn$' | sort -u) \
+		<(nm -D --defined-only --with-symbol-versions "$1/usr/lib/libiommudirty.so" |
+			sed -nE 's/.* T (.*)@@IOMMUDIRTY_1\.0$/\1/p' | sort -u)
+}
+
+tools_man() { # page
+	local out
+	out=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l "$1" 2>&1 >/dev/null)
+	[ -z "$out" ] || { echo "$out"; return 1; }
+}
+
+tools_output() { # expected-file command...
+	local want=$1
+	shift
+	"$@" | diff -u "$want" -
+}
+
+tools_exit() { # code command...
+	local want=$1 rc=0
+	shift
+	"$@" >/dev/null 2>&1 || rc=$?
+	[ "$rc" -eq "$want" ] || { echo "exit code $rc, not $want: $*"; return 1; }
+}
+
+stage_tools() {
+	local tree out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
+	"$repo/tools/setup/setup.sh" tools
+	tree=$("$overlay/build.sh" tree)
+	mkdir -p "$out"
+	tools_lib plain ""
+	tools_lib asan address,undefined
+	tools_lib tsan thread
+
+	rm -rf "$stage"
+	logged "$logs/tools-install.log" make -C "$repo/tools/lib" OUT="$out/lib-plain" KSRC="$tree" \
+		install DESTDIR="$stage" PREFIX=/usr
+	logged "$logs/tools-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" \
+		LIB="$out/lib-plain" install DESTDIR="$stage" PREFIX=/usr
+	logged "$logs/tools-asan.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu-asan" \
+		LIB="$out/lib-asan" SANITIZE=address,undefined all tests
+	try "lib: a program by pkg-config" tools_user "$stage"
+	try "lib: symbols" tools_symbols "$stage"
+	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.8; do
+		try "man ${f##*/}" tools_man "$f"
+	done
+
+	tool=$out/iommu-asan/iommu-dirty
+	try "heatmap as text" tools_output "$t/heatmap.txt" "$tool" heatmap -r 4 -c 32 "$t/sample.rec"
+	try "heatmap as JSON" tools_output "$t/heatmap.json" \
+		"$tool" heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff "$t/sample.rec"
+	# the kernel's answer is this machine's; the rest is that of the folder
+	try "probe as text" tools_output "$t/probe.txt" sh -c \
+		"'$tool' probe --sysfs '$t/sysfs' | sed -e 1d -e 's/the kernel has no dirty trackers/a tracker covers it/'"
+	# not under sanitizers: fontconfig keeps what it has allocated
+	try "heatmap as SVG" "$out/iommu/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$t/sample.rec"
+	try "heatmap as PNG" "$out/iommu/iommu-dirty" heatmap --png "$out/heatmap.png" "$t/sample.rec"
+	try "exit code: usage" tools_exit 2 "$tool" rate
+	try "exit code: no such command" tools_exit 2 "$tool" nonsense
+	try "exit code: no such file" tools_exit 1 "$tool" heatmap /nonexistent
+	try "exit code: nothing dirty" tools_exit 4 "$tool" heatmap --ioas 77 "$t/sample.rec"
+	try "exit code: no such process" tools_exit 4 "$tool" rate --pid 999999999
+	try "fuzz: record files" "$out/iommu-asan/fuzz-record" "$t/sample.rec" 1 20000
+}

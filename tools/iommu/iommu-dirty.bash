@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Completion of iommu-dirty for bash.
+
+_iommu_dirty() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
+	local observe="--pid --device --fd --page-size --seconds --json --help"
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap --help" -- "$cur")
+		return
+	fi
+	case $prev in
+	--pid)
+		mapfile -t COMPREPLY < <(cd /proc && compgen -G "${cur}[0-9]*")
+		return
+		;;
+	--device)
+		mapfile -t COMPREPLY < <(cd /sys/bus/pci/devices && compgen -G "$cur*")
+		return
+		;;
+	--page-size)
+		mapfile -t COMPREPLY < <(compgen -W "4K 64K 2M 1G" -- "$cur")
+		return
+		;;
+	--svg | --png | --output)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	esac
+	case ${COMP_WORDS[1]} in
+	probe) words="--json --help" ;;
+	rate | watch) words=$observe ;;
+	record) words="$observe --output --interval" ;;
+	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;
+	*) return ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	[ "${COMP_WORDS[1]}" != heatmap ] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
+}
+
+complete -o filenames -F _iommu_dirty iommu-dirty

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the subcommands of iommu-dirty share.
+ *
+ *   main.c	the table of subcommands
+ *   probe.c, rate.c, record.c, heatmap.c	a subcommand each; rate.c has watch too
+ *   observe.c	trackers on the iommufd of another process
+ *   file.c	record files
+ *   draw.c	a heatmap as SVG or PNG, by cairo
+ */
+#ifndef _IOMMU_DIRTY_H
+#define _IOMMU_DIRTY_H
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <iommudirty.h>
+
+#define __printf(a, b) __attribute__((format(printf, a, b)))
+
+/* Exit codes, as in the manual */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NO_KERNEL = 3,	/* no dirty trackers */
+	EXIT_NOTHING = 4,	/* no such process, device or address space */
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+};
+
+int cmd_probe(int argc, char **argv);
+int cmd_rate(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_heatmap(int argc, char **argv);
+
+/* Says on stderr what failed, and returns @code */
+int __printf(2, 3) complain(int code, const char *fmt, ...);
+/* Parses a number with an optional K, M or G; ends the program if it is none */
+uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
+		      uint64_t max);
+void print_json(json_t *json);
+
+/* What to observe, and how: options that rate, watch and record have in common */
+struct observe_options {
+	int pid;
+	int fd;			/* an iommufd that was inherited, or -1 */
+	const char *device;
+	uint64_t page_size;
+	double seconds;
+	bool json;
+};
+
+#define OBSERVE_DEFAULTS { .fd = -1, .page_size = 4096, .seconds = 1 }
+extern const struct argp observe_argp;
+
+/* A tracker of ours on an IOAS of somebody else's */
+struct watched {
+	uint32_t ioas;
+	uint32_t devices;
+	struct idirty_tracker *tracker;
+	int error;
+};
+
+struct observer {
+	int fd;
+	bool own_fd;
+	struct idirty *ctx;
+	struct watched *watched;
+	size_t num;
+};
+
+/* Both return an exit code and complain */
+int observe_open(struct observer *o, const struct observe_options *opt);
+void observe_close(struct observer *o);
+typedef int observe_run_fn(void *arg, const struct idirty_range *run);
+/* Calls @fn for each run that is dirty, and forgets it; 0 or -errno */
+int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg);
+double seconds_now(void);
+void sleep_until(double when);
+
+/* file.c: a record is a line of JSON, a header and then one for each sample */
+struct sample {
+	double time;		/* seconds since the beginning */
+	uint32_t ioas;
+	size_t num_runs;
+	struct idirty_range *runs;
+};
+
+struct record {
+	uint64_t page_size;
+	size_t num;
+	struct sample *samples;
+};
+
+int record_write_header(FILE *f, uint64_t page_size);
+int record_write_sample(FILE *f, const struct sample *sample);
+/* NULL, or what is wrong with it; @line says where */
+const char *record_read(FILE *f, struct record *record, unsigned int *line);
+void record_free(struct record *record);
+
+/* heatmap.c: how much of a cell was dirty, 0 to 1 */
+struct heatmap {
+	unsigned int rows;	/* time */
+	unsigned int columns;	/* address */
+	uint64_t first;
+	uint64_t last;
+	double begin;
+	double end;
+	double *cells;
+};
+
+int heatmap_fill(struct heatmap *map, const struct record *record, uint32_t ioas);
+/* draw.c: NULL or an error */
+const char *draw_heatmap(const struct heatmap *map, const char *file, bool svg);
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * iommu-dirty: which memory do devices write to? The table of subcommands.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iommu-dirty.h"
+
+static const struct command commands[] = {
+	{ "probe", "what IOMMUs and devices of this host can track", cmd_probe },
+	{ "rate", "how fast devices dirty memory", cmd_rate },
+	{ "watch", "the same, live", cmd_watch },
+	{ "record", "write what gets dirty, and when, to a file", cmd_record },
+	{ "heatmap", "draw a record, address by time", cmd_heatmap },
+};
+
+#define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))
+
+int complain(int code, const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("iommu-dirty: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return code;
+}
+
+uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
+		      uint64_t max)
+{
+	unsigned int shift = 0;
+	char *end;
+	uint64_t value = strtoull(arg, &end, 0);
+
+	if (*end && strchr("KMG", *end)) {
+		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
+		end++;
+	}
+	if (end == arg || *end || *arg == '-' || value > max >> shift || value << shift < min)
+		argp_error(state, "%s is not a number between %llu and %llu", arg,
+			   (unsigned long long)min, (unsigned long long)max);
+	return value << shift;
+}
+
+void print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER |
+		   JSON_REAL_PRECISION(10));
+	putchar('\n');
+	json_decref(json);
+}
+
+static void print_help(FILE *to)
+{
+	size_t i;
+
+	fputs("usage: iommu-dirty COMMAND [OPTION...]\n\n", to);
+	for (i = 0; i < NUM_COMMANDS; i++)
+		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\niommu-dirty COMMAND --help lists its options; see iommu-dirty(8).\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	char name[64];
+	size_t i;
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return EXIT_OK;
+	}
+	for (i = 0; i < NUM_COMMANDS; i++) {
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		snprintf(name, sizeof(name), "iommu-dirty %s", commands[i].name);
+		argv[1] = name;
+		return commands[i].run(argc - 1, argv + 1);
+	}
+	print_help(stderr);
+	return EXIT_USAGE;
+}

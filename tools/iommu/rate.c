@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * rate: how fast devices dirty memory, over one period. watch: period after period
+ * until it is interrupted.
+ */
+#include <string.h>
+
+#include "iommu-dirty.h"
+
+static const struct argp_child children[] = { { &observe_argp, 0, NULL, 0 }, { 0 } };
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	if (key != ARGP_KEY_INIT)
+		return ARGP_ERR_UNKNOWN;
+	state->child_inputs[0] = state->input;
+	return 0;
+}
+
+static int count(void *arg, const struct idirty_range *run)
+{
+	*(uint64_t *)arg += run->length;
+	return 0;
+}
+
+static json_t *to_json(const struct watched *w, uint64_t bytes, uint64_t page_size,
+		       double seconds)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:f}", "ioas", (json_int_t)w->ioas,
+			 "devices", (json_int_t)w->devices, "pages",
+			 (json_int_t)((bytes + page_size - 1) / page_size),
+			 "bytes", (json_int_t)bytes, "mib_per_second",
+			 bytes / seconds / (1 << 20));
+}
+
+static void head(void)
+{
+	printf("%8s %8s %12s %12s %10s\n", "ioas", "devices", "pages", "MiB", "MiB/s");
+}
+
+/* Each IOAS from @begin on */
+static int measure(struct observer *o, const struct observe_options *opt, double begin)
+{
+	json_t *all = json_array();
+	char text[200];
+	size_t i;
+
+	sleep_until(begin + opt->seconds);
+	for (i = 0; i < o->num; i++) {
+		struct watched *w = &o->watched[i];
+		uint64_t bytes = 0;
+		double seconds;
+
+		if (observe_scan(w, opt->page_size, count, &bytes)) {
+			json_decref(all);
+			return complain(EXIT_FAILED, "IOAS %u: %s", w->ioas,
+					idirty_strerror(idirty_last_error(), text, sizeof(text)));
+		}
+		seconds = seconds_now() - begin;
+		if (opt->json)
+			json_array_append_new(all, to_json(w, bytes, opt->page_size, seconds));
+		else
+			printf("%8u %8u %12llu %12.1f %10.1f\n", w->ioas, w->devices,
+			       (unsigned long long)((bytes + opt->page_size - 1) / opt->page_size),
+			       bytes / 1048576.0, bytes / seconds / 1048576);
+	}
+	if (opt->json)
+		print_json(json_pack("{s:I, s:f, s:o}", "page_size", (json_int_t)opt->page_size,
+				     "seconds", opt->seconds, "address_spaces", all));
+	else
+		json_decref(all);
+	fflush(stdout);
+	return EXIT_OK;
+}
+
+int cmd_rate(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.children = children,
+		.doc = "How fast devices dirty memory.",
+	};
+	struct observe_options opt = OBSERVE_DEFAULTS;
+	struct observer o;
+	int rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	rc = observe_open(&o, &opt);
+	if (rc)
+		return rc;
+	if (!opt.json)
+		head();
+	rc = measure(&o, &opt, seconds_now());
+	observe_close(&o);
+	return rc;
+}
+
+int cmd_watch(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.children = children,
+		.doc = "How fast devices dirty memory, every --seconds N, until interrupted.",
+	};
+	struct observe_options opt = OBSERVE_DEFAULTS;
+	struct observer o;
+	double begin;
+	int rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	rc = observe_open(&o, &opt);
+	if (rc)
+		return rc;
+	if (!opt.json)
+		head();
+	for (begin = seconds_now(); !rc; begin = seconds_now())
+		rc = measure(&o, &opt, begin);
+	observe_close(&o);
+	return rc;
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * record: what gets dirty, sample by sample, into a file.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iommu-dirty.h"
+
+struct record_options {
+	struct observe_options observe;
+	const char *output;
+	double interval;
+};
+
+static const struct argp_option options[] = {
+	{ "output", 'o', "FILE", 0, "where to (iommu-dirty.rec)", 0 },
+	{ "interval", 'i', "MS", 0, "milliseconds from sample to sample (100)", 0 },
+	{ 0 }
+};
+
+static const struct argp_child children[] = { { &observe_argp, 0, NULL, 0 }, { 0 } };
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct record_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &opt->observe;
+		break;
+	case 'o':
+		opt->output = arg;
+		break;
+	case 'i':
+		opt->interval = parse_number(state, arg, 1, 1000000) / 1e3;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static int append(void *arg, const struct idirty_range *run)
+{
+	struct sample *s = arg;
+	struct idirty_range *more;
+
+	/* Room for powers of two */
+	if (!(s->num_runs & (s->num_runs + 1))) {
+		more = realloc(s->runs, (2 * s->num_runs + 2) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		s->runs = more;
+	}
+	s->runs[s->num_runs++] = *run;
+	return 0;
+}
+
+static int take(FILE *f, struct watched *w, uint64_t page_size, double begin)
+{
+	struct sample sample = { .ioas = w->ioas };
+	int rc = observe_scan(w, page_size, append, &sample);
+
+	sample.time = seconds_now() - begin;
+	if (!rc)
+		rc = record_write_sample(f, &sample);
+	free(sample.runs);
+	return rc;
+}
+
+static int record_all(FILE *f, struct observer *o, const struct record_options *opt)
+{
+	double begin = seconds_now(), next = begin;
+	unsigned int samples = 0;
+	size_t i;
+	int rc;
+
+	rc = record_write_header(f, opt->observe.page_size);
+	while (!rc && next - begin < opt->observe.seconds) {
+		next += opt->interval;
+		sleep_until(next);
+		for (i = 0; !rc && i < o->num; i++)
+			rc = take(f, &o->watched[i], opt->observe.page_size, begin);
+		samples++;
+	}
+	if (rc)
+		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
+	if (opt->observe.json)
+		print_json(json_pack("{s:s, s:i, s:i}", "file", opt->output, "samples",
+				     samples, "address_spaces", (int)o->num));
+	else
+		printf("%s: %u samples of %zu address spaces\n", opt->output, samples, o->num);
+	return EXIT_OK;
+}
+
+int cmd_record(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.children = children,
+		.doc = "Write what gets dirty, and when, to a file.",
+	};
+	struct record_options opt = {
+		.observe = OBSERVE_DEFAULTS,
+		.output = "iommu-dirty.rec",
+		.interval = 0.1,
+	};
+	struct observer o;
+	FILE *f;
+	int rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	rc = observe_open(&o, &opt.observe);
+	if (rc)
+		return rc;
+	f = fopen(opt.output, "w");
+	if (!f) {
+		rc = complain(EXIT_FAILED, "%s: %s", opt.output, strerror(errno));
+	} else {
+		rc = record_all(f, &o, &opt);
+		fclose(f);
+	}
+	observe_close(&o);
+	return rc;
+}
