@@ -16,6 +16,7 @@
  *   ledger.c	the sink: a sparse record that a tracker keeps
  *   feed.c	the sink in front of them: to each tracker its share
  *   hooks.c	what the rest of iommufd calls
+ *   trace.c	trace events
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *
  * Lock order: iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->

@@ -6,6 +6,7 @@
  * locks its caller holds.
  */
 #include <linux/iommu.h>
+#include <trace/events/iommufd_dirty.h>
 
 #include "break.h"
 #include "dirty.h"
@@ -148,6 +149,10 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 		return 0;
 	if (!iommufd_dirty_all_degraded(iopt))
 		return -EOPNOTSUPP;
+	if (!iopt->dirty.blind)
+		trace_iommufd_dirty_degraded(container_of(iopt,
+							  struct iommufd_ioas,
+							  iopt)->obj.id);
 	iopt->dirty.blind = true;
 	if (capable)
 		iopt->dirty.enable_failed = true;

@@ -5,11 +5,13 @@
  *
  * That the answer cannot be written is found out before there is one.
  */
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <trace/events/iommufd_dirty.h>
 
 #include "dirty.h"
 
@@ -21,6 +23,7 @@ struct tracker_set {
 	struct iommufd_dirty_tracker *trackers[IOMMUFD_DIRTY_MAX_TRACKERS];
 	u64 added[IOMMUFD_DIRTY_MAX_TRACKERS];
 	unsigned int nr;
+	u64 begin;
 };
 
 static int check_request(const struct iommufd_dirty_request *req)
@@ -88,6 +91,7 @@ static struct tracker_set *set_get(struct iommufd_ctx *ictx, u64 user, u32 num,
 	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
 	if (!set)
 		return ERR_PTR(-ENOMEM);
+	set->begin = ktime_get_ns();
 	set->user = u64_to_user_ptr(user);
 	set->len = len;
 	do {
@@ -105,6 +109,21 @@ err_put:
 	return ERR_PTR(rc);
 }
 
+static void set_trace(const struct tracker_set *set, int rc,
+		      const struct iommufd_dirty_request *req)
+{
+	u64 ns = ktime_get_ns() - set->begin;
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++)
+		trace_iommufd_dirty_harvest(set->entries[i].tracker_id,
+					    req->iova, req->out_length,
+					    set->added[i], ns, rc);
+	if (req->failed)
+		trace_iommufd_dirty_error(set->entries[req->failed - 1].tracker_id,
+					  rc);
+}
+
 /* Account for what was reported, and tell */
 static int set_finish(struct iommufd_ctx *ictx, struct tracker_set *set, int rc,
 		      const struct iommufd_dirty_request *req)
@@ -118,6 +137,7 @@ static int set_finish(struct iommufd_ctx *ictx, struct tracker_set *set, int rc,
 			atomic64_inc(&set->trackers[i]->reads);
 		atomic64_add(set->added[i], &set->trackers[i]->pages);
 	}
+	set_trace(set, rc, req);
 	if (set_respond(set))
 		rc = -EFAULT;
 	set_put(ictx, set);
@@ -245,6 +265,10 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(tracker);
 
 	rc = iommufd_dirty_unmap(tracker, &req, &unmapped);
+	trace_iommufd_dirty_unmap(cmd->tracker_id, req.iova, unmapped,
+				  req.out_pages, rc);
+	if (rc)
+		trace_iommufd_dirty_error(cmd->tracker_id, rc);
 	cmd->out_unmapped = unmapped;
 	cmd->out_length = req.out_length;
 	cmd->out_pages = req.out_pages;

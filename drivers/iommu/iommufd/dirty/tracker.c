@@ -17,6 +17,7 @@
 #define pr_fmt(fmt) "iommufd: " fmt
 
 #include <linux/iommu.h>
+#include <trace/events/iommufd_dirty.h>
 
 #include "dirty.h"
 
@@ -130,6 +131,7 @@ static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
 		if (degraded) {
 			ioas->iopt.dirty.enable_failed = true;
 			ioas->iopt.dirty.blind = true;
+			trace_iommufd_dirty_degraded(ioas->obj.id);
 			continue;
 		}
 		iommufd_dirty_describe_hwpt(hwpt, failed);
@@ -157,6 +159,8 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 	else if (list_empty(&ioas->iopt.dirty.trackers))
 		rc = tracker_enable_all(ioas, degraded, failed);
 	if (!rc) {
+		if (blind && !ioas->iopt.dirty.blind)
+			trace_iommufd_dirty_degraded(ioas->obj.id);
 		ioas->iopt.dirty.blind |= blind;
 		tracker->degraded = degraded;
 		tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
@@ -227,7 +231,7 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker, bool degraded,
 		rc = tracker_enable(tracker, degraded, failed);
 	mutex_unlock(&ioas->mutex);
 	if (rc)
-		return rc;
+		goto out_trace;
 
 	/* Long, so without the mutex; the state keeps others out */
 	rc = iommufd_dirty_forget(tracker);
@@ -241,6 +245,8 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker, bool degraded,
 		tracker_unlock(ioas);
 	}
 	mutex_unlock(&ioas->mutex);
+out_trace:
+	trace_iommufd_dirty_start(tracker->obj.id, rc);
 	return rc;
 }
 
@@ -260,6 +266,7 @@ int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker)
 	else if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
 		rc = tracker_disable(tracker);
 	mutex_unlock(&tracker->ioas->mutex);
+	trace_iommufd_dirty_stop(tracker->obj.id, rc);
 	return rc;
 }
 

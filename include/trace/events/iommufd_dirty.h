@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Trace events of the dirty trackers. An id is that of the object in its iommufd
+ * file; rc is 0 or a negative errno.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM iommufd_dirty
+
+#if !defined(_TRACE_IOMMUFD_DIRTY_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_IOMMUFD_DIRTY_H
+
+#include <linux/tracepoint.h>
+
+DECLARE_EVENT_CLASS(iommufd_dirty_tracker,
+	TP_PROTO(u32 tracker, int rc),
+	TP_ARGS(tracker, rc),
+	TP_STRUCT__entry(
+		__field(u32, tracker)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->tracker = tracker;
+		__entry->rc = rc;
+	),
+	TP_printk("tracker=%u rc=%d", __entry->tracker, __entry->rc)
+);
+
+/* A START has ended */
+DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_start,
+	TP_PROTO(u32 tracker, int rc),
+	TP_ARGS(tracker, rc)
+);
+
+/* A STOP has ended, or the tracker is being destroyed */
+DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_stop,
+	TP_PROTO(u32 tracker, int rc),
+	TP_ARGS(tracker, rc)
+);
+
+/* A READ, SCAN or UNMAP has failed because of this tracker */
+DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_error,
+	TP_PROTO(u32 tracker, int rc),
+	TP_ARGS(tracker, rc)
+);
+
+/* An IOAS: from now on everything that is mapped there is reported as dirty */
+TRACE_EVENT(iommufd_dirty_degraded,
+	TP_PROTO(u32 ioas),
+	TP_ARGS(ioas),
+	TP_STRUCT__entry(
+		__field(u32, ioas)
+	),
+	TP_fast_assign(
+		__entry->ioas = ioas;
+	),
+	TP_printk("ioas=%u", __entry->ioas)
+);
+
+/*
+ * What one READ or SCAN has found for one of its trackers; length is how much of
+ * the range is dealt with, ns how long the whole call took
+ */
+TRACE_EVENT(iommufd_dirty_harvest,
+	TP_PROTO(u32 tracker, u64 iova, u64 length, u64 pages, u64 ns, int rc),
+	TP_ARGS(tracker, iova, length, pages, ns, rc),
+	TP_STRUCT__entry(
+		__field(u32, tracker)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(u64, pages)
+		__field(u64, ns)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->tracker = tracker;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->pages = pages;
+		__entry->ns = ns;
+		__entry->rc = rc;
+	),
+	TP_printk("tracker=%u iova=%#llx length=%#llx pages=%llu ns=%llu rc=%d",
+		  __entry->tracker, __entry->iova, __entry->length,
+		  __entry->pages, __entry->ns, __entry->rc)
+);
+
+/* An UNMAP has ended */
+TRACE_EVENT(iommufd_dirty_unmap,
+	TP_PROTO(u32 tracker, u64 iova, u64 unmapped, u64 pages, int rc),
+	TP_ARGS(tracker, iova, unmapped, pages, rc),
+	TP_STRUCT__entry(
+		__field(u32, tracker)
+		__field(u64, iova)
+		__field(u64, unmapped)
+		__field(u64, pages)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->tracker = tracker;
+		__entry->iova = iova;
+		__entry->unmapped = unmapped;
+		__entry->pages = pages;
+		__entry->rc = rc;
+	),
+	TP_printk("tracker=%u iova=%#llx unmapped=%#llx pages=%llu rc=%d",
+		  __entry->tracker, __entry->iova, __entry->unmapped,
+		  __entry->pages, __entry->rc)
+);
+
+#endif
+
+#include <trace/define_trace.h>
