@@ -19,8 +19,6 @@
 
 #include <iommudirty.h>
 
-#define __printf(a, b) __attribute__((format(printf, a, b)))
-
 /* Exit codes, as in the manual */
 enum exit_code {
 	EXIT_OK = 0,
@@ -42,8 +40,15 @@ int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
 
-/* Says on stderr what failed, and returns @code */
-int __printf(2, 3) complain(int code, const char *fmt, ...);
+/* Says on stderr what failed; its value is @code */
+#define complain(code, ...)			\
+({						\
+	fputs("iommu-dirty: ", stderr);		\
+	fprintf(stderr, __VA_ARGS__);		\
+	fputc('\n', stderr);			\
+	(code);					\
+})
+
 /* Parses a number with an optional K, M or G; ends the program if it is none */
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
 		      uint64_t max);

@@ -2,7 +2,6 @@
 /*
  * iommu-dirty: which memory do devices write to? The table of subcommands.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,18 +16,6 @@ static const struct command commands[] = {
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))
-
-int complain(int code, const char *fmt, ...)
-{
-	va_list args;
-
-	fputs("iommu-dirty: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return code;
-}
 
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
 		      uint64_t max)

@@ -3,6 +3,7 @@
  * record: what gets dirty, sample by sample, into a file.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,8 +79,9 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	int rc;
 
 	rc = record_write_header(f, opt->observe.page_size);
-	while (!rc && next - begin < opt->observe.seconds) {
-		next += opt->interval;
+	while (!rc && seconds_now() - begin < opt->observe.seconds) {
+		/* Samples that are late are left out */
+		next = fmax(next + opt->interval, seconds_now());
 		sleep_until(next);
 		for (i = 0; !rc && i < o->num; i++)
 			rc = take(f, &o->watched[i], opt->observe.page_size, begin);

@@ -5,7 +5,6 @@
  * record that can be drawn or with a message. To be built with sanitizers.
  */
 #include <stdlib.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "iommu-dirty.h"
@@ -23,12 +22,6 @@ static size_t below(size_t limit)
 }
 
 /* What heatmap.c takes from elsewhere; it is not called here */
-int complain(int code, const char *fmt, ...)
-{
-	(void)fmt;
-	return code;
-}
-
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min, uint64_t max)
 {
 	(void)state;
