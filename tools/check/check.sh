@@ -13,6 +13,7 @@
 #               kernel: with each format of page tables that the emulated IOMMUs
 #               have, and with one of the software IOMMU
 #   tools       the C library and iommu-dirty: tests without a kernel, under sanitizers
+#   tools-vm    iommu-dirty observes a migration in a virtual machine
 #   upstream    the kernel's own iommufd selftest: each test that passes on the
 #               unmodified kernel passes on ours
 #   kcsan       the selftests that have threads, under a kernel that looks for data
@@ -33,7 +34,7 @@ fi
 # upstream-base first: the kernel that it compares with is built in its folder
 case $arch in
 x86_64)
-	all=(upstream-base static sparse builds tools kunit-um kunit-vm selftests upstream)
+	all=(upstream-base static sparse builds tools tools-vm kunit-um kunit-vm selftests upstream)
 	modes="vtd-ss vtd-fs vtd-off amd-v1 amd-v2 soft-vtd_ss"
 	cross='' logs=$cache/check
 	;;

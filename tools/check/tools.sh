@@ -91,3 +91,21 @@ stage_tools() {
 	try "exit code: no such process" tools_exit 4 "$tool" rate --pid 999999999
 	try "fuzz: record files" "$out/iommu-asan/fuzz-record" "$t/sample.rec" 1 20000
 }
+
+# iommu-dirty observes a migration in a virtual machine, under the debug kernel
+stage_tools_vm() {
+	local tree image out=$cache/tools log=$logs/tools-vm.log
+	"$repo/tools/setup/setup.sh" tools demo
+	image=$(kernel debug)
+	tree=$("$overlay/build.sh" tree)
+	mkdir -p "$out"
+	logged "$logs/tools-vm-lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib-plain" \
+		KSRC="$tree" all
+	logged "$logs/tools-vm-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" \
+		OUT="$out/iommu-static" LIB="$out/lib-plain" STATIC=1 all
+	logged "$logs/tools-vm-demo.log" make -C "$repo/tools/demo" -j "$jobs" OUT="$out/demo" KSRC="$tree"
+	vm "$log" --kernel "$image" --iommu vtd-ss --edu 1 --drive "$image" --add "$here/guest-run" \
+		--add "$out/demo/edu-migrate" --add "$out/iommu-static/iommu-dirty" \
+		--add "$repo/tools/iommu/tests/guest.sh" "guest-run guest.sh"
+	count tools-vm "$log"
+}
