@@ -104,6 +104,8 @@ FIXTURE_SETUP(edu_migration)
 
 FIXTURE_TEARDOWN(edu_migration)
 {
+	if (!self->mem)
+		return;
 	edu_close(&self->src);
 	edu_close(&self->dst);
 	close(self->fd);

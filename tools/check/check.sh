@@ -182,7 +182,7 @@ stage_kunit_vm() {
 }
 
 # The programs for a mode: nohw is for IOMMUs without dirty bits, alone; nvme is
-# for machines that have an NVMe controller
+# for machines that have an NVMe controller, edu_migration for PCI devices
 tests_for() { # mode program...
 	local mode=$1 t
 	for t in "${@:2}"; do
@@ -190,7 +190,7 @@ tests_for() { # mode program...
 		*-off:nohw | soft-*:soft*) echo "$t" ;;
 		*-off:* | *:nohw | *:soft*) ;;
 		vtd-*:nvme | amd-*:nvme) echo "$t" ;;
-		*:nvme) ;;
+		*:nvme | soft-*:edu_migration) ;;
 		*) echo "$t" ;;
 		esac
 	done | xargs
