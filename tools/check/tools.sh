@@ -105,7 +105,7 @@ stage_tools_vm() {
 		OUT="$out/iommu-static" LIB="$out/lib-plain" STATIC=1 all
 	logged "$logs/tools-vm-demo.log" make -C "$repo/tools/demo" -j "$jobs" OUT="$out/demo" KSRC="$tree"
 	vm "$log" --kernel "$image" --iommu vtd-ss --edu 1 --drive "$image" --add "$here/guest-run" \
-		--add "$out/demo/edu-migrate" --add "$out/iommu-static/iommu-dirty" \
+		--add "$out/demo/dirty-migrate" --add "$out/iommu-static/iommu-dirty" \
 		--add "$repo/tools/iommu/tests/guest.sh" "guest-run guest.sh"
 	count tools-vm "$log"
 }

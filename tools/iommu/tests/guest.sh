@@ -28,8 +28,8 @@ ends() { wait "$source" && grep 'destination identical: yes' /tmp/source; }
 echo TAP version 13
 mount -t tracefs trace "$events"
 echo 1 >"$events/events/iommufd_dirty/enable"
-edu-migrate destination >/tmp/destination 2>&1 &
-edu-migrate source --file /dev/vda --size 24 --rounds 4 --small 1 --writes 1000 --no-progress \
+dirty-migrate destination >/tmp/destination 2>&1 &
+dirty-migrate source --file /dev/vda --size 24 --rounds 4 --small 1 --writes 1000 --no-progress \
 	>/tmp/source 2>&1 &
 source=$!
 until grep -q HWPT /tmp/source || ! kill -0 "$source"; do sleep 0.2; done

@@ -180,6 +180,7 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 				 unsigned long iova, unsigned long last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
+void iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker);
 
 /* access.c */

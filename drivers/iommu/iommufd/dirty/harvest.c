@@ -319,6 +319,22 @@ out_domains:
 }
 
 /**
+ * iommufd_dirty_harvest_wait() - Wait for the harvest that is under way
+ * @tracker: A tracker of the IOAS
+ *
+ * A harvest marks in the ledgers of others before it flushes the IOTLB, and only
+ * then is the data of the last write in memory. Who reads a ledger outside of a
+ * harvest has to wait for that before the pages are copied.
+ */
+void iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker)
+{
+	struct mutex *mutex = &tracker->ioas->iopt.dirty.harvest_mutex;
+
+	mutex_lock(mutex);
+	mutex_unlock(mutex);
+}
+
+/**
  * iommufd_dirty_forget() - Clear what was dirty before START
  * @tracker: The tracker, in IOMMU_DIRTY_STATE_STARTING
  *

@@ -92,6 +92,7 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 int iommufd_dirty_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
 			      unsigned long last);
 void iommufd_dirty_unmap_area(struct iopt_area *area);
+void iommufd_dirty_area_unmapped(struct iopt_area *area);
 void iommufd_dirty_unmap_end(struct io_pagetable *iopt);
 void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last);
@@ -179,6 +180,10 @@ static inline int iommufd_dirty_unmap_begin(struct io_pagetable *iopt,
 }
 
 static inline void iommufd_dirty_unmap_area(struct iopt_area *area)
+{
+}
+
+static inline void iommufd_dirty_area_unmapped(struct iopt_area *area)
 {
 }
 

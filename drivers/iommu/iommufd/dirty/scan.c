@@ -221,6 +221,7 @@ int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
 		.req = req,
 		.room = req->num_runs,
 	};
+	unsigned int i;
 	int rc;
 
 	req->num_runs = 0;
@@ -228,6 +229,9 @@ int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
 	if (rc)
 		return rc;
 	rc = scan_range(&scan);
+	/* Others may have marked in the ledgers meanwhile */
+	for (i = 0; i < nr; i++)
+		iommufd_dirty_harvest_wait(trackers[i]);
 	/* The run that was not written is where to resume */
 	if (scan.open)
 		req->out_length = scan.run.iova - req->iova;

@@ -142,10 +142,9 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 	if (!sink || !(area->iommu_prot & IOMMU_WRITE) ||
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return;
-	if (iopt->dirty.blind) {
-		sink->ops->mark_range(sink, iova, area_last);
+	/* See iommufd_dirty_area_unmapped() */
+	if (iopt->dirty.blind)
 		return;
-	}
 
 	for (;; iova = last + 1) {
 		last = min(area_last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
@@ -159,6 +158,32 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 			return;
 		cond_resched();
 	}
+}
+
+/**
+ * iommufd_dirty_area_unmapped() - An area has been unmapped
+ * @area: The area; no device can write to it any more
+ *
+ * Where a device is not tracked all of it becomes dirty. That has to wait until
+ * here: a reader would take an earlier record, and then miss what the device
+ * writes after it.
+ *
+ * Context: domains_rwsem has been held for reading since
+ * iommufd_dirty_unmap_area().
+ */
+void iommufd_dirty_area_unmapped(struct iopt_area *area)
+{
+	struct io_pagetable *iopt = area->iopt;
+	struct iommufd_dirty_feed feed;
+	struct iommu_dirty_sink *sink;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	if (sink && iopt->dirty.blind && (area->iommu_prot & IOMMU_WRITE) &&
+	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
+		sink->ops->mark_range(sink, iopt_area_iova(area),
+				      iopt_area_last_iova(area));
 }
 
 /* Does a domain other than @gone make a degraded tracker blind? */
@@ -198,7 +223,7 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 	if (!sink)
 		return;
 
-	/* The mutex is free: all that take it hold domains_rwsem */
+	/* The mutex is free but for a moment: all who harvest hold domains_rwsem */
 	mutex_lock(&iopt->dirty.harvest_mutex);
 	down_read(&iopt->iova_rwsem);
 	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
