@@ -9,6 +9,8 @@
  */
 #include <kselftest_harness.h>
 
+#include <pthread.h>
+
 #include "lib.h"
 
 #define IOVA	0x40000000ULL
@@ -118,6 +120,46 @@ TEST_F_TIMEOUT(soft_unmap, verb, 120)
 {
 	EXPECT_EQ(0, run(self, unmap_verb, ROUNDS));
 	EXPECT_LT(0, storm_faults(&self->env.edu[0]));
+}
+
+struct reader {
+	struct consumer *c;
+	bool stop;
+};
+
+static void *reader_run(void *arg)
+{
+	struct reader *r = arg;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE))
+		__consumer_read(r->c, 0, NULL);
+	return NULL;
+}
+
+/*
+ * A device that cannot be tracked makes everything dirty, also what is unmapped;
+ * not so early that one who reads meanwhile misses its last writes.
+ */
+TEST_F_TIMEOUT(soft_unmap, untracked, 120)
+{
+	struct reader reader = { .c = &self->second };
+	struct env *env = &self->env;
+	pthread_t thread;
+	__u32 hwpt;
+
+	tracker_stop(env->fd, self->first.tracker);
+	tracker_stop(env->fd, self->second.tracker);
+	edu_detach(&env->edu[1]);
+	hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0);
+	edu_attach(&env->edu[1], hwpt);
+	check(__tracker_start_flags(env->fd, self->first.tracker,
+				    IOMMU_DIRTY_START_DEGRADED, NULL));
+	check(__tracker_start_flags(env->fd, self->second.tracker,
+				    IOMMU_DIRTY_START_DEGRADED, NULL));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reader_run, &reader));
+	EXPECT_EQ(0, run(self, unmap_ioas, 5 * ROUNDS));
+	__atomic_store_n(&reader.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
 }
 
 TEST_F_TIMEOUT(soft_unmap, ioas_unmap_without_protect, 240)
