@@ -29,11 +29,11 @@ echo TAP version 13
 mount -t tracefs trace "$events"
 echo 1 >"$events/events/iommufd_dirty/enable"
 dirty-migrate destination >/tmp/destination 2>&1 &
-dirty-migrate source --file /dev/vda --size 24 --rounds 4 --small 1 --writes 1000 --no-progress \
-	>/tmp/source 2>&1 &
+dirty-migrate source --device edu --file /dev/vda --size 24 --rounds 10 --small 1 --writes 1000 \
+	--no-progress >/tmp/source 2>&1 &
 source=$!
 until grep -q HWPT /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
-device=$(sed -n 's/.*into which \([0-9a-f:.]*\) copies.*/\1/p' /tmp/source)
+device=$(sed -n 's/.*into which \([0-9a-f:.]*\) .*copies.*/\1/p' /tmp/source)
 check "probe" iommu-dirty probe
 check "rate of a process" rate_is_seen --pid "$source"
 check "rate of a device" rate_is_seen --device "$device"
