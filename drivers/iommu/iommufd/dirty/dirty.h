@@ -17,6 +17,7 @@
  *   feed.c	the sink in front of them: to each tracker its share
  *   hooks.c	what the rest of iommufd calls
  *   trace.c	trace events
+ *   break.c	switches by which tests leave out a part of all that
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *
  * Lock order: iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * READ: for each window of the range, pin the bitmap, have every tracker mark
- * its dirty pages in it, unpin it. Called by ioctl.c with arguments checked and
+ * its dirty pages in it, unpin it. Called by ioctl_read.c with arguments checked and
  * without a lock.
  */
 #include <linux/log2.h>
