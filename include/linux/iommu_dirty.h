@@ -9,6 +9,8 @@
 #ifndef __LINUX_IOMMU_DIRTY_H
 #define __LINUX_IOMMU_DIRTY_H
 
+#include <linux/errno.h>
+#include <linux/overflow.h>
 #include <linux/types.h>
 #include <uapi/linux/iommufd_dirty.h>
 
@@ -42,6 +44,25 @@ struct iommu_dirty_sink_ops {
 struct iommu_dirty_sink {
 	const struct iommu_dirty_sink_ops *ops;
 };
+
+/**
+ * iommu_dirty_sink_mark() - Mark what somebody reports who may be wrong
+ * @sink: The sink
+ * @iova: First byte
+ * @length: Bytes
+ *
+ * Return: 0, or -EFAULT if that is not a range; nothing is marked then.
+ */
+static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
+					unsigned long iova, size_t length)
+{
+	unsigned long last;
+
+	if (!length || check_add_overflow(iova, length - 1, &last))
+		return -EFAULT;
+	sink->ops->mark_range(sink, iova, last);
+	return 0;
+}
 
 /**
  * enum iommu_dirty_walk_flags - Flags of a walk

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What in-kernel users of iommufd tell its dirty trackers.
+ * What in-kernel users of iommufd tell its dirty trackers, and what drivers offer
+ * them.
+ *
+ * A driver whose device can tell what it has written registers a provider of
+ * dirty information: see Documentation/driver-api/iommufd_dirty_provider.rst.
+ * VFIO does so for each of its drivers that has vfio_log_ops.
  *
  * A driver that writes to an IOAS with the CPU has nothing to do: writes by
  * iommufd_access_rw() are recorded, and pages that it has pinned for writing are
@@ -12,8 +17,12 @@
 
 #include <linux/bits.h>
 #include <linux/errno.h>
+#include <linux/types.h>
 
+struct iommu_dirty_sink;
 struct iommufd_access;
+struct iommufd_device;
+struct iommufd_dirty_provider;
 
 /*
  * A flag of iommufd_access_pin_pages(), beside IOMMUFD_ACCESS_RW_WRITE: every
@@ -21,10 +30,115 @@ struct iommufd_access;
  */
 #define IOMMUFD_ACCESS_PIN_MARKS	BIT(8)
 
+/**
+ * struct iommufd_dirty_range - A range of IOVA
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ */
+struct iommufd_dirty_range {
+	unsigned long iova;
+	unsigned long last;
+};
+
+/**
+ * struct iommufd_dirty_caps - What a provider can do
+ * @page_sizes: Bitmap of the sizes, in bytes, by which the device can track; 0 if
+ *	the driver does not know before it starts
+ * @max_ranges: The most ranges that it tracks at a time; 0 as above
+ * @max_span: The most bytes from the start of the first range to the end of the
+ *	last one; 0 as above
+ * @quiesces: The device has a state in which it starts no DMA, so that
+ *	iommufd_dirty_provider_ops::hold can succeed
+ */
+struct iommufd_dirty_caps {
+	u64 page_sizes;
+	u64 max_span;
+	unsigned int max_ranges;
+	bool quiesces;
+};
+
+/**
+ * struct iommufd_dirty_provider_ops - What a driver does as a provider
+ * @get_caps: Fill in what the provider can do. @caps is zeroed
+ * @start: Track the @nr ranges in @ranges, which ascend, do not touch each other,
+ *	and begin and end at multiples of *@page_size; there is at least one. Set
+ *	*@page_size, a power of two, to what the device tracks by. From when it
+ *	returns 0 on, no write to them is missed. Return 0, or an error, after
+ *	which nothing is tracked; -E2BIG if fewer or smaller ranges might do,
+ *	-EBUSY if somebody else uses the device's tracking
+ * @stop: Track nothing any more, and forget what was dirty. Return 0, or an error,
+ *	which is reported but changes nothing: @start may be called again
+ * @read_and_clear: Mark in @sink, by its mark_range(), each tracked page within
+ *	@iova to @last, inclusive, that the device has written to since it was
+ *	marked last, and forget that. The range is within one of the ranges of
+ *	@start, and begins at a multiple of 64 pages from its start. Marks cannot
+ *	fail, and may reach beyond the range. Return 0, or an error, upon which
+ *	iommufd takes the whole range for dirty
+ * @update: Track other ranges instead, by the same page size: @ranges and @nr as for
+ *	@start. Mark in @sink what is dirty in pages that are not tracked any more.
+ *	No write to a page that was tracked and still is may be missed. Return 0, or
+ *	an error, after which the old ranges are tracked as before. NULL if the
+ *	driver cannot do that while the device runs
+ * @hold: If the device has no DMA under way and starts none, keep its user from
+ *	resuming it until @release, and return true; otherwise return false. NULL if
+ *	the driver can never tell
+ * @release: End what a @hold that returned true has begun. Return false if the
+ *	device may have started DMA in between all the same, as it may after it was
+ *	reset. NULL if @hold is
+ *
+ * The ops are called in process context and may sleep, and not any more once
+ * iommufd_dirty_provider_unregister() has returned. There is never more than one of
+ * @get_caps, @start, @stop, @read_and_clear and @update at a time; these are also
+ * called between @hold and @release, and a driver's lock that is held from the one
+ * to the other must not be taken by them. iommufd holds mutexes meanwhile that
+ * registering and unregistering a provider of the same device takes too.
+ */
+struct iommufd_dirty_provider_ops {
+	void (*get_caps)(struct iommufd_dirty_provider *provider,
+			 struct iommufd_dirty_caps *caps);
+	int (*start)(struct iommufd_dirty_provider *provider,
+		     const struct iommufd_dirty_range *ranges, unsigned int nr,
+		     u64 *page_size);
+	int (*stop)(struct iommufd_dirty_provider *provider);
+	int (*read_and_clear)(struct iommufd_dirty_provider *provider,
+			      unsigned long iova, unsigned long last,
+			      struct iommu_dirty_sink *sink);
+	int (*update)(struct iommufd_dirty_provider *provider,
+		      const struct iommufd_dirty_range *ranges, unsigned int nr,
+		      struct iommu_dirty_sink *sink);
+	bool (*hold)(struct iommufd_dirty_provider *provider);
+	bool (*release)(struct iommufd_dirty_provider *provider);
+};
+
+/**
+ * struct iommufd_dirty_provider - Embedded in what a driver has for its device
+ * @ops: Its operations
+ */
+struct iommufd_dirty_provider {
+	const struct iommufd_dirty_provider_ops *ops;
+};
+
 #ifdef CONFIG_IOMMUFD_DIRTY
+int iommufd_dirty_provider_register(struct iommufd_device *idev,
+				    struct iommufd_dirty_provider *provider);
+void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
+				       struct iommufd_dirty_provider *provider);
 int iommufd_access_mark_dirty(struct iommufd_access *access, unsigned long iova,
 			      unsigned long length);
 #else
+static inline int
+iommufd_dirty_provider_register(struct iommufd_device *idev,
+				struct iommufd_dirty_provider *provider)
+{
+	return 0;
+}
+
+static inline void
+iommufd_dirty_provider_unregister(struct iommufd_device *idev,
+				  struct iommufd_dirty_provider *provider)
+{
+}
+
 static inline int iommufd_access_mark_dirty(struct iommufd_access *access,
 					    unsigned long iova,
 					    unsigned long length)

@@ -190,7 +190,7 @@ tests_for() { # mode program...
 		*-off:nohw | soft-*:soft*) echo "$t" ;;
 		*-off:* | *:nohw | *:soft*) ;;
 		vtd-*:nvme | amd-*:nvme) echo "$t" ;;
-		*:nvme | soft-*:edu_migration) ;;
+		*:nvme | soft-*:edu_migration | soft-*:device*) ;;
 		*) echo "$t" ;;
 		esac
 	done | xargs

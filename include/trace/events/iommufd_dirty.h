@@ -37,6 +37,12 @@ DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_stop,
 	TP_ARGS(tracker, rc)
 );
 
+/* An UPDATE has ended */
+DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_update,
+	TP_PROTO(u32 tracker, int rc),
+	TP_ARGS(tracker, rc)
+);
+
 /* A READ, SCAN or UNMAP has failed because of this tracker */
 DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_error,
 	TP_PROTO(u32 tracker, int rc),

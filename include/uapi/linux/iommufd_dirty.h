@@ -28,6 +28,7 @@ enum {
 	IOMMUFD_CMD_DIRTY_TRACKER_READ = 0xC4,
 	IOMMUFD_CMD_DIRTY_TRACKER_SCAN = 0xC5,
 	IOMMUFD_CMD_DIRTY_TRACKER_UNMAP = 0xC6,
+	IOMMUFD_CMD_DIRTY_TRACKER_UPDATE = 0xC7,
 	IOMMUFD_CMD_DIRTY_LIST = 0xC8,
 };
 
@@ -35,11 +36,16 @@ enum {
  * struct iommu_dirty_tracker_alloc - ioctl(IOMMU_DIRTY_TRACKER_ALLOC)
  * @size: sizeof(struct iommu_dirty_tracker_alloc)
  * @flags: Must be 0
- * @target_id: The IOAS to track
+ * @target_id: The IOAS to track, or the bound device
  * @out_tracker_id: The id of the new tracker
  *
- * Make a tracker for an IOAS. The tracker is stopped, and allocating it changes
- * nothing for DMA. The IOAS cannot be destroyed before the tracker.
+ * Make a tracker. The tracker is stopped, and allocating it changes nothing for
+ * DMA. One of an IOAS reports what any device or software writes to the IOAS. One
+ * of a device reports what that device writes, to whatever IOAS, and is fed by the
+ * device's migration driver alone; INFO tells whether there is one.
+ *
+ * The IOAS cannot be destroyed before the tracker. A device can be unbound: its
+ * tracker keeps what was dirty and can be read, stopped and destroyed.
  * IOMMU_DESTROY on @out_tracker_id stops and frees it, or fails with -EBUSY while
  * another ioctl uses it; closing the iommufd file does so too.
  *
@@ -85,7 +91,8 @@ enum iommu_dirty_format {
 /**
  * enum iommu_dirty_reason - Why a member can or cannot be tracked
  * @IOMMU_DIRTY_REASON_OK: It can be tracked
- * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking
+ * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking; of
+ *	a device: it has no migration driver that does
  * @IOMMU_DIRTY_REASON_NO_HW: The IOMMU does not set dirty bits in page tables
  *	of this format
  * @IOMMU_DIRTY_REASON_NOT_REQUESTED: The IOMMU could, but the HWPT was
@@ -95,6 +102,7 @@ enum iommu_dirty_format {
  * @IOMMU_DIRTY_REASON_ENABLE_FAILED: The IOMMU driver failed to enable tracking
  * @IOMMU_DIRTY_REASON_INCOHERENT: The IOMMU sets dirty bits, but accesses page
  *	tables past the caches of the CPUs, so that software cannot share them
+ * @IOMMU_DIRTY_REASON_UNBOUND: The device is not bound to this file any more
  */
 enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_OK = 0,
@@ -104,6 +112,7 @@ enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_NEST_PARENT = 4,
 	IOMMU_DIRTY_REASON_ENABLE_FAILED = 5,
 	IOMMU_DIRTY_REASON_INCOHERENT = 6,
+	IOMMU_DIRTY_REASON_UNBOUND = 7,
 };
 
 /**
@@ -111,20 +120,28 @@ enum iommu_dirty_reason {
  * @IOMMU_DIRTY_MEMBER_HWPT: A hardware page table of the IOAS
  * @IOMMU_DIRTY_MEMBER_ACCESS: An in-kernel user of the IOAS, which writes to it
  *	with the CPU; can always be tracked
+ * @IOMMU_DIRTY_MEMBER_DEVICE: The device of a tracker that was allocated for one
  */
 enum iommu_dirty_member_type {
 	IOMMU_DIRTY_MEMBER_HWPT = 1,
 	IOMMU_DIRTY_MEMBER_ACCESS = 2,
+	IOMMU_DIRTY_MEMBER_DEVICE = 3,
 };
 
 /**
  * enum iommu_dirty_member_flags - Flags of a member
  * @IOMMU_DIRTY_MEMBER_TRACKED: The tracker is tracking this member now
  * @IOMMU_DIRTY_MEMBER_AUTO: The HWPT was made by attaching a device to the IOAS
+ * @IOMMU_DIRTY_MEMBER_LIVE: The ranges of the device can be changed by UPDATE
+ *	whatever it is doing
+ * @IOMMU_DIRTY_MEMBER_QUIESCES: The device can be kept from starting DMA (VFIO's
+ *	P2P states); UPDATE then loses nothing
  */
 enum iommu_dirty_member_flags {
 	IOMMU_DIRTY_MEMBER_TRACKED = 1 << 0,
 	IOMMU_DIRTY_MEMBER_AUTO = 1 << 1,
+	IOMMU_DIRTY_MEMBER_LIVE = 1 << 2,
+	IOMMU_DIRTY_MEMBER_QUIESCES = 1 << 3,
 };
 
 /**
@@ -136,7 +153,8 @@ enum iommu_dirty_member_flags {
  * @flags: enum iommu_dirty_member_flags
  * @__reserved: 0
  * @io_page_sizes: Bitmap of the sizes, in bytes, that an entry of the IO page
- *	table can have; a dirty entry makes all of its bytes dirty. 0 if unknown
+ *	table can have, or that a device can track by; a dirty entry makes all of
+ *	its bytes dirty. 0 if unknown: VFIO's drivers tell at START only
  */
 struct iommu_dirty_member {
 	__u32 type;
@@ -164,7 +182,8 @@ enum iommu_dirty_state {
  * enum iommu_dirty_tracker_flags - What else there is to say of a tracker
  * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started in the degraded mode
  * @IOMMU_DIRTY_TRACKER_BLIND: A member cannot be tracked, and all that is mapped
- *	for writing is reported as dirty
+ *	for writing is reported as dirty; of a device: an UPDATE has failed
+ *	half-way, and all of its ranges are
  */
 enum iommu_dirty_tracker_flags {
 	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
@@ -191,9 +210,17 @@ enum iommu_dirty_tracker_flags {
  * @out_pages: How many pages they have reported for this tracker
  * @out_flags: Combination of enum iommu_dirty_tracker_flags; 0 if it is stopped
  * @__reserved: Must be 0
+ * @out_max_ranges: Of a device: the most ranges that it tracks. 0 if it does not
+ *	say, and for an IOAS, which needs none
+ * @out_num_ranges: Of a running tracker of a device: how many ranges it covers
+ * @out_max_span: Of a device: the most bytes from the start of its first range
+ *	to the end of its last one. 0 if it does not say, and for an IOAS
+ * @out_tracked_page_size: Of a running tracker of a device: the bytes that the
+ *	device takes for dirty when it writes to one of them; otherwise 0
  *
  * What the tracker covers, member by member, and whether each can be tracked.
- * An IOAS without any member can be tracked: nothing writes to it.
+ * An IOAS without any member can be tracked: nothing writes to it. A tracker of a
+ * device has that device as its only member.
  *
  * Return:
  * * 0 on success
@@ -218,6 +245,10 @@ struct iommu_dirty_tracker_info {
 	__aligned_u64 out_pages;
 	__u32 out_flags;
 	__u32 __reserved;
+	__u32 out_max_ranges;
+	__u32 out_num_ranges;
+	__aligned_u64 out_max_span;
+	__aligned_u64 out_tracked_page_size;
 };
 
 #define IOMMU_DIRTY_TRACKER_INFO \
@@ -227,10 +258,20 @@ struct iommu_dirty_tracker_info {
  * enum iommu_dirty_start_flags - Flags of a START
  * @IOMMU_DIRTY_START_DEGRADED: Start even if a member cannot be tracked, and let
  *	one that cannot be tracked join: as long as there is one, everything that
- *	is mapped for writing is reported as dirty
+ *	is mapped for writing is reported as dirty. Only for an IOAS
  */
 enum iommu_dirty_start_flags {
 	IOMMU_DIRTY_START_DEGRADED = 1 << 0,
+};
+
+/**
+ * struct iommu_dirty_run - A run of IOVA: to be tracked, or dirty
+ * @iova: First byte
+ * @length: Length in bytes
+ */
+struct iommu_dirty_run {
+	__aligned_u64 iova;
+	__aligned_u64 length;
 };
 
 /**
@@ -242,6 +283,14 @@ enum iommu_dirty_start_flags {
  *	member that cannot be tracked; otherwise 0
  * @out_id: Its object id
  * @out_reason: enum iommu_dirty_reason, why it cannot
+ * @num_ranges: For a device. In: number of entries in @ranges, 1 to 65536. Out:
+ *	how many were written there. 0 for an IOAS
+ * @__reserved: Must be 0
+ * @ranges: For a device: pointer to an array of struct iommu_dirty_run, what to
+ *	track, in any order. Out: what is tracked, in ascending order. 0 for an
+ *	IOAS
+ * @page_size: For a device. In: the bytes to track by, a power of two of at least
+ *	4096. Out: what the device tracks by. 0 for an IOAS
  *
  * Track every member, or fail and track none. Once this has returned 0, each
  * page of a mapping that a device or an access writes to is reported by a later
@@ -256,19 +305,36 @@ enum iommu_dirty_start_flags {
  * reported at their IOVA although nothing is mapped there any more. Memory for
  * that is charged to whoever unmaps.
  *
+ * A tracker of a device tracks what the device writes within @ranges. They are
+ * widened to whole pages of the @page_size asked for, and merged where they touch
+ * or overlap. If the device has room for fewer, neighbours are merged across the
+ * smallest gaps, which are then tracked too. What the device tracks in the end is
+ * written back to @ranges and @page_size, which may be larger than asked for: one
+ * written byte makes a whole such page dirty. A further tracker of the same device
+ * can start where its ranges are tracked already.
+ *
  * Return:
  * * 0 on success
  * * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
- *   nonzero flag, with @out_type 0.
+ *   flag that is not known or not for this kind of tracker, with @out_type 0.
  * * -EALREADY: the tracker is starting or running.
  * * -EBUSY: a HWPT of the IOAS is tracked with IOMMU_HWPT_SET_DIRTY_TRACKING, or
  *   IOMMU_HWPT_GET_DIRTY_BITMAP is under way. While the tracker runs, those
- *   calls fail with -EBUSY.
+ *   calls fail with -EBUSY. Of a device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START
+ *   is in force, which in turn fails with -EBUSY while the tracker runs; or
+ *   another tracker runs and does not cover @ranges.
+ * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty, or
+ *   one of them is given for an IOAS.
+ * * -EOVERFLOW: a range runs beyond the end of the address space, or, where the
+ *   device does not take such ranges, up to it.
+ * * -E2BIG: the device cannot track so much, even as a single range.
+ * * -ENODEV: the device is being unbound, or was.
  * * -ENOMEM: there was no memory to keep old dirty bits for other trackers; the
  *   tracker is stopped.
  * * -EINTR: killed while old dirty bits were being cleared; the tracker is
  *   stopped.
- * * -EIO: an IOMMU driver failed to clear them; the tracker is stopped.
+ * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
+ *   start; the tracker is stopped.
  * * -ENOENT, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_start {
@@ -278,6 +344,10 @@ struct iommu_dirty_tracker_start {
 	__u32 out_type;
 	__u32 out_id;
 	__u32 out_reason;
+	__u32 num_ranges;
+	__u32 __reserved;
+	__aligned_u64 ranges;
+	__aligned_u64 page_size;
 };
 
 #define IOMMU_DIRTY_TRACKER_START \
@@ -296,8 +366,8 @@ struct iommu_dirty_tracker_start {
  * Return:
  * * 0 on success
  * * -EBUSY: a START of this tracker is under way.
- * * -EIO: the tracker is stopped, but an IOMMU driver failed to disable
- *   tracking.
+ * * -EIO: the tracker is stopped, but an IOMMU driver or the migration driver
+ *   failed to disable tracking.
  * * -ENOENT, -EOPNOTSUPP: see the head of this file.
  */
 struct iommu_dirty_tracker_stop {
@@ -378,7 +448,9 @@ enum iommu_dirty_read_flags {
  *   not writable memory.
  * * -EINTR: killed.
  * * -ENODATA: a tracker is not running, or was stopped meanwhile.
- * * -EIO: an IOMMU driver failed to walk its page table.
+ * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
+ *   failed to report. What the latter was asked for is reported as dirty by the
+ *   next READ, as after -EFAULT and -ENOMEM from it.
  * * -ENOMEM: out of memory.
  * * -EINVAL: @length, @page_size, @num_trackers or @tracker_len is out of its
  *   limits.
@@ -402,16 +474,6 @@ struct iommu_dirty_tracker_read {
 
 #define IOMMU_DIRTY_TRACKER_READ \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_READ)
-
-/**
- * struct iommu_dirty_run - One run of dirty pages
- * @iova: First byte
- * @length: Length in bytes
- */
-struct iommu_dirty_run {
-	__aligned_u64 iova;
-	__aligned_u64 length;
-};
 
 /**
  * struct iommu_dirty_tracker_scan - ioctl(IOMMU_DIRTY_TRACKER_SCAN)
@@ -498,7 +560,8 @@ struct iommu_dirty_tracker_scan {
  *   unmapped and reported. Also see the head of this file.
  * * -EBUSY, -EDEADLOCK: as IOMMU_IOAS_UNMAP.
  * * -EINTR: killed.
- * * -EINVAL, -EOVERFLOW, -EOPNOTSUPP: as for READ.
+ * * -EOPNOTSUPP: as for READ; also for the tracker of a device.
+ * * -EINVAL, -EOVERFLOW: as for READ.
  */
 struct iommu_dirty_tracker_unmap {
 	__u32 size;
@@ -516,6 +579,59 @@ struct iommu_dirty_tracker_unmap {
 
 #define IOMMU_DIRTY_TRACKER_UNMAP \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_UNMAP)
+
+/**
+ * enum iommu_dirty_update_flags - Flags of an UPDATE
+ * @IOMMU_DIRTY_UPDATE_GAP_DIRTY: If the device cannot be tracked without a gap,
+ *	take all of its ranges, old and new, for dirty rather than fail
+ */
+enum iommu_dirty_update_flags {
+	IOMMU_DIRTY_UPDATE_GAP_DIRTY = 1 << 0,
+};
+
+/**
+ * struct iommu_dirty_tracker_update - ioctl(IOMMU_DIRTY_TRACKER_UPDATE)
+ * @size: sizeof(struct iommu_dirty_tracker_update)
+ * @flags: Combination of enum iommu_dirty_update_flags
+ * @tracker_id: A running tracker of a device
+ * @num_ranges: As for struct iommu_dirty_tracker_start, out as well as in
+ * @ranges: Same
+ * @page_size: Same
+ *
+ * Track other ranges from now on: mappings come and go while a tracker runs.
+ * What was dirty in the old ranges is kept and reported at its IOVA. Where the
+ * driver can change its ranges live (IOMMU_DIRTY_MEMBER_LIVE), or the device
+ * starts no DMA (it is in one of VFIO's P2P states or stopped), no write to a page
+ * that is in the old and in the new ranges is missed. Otherwise there would be a
+ * gap, and the call fails with -EBUSY, or takes all ranges for dirty if
+ * IOMMU_DIRTY_UPDATE_GAP_DIRTY is set. If other trackers of the device run, it
+ * goes on tracking their ranges too.
+ *
+ * Return:
+ * * 0 on success
+ * * -EBUSY: the device may be doing DMA; nothing has changed.
+ * * -ENODATA: the tracker is not running.
+ * * -ENODEV: the device is being unbound, or was.
+ * * -EIO: the driver failed. If INFO says IOMMU_DIRTY_TRACKER_BLIND nothing could
+ *   be armed again, and all ranges are reported as dirty until an UPDATE succeeds.
+ *   Otherwise the old ranges are tracked as before, and nothing is lost.
+ * * -E2BIG, -EOVERFLOW: as for START, with the old ranges tracked as before, or
+ *   all reported as dirty, as after -EIO.
+ * * -EINTR: killed.
+ * * -EOPNOTSUPP: the tracker is one of an IOAS, or a flag is not known.
+ * * -EINVAL, -ENOMEM, -ENOENT, -EFAULT: as for START; nothing has changed.
+ */
+struct iommu_dirty_tracker_update {
+	__u32 size;
+	__u32 flags;
+	__u32 tracker_id;
+	__u32 num_ranges;
+	__aligned_u64 ranges;
+	__aligned_u64 page_size;
+};
+
+#define IOMMU_DIRTY_TRACKER_UPDATE \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_UPDATE)
 
 /**
  * enum iommu_dirty_object_type - What an object of an iommufd file is

@@ -123,6 +123,16 @@ __u64 tracker_scan(struct read_args *args, __u32 room);
 /* UNMAP; how much of the range was unmapped, also after an error */
 int __tracker_unmap(struct read_args *args, __u64 *unmapped);
 
+/* For trackers of devices; each rewrites @ranges, *@num and *@page_size */
+int __device_start(int fd, __u32 tracker, struct iommu_dirty_run *ranges,
+		   __u32 *num, __u64 *page_size);
+int __device_update(int fd, __u32 tracker, __u32 flags,
+		    struct iommu_dirty_run *ranges, __u32 *num,
+		    __u64 *page_size);
+/* One range and 4 KiB, which the device must take as they are */
+void device_start(int fd, __u32 tracker, __u64 iova, __u64 length);
+void device_update(int fd, __u32 tracker, __u64 iova, __u64 length);
+
 /* mock.c: iommufd's own test devices; -ENOTTY where CONFIG_IOMMUFD_TEST is off */
 struct mock {
 	__u32 id;		/* to be destroyed to get rid of it */
@@ -155,6 +165,19 @@ void vfio_enable_master(int fd);
 void *vfio_map_bar0(int fd, size_t size);
 int __vfio_attach(int fd, __u32 pt);
 void vfio_detach(int fd);
+
+/* mig.c: what VFIO asks migration drivers, with the device's file */
+int __vfio_feature(int fd, __u32 flags, void *data, size_t size);
+/* The stream's file, -1 if there is none, or -errno */
+int __mig_set(int fd, __u32 state);
+int mig_set(int fd, __u32 state);
+__u32 mig_get(int fd);
+/* Has the device a migration driver? */
+bool mig_capable(int fd);
+/* DMA logging for the user, of one range */
+int __log_start(int fd, __u64 iova, __u64 length, __u64 page_size);
+int __log_stop(int fd);
+int __log_report(int fd, __u64 iova, __u64 length, __u64 page_size, void *bitmap);
 
 /* edu.c */
 #define EDU_BUF_SIZE 4096

@@ -83,6 +83,72 @@ void tracker_start(int fd, __u32 tracker)
 	check(__tracker_start(fd, tracker, NULL));
 }
 
+int __device_start(int fd, __u32 tracker, struct iommu_dirty_run *ranges,
+		   __u32 *num, __u64 *page_size)
+{
+	struct iommu_dirty_tracker_start cmd = {
+		.size = sizeof(cmd),
+		.tracker_id = tracker,
+		.num_ranges = *num,
+		.ranges = (uintptr_t)ranges,
+		.page_size = *page_size,
+	};
+	int rc = __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_START, &cmd);
+
+	*num = cmd.num_ranges;
+	*page_size = cmd.page_size;
+	return rc;
+}
+
+int __device_update(int fd, __u32 tracker, __u32 flags,
+		    struct iommu_dirty_run *ranges, __u32 *num,
+		    __u64 *page_size)
+{
+	struct iommu_dirty_tracker_update cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.tracker_id = tracker,
+		.num_ranges = *num,
+		.ranges = (uintptr_t)ranges,
+		.page_size = *page_size,
+	};
+	int rc = __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_UPDATE, &cmd);
+
+	*num = cmd.num_ranges;
+	*page_size = cmd.page_size;
+	return rc;
+}
+
+static void device_insist(__u64 iova, __u64 length,
+			  const struct iommu_dirty_run *range, __u32 num,
+			  __u64 page_size)
+{
+	if (num != 1 || page_size != SZ_4K || range->iova != iova ||
+	    range->length != length)
+		fatal("%u ranges from %#llx +%#llx on are tracked by %#llx bytes",
+		      num, range->iova, range->length, page_size);
+}
+
+void device_start(int fd, __u32 tracker, __u64 iova, __u64 length)
+{
+	struct iommu_dirty_run range = { .iova = iova, .length = length };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	check(__device_start(fd, tracker, &range, &num, &page_size));
+	device_insist(iova, length, &range, num, page_size);
+}
+
+void device_update(int fd, __u32 tracker, __u64 iova, __u64 length)
+{
+	struct iommu_dirty_run range = { .iova = iova, .length = length };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	check(__device_update(fd, tracker, 0, &range, &num, &page_size));
+	device_insist(iova, length, &range, num, page_size);
+}
+
 int __tracker_stop(int fd, __u32 tracker)
 {
 	struct iommu_dirty_tracker_stop cmd = {

@@ -2,9 +2,12 @@
 /*
  * The dirty tracker object of iommufd, private to the files of this folder.
  *
- *   ioctl.c	checks arguments, looks objects up: ALLOC, START, STOP
+ *   ioctl.c	checks arguments, looks objects up: ALLOC, START, STOP, UPDATE
  *   ioctl_read.c	the same for READ, SCAN, UNMAP
- *   tracker.c	START, STOP, destruction
+ *   tracker.c	the object, whatever its scope
+ *   ioas.c	START and STOP of an IOAS
+ *   device.c	START and STOP of a device
+ *   device_update.c	UPDATE
  *   info.c	what a tracker covers
  *   list.c	LIST: the objects of a file
  *   read.c	READ: window by window over all trackers of a call
@@ -12,6 +15,9 @@
  *   unmap.c	what is being unmapped, and UNMAP
  *   harvest.c	the provider: IO page tables of an IOAS
  *   access.c	the provider: software that writes to an IOAS
+ *   provider.c	the providers that drivers register for their devices
+ *   device_harvest.c	harvests from them
+ *   ranges.c	what they track
  *   bitmap.c	the sink: the user's bitmap
  *   ledger.c	the sink: a sparse record that a tracker keeps
  *   feed.c	the sink in front of them: to each tracker its share
@@ -24,6 +30,10 @@
  * iommufd_dirty_iopt::attach_rwsem -> iommufd_dirty_iopt::harvest_mutex ->
  * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_ledger::lock.
  * iommufd_group::lock comes behind iommufd_ioas::mutex and before attach_rwsem.
+ *
+ * Of a device: iommufd_dirty_device::config_mutex -> iommufd_dirty_device::lock ->
+ * locks of the driver, and iommufd_dirty_ledger::lock. None of these is held with
+ * one of an IOAS.
  */
 #ifndef __IOMMUFD_DIRTY_H
 #define __IOMMUFD_DIRTY_H
@@ -31,13 +41,17 @@
 #include <linux/atomic.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommufd_dirty.h>
+#include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/math.h>
+#include <linux/mutex.h>
 #include <linux/sizes.h>
 
 #include "../io_pagetable.h"
 #include "../iommufd_private.h"
 #include "ledger.h"
+#include "ranges.h"
 
 /* The most trackers of one READ */
 #define IOMMUFD_DIRTY_MAX_TRACKERS	64
@@ -46,11 +60,90 @@
 #define IOMMUFD_DIRTY_WINDOW_SHIFT	30
 #define IOMMUFD_DIRTY_WINDOW		BIT(IOMMUFD_DIRTY_WINDOW_SHIFT)
 
+struct iommufd_dirty_tracker;
+
+/**
+ * struct iommufd_dirty_start - What START and UPDATE are about
+ * @degraded: What cannot be tracked shall be reported as dirty
+ * @gap_dirty: So shall be what is written while the ranges are exchanged
+ * @ranges: Of a device: what to track. Out: what is tracked, of which a running
+ *	tracker has a copy
+ * @page_size: Of a device: the bytes to track by, in and out
+ * @failed: Out: after -EOPNOTSUPP, the member that cannot be tracked
+ */
+struct iommufd_dirty_start {
+	bool degraded;
+	bool gap_dirty;
+	struct iommufd_dirty_ranges *ranges;
+	u64 page_size;
+	struct iommu_dirty_member failed;
+};
+
+/**
+ * struct iommufd_dirty_info - Where INFO writes the members
+ * @to: User address of the array
+ * @room: How many fit
+ * @len: How long one is for the user
+ * @nr: How many there are so far
+ */
+struct iommufd_dirty_info {
+	void __user *to;
+	unsigned int room;
+	unsigned int len;
+	unsigned int nr;
+};
+
+/**
+ * struct iommufd_dirty_scope - What trackers of an IOAS and of a device do each in
+ *	their own way
+ * @start: Start to track, from IOMMU_DIRTY_STATE_STOPPED
+ * @stop: Stop, if it is running
+ * @info: Fill in what INFO tells of the scope, and write its members
+ * @next: Find the next IOVA that the providers may have to tell of; false if there
+ *	is none in the range
+ * @harvest: Read and clear a window into a sink, the ledger's included
+ * @harvest_ledger: The same for the ledger only
+ * @wait: Wait for the harvest that is under way
+ * @release: Give back what the tracker was made with; it is stopped
+ *
+ * Arguments and return values are those of the functions that implement them. No
+ * lock is held when they are called.
+ */
+struct iommufd_dirty_scope {
+	int (*start)(struct iommufd_dirty_tracker *tracker,
+		     struct iommufd_dirty_start *req);
+	int (*stop)(struct iommufd_dirty_tracker *tracker);
+	int (*info)(struct iommufd_dirty_tracker *tracker,
+		    struct iommu_dirty_tracker_info *cmd,
+		    struct iommufd_dirty_info *info);
+	bool (*next)(struct iommufd_dirty_tracker *tracker, unsigned long iova,
+		     unsigned long last, unsigned long *next);
+	int (*harvest)(struct iommufd_dirty_tracker *tracker,
+		       enum iommu_dirty_state state, unsigned long iova,
+		       unsigned long *last, unsigned int flags,
+		       struct iommu_dirty_sink *sink);
+	int (*harvest_ledger)(struct iommufd_dirty_tracker *tracker,
+			      unsigned long iova, unsigned long last,
+			      unsigned int flags,
+			      struct iommu_dirty_sink *sink);
+	void (*wait)(struct iommufd_dirty_tracker *tracker);
+	void (*release)(struct iommufd_dirty_tracker *tracker);
+};
+
+extern const struct iommufd_dirty_scope iommufd_dirty_ioas_scope;
+extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
+
 /**
  * struct iommufd_dirty_tracker - A dirty tracker
  * @obj: iommufd's object
- * @ioas: The IOAS that it covers; the tracker holds a users reference
- * @item: In iommufd_dirty_iopt::trackers unless it is stopped
+ * @scope: What depends on what it covers
+ * @ioas: The IOAS that it covers; the tracker holds a users reference. NULL if it
+ *	covers a device
+ * @device: That device, of which the tracker holds a reference; or NULL
+ * @ranges: What of the device it covers, NULL if it is stopped; protected by
+ *	iommufd_dirty_device::config_mutex
+ * @item: In iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
+ *	it is stopped
  * @state: enum iommu_dirty_state, under the same locks as that list
  * @degraded: START has asked for the degraded mode; as @state
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
@@ -60,7 +153,10 @@
  */
 struct iommufd_dirty_tracker {
 	struct iommufd_object obj;
+	const struct iommufd_dirty_scope *scope;
 	struct iommufd_ioas *ioas;
+	struct iommufd_dirty_device *device;
+	struct iommufd_dirty_ranges *ranges;
 	struct list_head item;
 	enum iommu_dirty_state state;
 	bool degraded;
@@ -68,6 +164,35 @@ struct iommufd_dirty_tracker {
 	struct iommufd_dirty_ledger ledger;
 	atomic64_t reads;
 	atomic64_t pages;
+};
+
+/**
+ * struct iommufd_dirty_device - A device that is tracked by its driver
+ * @kref: The device and its trackers hold references
+ * @id: Object id of the device
+ * @config_mutex: Held for the whole of a START, STOP or UPDATE, so that there is
+ *	one at a time
+ * @lock: Held while an op of the provider runs. What follows is changed with both
+ *	held and read with either
+ * @provider: What the driver has registered, or NULL
+ * @unbound: The device is gone
+ * @blind: The provider failed to track again after it was stopped for an UPDATE,
+ *	and tracks nothing: all of @armed is taken for dirty
+ * @trackers: Those that are starting or running
+ * @armed: What the provider tracks, NULL if it is stopped
+ * @page_size: What it tracks by
+ */
+struct iommufd_dirty_device {
+	struct kref kref;
+	u32 id;
+	struct mutex config_mutex;	/* one change at a time */
+	struct mutex lock;		/* one op of the provider at a time */
+	struct iommufd_dirty_provider *provider;
+	bool unbound;
+	bool blind;
+	struct list_head trackers;
+	struct iommufd_dirty_ranges *armed;
+	u64 page_size;
 };
 
 static inline struct iommufd_dirty_tracker *
@@ -150,11 +275,54 @@ struct iommufd_dirty_request {
 
 /* tracker.c */
 struct iommufd_dirty_tracker *
-iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas);
-int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker, bool degraded,
-			struct iommu_dirty_member *failed);
+iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			  struct iommufd_dirty_device *device);
+u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
+			struct iommufd_dirty_start *req);
 int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker);
+bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
+			unsigned long iova, unsigned long last,
+			unsigned long *next);
+
+/* ioas.c */
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
+
+/* device.c */
+int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
+			     struct iommufd_dirty_ranges *ranges,
+			     u64 *page_size, bool live);
+void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
+				 struct iommufd_dirty_ranges *own,
+				 struct iommufd_dirty_start *req);
+
+/* device_update.c */
+int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
+			 struct iommufd_dirty_start *req);
+
+/* device_harvest.c */
+void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
+			       const struct iommufd_dirty_ranges *ranges,
+			       unsigned long iova, unsigned long last);
+int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
+			      bool killable);
+int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
+				const struct iommufd_dirty_ranges *ranges);
+int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
+				 enum iommu_dirty_state state,
+				 unsigned long iova, unsigned long *last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink);
+int iommufd_dirty_device_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+					unsigned long iova, unsigned long last,
+					unsigned int flags,
+					struct iommu_dirty_sink *sink);
+
+/* provider.c */
+struct iommufd_dirty_device *
+iommufd_dirty_device_get(struct iommufd_device *idev);
+void iommufd_dirty_device_put(struct iommufd_dirty_device *device);
 
 /* info.c */
 int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
@@ -163,13 +331,15 @@ void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 				 struct iommu_dirty_member *member);
 int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 				    struct iommu_dirty_member *member);
+int iommufd_dirty_info_write(struct iommufd_dirty_info *info,
+			     const struct iommu_dirty_member *member);
+int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
+			    struct iommu_dirty_tracker_info *cmd,
+			    struct iommufd_dirty_info *info);
 
 /* harvest.c */
 bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long last, unsigned long *next);
-bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
-			unsigned long iova, unsigned long last,
-			unsigned long *next);
 int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
 			       unsigned long last, unsigned int flags,
 			       struct iommu_dirty_sink *sink);
@@ -182,7 +352,6 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
 void iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker);
-int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker);
 
 /* access.c */
 void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,

@@ -15,7 +15,6 @@
  * them.
  */
 #include <linux/iommu.h>
-#include <linux/sched/signal.h>
 
 #include "break.h"
 #include "dirty.h"
@@ -43,31 +42,6 @@ bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 		*next = max(iova, iopt_area_iova(area));
 	up_read(&iopt->iova_rwsem);
 	return area;
-}
-
-/**
- * iommufd_dirty_next() - Find what is mapped or recorded next
- * @tracker: The tracker
- * @iova: Where to start
- * @last: Where to end, inclusive
- * @next: Out: the first byte of the range that can be dirty
- *
- * Return: false if nothing between @iova and @last can be dirty.
- */
-bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
-			unsigned long iova, unsigned long last,
-			unsigned long *next)
-{
-	struct iommufd_dirty_range run;
-	bool mapped, recorded;
-
-	mapped = iommufd_dirty_next_mapped(&tracker->ioas->iopt, iova, last,
-					   next);
-	recorded = iommufd_dirty_ledger_run(&tracker->ledger, iova,
-					    mapped ? *next : last, &run);
-	if (recorded)
-		*next = run.iova;
-	return mapped || recorded;
 }
 
 /* Shorten @last so that the range holds at most HARVEST_MAX_AREAS areas. */
@@ -181,23 +155,6 @@ static int harvest_providers(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
-static void harvest_ledger(struct iommufd_dirty_ledger *ledger,
-			   unsigned long iova, unsigned long last,
-			   unsigned int flags, struct iommu_dirty_sink *sink)
-{
-	struct iommufd_dirty_range run;
-
-	while (iommufd_dirty_ledger_run(ledger, iova, last, &run)) {
-		sink->ops->mark_range(sink, run.iova, run.last);
-		if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
-			iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
-		if (run.last == last)
-			break;
-		iova = run.last + 1;
-		cond_resched();
-	}
-}
-
 /* With the locks of a harvest held but iova_rwsem */
 static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 			  unsigned long iova, unsigned long *last,
@@ -225,7 +182,7 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 	}
 	rc = harvest_providers(iopt, iova, *last, flags, sink);
 	if (!rc && to && to != &ledger->sink)
-		harvest_ledger(ledger, iova, *last, flags, to);
+		iommufd_dirty_ledger_report(ledger, iova, *last, flags, to);
 out_trim:
 	iommufd_dirty_feed_trim(iopt, iova, *last);
 	up_read(&iopt->iova_rwsem);
@@ -307,7 +264,7 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 		goto out_unlock;
 	}
 	if (sink != &ledger->sink)
-		harvest_ledger(ledger, iova, last, flags, sink);
+		iommufd_dirty_ledger_report(ledger, iova, last, flags, sink);
 	if (!iopt->dirty.unmaps)
 		iommufd_dirty_ledger_trim(ledger, iova, last);
 	rc = 0;
@@ -332,34 +289,4 @@ void iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker)
 
 	mutex_lock(mutex);
 	mutex_unlock(mutex);
-}
-
-/**
- * iommufd_dirty_forget() - Clear what was dirty before START
- * @tracker: The tracker, in IOMMU_DIRTY_STATE_STARTING
- *
- * Trackers that run already get to know of it.
- *
- * Return: 0, or as iommufd_dirty_harvest().
- */
-int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker)
-{
-	unsigned long iova = 0;
-
-	while (iommufd_dirty_next(tracker, iova, ULONG_MAX, &iova)) {
-		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
-		int rc;
-
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		rc = iommufd_dirty_harvest(tracker, IOMMU_DIRTY_STATE_STARTING,
-					   iova, &last, 0, NULL);
-		if (rc)
-			return rc;
-		if (last == ULONG_MAX)
-			break;
-		iova = last + 1;
-		cond_resched();
-	}
-	return 0;
 }

@@ -19,6 +19,7 @@ struct iopt_area;
 struct iommu_domain;
 struct iommufd_ctx;
 struct iommufd_device;
+struct iommufd_dirty_device;
 struct iommufd_dirty_tracker;
 struct iommufd_hw_pagetable;
 struct iommufd_hwpt_paging;
@@ -69,6 +70,15 @@ struct iommufd_dirty_access {
 };
 
 /**
+ * struct iommufd_dirty_idev - Dirty tracking of a bound device
+ * @device: What providers and trackers know of it, NULL if there has been neither;
+ *	protected by a mutex of provider.c
+ */
+struct iommufd_dirty_idev {
+	struct iommufd_dirty_device *device;
+};
+
+/**
  * struct iommufd_dirty_hwpt - Dirty tracking of a HWPT by the per-HWPT ioctls
  * @by_ioctl: IOMMU_HWPT_SET_DIRTY_TRACKING has enabled it; protected by
  *	iommufd_ioas::mutex
@@ -100,6 +110,7 @@ void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags);
 void iommufd_dirty_unpin(struct iopt_area *area,
 			 struct iommufd_dirty_access *access,
 			 unsigned long index, unsigned long last_index);
+void iommufd_dirty_device_unbound(struct iommufd_device *idev);
 int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt);
 void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt);
 void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt, bool enable,
@@ -125,10 +136,12 @@ int iommufd_dirty_tracker_stop(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd);
+int iommufd_dirty_tracker_update(struct iommufd_ucmd *ucmd);
 void iommufd_dirty_tracker_destroy(struct iommufd_object *obj);
 #else
 struct iommufd_dirty_iopt {};
 struct iommufd_dirty_access {};
+struct iommufd_dirty_idev {};
 struct iommufd_dirty_hwpt {};
 
 static inline void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
@@ -205,6 +218,10 @@ static inline void iommufd_dirty_unpin(struct iopt_area *area,
 				       struct iommufd_dirty_access *access,
 				       unsigned long index,
 				       unsigned long last_index)
+{
+}
+
+static inline void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 {
 }
 

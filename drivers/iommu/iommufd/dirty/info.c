@@ -102,26 +102,25 @@ int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
 	return 0;
 }
 
-/* Where INFO writes the members */
-struct info_writer {
-	void __user *to;
-	unsigned int room;
-	unsigned int len;
-	unsigned int nr;
-};
-
-static int info_write(struct info_writer *writer,
-		      const struct iommu_dirty_member *member)
+/**
+ * iommufd_dirty_info_write() - Write a member, if there is room for it
+ * @info: Where
+ * @member: The member
+ *
+ * Return: 0 or -EFAULT.
+ */
+int iommufd_dirty_info_write(struct iommufd_dirty_info *info,
+			     const struct iommu_dirty_member *member)
 {
-	void __user *to = writer->to + (size_t)writer->nr * writer->len;
+	void __user *to = info->to + (size_t)info->nr * info->len;
 
-	if (writer->nr++ >= writer->room)
+	if (info->nr++ >= info->room)
 		return 0;
-	return iommufd_dirty_copy_out(to, writer->len, member, sizeof(*member));
+	return iommufd_dirty_copy_out(to, info->len, member, sizeof(*member));
 }
 
 static int info_members(struct iommufd_dirty_tracker *tracker,
-			struct info_writer *writer)
+			struct iommufd_dirty_info *info)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	struct iommu_dirty_member member;
@@ -138,7 +137,7 @@ static int info_members(struct iommufd_dirty_tracker *tracker,
 		    !ioas->iopt.dirty.enable_failed &&
 		    member.reason == IOMMU_DIRTY_REASON_OK)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
-		rc = info_write(writer, &member);
+		rc = iommufd_dirty_info_write(info, &member);
 		if (rc)
 			return rc;
 	}
@@ -149,7 +148,7 @@ static int info_members(struct iommufd_dirty_tracker *tracker,
 		describe_access(access, &member);
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
-		rc = info_write(writer, &member);
+		rc = iommufd_dirty_info_write(info, &member);
 		if (rc)
 			break;
 	}
@@ -157,37 +156,60 @@ static int info_members(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
+/**
+ * iommufd_dirty_ioas_info() - What INFO tells of a tracker of an IOAS
+ * @tracker: The tracker
+ * @cmd: Out: what only such a tracker knows; zeroed by the caller
+ * @info: Where to write the members
+ *
+ * Return: 0 or -EFAULT.
+ */
+int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
+			    struct iommu_dirty_tracker_info *cmd,
+			    struct iommufd_dirty_info *info)
+{
+	struct iommufd_ioas *ioas = tracker->ioas;
+	int rc;
+
+	mutex_lock(&ioas->mutex);
+	rc = info_members(tracker, info);
+	cmd->out_state = tracker->state;
+	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
+	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
+	    ioas->iopt.dirty.blind)
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+	mutex_unlock(&ioas->mutex);
+	return rc;
+}
+
 static int info_fill(struct iommufd_dirty_tracker *tracker,
 		     struct iommu_dirty_tracker_info *cmd)
 {
-	struct info_writer writer = {
+	struct iommufd_dirty_info info = {
 		.to = u64_to_user_ptr(cmd->members),
 		.room = cmd->num_members,
 		.len = cmd->member_len,
 	};
 	int rc;
 
-	mutex_lock(&tracker->ioas->mutex);
-	rc = info_members(tracker, &writer);
-	cmd->out_state = tracker->state;
 	cmd->out_flags = 0;
-	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
-		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
-	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
-	    tracker->ioas->iopt.dirty.blind)
-		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
-	mutex_unlock(&tracker->ioas->mutex);
+	cmd->out_max_ranges = 0;
+	cmd->out_num_ranges = 0;
+	cmd->out_max_span = 0;
+	cmd->out_tracked_page_size = 0;
+	rc = tracker->scope->info(tracker, cmd, &info);
 	if (rc)
 		return rc;
 
-	cmd->num_members = writer.nr;
-	cmd->out_target_id = tracker->ioas->obj.id;
+	cmd->num_members = info.nr;
+	cmd->out_target_id = iommufd_dirty_target_id(tracker);
 	cmd->out_max_trackers = IOMMUFD_DIRTY_MAX_TRACKERS;
 	/* Each power of two from 4 KiB on */
 	cmd->out_page_sizes = ~(SZ_4K - 1ULL);
 	cmd->out_reads = atomic64_read(&tracker->reads);
 	cmd->out_pages = atomic64_read(&tracker->pages);
-	return writer.nr > writer.room ? -EMSGSIZE : 0;
+	return info.nr > info.room ? -EMSGSIZE : 0;
 }
 
 /**

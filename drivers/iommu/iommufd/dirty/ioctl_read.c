@@ -263,6 +263,10 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
+	if (!tracker->ioas) {
+		iommufd_put_object(ucmd->ictx, &tracker->obj);
+		return -EOPNOTSUPP;
+	}
 
 	rc = iommufd_dirty_unmap(tracker, &req, &unmapped);
 	trace_iommufd_dirty_unmap(cmd->tracker_id, req.iova, unmapped,

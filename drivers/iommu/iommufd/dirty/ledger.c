@@ -389,3 +389,29 @@ void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 	}
 	mutex_unlock(&ledger->lock);
 }
+
+/**
+ * iommufd_dirty_ledger_report() - Mark what is recorded in another sink
+ * @ledger: The ledger
+ * @iova: First byte of the range
+ * @last: Last byte, inclusive
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sink: The sink, which is ready for the range
+ */
+void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
+				 unsigned long iova, unsigned long last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_range run;
+
+	while (iommufd_dirty_ledger_run(ledger, iova, last, &run)) {
+		sink->ops->mark_range(sink, run.iova, run.last);
+		if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
+			iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
+		if (run.last == last)
+			break;
+		iova = run.last + 1;
+		cond_resched();
+	}
+}

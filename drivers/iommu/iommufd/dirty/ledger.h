@@ -8,6 +8,7 @@
 
 #include <linux/bits.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommufd_dirty.h>
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 
@@ -20,16 +21,6 @@
 
 /* Ranges that can be recorded when there is no memory for a chunk */
 #define IOMMUFD_DIRTY_LEDGER_COARSE	8
-
-/**
- * struct iommufd_dirty_range - A range of IOVA
- * @iova: First byte
- * @last: Last byte, inclusive
- */
-struct iommufd_dirty_range {
-	unsigned long iova;
-	unsigned long last;
-};
 
 /**
  * struct iommufd_dirty_ledger - Sparse record of dirty pages
@@ -62,5 +53,9 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 			      struct iommufd_dirty_range *run);
 void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, unsigned long last);
+void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
+				 unsigned long iova, unsigned long last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink);
 
 #endif

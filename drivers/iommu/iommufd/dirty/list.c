@@ -56,9 +56,9 @@ static bool list_describe(struct iommufd_object *obj,
 	case IOMMUFD_OBJ_DIRTY_TRACKER:
 		tracker = container_of(obj, struct iommufd_dirty_tracker, obj);
 		out->type = IOMMU_DIRTY_OBJECT_TRACKER;
-		out->parent_id = tracker->ioas->obj.id;
+		out->parent_id = iommufd_dirty_target_id(tracker);
 		/* It may change at any time */
-		out->state = data_race(tracker->state);
+		out->state = READ_ONCE(tracker->state);
 		return true;
 	default:
 		return false;

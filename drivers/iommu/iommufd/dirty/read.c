@@ -42,30 +42,32 @@ bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
  * iommufd_dirty_harvest_nth() - Harvest a window for one of a call's trackers
  * @trackers: The trackers of the call
  * @n: Which one; those before it have been harvested, with the same flags
- * @iova: As for iommufd_dirty_harvest()
+ * @iova: As for iommufd_dirty_harvest(), or iommufd_dirty_device_harvest()
  * @last: Same
  * @flags: Same
  * @sink: Same; if it is not the tracker's own ledger, all of them share it
  *
- * The harvest for one tracker feeds the ledgers of the others of its IOAS, so
- * that once for each IOAS is enough.
+ * The harvest for one tracker feeds the ledgers of the others of its IOAS or
+ * device, so that once for each is enough.
  *
- * Return: as iommufd_dirty_harvest().
+ * Return: as iommufd_dirty_harvest() and iommufd_dirty_device_harvest().
  */
 int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
 			      unsigned int n, unsigned long iova,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink)
 {
+	struct iommufd_dirty_tracker *tracker = trackers[n];
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		if (trackers[i]->ioas == trackers[n]->ioas)
-			return iommufd_dirty_harvest_ledger(trackers[n], iova,
-							    *last, flags,
-							    sink);
-	return iommufd_dirty_harvest(trackers[n], IOMMU_DIRTY_STATE_RUNNING,
-				     iova, last, flags, sink);
+		if (trackers[i]->ioas == tracker->ioas &&
+		    trackers[i]->device == tracker->device)
+			return tracker->scope->harvest_ledger(tracker, iova,
+							      *last, flags,
+							      sink);
+	return tracker->scope->harvest(tracker, IOMMU_DIRTY_STATE_RUNNING, iova,
+				       last, flags, sink);
 }
 
 /*
@@ -83,8 +85,9 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 
 	rc = iommufd_dirty_bitmap_pin(bitmap, iova, last);
 	if (rc && iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECORD))
-		iommufd_dirty_harvest(trackers[0], IOMMU_DIRTY_STATE_RUNNING,
-				      iova, last, req->flags, NULL);
+		trackers[0]->scope->harvest(trackers[0],
+					    IOMMU_DIRTY_STATE_RUNNING, iova,
+					    last, req->flags, NULL);
 	if (rc)
 		return rc;
 
@@ -117,13 +120,9 @@ int iommufd_dirty_check_running(struct iommufd_dirty_tracker **trackers,
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		struct io_pagetable *iopt = &trackers[i]->ioas->iopt;
-		enum iommu_dirty_state state;
-
-		down_read(&iopt->domains_rwsem);
-		state = trackers[i]->state;
-		up_read(&iopt->domains_rwsem);
-		if (state != IOMMU_DIRTY_STATE_RUNNING) {
+		/* Each harvest looks again, with the state locked */
+		if (READ_ONCE(trackers[i]->state) !=
+		    IOMMU_DIRTY_STATE_RUNNING) {
 			req->failed = i + 1;
 			return -ENODATA;
 		}

@@ -231,7 +231,7 @@ int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
 	rc = scan_range(&scan);
 	/* Others may have marked in the ledgers meanwhile */
 	for (i = 0; i < nr; i++)
-		iommufd_dirty_harvest_wait(trackers[i]);
+		trackers[i]->scope->wait(trackers[i]);
 	/* The run that was not written is where to resume */
 	if (scan.open)
 		req->out_length = scan.run.iova - req->iova;

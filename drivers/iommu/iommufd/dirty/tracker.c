@@ -1,199 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a dirty tracker. The first START on an IOAS enables dirty tracking
- * in the domain of every HWPT or in none; each START clears what is dirty already
- * or hands it to the trackers that run; the last STOP, or destruction of the
- * object, disables it. Called by ioctl.c, vfio_compat.c and by iommufd's object
- * destruction, without locks.
- *
- * iommufd_ioas::mutex keeps HWPTs from being added to and removed from the
- * list meanwhile, attach_rwsem devices from being attached to them and detached:
- * a driver enables what it finds attached, and looks at the domain when it
- * attaches. domains_rwsem, held for writing where the state changes, keeps out
- * harvests, which look at the state, and mapping: a driver may build new entries
- * differently while it tracks. iova_rwsem, held for writing as well, keeps out
- * software that writes.
+ * The object that user space sees, whatever it covers: made, started, stopped and
+ * destroyed. ioas.c and device.c do what depends on the scope. Called by ioctl.c,
+ * read.c, scan.c, vfio_compat.c and by iommufd's object destruction, without locks.
  */
-#define pr_fmt(fmt) "iommufd: " fmt
-
-#include <linux/iommu.h>
+#include <linux/sched/signal.h>
 #include <trace/events/iommufd_dirty.h>
 
 #include "dirty.h"
 
-static void tracker_lock(struct iommufd_ioas *ioas)
-{
-	lockdep_assert_held(&ioas->mutex);
-
-	down_write(&ioas->iopt.domains_rwsem);
-	down_read(&ioas->iopt.dirty.attach_rwsem);
-}
-
-static void tracker_unlock(struct iommufd_ioas *ioas)
-{
-	up_read(&ioas->iopt.dirty.attach_rwsem);
-	up_write(&ioas->iopt.domains_rwsem);
-}
-
-static int tracker_enable_hw(struct iommufd_hwpt_paging *hwpt)
-{
-	struct iommu_domain *domain = hwpt->common.domain;
-
-	return domain->dirty_ops->set_dirty_tracking(domain, true);
-}
-
-static int tracker_disable_hw(struct iommufd_hwpt_paging *hwpt)
-{
-	struct iommu_domain *domain = hwpt->common.domain;
-	int rc;
-
-	rc = domain->dirty_ops->set_dirty_tracking(domain, false);
-	if (rc)
-		pr_warn_ratelimited("HWPT %u: dirty tracking stays on: %d\n",
-				    hwpt->common.obj.id, rc);
-	return rc;
-}
-
-static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
-			      enum iommu_dirty_state state)
-{
-	struct io_pagetable *iopt = &tracker->ioas->iopt;
-
-	lockdep_assert_held(&tracker->ioas->mutex);
-	lockdep_assert_held_write(&iopt->domains_rwsem);
-
-	down_write(&iopt->iova_rwsem);
-	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
-		list_add_tail(&tracker->item, &iopt->dirty.trackers);
-	if (state == IOMMU_DIRTY_STATE_STOPPED)
-		list_del(&tracker->item);
-	tracker->state = state;
-	up_write(&iopt->iova_rwsem);
-}
-
-/**
- * iommufd_dirty_all_degraded() - Have all trackers of an IOAS asked for it?
- * @iopt: The IOAS
- *
- * Context: domains_rwsem is held.
- * Return: true if each of them takes "dirty" for what cannot be tracked.
- */
-bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
-{
-	struct iommufd_dirty_tracker *tracker;
-
-	lockdep_assert_held(&iopt->domains_rwsem);
-
-	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		if (!tracker->degraded)
-			return false;
-	return true;
-}
-
-/* Do the per-HWPT ioctls use the dirty bits of the IOAS? */
-static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	lockdep_assert_held(&ioas->mutex);
-
-	if (ioas->iopt.dirty.hwpt_calls)
-		return true;
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
-		if (hwpt->dirty.by_ioctl)
-			return true;
-	return false;
-}
-
-static void tracker_disable_all(struct iommufd_ioas *ioas, int *rc)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	/* Go on after a failure: as little as possible stays enabled */
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
-		if (iommufd_dirty_domain_capable(hwpt->common.domain) &&
-		    tracker_disable_hw(hwpt))
-			*rc = -EIO;
-	ioas->iopt.dirty.enable_failed = false;
-	ioas->iopt.dirty.blind = false;
-}
-
-/* Enable all HWPTs that can, or none; the degraded mode takes what it gets */
-static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
-			      struct iommu_dirty_member *failed)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		if (!iommufd_dirty_domain_capable(hwpt->common.domain) ||
-		    !tracker_enable_hw(hwpt))
-			continue;
-		if (degraded) {
-			ioas->iopt.dirty.enable_failed = true;
-			ioas->iopt.dirty.blind = true;
-			trace_iommufd_dirty_degraded(ioas->obj.id);
-			continue;
-		}
-		iommufd_dirty_describe_hwpt(hwpt, failed);
-		failed->reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
-		list_for_each_entry_continue_reverse(hwpt, &ioas->hwpt_list,
-						     hwpt_item)
-			tracker_disable_hw(hwpt);
-		return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
-/* Enter IOMMU_DIRTY_STATE_STARTING. */
-static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
-			  struct iommu_dirty_member *failed)
-{
-	struct iommufd_ioas *ioas = tracker->ioas;
-	bool blind;
-	int rc = 0;
-
-	tracker_lock(ioas);
-	blind = iommufd_dirty_first_untrackable(ioas, failed);
-	if (blind && !degraded)
-		rc = -EOPNOTSUPP;
-	else if (list_empty(&ioas->iopt.dirty.trackers))
-		rc = tracker_enable_all(ioas, degraded, failed);
-	if (!rc) {
-		if (blind && !ioas->iopt.dirty.blind)
-			trace_iommufd_dirty_degraded(ioas->obj.id);
-		ioas->iopt.dirty.blind |= blind;
-		tracker->degraded = degraded;
-		tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
-	}
-	tracker_unlock(ioas);
-	return rc;
-}
-
-/* Enter IOMMU_DIRTY_STATE_STOPPED. */
-static int tracker_disable(struct iommufd_dirty_tracker *tracker)
-{
-	struct iommufd_ioas *ioas = tracker->ioas;
-	int rc = 0;
-
-	tracker_lock(ioas);
-	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
-	if (list_empty(&ioas->iopt.dirty.trackers))
-		tracker_disable_all(ioas, &rc);
-	tracker_unlock(ioas);
-	iommufd_dirty_ledger_purge(&tracker->ledger);
-	return rc;
-}
-
 /**
  * iommufd_dirty_tracker_new() - Make a tracker
  * @ictx: The iommufd
- * @ioas: What it covers, with a reference held
+ * @ioas: What it covers, with a reference held; or NULL
+ * @device: What it covers, whose reference it takes over; or NULL
  *
  * Return: the tracker, which is stopped and not visible until it is finalized; or
  * an error pointer.
  */
 struct iommufd_dirty_tracker *
-iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			  struct iommufd_dirty_device *device)
 {
 	struct iommufd_dirty_tracker *tracker;
 
@@ -202,50 +29,38 @@ iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	if (IS_ERR(tracker))
 		return tracker;
 	iommufd_dirty_ledger_init(&tracker->ledger);
+	tracker->scope = ioas ? &iommufd_dirty_ioas_scope :
+				&iommufd_dirty_device_scope;
 	tracker->ioas = ioas;
-	refcount_inc(&ioas->obj.users);
+	tracker->device = device;
+	if (ioas)
+		refcount_inc(&ioas->obj.users);
 	return tracker;
+}
+
+/**
+ * iommufd_dirty_target_id() - What does a tracker cover?
+ * @tracker: The tracker
+ *
+ * Return: the object id of its IOAS or device, which may be unbound.
+ */
+u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker)
+{
+	return tracker->ioas ? tracker->ioas->obj.id : tracker->device->id;
 }
 
 /**
  * iommufd_dirty_start() - Start a tracker
  * @tracker: The tracker
- * @degraded: What cannot be tracked shall be reported as dirty
- * @failed: Out: after -EOPNOTSUPP, the member that cannot be tracked
+ * @req: What to track, and how
  *
  * Return: see struct iommu_dirty_tracker_start.
  */
-int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker, bool degraded,
-			struct iommu_dirty_member *failed)
+int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
+			struct iommufd_dirty_start *req)
 {
-	struct iommufd_ioas *ioas = tracker->ioas;
-	int rc;
+	int rc = tracker->scope->start(tracker, req);
 
-	if (mutex_lock_killable(&ioas->mutex))
-		return -EINTR;
-	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
-		rc = -EALREADY;
-	else if (tracker_ioas_busy(ioas))
-		rc = -EBUSY;
-	else
-		rc = tracker_enable(tracker, degraded, failed);
-	mutex_unlock(&ioas->mutex);
-	if (rc)
-		goto out_trace;
-
-	/* Long, so without the mutex; the state keeps others out */
-	rc = iommufd_dirty_forget(tracker);
-
-	mutex_lock(&ioas->mutex);
-	if (rc) {
-		tracker_disable(tracker);
-	} else {
-		tracker_lock(ioas);
-		tracker_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
-		tracker_unlock(ioas);
-	}
-	mutex_unlock(&ioas->mutex);
-out_trace:
 	trace_iommufd_dirty_start(tracker->obj.id, rc);
 	return rc;
 }
@@ -258,16 +73,66 @@ out_trace:
  */
 int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker)
 {
-	int rc = 0;
+	int rc = tracker->scope->stop(tracker);
 
-	mutex_lock(&tracker->ioas->mutex);
-	if (tracker->state == IOMMU_DIRTY_STATE_STARTING)
-		rc = -EBUSY;
-	else if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
-		rc = tracker_disable(tracker);
-	mutex_unlock(&tracker->ioas->mutex);
 	trace_iommufd_dirty_stop(tracker->obj.id, rc);
 	return rc;
+}
+
+/**
+ * iommufd_dirty_next() - Find what can be dirty next
+ * @tracker: The tracker
+ * @iova: Where to start
+ * @last: Where to end, inclusive
+ * @next: Out: the first byte of the range that a provider may tell of, or that is
+ *	recorded in the ledger
+ *
+ * Return: false if nothing between @iova and @last can be dirty.
+ */
+bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
+			unsigned long iova, unsigned long last,
+			unsigned long *next)
+{
+	struct iommufd_dirty_range run;
+	bool provided, recorded;
+
+	provided = tracker->scope->next(tracker, iova, last, next);
+	recorded = iommufd_dirty_ledger_run(&tracker->ledger, iova,
+					    provided ? *next : last, &run);
+	if (recorded)
+		*next = run.iova;
+	return provided || recorded;
+}
+
+/**
+ * iommufd_dirty_forget() - Clear what was dirty before START
+ * @tracker: The tracker, in IOMMU_DIRTY_STATE_STARTING
+ *
+ * Trackers that run already get to know of it.
+ *
+ * Return: 0, or as iommufd_dirty_scope::harvest().
+ */
+int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker)
+{
+	unsigned long iova = 0;
+
+	while (iommufd_dirty_next(tracker, iova, ULONG_MAX, &iova)) {
+		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
+		int rc;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = tracker->scope->harvest(tracker,
+					     IOMMU_DIRTY_STATE_STARTING, iova,
+					     &last, 0, NULL);
+		if (rc)
+			return rc;
+		if (last == ULONG_MAX)
+			break;
+		iova = last + 1;
+		cond_resched();
+	}
+	return 0;
 }
 
 /**
@@ -281,5 +146,5 @@ void iommufd_dirty_tracker_destroy(struct iommufd_object *obj)
 
 	/* Nothing to do about a failure here; it has been logged */
 	iommufd_dirty_stop(tracker);
-	refcount_dec(&tracker->ioas->obj.users);
+	tracker->scope->release(tracker);
 }

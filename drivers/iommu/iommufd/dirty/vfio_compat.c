@@ -47,7 +47,7 @@ static int compat_make_tracker(struct iommufd_ctx *ictx,
 {
 	struct iommufd_dirty_tracker *tracker;
 
-	tracker = iommufd_dirty_tracker_new(ictx, ioas);
+	tracker = iommufd_dirty_tracker_new(ictx, ioas, NULL);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	tracker->vfio_compat = true;
@@ -61,7 +61,7 @@ static int compat_make_tracker(struct iommufd_ctx *ictx,
 static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
 	struct iommufd_dirty_tracker *tracker;
-	struct iommu_dirty_member failed;
+	struct iommufd_dirty_start req = { .degraded = true };
 	int rc;
 
 	tracker = compat_get_tracker(ictx, ioas);
@@ -73,7 +73,7 @@ static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 		if (!tracker)
 			return -EBUSY;
 	}
-	rc = iommufd_dirty_start(tracker, true, &failed);
+	rc = iommufd_dirty_start(tracker, &req);
 	iommufd_put_object(ictx, &tracker->obj);
 	return rc == -EALREADY ? 0 : rc;
 }

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * START, STOP and INFO of a tracker of a device. The first START arms the
+ * device's provider, the last STOP disarms it; further trackers share what is
+ * armed, and each gets every dirty page. Called by tracker.c and info.c, without
+ * locks.
+ *
+ * iommufd_dirty_device::config_mutex is held for the whole of each of them, lock
+ * only where something changes or an op of the provider runs, so that reads go on
+ * in between.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "dirty.h"
+
+static void device_set_state(struct iommufd_dirty_tracker *tracker,
+			     enum iommu_dirty_state state)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	mutex_lock(&device->lock);
+	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
+		list_add_tail(&tracker->item, &device->trackers);
+	if (state == IOMMU_DIRTY_STATE_STOPPED)
+		list_del(&tracker->item);
+	WRITE_ONCE(tracker->state, state);
+	mutex_unlock(&device->lock);
+}
+
+static void device_describe(const struct iommufd_dirty_device *device,
+			    u32 reason, struct iommu_dirty_member *member)
+{
+	*member = (struct iommu_dirty_member){
+		.type = IOMMU_DIRTY_MEMBER_DEVICE,
+		.id = device->id,
+		.reason = reason,
+	};
+}
+
+/* Of the errors of a provider, those that a user can do something about */
+static int device_start_error(int rc)
+{
+	switch (rc) {
+	case 0:
+	case -E2BIG:
+	case -EBUSY:
+	case -EINTR:
+	case -ENOMEM:
+	case -EOPNOTSUPP:
+	case -EOVERFLOW:
+		return rc;
+	default:
+		return -EIO;
+	}
+}
+
+/**
+ * iommufd_dirty_device_fit() - Find ranges that the provider takes, and start it
+ * @device: The device, with a provider
+ * @ranges: The ranges; neighbours are merged as long as the provider cannot track
+ *	so many
+ * @page_size: What to track by, in and out
+ * @live: Update them rather than start
+ *
+ * Return: 0, or an error as of iommufd_dirty_provider_ops::start and update.
+ */
+int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
+			     struct iommufd_dirty_ranges *ranges,
+			     u64 *page_size, bool live)
+{
+	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
+	struct iommufd_dirty_caps caps = {};
+	u64 size = *page_size;
+	int rc;
+
+	lockdep_assert_held(&device->lock);
+
+	ops->get_caps(device->provider, &caps);
+	if (caps.max_span &&
+	    iommufd_dirty_ranges_span(ranges) > caps.max_span - 1)
+		return -E2BIG;
+	rc = iommufd_dirty_ranges_coarsen(ranges, caps.max_ranges ?: UINT_MAX);
+	while (!rc) {
+		size = *page_size;
+		if (live)
+			rc = iommufd_dirty_device_update(device, ranges);
+		else
+			rc = ops->start(device->provider, ranges->range,
+					ranges->nr, &size);
+		if (rc != -E2BIG || ranges->nr == 1)
+			break;
+		rc = iommufd_dirty_ranges_coarsen(ranges, ranges->nr / 2);
+	}
+	if (!rc && WARN_ON_ONCE(!is_power_of_2(size))) {
+		ops->stop(device->provider);
+		rc = -EIO;
+	}
+	if (!rc)
+		*page_size = size;
+	return device_start_error(rc);
+}
+
+/* Start the provider; it owns @ranges afterwards if that succeeds */
+static int device_arm(struct iommufd_dirty_device *device,
+		      struct iommufd_dirty_ranges *ranges, u64 *page_size)
+{
+	int rc;
+
+	mutex_lock(&device->lock);
+	rc = iommufd_dirty_device_fit(device, ranges, page_size, false);
+	if (!rc) {
+		device->armed = ranges;
+		device->page_size = *page_size;
+	}
+	mutex_unlock(&device->lock);
+	return rc;
+}
+
+static int device_start_first(struct iommufd_dirty_tracker *tracker,
+			      struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_ranges *armed;
+	int rc;
+
+	armed = iommufd_dirty_ranges_union(req->ranges, NULL);
+	if (!armed)
+		return -ENOMEM;
+	rc = device_arm(tracker->device, armed, &req->page_size);
+	if (rc) {
+		kvfree(armed);
+		return rc;
+	}
+	device_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
+	return 0;
+}
+
+static int device_start_next(struct iommufd_dirty_tracker *tracker,
+			     struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc;
+
+	if (!iommufd_dirty_ranges_cover(device->armed, req->ranges))
+		return -EBUSY;
+	device_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
+	rc = iommufd_dirty_forget(tracker);
+	device_set_state(tracker, rc ? IOMMU_DIRTY_STATE_STOPPED :
+				       IOMMU_DIRTY_STATE_RUNNING);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_device_settle() - What is tracked for a tracker now
+ * @tracker: The tracker, running
+ * @own: A set for it to keep, with room for as many ranges as in @req
+ * @req: What was asked for; out: the ranges that are armed for that
+ */
+void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
+				 struct iommufd_dirty_ranges *own,
+				 struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_range part;
+	unsigned int i;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	for (i = 0; i < req->ranges->nr; i++) {
+		struct iommufd_dirty_range *range = &req->ranges->range[i];
+
+		if (iommufd_dirty_ranges_next(device->armed, range->iova,
+					      range->last, &part))
+			*range = part;
+	}
+	iommufd_dirty_ranges_normalize(req->ranges);
+	req->page_size = device->page_size;
+	iommufd_dirty_ranges_copy(own, req->ranges);
+	kvfree(tracker->ranges);
+	tracker->ranges = own;
+}
+
+static int device_start_locked(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_ranges *own;
+	int rc;
+
+	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
+		return -EALREADY;
+	if (device->unbound)
+		return -ENODEV;
+	if (!device->provider) {
+		device_describe(device, IOMMU_DIRTY_REASON_NO_DRIVER,
+				&req->failed);
+		return -EOPNOTSUPP;
+	}
+	own = iommufd_dirty_ranges_union(req->ranges, NULL);
+	if (!own)
+		return -ENOMEM;
+	if (device->armed)
+		rc = device_start_next(tracker, req);
+	else
+		rc = device_start_first(tracker, req);
+	if (rc == -EOPNOTSUPP)
+		device_describe(device, IOMMU_DIRTY_REASON_ENABLE_FAILED,
+				&req->failed);
+	if (rc)
+		kvfree(own);
+	else
+		iommufd_dirty_device_settle(tracker, own, req);
+	return rc;
+}
+
+static int device_start(struct iommufd_dirty_tracker *tracker,
+			struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc;
+
+	if (mutex_lock_killable(&device->config_mutex))
+		return -EINTR;
+	rc = device_start_locked(tracker, req);
+	mutex_unlock(&device->config_mutex);
+	return rc;
+}
+
+static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc = 0;
+
+	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
+		return 0;
+	device_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
+	if (list_empty(&device->trackers) && device->armed) {
+		mutex_lock(&device->lock);
+		if (device->provider && !device->blind)
+			rc = device->provider->ops->stop(device->provider);
+		kvfree(device->armed);
+		device->armed = NULL;
+		device->blind = false;
+		mutex_unlock(&device->lock);
+	}
+	iommufd_dirty_ledger_purge(&tracker->ledger);
+	kvfree(tracker->ranges);
+	tracker->ranges = NULL;
+	return rc ? -EIO : 0;
+}
+
+static int device_stop(struct iommufd_dirty_tracker *tracker)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc;
+
+	mutex_lock(&device->config_mutex);
+	rc = device_stop_locked(tracker);
+	mutex_unlock(&device->config_mutex);
+	return rc;
+}
+
+static int device_info(struct iommufd_dirty_tracker *tracker,
+		       struct iommu_dirty_tracker_info *cmd,
+		       struct iommufd_dirty_info *info)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_caps caps = {};
+	struct iommu_dirty_member member;
+
+	mutex_lock(&device->lock);
+	if (device->provider) {
+		device_describe(device, IOMMU_DIRTY_REASON_OK, &member);
+		device->provider->ops->get_caps(device->provider, &caps);
+		if (device->provider->ops->update)
+			member.flags |= IOMMU_DIRTY_MEMBER_LIVE;
+		if (caps.quiesces)
+			member.flags |= IOMMU_DIRTY_MEMBER_QUIESCES;
+		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
+		    !device->blind)
+			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
+		member.io_page_sizes = caps.page_sizes;
+	} else {
+		device_describe(device,
+				device->unbound ? IOMMU_DIRTY_REASON_UNBOUND :
+						  IOMMU_DIRTY_REASON_NO_DRIVER,
+				&member);
+	}
+	cmd->out_state = tracker->state;
+	cmd->out_max_ranges = caps.max_ranges;
+	cmd->out_max_span = caps.max_span;
+	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && device->armed) {
+		cmd->out_num_ranges = device->armed->nr;
+		cmd->out_tracked_page_size = device->page_size;
+		if (device->blind)
+			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+	}
+	mutex_unlock(&device->lock);
+	return iommufd_dirty_info_write(info, &member);
+}
+
+static bool device_next(struct iommufd_dirty_tracker *tracker,
+			unsigned long iova, unsigned long last,
+			unsigned long *next)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_range part;
+	bool found;
+
+	mutex_lock(&device->lock);
+	found = iommufd_dirty_ranges_next(device->armed, iova, last, &part);
+	mutex_unlock(&device->lock);
+	if (found)
+		*next = max(iova, part.iova);
+	return found;
+}
+
+/* What a harvest for another tracker has marked may not be in memory yet */
+static void device_wait(struct iommufd_dirty_tracker *tracker)
+{
+	mutex_lock(&tracker->device->lock);
+	mutex_unlock(&tracker->device->lock);
+}
+
+static void device_release(struct iommufd_dirty_tracker *tracker)
+{
+	iommufd_dirty_device_put(tracker->device);
+}
+
+const struct iommufd_dirty_scope iommufd_dirty_device_scope = {
+	.start = device_start,
+	.stop = device_stop,
+	.info = device_info,
+	.next = device_next,
+	.harvest = iommufd_dirty_device_harvest,
+	.harvest_ledger = iommufd_dirty_device_harvest_ledger,
+	.wait = device_wait,
+	.release = device_release,
+};

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Harvests from the provider of a device. read.c and scan.c do so window by window
+ * for a tracker, device.c and provider.c before the provider is stopped.
+ *
+ * What a provider has reported it has forgotten. So it is marked right where it
+ * has to go: for the tracker that reads, in the sink of the call, as far as it is
+ * within the window, and in the tracker's own ledger otherwise; for all others in
+ * their ledgers. If the provider fails, nobody knows what it has forgotten, and
+ * all that it was asked for is taken for dirty.
+ *
+ * iommufd_dirty_device::lock is held while the provider is asked: for one window.
+ */
+#include <linux/log2.h>
+#include <linux/sched/signal.h>
+
+#include "dirty.h"
+
+/* Pages to a multiple of which a provider is asked: those of a word of bits */
+#define PROVIDER_PAGES_SHIFT	6
+
+/**
+ * struct device_sink - Where a provider marks
+ * @sink: What the provider sees
+ * @device: The device
+ * @reader: The tracker that gets what is in the window through @to; NULL if all
+ *	of them get it through their ledgers
+ * @to: The sink of the call, or NULL
+ * @iova: First byte of the window
+ * @last: Last byte, inclusive
+ */
+struct device_sink {
+	struct iommu_dirty_sink sink;
+	struct iommufd_dirty_device *device;
+	const struct iommufd_dirty_tracker *reader;
+	struct iommu_dirty_sink *to;
+	unsigned long iova;
+	unsigned long last;
+};
+
+static void device_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
+			      unsigned long last)
+{
+	struct device_sink *window = container_of(sink, struct device_sink,
+						  sink);
+	struct iommufd_dirty_tracker *tracker;
+
+	list_for_each_entry(tracker, &window->device->trackers, item) {
+		struct iommufd_dirty_ledger *ledger = &tracker->ledger;
+
+		if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
+			continue;
+		if (tracker != window->reader) {
+			iommufd_dirty_ledger_mark(ledger, iova, last);
+			continue;
+		}
+		if (iova < window->iova)
+			iommufd_dirty_ledger_mark(ledger, iova,
+						  min(last, window->iova - 1));
+		if (last > window->last)
+			iommufd_dirty_ledger_mark(ledger,
+						  max(iova, window->last + 1),
+						  last);
+	}
+	if (window->to && iova <= window->last && last >= window->iova)
+		window->to->ops->mark_range(window->to,
+					    max(iova, window->iova),
+					    min(last, window->last));
+}
+
+static void device_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
+			     unsigned int shift, u64 mask)
+{
+	iommufd_dirty_mark_runs(sink, iova, shift, mask);
+}
+
+static const struct iommu_dirty_sink_ops device_sink_ops = {
+	.mark_mask = device_mark_mask,
+	.mark_range = device_mark_range,
+};
+
+static void device_sink_init(struct device_sink *window,
+			     struct iommufd_dirty_device *device,
+			     const struct iommufd_dirty_tracker *reader,
+			     struct iommu_dirty_sink *to, unsigned long iova,
+			     unsigned long last)
+{
+	*window = (struct device_sink){
+		.sink.ops = &device_sink_ops,
+		.device = device,
+		.reader = reader,
+		.to = to,
+		.iova = iova,
+		.last = last,
+	};
+}
+
+/**
+ * iommufd_dirty_device_mark() - Take what is tracked of a range for dirty
+ * @device: The device
+ * @ranges: What is tracked
+ * @iova: First byte of the range
+ * @last: Last byte, inclusive
+ *
+ * All running trackers report it with their next READ or SCAN.
+ *
+ * Context: iommufd_dirty_device::lock or config_mutex is held.
+ */
+void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
+			       const struct iommufd_dirty_ranges *ranges,
+			       unsigned long iova, unsigned long last)
+{
+	struct iommufd_dirty_range part;
+	struct device_sink all;
+
+	lockdep_assert(lockdep_is_held(&device->lock) ||
+		       lockdep_is_held(&device->config_mutex));
+
+	device_sink_init(&all, device, NULL, NULL, iova, last);
+	while (iommufd_dirty_ranges_next(ranges, iova, last, &part)) {
+		unsigned long from = max(iova, part.iova);
+		unsigned long to = min3(last, part.last,
+					from | (IOMMUFD_DIRTY_WINDOW - 1));
+
+		device_mark_range(&all.sink, from, to);
+		if (to == last)
+			break;
+		iova = to + 1;
+		cond_resched();
+	}
+}
+
+/* Errors that a user has to understand; of the others only that there was one */
+static int device_error(int rc)
+{
+	if (rc == -EINTR || rc == -ENOMEM || rc == -EFAULT)
+		return rc;
+	return rc ? -EIO : 0;
+}
+
+/*
+ * Ask the provider for the part of one of its ranges, from a multiple of so many
+ * pages on: drivers may keep bits in words and clear these as a whole.
+ */
+static int device_read_range(struct iommufd_dirty_device *device,
+			     const struct iommufd_dirty_range *range,
+			     unsigned long iova, unsigned long last,
+			     struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_provider *provider = device->provider;
+	unsigned int shift = min_t(unsigned int, BITS_PER_LONG - 1,
+				   ilog2(device->page_size) +
+				   PROVIDER_PAGES_SHIFT);
+	unsigned long first = max(iova, range->iova) - range->iova;
+	unsigned long end = min(last, range->last) - range->iova;
+	int rc;
+
+	first = range->iova + (first >> shift << shift);
+	end = range->iova + min(end | (BIT(shift) - 1),
+				range->last - range->iova);
+	rc = provider->ops->read_and_clear(provider, first, end, sink);
+	if (rc)
+		iommufd_dirty_device_mark(device, device->armed, first, end);
+	return device_error(rc);
+}
+
+/* What the provider has for a window, into @window */
+static int device_collect(struct iommufd_dirty_device *device,
+			  struct device_sink *window)
+{
+	unsigned long iova = window->iova, last = window->last;
+	struct iommufd_dirty_range part;
+	int rc = 0;
+
+	lockdep_assert_held(&device->lock);
+
+	while (!rc &&
+	       iommufd_dirty_ranges_next(device->armed, iova, last, &part)) {
+		if (device->blind)
+			device_mark_range(&window->sink, max(iova, part.iova),
+					  min(last, part.last));
+		else
+			rc = device_read_range(device, &part, iova, last,
+					       &window->sink);
+		if (part.last >= last)
+			break;
+		iova = part.last + 1;
+		cond_resched();
+	}
+	return rc;
+}
+
+/* Make ledgers ready for what the window may add to them */
+static int device_reserve(struct iommufd_dirty_device *device,
+			  const struct device_sink *window)
+{
+	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_range part;
+	unsigned long iova;
+	int rc;
+
+	list_for_each_entry(tracker, &device->trackers, item) {
+		if (tracker == window->reader)
+			continue;
+		iova = window->iova;
+		while (iommufd_dirty_ranges_next(device->armed, iova,
+						 window->last, &part)) {
+			unsigned long last = min(window->last, part.last);
+
+			rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
+							  max(iova, part.iova),
+							  last);
+			if (rc)
+				return rc;
+			if (last == window->last)
+				break;
+			iova = last + 1;
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
+static int device_harvest_window(struct iommufd_dirty_device *device,
+				 struct device_sink *window)
+{
+	struct iommufd_dirty_tracker *tracker;
+	int rc;
+
+	rc = device_reserve(device, window);
+	if (!rc)
+		rc = device_collect(device, window);
+	list_for_each_entry(tracker, &device->trackers, item)
+		iommufd_dirty_ledger_trim(&tracker->ledger, window->iova,
+					  window->last);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_device_keep() - Harvest all that is tracked into the ledgers
+ * @device: The device
+ * @killable: Give up if the caller is being killed
+ *
+ * What the provider fails to report is dirty for all trackers when this returns.
+ *
+ * Context: config_mutex is held.
+ * Return: 0, or -EINTR if killed.
+ */
+int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
+			      bool killable)
+{
+	struct iommufd_dirty_range part;
+	struct device_sink window;
+	unsigned long iova = 0;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	while (iommufd_dirty_ranges_next(device->armed, iova, ULONG_MAX,
+					 &part)) {
+		unsigned long from = max(iova, part.iova);
+		unsigned long last = min(part.last,
+					 from | (IOMMUFD_DIRTY_WINDOW - 1));
+
+		if (killable && fatal_signal_pending(current))
+			return -EINTR;
+		device_sink_init(&window, device, NULL, NULL, from, last);
+		mutex_lock(&device->lock);
+		/* Without memory the provider may not have been asked */
+		if (device_harvest_window(device, &window))
+			iommufd_dirty_device_mark(device, device->armed, from,
+						  last);
+		mutex_unlock(&device->lock);
+		if (last == ULONG_MAX)
+			break;
+		iova = last + 1;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * iommufd_dirty_device_update() - Have the provider change its ranges live
+ * @device: The device
+ * @ranges: The new ranges
+ *
+ * Return: what the provider returns.
+ */
+int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
+				const struct iommufd_dirty_ranges *ranges)
+{
+	struct iommufd_dirty_provider *provider = device->provider;
+	struct device_sink all;
+
+	lockdep_assert_held(&device->lock);
+
+	device_sink_init(&all, device, NULL, NULL, 0, ULONG_MAX);
+	return provider->ops->update(provider, ranges->range, ranges->nr,
+				     &all.sink);
+}
+
+/**
+ * iommufd_dirty_device_harvest() - Read and clear a window
+ * @tracker: The tracker, of a device
+ * @state: The state that it has to be in
+ * @iova: First byte of the window
+ * @last: Last byte of the window, inclusive
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sink: Ready for the whole window; or NULL to forget what is dirty; or the
+ *	tracker's own ledger, which then grows by it
+ *
+ * Providers always forget what they report, so that without clearing it goes by
+ * way of the ledger.
+ *
+ * Return: 0, or -ENODATA if the tracker is not in @state, -EINTR if killed,
+ * -ENOMEM; -EIO, -ENOMEM, -EINTR or -EFAULT if the provider failed.
+ */
+int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
+				 enum iommu_dirty_state state,
+				 unsigned long iova, unsigned long *last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
+	bool keep = sink == &ledger->sink ||
+		    (flags & IOMMU_DIRTY_WALK_NO_CLEAR);
+	struct device_sink window;
+	int rc = -ENODATA;
+
+	device_sink_init(&window, device, keep ? NULL : tracker,
+			 keep ? NULL : sink, iova, *last);
+	if (mutex_lock_killable(&device->lock))
+		return -EINTR;
+	if (tracker->state == state)
+		rc = device_harvest_window(device, &window);
+	if (!rc && sink && sink != &ledger->sink)
+		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
+	mutex_unlock(&device->lock);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_device_harvest_ledger() - Read and clear the ledger of a window
+ * @tracker: The tracker, of a device
+ * @iova: First byte of the window
+ * @last: Last byte of the window, inclusive
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sink: As for iommufd_dirty_device_harvest(), but not NULL
+ *
+ * Return: 0, or -ENODATA if the tracker is not running, -EINTR if killed.
+ */
+int iommufd_dirty_device_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+					unsigned long iova, unsigned long last,
+					unsigned int flags,
+					struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
+	int rc = -ENODATA;
+
+	if (mutex_lock_killable(&tracker->device->lock))
+		return -EINTR;
+	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
+		if (sink != &ledger->sink)
+			iommufd_dirty_ledger_report(ledger, iova, last, flags,
+						    sink);
+		iommufd_dirty_ledger_trim(ledger, iova, last);
+		rc = 0;
+	}
+	mutex_unlock(&tracker->device->lock);
+	return rc;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * UPDATE: a device that is being tracked is tracked for other ranges. Called by
+ * ioctl.c without locks; config_mutex is held throughout.
+ *
+ * A provider that can do so changes its ranges live. Any other one is stopped and
+ * started again, after what it knows has been harvested into the ledgers; nothing
+ * is missed if the device is kept from DMA meanwhile. If the provider starts
+ * neither with the new ranges nor with the old ones, all of them are taken for
+ * dirty until an UPDATE succeeds.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "dirty.h"
+
+/* What is to be tracked for all when one tracker wants something else */
+static struct iommufd_dirty_ranges *
+device_wanted(const struct iommufd_dirty_tracker *tracker,
+	      const struct iommufd_dirty_ranges *ranges)
+{
+	struct iommufd_dirty_ranges *wanted, *more;
+	struct iommufd_dirty_tracker *other;
+
+	wanted = iommufd_dirty_ranges_union(ranges, NULL);
+	list_for_each_entry(other, &tracker->device->trackers, item) {
+		if (other == tracker || !wanted)
+			continue;
+		more = iommufd_dirty_ranges_union(wanted, other->ranges);
+		kvfree(wanted);
+		wanted = more;
+	}
+	return wanted;
+}
+
+/**
+ * struct device_change - The exchange of what a device is tracked for
+ * @wanted: The new ranges; freed by the caller if they are not NULL then
+ * @both: The old and the new ones; same
+ * @page_size: In and out
+ */
+struct device_change {
+	struct iommufd_dirty_ranges *wanted;
+	struct iommufd_dirty_ranges *both;
+	u64 page_size;
+};
+
+static void device_take(struct iommufd_dirty_device *device,
+			struct iommufd_dirty_ranges **ranges)
+{
+	lockdep_assert_held(&device->lock);
+
+	kvfree(device->armed);
+	device->armed = *ranges;
+	*ranges = NULL;
+}
+
+/* Stop the provider and start it again; if all fails, know nothing of anything */
+static int device_exchange(struct iommufd_dirty_device *device,
+			   struct device_change *change)
+{
+	int rc;
+
+	mutex_lock(&device->lock);
+	if (!device->blind)
+		device->provider->ops->stop(device->provider);
+	rc = iommufd_dirty_device_fit(device, change->wanted,
+				      &change->page_size, false);
+	if (!rc) {
+		device_take(device, &change->wanted);
+		device->page_size = change->page_size;
+		device->blind = false;
+	} else if (device->blind ||
+		   iommufd_dirty_device_fit(device, device->armed,
+					    &device->page_size, false)) {
+		device_take(device, &change->both);
+		device->blind = true;
+	}
+	mutex_unlock(&device->lock);
+	return rc;
+}
+
+static int device_restart(struct iommufd_dirty_device *device,
+			  struct device_change *change, bool gap_dirty)
+{
+	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
+	bool held = ops->hold && ops->hold(device->provider);
+	struct iommufd_dirty_ranges *dirty = NULL;
+	bool gap = device->blind;
+	int rc = -EBUSY;
+
+	if (!held && !gap_dirty && !device->blind)
+		return rc;
+	dirty = iommufd_dirty_ranges_union(change->both, NULL);
+	rc = dirty ? iommufd_dirty_device_keep(device, true) : -ENOMEM;
+	if (!rc)
+		rc = device_exchange(device, change);
+	if (!held || !ops->release(device->provider))
+		gap = true;
+	if (gap && dirty)
+		iommufd_dirty_device_mark(device, dirty, 0, ULONG_MAX);
+	kvfree(dirty);
+	return rc;
+}
+
+static int device_update_live(struct iommufd_dirty_device *device,
+			      struct device_change *change)
+{
+	int rc;
+
+	change->page_size = device->page_size;
+	mutex_lock(&device->lock);
+	rc = iommufd_dirty_device_fit(device, change->wanted,
+				      &change->page_size, true);
+	if (!rc)
+		device_take(device, &change->wanted);
+	mutex_unlock(&device->lock);
+	return rc;
+}
+
+static int device_update_locked(struct iommufd_dirty_tracker *tracker,
+				struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct device_change change = { .page_size = req->page_size };
+	struct iommufd_dirty_ranges *own;
+	int rc = -ENOMEM;
+
+	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
+		return -ENODATA;
+	if (!device->provider || !device->armed)
+		return -ENODEV;
+	own = iommufd_dirty_ranges_union(req->ranges, NULL);
+	change.wanted = device_wanted(tracker, req->ranges);
+	if (!own || !change.wanted)
+		goto out_free;
+	change.both = iommufd_dirty_ranges_union(change.wanted, device->armed);
+	if (!change.both)
+		goto out_free;
+
+	if (device->provider->ops->update && !device->blind)
+		rc = device_update_live(device, &change);
+	else
+		rc = device_restart(device, &change, req->gap_dirty);
+	/* It could be tracked when it was started */
+	if (rc == -EOPNOTSUPP)
+		rc = -EIO;
+	if (!rc) {
+		iommufd_dirty_device_settle(tracker, own, req);
+		own = NULL;
+	}
+out_free:
+	kvfree(own);
+	kvfree(change.wanted);
+	kvfree(change.both);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_update() - Change the ranges of a tracker of a device
+ * @tracker: The tracker
+ * @req: What to track from now on; out: as for iommufd_dirty_start()
+ *
+ * Return: see struct iommu_dirty_tracker_update.
+ */
+int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
+			 struct iommufd_dirty_start *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc;
+
+	if (mutex_lock_killable(&device->config_mutex))
+		return -EINTR;
+	rc = device_update_locked(tracker, req);
+	mutex_unlock(&device->config_mutex);
+	return rc;
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The adaptor from vfio_log_ops to a provider of dirty information for iommufd's
+ * trackers: any VFIO driver that has them gets one while its device is open and bound
+ * to an iommufd. VFIO's core calls it where the user asks for DMA logging or for a
+ * change of the migration state, with no lock held but vfio_device_set::lock on
+ * opening and closing; iommufd calls the ops.
+ *
+ * The device logs either for the user or for trackers: who comes second gets
+ * -EBUSY. Drivers need not know for whom.
+ */
+#include <linux/cleanup.h>
+#include <linux/interval_tree.h>
+#include <linux/iommufd_dirty.h>
+#include <linux/iova_bitmap.h>
+#include <linux/limits.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "dirty.h"
+
+/* As for VFIO_DEVICE_FEATURE_DMA_LOGGING_START: drivers are not used to more */
+#define LOG_MAX_RANGES \
+	(PAGE_SIZE / sizeof(struct vfio_device_feature_dma_logging_range))
+
+/* For whom the device logs */
+enum vfio_dirty_owner {
+	VFIO_DIRTY_NOBODY,
+	VFIO_DIRTY_USER,	/* by VFIO_DEVICE_FEATURE_DMA_LOGGING_START */
+	VFIO_DIRTY_TRACKER,
+};
+
+/**
+ * struct vfio_dirty - Dirty tracking of an open device
+ * @provider: What iommufd sees
+ * @device: The device
+ * @state_mutex: Held while the migration state changes, and while it must not;
+ *	comes before @log_mutex
+ * @log_mutex: Held around the driver's vfio_log_ops, and protects @owner
+ * @owner: For whom the device logs
+ * @closing: The device is kept from DMA for good; protected by @state_mutex
+ */
+struct vfio_dirty {
+	struct iommufd_dirty_provider provider;
+	struct vfio_device *device;
+	struct mutex state_mutex;	/* see above */
+	struct mutex log_mutex;		/* see above */
+	enum vfio_dirty_owner owner;
+	bool closing;
+};
+
+static struct vfio_dirty *to_dirty(struct iommufd_dirty_provider *provider)
+{
+	return container_of(provider, struct vfio_dirty, provider);
+}
+
+static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
+				struct iommufd_dirty_caps *caps)
+{
+	struct vfio_device *device = to_dirty(provider)->device;
+
+	/* More is not known before the driver starts */
+	caps->max_ranges = LOG_MAX_RANGES;
+	caps->quiesces = device->mig_ops &&
+			 (device->migration_flags & VFIO_MIGRATION_P2P);
+}
+
+static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
+			    const struct iommufd_dirty_range *ranges,
+			    unsigned int nr, u64 *page_size)
+{
+	struct vfio_dirty *dirty = to_dirty(provider);
+	struct rb_root_cached root = RB_ROOT_CACHED;
+	struct interval_tree_node *nodes;
+	unsigned int i;
+	int rc;
+
+	/* VFIO never asks drivers for a range up to the end */
+	if (ranges[nr - 1].last == ULONG_MAX)
+		return -EOVERFLOW;
+	nodes = kcalloc(nr, sizeof(*nodes), GFP_KERNEL_ACCOUNT);
+	if (!nodes)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		nodes[i].start = ranges[i].iova;
+		nodes[i].last = ranges[i].last;
+		interval_tree_insert(&nodes[i], &root);
+	}
+
+	mutex_lock(&dirty->log_mutex);
+	rc = -EBUSY;
+	if (dirty->owner == VFIO_DIRTY_NOBODY)
+		rc = dirty->device->log_ops->log_start(dirty->device, &root, nr,
+						       page_size);
+	if (!rc)
+		dirty->owner = VFIO_DIRTY_TRACKER;
+	mutex_unlock(&dirty->log_mutex);
+	kfree(nodes);
+	return rc;
+}
+
+static int vfio_dirty_stop(struct iommufd_dirty_provider *provider)
+{
+	struct vfio_dirty *dirty = to_dirty(provider);
+	int rc;
+
+	mutex_lock(&dirty->log_mutex);
+	rc = dirty->device->log_ops->log_stop(dirty->device);
+	dirty->owner = VFIO_DIRTY_NOBODY;
+	mutex_unlock(&dirty->log_mutex);
+	return rc;
+}
+
+static int vfio_dirty_report(struct iova_bitmap *bitmap, unsigned long iova,
+			     size_t length, void *opaque)
+{
+	struct vfio_device *device = opaque;
+
+	return device->log_ops->log_read_and_clear(device, iova, length,
+						   bitmap);
+}
+
+/* What a driver fails to record it has cleared: the caller takes all for dirty */
+static int vfio_dirty_read_and_clear(struct iommufd_dirty_provider *provider,
+				     unsigned long iova, unsigned long last,
+				     struct iommu_dirty_sink *sink)
+{
+	struct vfio_dirty *dirty = to_dirty(provider);
+	struct iova_bitmap *bitmap;
+	int rc;
+
+	bitmap = iova_bitmap_alloc_sink(iova, last - iova + 1, sink);
+	if (IS_ERR(bitmap))
+		return PTR_ERR(bitmap);
+	mutex_lock(&dirty->log_mutex);
+	rc = iova_bitmap_for_each(bitmap, dirty->device, vfio_dirty_report);
+	mutex_unlock(&dirty->log_mutex);
+	iova_bitmap_free(bitmap);
+	return rc;
+}
+
+static bool vfio_dirty_quiescent(struct vfio_dirty *dirty)
+{
+	struct vfio_device *device = dirty->device;
+	enum vfio_device_mig_state state;
+
+	lockdep_assert_held(&dirty->state_mutex);
+
+	if (dirty->closing)
+		return true;
+	if (!device->mig_ops ||
+	    device->mig_ops->migration_get_state(device, &state))
+		return false;
+	switch (state) {
+	case VFIO_DEVICE_STATE_STOP:
+	case VFIO_DEVICE_STATE_STOP_COPY:
+	case VFIO_DEVICE_STATE_RESUMING:
+	case VFIO_DEVICE_STATE_RUNNING_P2P:
+	case VFIO_DEVICE_STATE_PRE_COPY_P2P:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool vfio_dirty_hold(struct iommufd_dirty_provider *provider)
+{
+	struct vfio_dirty *dirty = to_dirty(provider);
+
+	mutex_lock(&dirty->state_mutex);
+	if (vfio_dirty_quiescent(dirty))
+		return true;
+	mutex_unlock(&dirty->state_mutex);
+	return false;
+}
+
+/* The user could not resume it, but reset it, which ends in RUNNING */
+static bool vfio_dirty_release(struct iommufd_dirty_provider *provider)
+{
+	struct vfio_dirty *dirty = to_dirty(provider);
+	bool quiescent = vfio_dirty_quiescent(dirty);
+
+	mutex_unlock(&dirty->state_mutex);
+	return quiescent;
+}
+
+static const struct iommufd_dirty_provider_ops vfio_dirty_ops = {
+	.get_caps = vfio_dirty_get_caps,
+	.start = vfio_dirty_start,
+	.stop = vfio_dirty_stop,
+	.read_and_clear = vfio_dirty_read_and_clear,
+	.hold = vfio_dirty_hold,
+	.release = vfio_dirty_release,
+};
+
+/**
+ * vfio_dirty_open() - A device has been opened
+ * @device: The device, after vfio_device_ops::open_device
+ *
+ * Return: 0 or a negative errno.
+ */
+int vfio_dirty_open(struct vfio_device *device)
+{
+	struct vfio_dirty *dirty;
+	int rc;
+
+	if (!device->log_ops || !device->iommufd_device)
+		return 0;
+	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL_ACCOUNT);
+	if (!dirty)
+		return -ENOMEM;
+	dirty->provider.ops = &vfio_dirty_ops;
+	dirty->device = device;
+	mutex_init(&dirty->state_mutex);
+	mutex_init(&dirty->log_mutex);
+	rc = iommufd_dirty_provider_register(device->iommufd_device,
+					     &dirty->provider);
+	if (rc) {
+		kfree(dirty);
+		return rc;
+	}
+	device->dirty = dirty;
+	return 0;
+}
+
+#ifdef CONFIG_PCI
+/* Nobody can turn DMA on again: the last file of the device is being closed */
+static void vfio_dirty_stop_dma(struct vfio_dirty *dirty)
+{
+	struct pci_dev *pdev;
+
+	if (!dev_is_pci(dirty->device->dev))
+		return;
+	pdev = to_pci_dev(dirty->device->dev);
+	pci_clear_master(pdev);
+	dirty->closing = pci_wait_for_pending_transaction(pdev);
+}
+#else
+static void vfio_dirty_stop_dma(struct vfio_dirty *dirty)
+{
+}
+#endif
+
+/**
+ * vfio_dirty_close() - A device is about to be closed
+ * @device: The device, before vfio_device_ops::close_device
+ *
+ * While a tracker runs, a PCI device is kept from DMA first, as vfio-pci is going to
+ * do anyway: what it has written until then is known exactly.
+ */
+void vfio_dirty_close(struct vfio_device *device)
+{
+	struct vfio_dirty *dirty = device->dirty;
+
+	if (!dirty)
+		return;
+	mutex_lock(&dirty->state_mutex);
+	mutex_lock(&dirty->log_mutex);
+	if (dirty->owner == VFIO_DIRTY_TRACKER)
+		vfio_dirty_stop_dma(dirty);
+	mutex_unlock(&dirty->log_mutex);
+	mutex_unlock(&dirty->state_mutex);
+	iommufd_dirty_provider_unregister(device->iommufd_device,
+					  &dirty->provider);
+	device->dirty = NULL;
+	kfree(dirty);
+}
+
+/**
+ * vfio_dirty_set_state() - Call vfio_migration_ops::migration_set_state
+ * @device: The device
+ * @state: The new state
+ *
+ * Not while an UPDATE of a tracker relies on the old one.
+ *
+ * Return: what the driver returns.
+ */
+struct file *vfio_dirty_set_state(struct vfio_device *device,
+				  enum vfio_device_mig_state state)
+{
+	struct vfio_dirty *dirty = device->dirty;
+	struct file *filp;
+
+	if (dirty)
+		mutex_lock(&dirty->state_mutex);
+	filp = device->mig_ops->migration_set_state(device, state);
+	if (dirty)
+		mutex_unlock(&dirty->state_mutex);
+	return filp;
+}
+
+/**
+ * vfio_dirty_log_start() - Call vfio_log_ops::log_start for the user
+ * @device: The device
+ * @ranges: As for the driver
+ * @nnodes: Same
+ * @page_size: Same
+ *
+ * Return: what the driver returns, or -EBUSY if a tracker runs.
+ */
+int vfio_dirty_log_start(struct vfio_device *device,
+			 struct rb_root_cached *ranges, u32 nnodes,
+			 u64 *page_size)
+{
+	struct vfio_dirty *dirty = device->dirty;
+	int rc;
+
+	if (!dirty)
+		return device->log_ops->log_start(device, ranges, nnodes,
+						  page_size);
+	guard(mutex)(&dirty->log_mutex);
+	if (dirty->owner == VFIO_DIRTY_TRACKER)
+		return -EBUSY;
+	rc = device->log_ops->log_start(device, ranges, nnodes, page_size);
+	if (!rc)
+		dirty->owner = VFIO_DIRTY_USER;
+	return rc;
+}
+
+/**
+ * vfio_dirty_log_stop() - Call vfio_log_ops::log_stop for the user
+ * @device: The device
+ *
+ * Return: what the driver returns, or -EBUSY if a tracker runs.
+ */
+int vfio_dirty_log_stop(struct vfio_device *device)
+{
+	struct vfio_dirty *dirty = device->dirty;
+	int rc;
+
+	if (!dirty)
+		return device->log_ops->log_stop(device);
+	guard(mutex)(&dirty->log_mutex);
+	if (dirty->owner == VFIO_DIRTY_TRACKER)
+		return -EBUSY;
+	rc = device->log_ops->log_stop(device);
+	if (!rc)
+		dirty->owner = VFIO_DIRTY_NOBODY;
+	return rc;
+}
+
+/**
+ * vfio_dirty_log_read() - Call vfio_log_ops::log_read_and_clear for the user
+ * @device: The device
+ * @iova: As for the driver
+ * @length: Same
+ * @bitmap: Same
+ *
+ * Return: what the driver returns, or -EBUSY if a tracker runs.
+ */
+int vfio_dirty_log_read(struct vfio_device *device, unsigned long iova,
+			size_t length, struct iova_bitmap *bitmap)
+{
+	struct vfio_dirty *dirty = device->dirty;
+
+	if (!dirty)
+		return device->log_ops->log_read_and_clear(device, iova, length,
+							   bitmap);
+	guard(mutex)(&dirty->log_mutex);
+	if (dirty->owner == VFIO_DIRTY_TRACKER)
+		return -EBUSY;
+	return device->log_ops->log_read_and_clear(device, iova, length, bitmap);
+}
