@@ -311,7 +311,7 @@ struct iommu_dirty_run {
  * smallest gaps, which are then tracked too. What the device tracks in the end is
  * written back to @ranges and @page_size, which may be larger than asked for: one
  * written byte makes a whole such page dirty. A further tracker of the same device
- * can start where its ranges are tracked already.
+ * can start where its ranges are tracked already, and reports what else is.
  *
  * Return:
  * * 0 on success

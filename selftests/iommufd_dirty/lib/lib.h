@@ -239,6 +239,27 @@ void storm_wait(struct edu *edu, __u64 writes);
 /* The software IOMMU's switch that leaves out the IOTLB flush of a READ */
 void storm_skip_flush(bool on);
 
+/* The provider of dirty information that such a device registers for itself */
+enum { PROVIDER_NONE, PROVIDER_PLAIN, PROVIDER_LIVE, PROVIDER_BUSY };
+
+void soft_provider(struct edu *edu, unsigned int provider);
+
+/* What is wrong with it; 0: nothing */
+enum { FAULT_START = 1, FAULT_STOP, FAULT_READ, FAULT_UPDATE };
+
+struct soft_faults {
+	__u64 op;		/* FAULT_x: that op fails */
+	__u64 error;		/* with this errno */
+	__u64 skip;		/* after so many calls */
+	__u64 count;		/* so many times */
+	__u64 stray;		/* a page that each report marks too */
+	__u64 granule;		/* the smallest page size */
+	__u64 max_ranges;
+	__u64 max_span;
+};
+
+void soft_faults(struct edu *edu, struct soft_faults faults);
+
 /*
  * access.c: in-kernel software that uses an IOAS, if the kernel has
  * CONFIG_IOMMUFD_TEST; __access_create() returns a file or -errno
@@ -452,6 +473,37 @@ void ground_close(struct ground *g);
 int ground_map(struct ground *g);
 /* Device @index writes a new value to some pages */
 void ground_write(struct ground *g, unsigned int index);
+
+/*
+ * device.c: a tracker of an edu device with its migration driver, and a model of
+ * what that device has written
+ */
+#define LOGGED_IOVA	0x40000000ULL
+#define LOGGED_PAGES	256
+#define LOGGED_SIZE	(LOGGED_PAGES * SZ_4K)
+#define LOGGED_AT(page)	(LOGGED_IOVA + (page) * SZ_4K)
+
+struct logged {
+	struct env env;
+	__u32 tracker;		/* of env.edu[0] */
+	__u64 *mem;		/* mapped at LOGGED_IOVA */
+	unsigned char got[LOGGED_PAGES / 8];
+	unsigned char want[LOGGED_PAGES / 8];
+};
+
+/* NULL, or the reason why the test cannot run; the tracker is stopped */
+const char *logged_open(struct logged *l);
+/* The same with a device of the software IOMMU, whose provider is PROVIDER_x */
+const char *logged_open_soft(struct logged *l, unsigned int provider);
+void logged_close(struct logged *l);
+/* The device writes to a page, which the model marks */
+void logged_write(struct logged *l, unsigned int page);
+/* A READ of all pages into a fresh l->got */
+struct read_args logged_args(struct logged *l, __u32 tracker);
+/* Does it report what the model has, and no more? The model is empty then */
+bool logged_exact(struct logged *l, __u32 tracker);
+struct iommu_dirty_tracker_info logged_info(struct logged *l, __u32 tracker,
+					    struct iommu_dirty_member *member);
 
 /* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */
 enum {

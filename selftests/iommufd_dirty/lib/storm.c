@@ -14,6 +14,8 @@
 #define REG_RUN		0x100080
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
+#define REG_LOG		0x100200	/* struct soft_faults */
+#define REG_PROVIDER	0x100280
 
 #define SKIP_FLUSH	"/sys/module/iommu_dirty_soft/parameters/skip_flush"
 
@@ -71,4 +73,18 @@ void storm_skip_flush(bool on)
 	if (fd < 0 || write(fd, on ? "1" : "0", 1) != 1)
 		fatal("%s: error %d", SKIP_FLUSH, errno);
 	close(fd);
+}
+
+void soft_provider(struct edu *edu, unsigned int provider)
+{
+	edu_write(edu, REG_PROVIDER, provider);
+}
+
+void soft_faults(struct edu *edu, struct soft_faults faults)
+{
+	const __u64 *words = (const __u64 *)&faults;
+	size_t i;
+
+	for (i = 0; i < sizeof(faults) / sizeof(*words); i++)
+		edu_write(edu, REG_LOG + i * sizeof(*words), words[i]);
 }

@@ -98,6 +98,7 @@ static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 		     size_t len, bool write)
 {
 	struct soft_xlat *xlat;
+	unsigned long asked = iova;
 	bool ok = false;
 
 	spin_lock(&port->lock);
@@ -113,6 +114,8 @@ static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 		void *mem = phys_to_virt(xlat->phys) + iova % SZ_4K;
 
 		soft_copy(write ? mem : buf, write ? buf : mem, len);
+		if (write)
+			soft_log_write(&port->dev->log, asked, len);
 	}
 	spin_unlock(&port->lock);
 

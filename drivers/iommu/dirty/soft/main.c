@@ -39,6 +39,7 @@ static int __init soft_add_device(const struct soft_fmt *fmt, unsigned int id)
 	sdev->fmt = fmt;
 	mutex_init(&sdev->lock);
 	soft_dma_init(sdev);
+	soft_log_init(&sdev->log);
 
 	pdev = &sdev->pdev;
 	pdev->name = soft_ids[fmt - soft_fmts].name;

@@ -7,11 +7,12 @@
  *   table.c  builds and looks up page tables
  *   iommu.c  the IOMMU driver: domains, attaching, dirty tracking
  *   dma.c    the hardware: ports with translation caches, threads that write
+ *   provider.c  the devices' own log of what they write
  *   vfio.c   the devices' registers, for user space
  *   main.c   makes the devices
  *
- * Locks, in this order: soft_device::lock (registers), soft_attach_lock,
- * soft_port::lock.
+ * Locks, in this order: soft_log::provider_mutex, iommufd's of a provider,
+ * soft_device::lock (registers), soft_attach_lock, soft_port::lock, soft_log::lock.
  */
 #ifndef __IOMMU_DIRTY_SOFT_H
 #define __IOMMU_DIRTY_SOFT_H
@@ -19,6 +20,7 @@
 #include <linux/atomic.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommufd_dirty.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/platform_device.h>
@@ -171,6 +173,85 @@ struct soft_storm {
 	u64 sequential;
 };
 
+/* What soft_log_offer() registers */
+enum {
+	SOFT_PROVIDER_NONE,
+	SOFT_PROVIDER_PLAIN,	/* is stopped and started for an UPDATE */
+	SOFT_PROVIDER_LIVE,	/* updates its ranges live */
+	SOFT_PROVIDER_BUSY,	/* cannot tell whether the device is quiescent */
+};
+
+/* The op that shall fail */
+enum soft_log_op {
+	SOFT_LOG_START = 1,
+	SOFT_LOG_STOP,
+	SOFT_LOG_READ,
+	SOFT_LOG_UPDATE,
+};
+
+/**
+ * struct soft_log_faults - What is wrong with a device's log, for tests
+ * @op: enum soft_log_op
+ * @error: The errno that it returns
+ * @skip: How many calls succeed before that
+ * @count: How many fail then
+ * @stray: IOVA of a page that each report marks too, 0: none
+ * @granule: Smallest page size, 0: 4 KiB
+ * @max_ranges: The most ranges, 0: unknown
+ * @max_span: The widest span, 0: unknown
+ */
+struct soft_log_faults {
+	u64 op;
+	u64 error;
+	u64 skip;
+	u64 count;
+	u64 stray;
+	u64 granule;
+	u64 max_ranges;
+	u64 max_span;
+};
+
+/**
+ * struct soft_log_range - A range that is logged
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ * @bits: A bit for each page that has been written to
+ */
+struct soft_log_range {
+	unsigned long iova;
+	unsigned long last;
+	unsigned long *bits;
+};
+
+/**
+ * struct soft_log_ranges - All of them
+ * @shift: log2 of the page size
+ * @nr: How many
+ * @range: The ranges
+ */
+struct soft_log_ranges {
+	unsigned int shift;
+	unsigned int nr;
+	struct soft_log_range range[];
+};
+
+/**
+ * struct soft_log - A device's own log of what it writes
+ * @provider: What iommufd sees of it
+ * @provider_mutex: Held while a provider is registered or unregistered
+ * @lock: Held while a write is logged, and while @ranges is exchanged
+ * @ranges: What is logged, NULL: nothing
+ * @faults: What shall go wrong; written with soft_device::lock held, before the
+ *	ops that it is about
+ */
+struct soft_log {
+	struct iommufd_dirty_provider provider;
+	struct mutex provider_mutex;	/* see above */
+	spinlock_t lock;		/* see above */
+	struct soft_log_ranges *ranges;
+	struct soft_log_faults faults;
+};
+
 /**
  * struct soft_device - A device
  * @pdev: On the platform bus
@@ -184,6 +265,7 @@ struct soft_storm {
  * @storm: Registers of the threads
  * @running: Threads that have not ended
  * @faults: DMAs that the page table did not allow
+ * @log: What it has written, if somebody wants to know
  * @buf: What is copied from and to memory
  * @ports: The first serves the registers, the others one thread each
  */
@@ -199,6 +281,7 @@ struct soft_device {
 	struct soft_storm storm;
 	atomic_t running;
 	atomic64_t faults;
+	struct soft_log log;
 	u8 buf[SOFT_BUF_SIZE];
 	struct soft_port ports[1 + SOFT_THREADS];
 };
@@ -258,5 +341,9 @@ void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 void soft_dma_run(struct soft_device *sdev, u64 cmd);
 int soft_storm_start(struct soft_device *sdev);
 void soft_storm_stop(struct soft_device *sdev);
+
+void soft_log_init(struct soft_log *log);
+void soft_log_write(struct soft_log *log, unsigned long iova, size_t len);
+int soft_log_offer(struct soft_log *log, struct iommufd_device *idev, u64 kind);
 
 #endif

@@ -24,6 +24,11 @@
 /* How many writes the threads have tried, and how many DMAs were not allowed */
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
+/* struct soft_log_faults, register by register */
+#define REG_LOG		0x100200
+#define REG_LOG_END	(REG_LOG + sizeof(struct soft_log_faults))
+/* Which provider to register: SOFT_PROVIDER_* */
+#define REG_PROVIDER	0x100280
 #define REGION_SIZE	0x101000
 
 /**
@@ -63,6 +68,8 @@ static u64 *soft_plain_reg(struct soft_device *sdev, loff_t reg)
 		return &sdev->cnt;
 	case REG_STORM ... REG_STORM_END - 1:
 		return (u64 *)&sdev->storm + (reg - REG_STORM) / 8;
+	case REG_LOG ... REG_LOG_END - 1:
+		return (u64 *)&sdev->log.faults + (reg - REG_LOG) / 8;
 	default:
 		return NULL;
 	}
@@ -92,7 +99,8 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 	u64 *plain = soft_plain_reg(sdev, reg);
 
 	if (plain) {
-		if (reg >= REG_STORM && atomic_read(&sdev->running))
+		if (reg >= REG_STORM && reg < REG_STORM_END &&
+		    atomic_read(&sdev->running))
 			return -EBUSY;
 		*plain = val;
 		return 0;
@@ -140,9 +148,13 @@ static ssize_t soft_vfio_write(struct vfio_device *vdev,
 		return -EINVAL;
 	if (copy_from_user(&val, buf, sizeof(val)))
 		return -EFAULT;
-	mutex_lock(&sdev->lock);
-	rc = soft_reg_write(sdev, *ppos, val);
-	mutex_unlock(&sdev->lock);
+	if (*ppos == REG_PROVIDER) {
+		rc = soft_log_offer(&sdev->log, vdev->iommufd_device, val);
+	} else {
+		mutex_lock(&sdev->lock);
+		rc = soft_reg_write(sdev, *ppos, val);
+		mutex_unlock(&sdev->lock);
+	}
 	if (rc)
 		return rc;
 	*ppos += sizeof(val);
@@ -204,6 +216,10 @@ static void soft_vfio_close(struct vfio_device *vdev)
 	mutex_lock(&sdev->lock);
 	soft_storm_stop(sdev);
 	mutex_unlock(&sdev->lock);
+	if (vdev->iommufd_device)
+		soft_log_offer(&sdev->log, vdev->iommufd_device,
+			       SOFT_PROVIDER_NONE);
+	memset(&sdev->log.faults, 0, sizeof(sdev->log.faults));
 }
 
 static const struct vfio_device_ops soft_vfio_ops = {

@@ -156,15 +156,14 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 /**
  * iommufd_dirty_device_settle() - What is tracked for a tracker now
  * @tracker: The tracker, running
- * @own: A set for it to keep, with room for as many ranges as in @req
- * @req: What was asked for; out: the ranges that are armed for that
+ * @own: What was asked for, in a set for the tracker to keep
+ * @req: What was asked for; out: the ranges that are armed and cover that
  */
 void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
 				 struct iommufd_dirty_ranges *own,
 				 struct iommufd_dirty_start *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
-	struct iommufd_dirty_range part;
 	unsigned int i;
 
 	lockdep_assert_held(&device->config_mutex);
@@ -172,13 +171,11 @@ void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
 	for (i = 0; i < req->ranges->nr; i++) {
 		struct iommufd_dirty_range *range = &req->ranges->range[i];
 
-		if (iommufd_dirty_ranges_next(device->armed, range->iova,
-					      range->last, &part))
-			*range = part;
+		iommufd_dirty_ranges_next(device->armed, range->iova,
+					  range->last, range);
 	}
 	iommufd_dirty_ranges_normalize(req->ranges);
 	req->page_size = device->page_size;
-	iommufd_dirty_ranges_copy(own, req->ranges);
 	kvfree(tracker->ranges);
 	tracker->ranges = own;
 }

@@ -66,8 +66,7 @@ struct iommufd_dirty_tracker;
  * struct iommufd_dirty_start - What START and UPDATE are about
  * @degraded: What cannot be tracked shall be reported as dirty
  * @gap_dirty: So shall be what is written while the ranges are exchanged
- * @ranges: Of a device: what to track. Out: what is tracked, of which a running
- *	tracker has a copy
+ * @ranges: Of a device: what to track. Out: what is tracked
  * @page_size: Of a device: the bytes to track by, in and out
  * @failed: Out: after -EOPNOTSUPP, the member that cannot be tracked
  */
@@ -140,7 +139,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @ioas: The IOAS that it covers; the tracker holds a users reference. NULL if it
  *	covers a device
  * @device: That device, of which the tracker holds a reference; or NULL
- * @ranges: What of the device it covers, NULL if it is stopped; protected by
+ * @ranges: What of the device it shall cover, NULL if it is stopped; protected by
  *	iommufd_dirty_device::config_mutex
  * @item: In iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
  *	it is stopped

@@ -164,18 +164,6 @@ iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 	return ranges;
 }
 
-/**
- * iommufd_dirty_ranges_copy() - Copy a set over another one
- * @to: The set, with room for as many ranges as there are in it
- * @from: What to copy: not more than that
- */
-void iommufd_dirty_ranges_copy(struct iommufd_dirty_ranges *to,
-			       const struct iommufd_dirty_ranges *from)
-{
-	memcpy(to->range, from->range, flex_array_size(to, range, from->nr));
-	to->nr = from->nr;
-}
-
 static unsigned long range_gap(const struct iommufd_dirty_ranges *ranges,
 			       unsigned int i)
 {

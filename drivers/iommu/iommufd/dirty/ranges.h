@@ -28,8 +28,6 @@ int iommufd_dirty_ranges_to_user(u64 user,
 struct iommufd_dirty_ranges *
 iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 			   const struct iommufd_dirty_ranges *b);
-void iommufd_dirty_ranges_copy(struct iommufd_dirty_ranges *to,
-			       const struct iommufd_dirty_ranges *from);
 void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges);
 int iommufd_dirty_ranges_coarsen(struct iommufd_dirty_ranges *ranges,
 				 unsigned int max);

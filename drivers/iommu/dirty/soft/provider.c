@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that tells by itself what it has written: a provider of dirty information,
+ * as a migration driver would be one. And one whose every op can be made to fail, and
+ * whose limits can be chosen, for tests. dma.c logs each write, vfio.c registers
+ * the provider when it is told to, iommufd calls the ops.
+ *
+ * A bit for each page of the ranges is set after the data has been written: who
+ * clears it and copies the page then has the data. The bits are set with
+ * soft_log::lock held, under which ranges are exchanged; only ops clear them, one at
+ * a time.
+ */
+#include <linux/bitmap.h>
+#include <linux/iommu_dirty.h>
+#include <linux/iommufd.h>
+#include <linux/iommufd_dirty.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "soft.h"
+
+MODULE_IMPORT_NS(IOMMUFD);
+
+static struct soft_log *to_log(struct iommufd_dirty_provider *provider)
+{
+	return container_of(provider, struct soft_log, provider);
+}
+
+static unsigned long log_bits(const struct soft_log_range *range,
+			      unsigned int shift)
+{
+	return ((range->last - range->iova) >> shift) + 1;
+}
+
+static void log_free(struct soft_log_ranges *ranges)
+{
+	unsigned int i;
+
+	if (!ranges)
+		return;
+	for (i = 0; i < ranges->nr; i++)
+		kvfree(ranges->range[i].bits);
+	kvfree(ranges);
+}
+
+static struct soft_log_ranges *
+log_alloc(const struct iommufd_dirty_range *from, unsigned int nr,
+	  unsigned int shift)
+{
+	struct soft_log_ranges *ranges;
+	unsigned long mask = BIT(shift) - 1;
+	unsigned int i;
+
+	ranges = kvzalloc(struct_size(ranges, range, nr), GFP_KERNEL_ACCOUNT);
+	if (!ranges)
+		return NULL;
+	for (i = 0; i < nr; i++) {
+		struct soft_log_range *range = &ranges->range[i];
+
+		/* Pages at the ends are logged as a whole */
+		range->iova = from[i].iova & ~mask;
+		range->last = from[i].last | mask;
+		range->bits = kvcalloc(BITS_TO_LONGS(log_bits(range, shift)),
+				       sizeof(long), GFP_KERNEL_ACCOUNT);
+		if (!range->bits) {
+			log_free(ranges);
+			return NULL;
+		}
+		ranges->nr++;
+	}
+	ranges->shift = shift;
+	return ranges;
+}
+
+static void log_set(struct soft_log_ranges *ranges, unsigned long iova,
+		    unsigned long last)
+{
+	unsigned int i;
+
+	for (i = 0; i < ranges->nr; i++) {
+		struct soft_log_range *range = &ranges->range[i];
+		unsigned long first = max(iova, range->iova);
+		unsigned long end = min(last, range->last);
+
+		if (first > end)
+			continue;
+		first = (first - range->iova) >> ranges->shift;
+		end = (end - range->iova) >> ranges->shift;
+		for (; first <= end; first++)
+			set_bit(first, range->bits);
+	}
+}
+
+/**
+ * soft_log_write() - The device has written
+ * @log: Its log
+ * @iova: First byte
+ * @len: Bytes, at least one
+ *
+ * Context: any that may take a spinlock.
+ */
+void soft_log_write(struct soft_log *log, unsigned long iova, size_t len)
+{
+	spin_lock(&log->lock);
+	if (log->ranges)
+		log_set(log->ranges, iova, iova + len - 1);
+	spin_unlock(&log->lock);
+}
+
+/* Is it this call's turn to fail? Then a negative errno */
+static int log_fault(struct soft_log *log, enum soft_log_op op)
+{
+	struct soft_log_faults *faults = &log->faults;
+
+	if (faults->op != op || !faults->count)
+		return 0;
+	if (faults->skip) {
+		faults->skip--;
+		return 0;
+	}
+	faults->count--;
+	return -(int)faults->error;
+}
+
+static struct soft_log_ranges *log_swap(struct soft_log *log,
+					struct soft_log_ranges *ranges)
+{
+	spin_lock(&log->lock);
+	swap(log->ranges, ranges);
+	spin_unlock(&log->lock);
+	return ranges;
+}
+
+/* Mark what is set from bit @first to bit @last, and clear it */
+static void log_report(struct soft_log_ranges *ranges,
+		       struct soft_log_range *range, unsigned long first,
+		       unsigned long last, struct iommu_dirty_sink *sink)
+{
+	unsigned long bit = first;
+
+	for_each_set_bit_from(bit, range->bits, last + 1) {
+		unsigned long iova = range->iova + (bit << ranges->shift);
+
+		clear_bit(bit, range->bits);
+		sink->ops->mark_range(sink, iova,
+				      iova + (BIT(ranges->shift) - 1));
+	}
+}
+
+static void soft_get_caps(struct iommufd_dirty_provider *provider,
+			  struct iommufd_dirty_caps *caps)
+{
+	struct soft_log *log = to_log(provider);
+
+	caps->page_sizes = ~(max(log->faults.granule, SZ_4K) - 1);
+	caps->max_ranges = log->faults.max_ranges;
+	caps->max_span = log->faults.max_span;
+	caps->quiesces = provider->ops->hold;
+}
+
+static int soft_start(struct iommufd_dirty_provider *provider,
+		      const struct iommufd_dirty_range *ranges, unsigned int nr,
+		      u64 *page_size)
+{
+	struct soft_log *log = to_log(provider);
+	struct soft_log_ranges *new;
+	int rc;
+
+	rc = log_fault(log, SOFT_LOG_START);
+	if (rc)
+		return rc;
+	*page_size = max(*page_size, max(log->faults.granule, SZ_4K));
+	new = log_alloc(ranges, nr, ilog2(*page_size));
+	if (!new)
+		return -ENOMEM;
+	/* From here on each write is logged */
+	log_free(log_swap(log, new));
+	return 0;
+}
+
+static int soft_stop(struct iommufd_dirty_provider *provider)
+{
+	struct soft_log *log = to_log(provider);
+
+	log_free(log_swap(log, NULL));
+	return log_fault(log, SOFT_LOG_STOP);
+}
+
+static int soft_read_and_clear(struct iommufd_dirty_provider *provider,
+			       unsigned long iova, unsigned long last,
+			       struct iommu_dirty_sink *sink)
+{
+	struct soft_log *log = to_log(provider);
+	struct soft_log_ranges *ranges = log->ranges;
+	unsigned int i;
+	int rc = log_fault(log, SOFT_LOG_READ);
+
+	for (i = 0; i < ranges->nr; i++) {
+		struct soft_log_range *range = &ranges->range[i];
+		unsigned long first, end;
+
+		if (last < range->iova || iova > range->last)
+			continue;
+		first = (max(iova, range->iova) - range->iova) >> ranges->shift;
+		end = (min(last, range->last) - range->iova) >> ranges->shift;
+		/* One that fails has forgotten, and does not say what */
+		if (rc)
+			bitmap_clear(range->bits, first, end - first + 1);
+		else
+			log_report(ranges, range, first, end, sink);
+	}
+	if (log->faults.stray)
+		sink->ops->mark_range(sink, log->faults.stray,
+				      log->faults.stray + SZ_4K - 1);
+	return rc;
+}
+
+/* Hand over what is still logged, and report the rest */
+static void log_move(struct soft_log_ranges *from, struct soft_log_ranges *to,
+		     struct iommu_dirty_sink *sink)
+{
+	unsigned long size = BIT(from->shift), bit;
+	struct iommufd_dirty_range page;
+	unsigned int i, j;
+
+	for (i = 0; i < from->nr; i++) {
+		struct soft_log_range *range = &from->range[i];
+
+		for_each_set_bit(bit, range->bits, log_bits(range, from->shift)) {
+			page.iova = range->iova + bit * size;
+			page.last = page.iova + (size - 1);
+			for (j = 0; j < to->nr; j++)
+				if (page.iova >= to->range[j].iova &&
+				    page.last <= to->range[j].last)
+					break;
+			if (j < to->nr)
+				log_set(to, page.iova, page.last);
+			else
+				sink->ops->mark_range(sink, page.iova,
+						      page.last);
+		}
+	}
+}
+
+static int soft_update(struct iommufd_dirty_provider *provider,
+		       const struct iommufd_dirty_range *ranges,
+		       unsigned int nr, struct iommu_dirty_sink *sink)
+{
+	struct soft_log *log = to_log(provider);
+	struct soft_log_ranges *old, *new;
+	int rc;
+
+	rc = log_fault(log, SOFT_LOG_UPDATE);
+	if (rc)
+		return rc;
+	new = log_alloc(ranges, nr, log->ranges->shift);
+	if (!new)
+		return -ENOMEM;
+	old = log_swap(log, new);
+	log_move(old, new, sink);
+	log_free(old);
+	return 0;
+}
+
+/* Quiescent: no thread writes, and no register starts a DMA */
+static bool soft_hold(struct iommufd_dirty_provider *provider)
+{
+	struct soft_device *sdev = container_of(to_log(provider),
+						struct soft_device, log);
+
+	mutex_lock(&sdev->lock);
+	if (!atomic_read(&sdev->running))
+		return true;
+	mutex_unlock(&sdev->lock);
+	return false;
+}
+
+static bool soft_release(struct iommufd_dirty_provider *provider)
+{
+	struct soft_device *sdev = container_of(to_log(provider),
+						struct soft_device, log);
+
+	mutex_unlock(&sdev->lock);
+	return true;
+}
+
+static const struct iommufd_dirty_provider_ops soft_ops = {
+	.get_caps = soft_get_caps,
+	.start = soft_start,
+	.stop = soft_stop,
+	.read_and_clear = soft_read_and_clear,
+	.hold = soft_hold,
+	.release = soft_release,
+};
+
+static const struct iommufd_dirty_provider_ops soft_live_ops = {
+	.get_caps = soft_get_caps,
+	.start = soft_start,
+	.stop = soft_stop,
+	.read_and_clear = soft_read_and_clear,
+	.update = soft_update,
+	.hold = soft_hold,
+	.release = soft_release,
+};
+
+static const struct iommufd_dirty_provider_ops soft_busy_ops = {
+	.get_caps = soft_get_caps,
+	.start = soft_start,
+	.stop = soft_stop,
+	.read_and_clear = soft_read_and_clear,
+};
+
+static const struct iommufd_dirty_provider_ops *const soft_kinds[] = {
+	[SOFT_PROVIDER_PLAIN] = &soft_ops,
+	[SOFT_PROVIDER_LIVE] = &soft_live_ops,
+	[SOFT_PROVIDER_BUSY] = &soft_busy_ops,
+};
+
+/**
+ * soft_log_init() - Make the log of a device, which logs nothing
+ * @log: The log
+ */
+void soft_log_init(struct soft_log *log)
+{
+	spin_lock_init(&log->lock);
+	mutex_init(&log->provider_mutex);
+}
+
+/**
+ * soft_log_offer() - Register another provider for a device, or none
+ * @log: The log of the device
+ * @idev: What it is bound as, NULL if it is not bound to an iommufd
+ * @kind: SOFT_PROVIDER_*
+ *
+ * Context: soft_device::lock is not held: iommufd calls soft_hold().
+ * Return: 0 or a negative errno.
+ */
+int soft_log_offer(struct soft_log *log, struct iommufd_device *idev, u64 kind)
+{
+	int rc = 0;
+
+	if (!idev || kind >= ARRAY_SIZE(soft_kinds))
+		return -EINVAL;
+	mutex_lock(&log->provider_mutex);
+	if (log->provider.ops)
+		iommufd_dirty_provider_unregister(idev, &log->provider);
+	log->provider.ops = soft_kinds[kind];
+	if (log->provider.ops)
+		rc = iommufd_dirty_provider_register(idev, &log->provider);
+	if (rc)
+		log->provider.ops = NULL;
+	mutex_unlock(&log->provider_mutex);
+	return rc;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Trackers of a device: what is refused, and that VFIO's own DMA logging and a
+ * tracker keep out of each other's way.
+ */
+#include <errno.h>
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	LOGGED_IOVA
+#define SIZE	LOGGED_SIZE
+#define AT(page) LOGGED_AT(page)
+
+FIXTURE(device_errors)
+{
+	struct logged l;
+};
+
+FIXTURE_SETUP(device_errors)
+{
+	const char *reason = logged_open(&self->l);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(device_errors)
+{
+	logged_close(&self->l);
+}
+
+/* Of a device whose driver logs nothing there is a tracker too, to say so */
+TEST_F(device_errors, no_provider)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	struct iommu_dirty_tracker_start start = {
+		.size = sizeof(start),
+		.num_ranges = 1,
+		.ranges = (uintptr_t)&range,
+		.page_size = SZ_4K,
+	};
+	struct iommu_dirty_member member;
+	struct edu plain;
+
+	if (edu_count() < 2)
+		SKIP(return, "needs two PCI edu devices");
+	edu_set_driver("vfio-pci");
+	edu_open(&plain, 1, self->l.env.fd);
+	start.tracker_id = tracker_alloc(self->l.env.fd, plain.dev_id);
+	logged_info(&self->l, start.tracker_id, &member);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, member.reason);
+	EXPECT_EQ(-EOPNOTSUPP, __iommufd_ioctl(self->l.env.fd,
+					       IOMMU_DIRTY_TRACKER_START, &start));
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_DEVICE, start.out_type);
+	EXPECT_EQ(plain.dev_id, start.out_id);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, start.out_reason);
+	edu_close(&plain);
+}
+
+static int start_with(FIXTURE_DATA(device_errors) * self, __u64 iova, __u64 length,
+		      __u32 num, __u64 page_size)
+{
+	struct iommu_dirty_run range = { .iova = iova, .length = length };
+
+	return __device_start(self->l.env.fd, self->l.tracker, &range, &num,
+			      &page_size);
+}
+
+TEST_F(device_errors, bad_arguments)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	struct read_args args = logged_args(&self->l, self->l.tracker);
+	__u64 page_size = SZ_4K, unmapped;
+	__u32 num = 1;
+
+	EXPECT_EQ(-EINVAL, __tracker_start(self->l.env.fd, self->l.tracker, NULL));
+	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 0, SZ_4K));
+	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 65537, SZ_4K));
+	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 1, 0));
+	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 1, 2048));
+	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 1, SZ_4K + 1));
+	EXPECT_EQ(-EINVAL, start_with(self, IOVA, 0, 1, SZ_4K));
+	EXPECT_EQ(-EOVERFLOW, start_with(self, ~0ULL, 2, 1, SZ_4K));
+	EXPECT_EQ(-EOVERFLOW, start_with(self, ~0ULL, 1, 1, SZ_4K));
+	EXPECT_EQ(-E2BIG, start_with(self, 0, 1ULL << 62, 1, SZ_4K));
+	EXPECT_EQ(-EFAULT, __device_start(self->l.env.fd, self->l.tracker, NULL,
+					  &num, &page_size));
+	EXPECT_EQ(-EOPNOTSUPP,
+		  __tracker_start_flags(self->l.env.fd, self->l.tracker,
+					IOMMU_DIRTY_START_DEGRADED, NULL));
+	/* of an IOAS */
+	EXPECT_EQ(-EINVAL, __device_start(self->l.env.fd, self->l.env.tracker,
+					  &range, &num, &page_size));
+	num = 1;
+	page_size = SZ_4K;
+	EXPECT_EQ(-EOPNOTSUPP, __device_update(self->l.env.fd, self->l.env.tracker,
+					       0, &range, &num, &page_size));
+	EXPECT_EQ(-ENODATA, __device_update(self->l.env.fd, self->l.tracker, 0,
+					    &range, &num, &page_size));
+	EXPECT_EQ(-EOPNOTSUPP, __device_update(self->l.env.fd, self->l.tracker, 2,
+					       &range, &num, &page_size));
+	EXPECT_EQ(-EOPNOTSUPP, __tracker_unmap(&args, &unmapped));
+	EXPECT_EQ(-ENODATA, __tracker_read(&args));
+	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
+	EXPECT_EQ(-EALREADY, start_with(self, IOVA, SIZE, 1, SZ_4K));
+}
+
+/* The device logs for the user or for trackers, not for both */
+TEST_F(device_errors, user_logging)
+{
+	int fd = self->l.env.edu[0].fd;
+	unsigned char *bad = mem_alloc(SZ_4K);
+
+	mem_free(bad, SZ_4K);
+	ASSERT_EQ(0, __log_start(fd, IOVA, SIZE, SZ_4K));
+	EXPECT_EQ(-EBUSY, start_with(self, IOVA, SIZE, 1, SZ_4K));
+	logged_write(&self->l, 77);
+	EXPECT_EQ(0, __log_report(fd, IOVA, SIZE, SZ_4K, self->l.got));
+	EXPECT_EQ(0, memcmp(self->l.got, self->l.want, sizeof(self->l.got)));
+	memset(self->l.want, 0, sizeof(self->l.want));
+	/* a bitmap that cannot be written is no longer taken for a clean one */
+	env_store(&self->l.env, 0, AT(3));
+	EXPECT_EQ(-EFAULT, __log_report(fd, IOVA, SIZE, SZ_4K, bad));
+	EXPECT_EQ(0, __log_stop(fd));
+
+	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
+	logged_write(&self->l, 78);
+	EXPECT_EQ(-EBUSY, __log_start(fd, IOVA, SIZE, SZ_4K));
+	EXPECT_EQ(-EBUSY, __log_stop(fd));
+	EXPECT_EQ(-EBUSY, __log_report(fd, IOVA, SIZE, SZ_4K, self->l.got));
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+	tracker_stop(self->l.env.fd, self->l.tracker);
+	EXPECT_EQ(0, __log_start(fd, IOVA, SIZE, SZ_4K));
+	EXPECT_EQ(0, __log_stop(fd));
+}
+
+/* After a failed READ the pages are still dirty */
+TEST_F(device_errors, bad_bitmap)
+{
+	unsigned char *bad = mem_alloc(SZ_4K);
+	struct read_args args = logged_args(&self->l, self->l.tracker);
+
+	mem_free(bad, SZ_4K);
+	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
+	logged_write(&self->l, 12);
+	args.data = bad;
+	EXPECT_EQ(-EFAULT, __tracker_read(&args));
+	EXPECT_EQ(0, args.out_length);
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+}
+
+TEST_HARNESS_MAIN

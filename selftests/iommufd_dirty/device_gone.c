@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that goes while it is being tracked: its file is closed, or it is
+ * unplugged. What it has written is kept, exactly, and can be read; closing the
+ * iommufd at any time leaves nothing behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <kselftest_harness.h>
+#include <linux/vfio.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define IOVA	LOGGED_IOVA
+#define SIZE	LOGGED_SIZE
+
+FIXTURE(device_gone)
+{
+	struct logged l;
+};
+
+FIXTURE_SETUP(device_gone)
+{
+	const char *reason = logged_open(&self->l);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(device_gone)
+{
+	logged_close(&self->l);
+}
+
+static int restart(struct logged *l)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_start(l->env.fd, l->tracker, &range, &num, &page_size);
+}
+
+/* After it has gone; what it wrote is in the model */
+static void check_gone(struct __test_metadata *_metadata, struct logged *l)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	struct iommu_dirty_tracker_info info;
+	struct iommu_dirty_member member;
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	info = logged_info(l, l->tracker, &member);
+	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, info.out_state);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_UNBOUND, member.reason);
+	EXPECT_EQ(0, member.flags);
+	EXPECT_EQ(-ENODEV, __device_update(l->env.fd, l->tracker, 0, &range,
+					   &num, &page_size));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	tracker_stop(l->env.fd, l->tracker);
+	EXPECT_EQ(-ENODEV, restart(l));
+	object_destroy(l->env.fd, l->tracker);
+	EXPECT_NE(0, __tracker_alloc(l->env.fd, l->env.edu[0].dev_id,
+				     &l->tracker));
+}
+
+TEST_F(device_gone, closed)
+{
+	struct logged *l = &self->l;
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 0);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 1);
+	logged_write(l, LOGGED_PAGES - 1);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	check_gone(_metadata, l);
+}
+
+/* Each of several trackers keeps what it has not read */
+TEST_F(device_gone, closed_with_several)
+{
+	struct logged *l = &self->l;
+	__u32 other = tracker_alloc(l->env.fd, l->env.edu[0].dev_id);
+	unsigned char want[LOGGED_PAGES / 8];
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	device_start(l->env.fd, other, IOVA, SIZE);
+	logged_write(l, 10);
+	memcpy(want, l->want, sizeof(want));
+	EXPECT_TRUE(logged_exact(l, other));
+	memcpy(l->want, want, sizeof(want));
+	logged_write(l, 11);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	bitmap_set(l->want, 11);
+	EXPECT_TRUE(logged_exact(l, other));
+}
+
+/* The device comes back under a new id, and is tracked anew */
+TEST_F(device_gone, opened_again)
+{
+	struct logged *l = &self->l;
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 30);
+	edu_close(&l->env.edu[0]);
+	edu_open(&l->env.edu[0], 0, l->env.fd);
+	edu_attach(&l->env.edu[0], l->env.ioas);
+	env_load(&l->env, 0);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	object_destroy(l->env.fd, l->tracker);
+	l->tracker = tracker_alloc(l->env.fd, l->env.edu[0].dev_id);
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 31);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* The iommufd first: nothing may be left, the next test opens the device again */
+TEST_F(device_gone, everything_closed)
+{
+	struct logged *l = &self->l;
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 40);
+	close(l->env.fd);
+	l->env.fd = -1;
+}
+
+struct remover {
+	char path[128];
+	int rc;
+};
+
+static void *remover_run(void *arg)
+{
+	struct remover *r = arg;
+	int fd = open(r->path, O_WRONLY);
+
+	r->rc = fd < 0 || write(fd, "1", 1) != 1;
+	close(fd);
+	return NULL;
+}
+
+/* When the driver is told to go it asks the user for the device by an event */
+static int request_event(int device)
+{
+	struct {
+		struct vfio_irq_set set;
+		__s32 fd;
+	} arg = {
+		.set = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
+				 VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = VFIO_PCI_REQ_IRQ_INDEX,
+			.count = 1,
+		},
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+
+	if (arg.fd < 0 || ioctl(device, VFIO_DEVICE_SET_IRQS, &arg))
+		fatal("VFIO_DEVICE_SET_IRQS: error %d", errno);
+	return arg.fd;
+}
+
+TEST_F(device_gone, unplugged)
+{
+	struct logged *l = &self->l;
+	struct remover r, rescan = { .path = "/sys/bus/pci/rescan" };
+	int event = request_event(l->env.edu[0].fd);
+	pthread_t thread;
+	__u64 asked;
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 50);
+	snprintf(r.path, sizeof(r.path), PCI_DEVICES "/%s/remove",
+		 l->env.edu[0].bdf);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, remover_run, &r));
+	ASSERT_EQ(sizeof(asked), read(event, &asked, sizeof(asked)));
+	/* It waits for us, and works until then */
+	logged_write(l, 51);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 52);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.rc);
+	check_gone(_metadata, l);
+	close(event);
+	/* for the tests that follow */
+	remover_run(&rescan);
+	EXPECT_EQ(0, rescan.rc);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * UPDATE: other ranges for a device that is being tracked. Nothing is lost while it
+ * is quiescent; otherwise the call is refused, or the gap reported as dirty.
+ */
+#include <errno.h>
+#include <kselftest_harness.h>
+#include <linux/vfio.h>
+
+#include "lib.h"
+
+#define IOVA	LOGGED_IOVA
+#define SIZE	LOGGED_SIZE
+#define AT(page) LOGGED_AT(page)
+#define HALF	(LOGGED_PAGES / 2)
+
+FIXTURE(device_update)
+{
+	struct logged l;
+	int fd;		/* of the device */
+};
+
+FIXTURE_SETUP(device_update)
+{
+	const char *reason = logged_open(&self->l);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->fd = self->l.env.edu[0].fd;
+	if (!mig_capable(self->fd)) {
+		logged_close(&self->l);
+		SKIP(return, "the edu device cannot be migrated");
+	}
+}
+
+FIXTURE_TEARDOWN(device_update)
+{
+	if (self->fd)
+		logged_close(&self->l);
+}
+
+static int update(struct logged *l, __u32 flags, __u64 iova, __u64 length)
+{
+	struct iommu_dirty_run range = { .iova = iova, .length = length };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_update(l->env.fd, l->tracker, flags, &range, &num,
+			       &page_size);
+}
+
+/* Dirty pages of ranges that go and of ranges that stay, and writes after it */
+static void check_lossless(struct __test_metadata *_metadata, struct logged *l,
+			   int fd, __u32 state, __u32 back)
+{
+	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
+	logged_write(l, 2);
+	logged_write(l, HALF - 1);
+	/* nobody has asked for it */
+	env_store(&l->env, 0, AT(HALF + 3));
+	mig_set(fd, state);
+	device_update(l->env.fd, l->tracker, AT(HALF - 8), 16 * SZ_4K);
+	mig_set(fd, back);
+	logged_write(l, HALF);
+	logged_write(l, HALF + 7);
+	env_store(&l->env, 0, AT(HALF + 8));
+	env_store(&l->env, 0, AT(3));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, HALF - 1);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+TEST_F(device_update, in_p2p)
+{
+	check_lossless(_metadata, &self->l, self->fd,
+		       VFIO_DEVICE_STATE_RUNNING_P2P, VFIO_DEVICE_STATE_RUNNING);
+}
+
+TEST_F(device_update, in_precopy_p2p)
+{
+	int data = mig_set(self->fd, VFIO_DEVICE_STATE_PRE_COPY);
+
+	EXPECT_GE(data, 0);
+	check_lossless(_metadata, &self->l, self->fd,
+		       VFIO_DEVICE_STATE_PRE_COPY_P2P,
+		       VFIO_DEVICE_STATE_PRE_COPY);
+}
+
+TEST_F(device_update, stopped)
+{
+	check_lossless(_metadata, &self->l, self->fd, VFIO_DEVICE_STATE_STOP,
+		       VFIO_DEVICE_STATE_RUNNING);
+}
+
+/* Refused while it runs, and nothing has changed */
+TEST_F(device_update, busy)
+{
+	struct logged *l = &self->l;
+
+	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
+	logged_write(l, 7);
+	EXPECT_EQ(-EBUSY, update(l, 0, AT(HALF), SZ_4K));
+	logged_write(l, 8);
+	env_store(&l->env, 0, AT(HALF));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* All that was and is tracked is dirty then, once */
+TEST_F(device_update, gap_dirty)
+{
+	struct logged *l = &self->l;
+	unsigned int page;
+
+	device_start(l->env.fd, l->tracker, IOVA, 16 * SZ_4K);
+	ASSERT_EQ(0, update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 16 * SZ_4K));
+	for (page = 0; page < 24; page++)
+		bitmap_set(l->want, page);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 20);
+	env_store(&l->env, 0, AT(3));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	/* not if there was no gap */
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+	ASSERT_EQ(0, update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 8 * SZ_4K));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* The ranges of other trackers stay, and each gets what was harvested */
+TEST_F(device_update, with_another)
+{
+	struct logged *l = &self->l;
+	__u32 other = tracker_alloc(l->env.fd, l->env.edu[0].dev_id), num = 1;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = 16 * SZ_4K };
+	unsigned char want[LOGGED_PAGES / 8];
+	__u64 page_size = SZ_4K;
+
+	device_start(l->env.fd, l->tracker, IOVA, 32 * SZ_4K);
+	ASSERT_EQ(0, __device_start(l->env.fd, other, &range, &num, &page_size));
+	/* the other one needs more */
+	EXPECT_EQ(32 * SZ_4K, range.length);
+	logged_write(l, 15);
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+	device_update(l->env.fd, l->tracker, AT(100), 10 * SZ_4K);
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING);
+	logged_write(l, 3);
+	logged_write(l, 104);
+	env_store(&l->env, 0, AT(17));
+	memcpy(want, l->want, sizeof(want));
+	EXPECT_TRUE(logged_exact(l, other));
+	memcpy(l->want, want, sizeof(want));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	/* without the one that needed it, the old range goes */
+	tracker_stop(l->env.fd, other);
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+	device_update(l->env.fd, l->tracker, AT(100), 10 * SZ_4K);
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING);
+	env_store(&l->env, 0, AT(3));
+	logged_write(l, 109);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* What the device cannot track at all: as before */
+TEST_F(device_update, too_large)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member member;
+	struct iommu_dirty_tracker_info info;
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 1);
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+	EXPECT_EQ(-E2BIG, update(l, 0, 0, 1ULL << 62));
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING);
+	info = logged_info(l, l->tracker, &member);
+	EXPECT_EQ(0, info.out_flags);
+	EXPECT_EQ(1, info.out_num_ranges);
+	logged_write(l, 2);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+struct updater {
+	struct logged *l;
+	int fd;
+	bool stop;
+	unsigned int done;
+};
+
+static void *updater_run(void *arg)
+{
+	struct updater *u = arg;
+
+	while (!__atomic_load_n(&u->stop, __ATOMIC_ACQUIRE)) {
+		/* always with the pages that are written to */
+		__u64 more = random_below(HALF);
+
+		if (update(u->l, random_below(2) * IOMMU_DIRTY_UPDATE_GAP_DIRTY,
+			   IOVA, (HALF + more) * SZ_4K) == 0)
+			u->done++;
+		mig_set(u->fd, random_below(2) ? VFIO_DEVICE_STATE_RUNNING_P2P :
+						 VFIO_DEVICE_STATE_RUNNING);
+	}
+	mig_set(u->fd, VFIO_DEVICE_STATE_RUNNING);
+	return NULL;
+}
+
+/*
+ * Ranges and states change all the time while the device writes and somebody reads:
+ * in the end what was reported is what differs from the copy.
+ */
+TEST_F(device_update, while_it_writes)
+{
+	struct logged *l = &self->l;
+	struct updater u = { .l = l, .fd = self->fd };
+	__u64 *copy = mem_alloc(SIZE);
+	pthread_t thread;
+	unsigned int i, page;
+
+	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
+	memcpy(copy, l->mem, SIZE);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, updater_run, &u));
+	for (i = 0; i < 60; i++) {
+		struct read_args args = logged_args(l, l->tracker);
+
+		if (i % 8 == 0)
+			env_load(&l->env, 0);
+		env_store(&l->env, 0, AT(random_below(HALF)));
+		if (i == 59) {
+			__atomic_store_n(&u.stop, true, __ATOMIC_RELEASE);
+			pthread_join(thread, NULL);
+		}
+		tracker_read(&args);
+		for (page = 0; page < HALF; page++)
+			if (bitmap_test(l->got, page))
+				memcpy(copy + page * 512, l->mem + page * 512, SZ_4K);
+	}
+	EXPECT_EQ(0, memcmp(copy, l->mem, HALF * SZ_4K));
+	EXPECT_GT(u.done, 0);
+	mem_free(copy, SIZE);
+}
+
+TEST_HARNESS_MAIN

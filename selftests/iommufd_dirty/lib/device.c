@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the tests of trackers of devices start from: the edu device with the driver
+ * that logs its DMA, memory that it can write to, and a model of what it has.
+ */
+#include <string.h>
+
+#include "lib.h"
+
+static const char *logged_setup(struct logged *l)
+{
+	const char *reason = env_open(&l->env, 1);
+
+	if (reason)
+		return reason;
+	l->mem = mem_alloc(LOGGED_SIZE);
+	ioas_map(l->env.fd, l->env.ioas, l->mem, LOGGED_SIZE, LOGGED_IOVA);
+	l->tracker = tracker_alloc(l->env.fd, l->env.edu[0].dev_id);
+	env_load(&l->env, 0);
+	return NULL;
+}
+
+const char *logged_open(struct logged *l)
+{
+	memset(l, 0, sizeof(*l));
+	if (getenv("DIRTY_DEVICES") || !edu_count())
+		return "needs a PCI edu device";
+	edu_set_driver("edu_vfio_pci");
+	return logged_setup(l);
+}
+
+const char *logged_open_soft(struct logged *l, unsigned int provider)
+{
+	const char *reason;
+
+	memset(l, 0, sizeof(*l));
+	reason = logged_setup(l);
+	if (reason)
+		return reason;
+	if (!l->env.edu[0].soft)
+		return "no device of the software IOMMU";
+	soft_provider(&l->env.edu[0], provider);
+	return NULL;
+}
+
+void logged_close(struct logged *l)
+{
+	if (!l->mem)
+		return;
+	env_close(&l->env);
+	mem_free(l->mem, LOGGED_SIZE);
+}
+
+void logged_write(struct logged *l, unsigned int page)
+{
+	env_store(&l->env, 0, LOGGED_AT(page));
+	bitmap_set(l->want, page);
+}
+
+struct read_args logged_args(struct logged *l, __u32 tracker)
+{
+	memset(l->got, 0, sizeof(l->got));
+	return (struct read_args) {
+		.fd = l->env.fd,
+		.tracker = tracker,
+		.iova = LOGGED_IOVA,
+		.length = LOGGED_SIZE,
+		.page_size = SZ_4K,
+		.data = l->got,
+	};
+}
+
+bool logged_exact(struct logged *l, __u32 tracker)
+{
+	struct read_args args = logged_args(l, tracker);
+	bool equal;
+
+	tracker_read(&args);
+	equal = !memcmp(l->got, l->want, sizeof(l->got)) &&
+		args.out_pages == bitmap_count(l->want, LOGGED_PAGES);
+	memset(l->want, 0, sizeof(l->want));
+	return equal;
+}
+
+struct iommu_dirty_tracker_info logged_info(struct logged *l, __u32 tracker,
+					    struct iommu_dirty_member *member)
+{
+	struct iommu_dirty_tracker_info info = {
+		.tracker_id = tracker,
+		.num_members = 1,
+		.members = (uintptr_t)member,
+		.member_len = sizeof(*member),
+	};
+
+	check(__tracker_info(l->env.fd, &info));
+	return info;
+}

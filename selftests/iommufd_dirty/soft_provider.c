@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A provider that fails at each of its ops with each error, that marks what it was
+ * not asked for, and that goes while it is used: whatever it does, what is reported
+ * is known to the bit, and nothing that the device wrote is missed.
+ */
+#include <errno.h>
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	LOGGED_IOVA
+#define PAGES	LOGGED_PAGES
+#define SIZE	LOGGED_SIZE
+#define AT(page) LOGGED_AT(page)
+
+FIXTURE(soft_provider)
+{
+	struct logged l;
+	struct edu *edu;
+};
+
+FIXTURE_SETUP(soft_provider)
+{
+	const char *reason = logged_open_soft(&self->l, PROVIDER_PLAIN);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->edu = &self->l.env.edu[0];
+}
+
+FIXTURE_TEARDOWN(soft_provider)
+{
+	if (self->edu)
+		logged_close(&self->l);
+}
+
+static int start(struct logged *l)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_start(l->env.fd, l->tracker, &range, &num, &page_size);
+}
+
+static int update(struct logged *l, __u32 flags)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_update(l->env.fd, l->tracker, flags, &range, &num,
+			       &page_size);
+}
+
+static void fault(struct edu *edu, __u64 op, __u64 error, __u64 skip, __u64 count)
+{
+	soft_faults(edu, (struct soft_faults) {
+		.op = op,
+		.error = error,
+		.skip = skip,
+		.count = count,
+	});
+}
+
+/* What a driver may return, and what the user gets */
+static const struct {
+	int error;
+	int start;
+	int read;
+} errors[] = {
+	{ EPERM, EIO, EIO }, { ENOENT, EIO, EIO }, { EINTR, EINTR, EINTR },
+	{ EIO, EIO, EIO }, { ENOMEM, ENOMEM, ENOMEM }, { EFAULT, EIO, EFAULT },
+	{ EBUSY, EBUSY, EIO }, { ENODEV, EIO, EIO }, { EINVAL, EIO, EIO },
+	{ E2BIG, E2BIG, EIO }, { EOVERFLOW, EOVERFLOW, EIO },
+	{ EOPNOTSUPP, EOPNOTSUPP, EIO }, { ETIMEDOUT, EIO, EIO },
+	{ ENODATA, EIO, EIO }, { ENOTTY, EIO, EIO },
+};
+
+static void dirty_all(struct logged *l, unsigned int first, unsigned int end)
+{
+	for (; first < end; first++)
+		bitmap_set(l->want, first);
+}
+
+TEST_F(soft_provider, start_fails)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member member;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
+		EXPECT_EQ(-errors[i].start, start(l));
+		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED,
+			  logged_info(l, l->tracker, &member).out_state);
+		EXPECT_EQ(0, start(l));
+		logged_write(l, i);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+		tracker_stop(l->env.fd, l->tracker);
+	}
+}
+
+/* It is stopped all the same */
+TEST_F(soft_provider, stop_fails)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member member;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		ASSERT_EQ(0, start(l));
+		fault(self->edu, FAULT_STOP, errors[i].error, 0, 1);
+		EXPECT_EQ(-EIO, __tracker_stop(l->env.fd, l->tracker));
+		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED,
+			  logged_info(l, l->tracker, &member).out_state);
+	}
+}
+
+/*
+ * The log that fails has forgotten what it was asked for. So all of that is dirty
+ * for the next READ, once, and for all trackers.
+ */
+TEST_F(soft_provider, read_fails)
+{
+	struct logged *l = &self->l;
+	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id);
+	unsigned int i;
+
+	ASSERT_EQ(0, start(l));
+	device_start(l->env.fd, other, IOVA, SIZE);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct read_args args = logged_args(l, l->tracker);
+
+		logged_write(l, i);
+		fault(self->edu, FAULT_READ, errors[i].error, 0, 1);
+		EXPECT_EQ(-errors[i].read, __tracker_read(&args));
+		EXPECT_EQ(0, args.out_length);
+		EXPECT_EQ(0, args.out_pages);
+		dirty_all(l, 0, PAGES);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+		dirty_all(l, 0, PAGES);
+		EXPECT_TRUE(logged_exact(l, other));
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+		EXPECT_TRUE(logged_exact(l, other));
+	}
+}
+
+/* Of two ranges the second fails: the first one is reported, and only once */
+TEST_F(soft_provider, second_range_fails)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run ranges[2] = {
+		{ .iova = AT(0), .length = 64 * SZ_4K },
+		{ .iova = AT(128), .length = 64 * SZ_4K },
+	};
+	__u64 page_size = SZ_4K;
+	struct read_args args;
+	__u32 num = 2;
+
+	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, ranges, &num,
+				    &page_size));
+	logged_write(l, 5);
+	env_store(&l->env, 0, AT(130));
+	fault(self->edu, FAULT_READ, EIO, 1, 1);
+	args = logged_args(l, l->tracker);
+	EXPECT_EQ(-EIO, __tracker_read(&args));
+	EXPECT_EQ(1, args.out_pages);
+	EXPECT_EQ(0, memcmp(l->got, l->want, sizeof(l->got)));
+	memset(l->want, 0, sizeof(l->want));
+	dirty_all(l, 128, 192);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* The part of the range that was not asked for stays what it is */
+TEST_F(soft_provider, part_fails)
+{
+	struct logged *l = &self->l;
+	struct read_args args;
+
+	ASSERT_EQ(0, start(l));
+	logged_write(l, 200);
+	fault(self->edu, FAULT_READ, EIO, 0, 1);
+	args = logged_args(l, l->tracker);
+	args.iova = AT(70);
+	args.length = 3 * SZ_4K;
+	EXPECT_EQ(-EIO, __tracker_read(&args));
+	/* the driver was asked for 64 pages */
+	dirty_all(l, 64, 128);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* What is marked outside of the window is kept until it is asked for */
+TEST_F(soft_provider, marks_elsewhere)
+{
+	struct logged *l = &self->l;
+	struct read_args args;
+
+	ASSERT_EQ(0, start(l));
+	soft_faults(self->edu, (struct soft_faults) { .stray = AT(201) });
+	logged_write(l, 3);
+	args = logged_args(l, l->tracker);
+	args.length = 64 * SZ_4K;
+	tracker_read(&args);
+	EXPECT_EQ(0, memcmp(l->got, l->want, sizeof(l->got)));
+	memset(l->want, 0, sizeof(l->want));
+	soft_faults(self->edu, (struct soft_faults) {});
+	bitmap_set(l->want, 201);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* Stopped for an UPDATE, it does not start with the new ranges: the old ones do */
+TEST_F(soft_provider, update_fails)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member member;
+	unsigned int i;
+
+	ASSERT_EQ(0, start(l));
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		int want = errors[i].start;
+
+		logged_write(l, i);
+		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
+		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, update(l, 0));
+		EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
+		logged_write(l, i + 20);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+	}
+}
+
+/* Nor do the old ones: everything is dirty, each time, until an UPDATE succeeds */
+TEST_F(soft_provider, update_fails_twice)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_tracker_info info;
+	struct iommu_dirty_member member;
+	unsigned int i;
+
+	ASSERT_EQ(0, start(l));
+	logged_write(l, 9);
+	fault(self->edu, FAULT_START, EIO, 0, 3);
+	EXPECT_EQ(-EIO, update(l, 0));
+	for (i = 0; i < 3; i++) {
+		info = logged_info(l, l->tracker, &member);
+		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
+		EXPECT_EQ(0, member.flags & IOMMU_DIRTY_MEMBER_TRACKED);
+		env_store(&l->env, 0, AT(i));
+		dirty_all(l, 0, PAGES);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+	}
+	/* the third failure; then it works */
+	EXPECT_EQ(-EIO, update(l, 0));
+	ASSERT_EQ(0, update(l, 0));
+	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 9);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	tracker_stop(l->env.fd, l->tracker);
+	ASSERT_EQ(0, start(l));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+TEST_F(soft_provider, live_update_fails)
+{
+	struct logged *l = &self->l;
+	unsigned int i;
+
+	soft_provider(self->edu, PROVIDER_LIVE);
+	ASSERT_EQ(0, start(l));
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		int want = errors[i].start;
+
+		logged_write(l, i);
+		fault(self->edu, FAULT_UPDATE, errors[i].error, 0, 1);
+		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, update(l, 0));
+		logged_write(l, i + 20);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+	}
+}
+
+/* The driver goes, and comes back, while trackers run */
+TEST_F(soft_provider, unregistered)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member member;
+
+	ASSERT_EQ(0, start(l));
+	logged_write(l, 33);
+	soft_provider(self->edu, PROVIDER_NONE);
+	logged_info(l, l->tracker, &member);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, member.reason);
+	EXPECT_EQ(-ENODEV, update(l, 0));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	soft_provider(self->edu, PROVIDER_PLAIN);
+	EXPECT_EQ(-ENODEV, update(l, 0));
+	tracker_stop(l->env.fd, l->tracker);
+	ASSERT_EQ(0, start(l));
+	logged_write(l, 34);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	/* and fails to say what it knows */
+	fault(self->edu, FAULT_READ, EIO, 0, 1);
+	logged_write(l, 35);
+	soft_provider(self->edu, PROVIDER_NONE);
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* A provider that cannot tell whether the device writes, when it goes */
+TEST_F(soft_provider, unregistered_busy)
+{
+	struct logged *l = &self->l;
+
+	soft_provider(self->edu, PROVIDER_BUSY);
+	ASSERT_EQ(0, start(l));
+	EXPECT_EQ(-EBUSY, update(l, 0));
+	EXPECT_EQ(0, update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY));
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	soft_provider(self->edu, PROVIDER_NONE);
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* Every allocation fails once, in every verb: an error, and nothing is missed */
+TEST_F(soft_provider, no_memory)
+{
+	struct logged *l = &self->l;
+	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id);
+	unsigned int nth, page = 0, verb;
+	bool failed;
+	int rc;
+
+	if (!fail_setup())
+		SKIP(return, "needs CONFIG_FAILSLAB");
+	for (verb = 0; verb < 4; verb++) {
+		for (nth = 1, failed = true; failed; nth++) {
+			struct read_args args = logged_args(l, l->tracker);
+
+			ASSERT_GT(1000, nth);
+			if (verb) {
+				ASSERT_EQ(0, start(l));
+				device_start(l->env.fd, other, IOVA, SIZE);
+				logged_write(l, ++page % PAGES);
+			}
+			fail_nth(nth);
+			switch (verb) {
+			case 0:
+				rc = start(l);
+				break;
+			case 1:
+				args.flags = IOMMU_DIRTY_READ_NO_CLEAR;
+				rc = __tracker_read(&args);
+				break;
+			case 2:
+				rc = __tracker_read(&args);
+				break;
+			default:
+				rc = update(l, 0);
+			}
+			failed = fail_nth_end();
+			EXPECT_TRUE(!rc || rc == -ENOMEM);
+			EXPECT_TRUE(failed || !rc);
+			if (verb == 0 && !rc)
+				EXPECT_TRUE(logged_exact(l, l->tracker));
+			if (verb == 2 && !rc)
+				memset(l->want, 0, sizeof(l->want));
+			if (verb) {
+				struct read_args again = logged_args(l, l->tracker);
+
+				tracker_read(&again);
+				EXPECT_TRUE(rc || !memcmp(l->got, l->want, sizeof(l->got)));
+				EXPECT_TRUE(verb == 2 || bitmap_test(l->got, page % PAGES));
+				again = logged_args(l, other);
+				tracker_read(&again);
+				EXPECT_TRUE(bitmap_test(l->got, page % PAGES));
+				memset(l->want, 0, sizeof(l->want));
+				tracker_stop(l->env.fd, other);
+			}
+			__tracker_stop(l->env.fd, l->tracker);
+		}
+		EXPECT_LT(2, nth);
+		lib_note("verb %u: %u failures", verb, nth - 2);
+	}
+}
+
+TEST_HARNESS_MAIN

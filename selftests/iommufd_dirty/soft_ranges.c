@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A provider's limits, which START has to find its way around, and UPDATE while the
+ * device writes at full speed: live, and with a gap that is reported as dirty.
+ */
+#include <errno.h>
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define IOVA	LOGGED_IOVA
+#define PAGES	LOGGED_PAGES
+#define SIZE	LOGGED_SIZE
+#define AT(page) LOGGED_AT(page)
+#define RANGES	16
+#define ROUNDS	40
+
+FIXTURE(soft_ranges)
+{
+	struct logged l;
+	struct edu *edu;
+	struct iommu_dirty_run ranges[RANGES];
+	__u32 num;
+	__u64 page_size;
+};
+
+FIXTURE_SETUP(soft_ranges)
+{
+	const char *reason = logged_open_soft(&self->l, PROVIDER_PLAIN);
+	unsigned int i;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->edu = &self->l.env.edu[0];
+	/* pairs of pages, with a gap of 2 after the odd ones and of 6 after others */
+	for (i = 0; i < RANGES; i++) {
+		self->ranges[i].iova = AT(i / 2 * 12 + i % 2 * 8);
+		self->ranges[i].length = 2 * SZ_4K;
+	}
+	self->num = RANGES;
+	self->page_size = SZ_4K;
+}
+
+FIXTURE_TEARDOWN(soft_ranges)
+{
+	if (self->edu)
+		logged_close(&self->l);
+}
+
+static int start(FIXTURE_DATA(soft_ranges) * self)
+{
+	return __device_start(self->l.env.fd, self->l.tracker, self->ranges,
+			      &self->num, &self->page_size);
+}
+
+/* All that was asked for is tracked; and what is reported as such is, too */
+static void check_tracked(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(soft_ranges) * self)
+{
+	struct logged *l = &self->l;
+	unsigned int page, i;
+
+	for (i = 0; i < RANGES; i++)
+		logged_write(l, i / 2 * 12 + i % 2 * 8 + random_below(2));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	for (page = 0; page < PAGES; page++) {
+		env_store(&l->env, 0, AT(page));
+		for (i = 0; i < self->num; i++)
+			if (AT(page) - self->ranges[i].iova < self->ranges[i].length)
+				bitmap_set(l->want, page);
+	}
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+TEST_F(soft_ranges, as_they_are)
+{
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(RANGES, self->num);
+	check_tracked(_metadata, self);
+}
+
+/* The smallest gaps go first: of 2 pages, not of 6 */
+TEST_F(soft_ranges, max_ranges)
+{
+	struct iommu_dirty_tracker_info info;
+	struct iommu_dirty_member member;
+	unsigned int i;
+
+	soft_faults(self->edu, (struct soft_faults) { .max_ranges = 9 });
+	info = logged_info(&self->l, self->l.tracker, &member);
+	EXPECT_EQ(9, info.out_max_ranges);
+	EXPECT_EQ(~(SZ_4K - 1), member.io_page_sizes);
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(9, self->num);
+	for (i = 0; i < self->num; i++)
+		EXPECT_GE(6 * SZ_4K, self->ranges[i].length);
+	check_tracked(_metadata, self);
+	info = logged_info(&self->l, self->l.tracker, &member);
+	EXPECT_EQ(9, info.out_num_ranges);
+}
+
+TEST_F(soft_ranges, one_range)
+{
+	soft_faults(self->edu, (struct soft_faults) { .max_ranges = 1 });
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(1, self->num);
+	EXPECT_EQ(94 * SZ_4K, self->ranges[0].length);
+	check_tracked(_metadata, self);
+}
+
+/* A driver that does not say how many, but that these are too many: half, twice */
+TEST_F(soft_ranges, found_out)
+{
+	soft_faults(self->edu, (struct soft_faults) {
+		.op = FAULT_START,
+		.error = E2BIG,
+		.count = 2,
+	});
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(RANGES / 4, self->num);
+	check_tracked(_metadata, self);
+}
+
+TEST_F(soft_ranges, never)
+{
+	soft_faults(self->edu, (struct soft_faults) {
+		.op = FAULT_START,
+		.error = E2BIG,
+		.count = 100,
+	});
+	EXPECT_EQ(-E2BIG, start(self));
+}
+
+TEST_F(soft_ranges, max_span)
+{
+	soft_faults(self->edu, (struct soft_faults) { .max_span = 94 * SZ_4K - 1 });
+	EXPECT_EQ(-E2BIG, start(self));
+	soft_faults(self->edu, (struct soft_faults) { .max_span = 94 * SZ_4K });
+	self->num = RANGES;
+	EXPECT_EQ(0, start(self));
+	check_tracked(_metadata, self);
+}
+
+/* Up to both ends of the address space, for a device that takes that */
+TEST_F(soft_ranges, both_ends)
+{
+	struct iommu_dirty_run ends[2] = {
+		{ .iova = ~0ULL, .length = 1 },
+		{ .iova = 0, .length = 1 },
+	};
+	__u32 num = 2;
+
+	ASSERT_EQ(0, __device_start(self->l.env.fd, self->l.tracker, ends, &num,
+				    &self->page_size));
+	EXPECT_EQ(2, num);
+	EXPECT_EQ(0, ends[0].iova);
+	EXPECT_EQ(SZ_4K, ends[0].length);
+	EXPECT_EQ(-SZ_4K, ends[1].iova);
+	EXPECT_EQ(SZ_4K, ends[1].length);
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+}
+
+TEST_F(soft_ranges, granule)
+{
+	struct iommu_dirty_member member;
+	struct logged *l = &self->l;
+	unsigned int page;
+
+	soft_faults(self->edu, (struct soft_faults) { .granule = SZ_64K });
+	logged_info(l, l->tracker, &member);
+	EXPECT_EQ(~(SZ_64K - 1), member.io_page_sizes);
+	self->num = 1;
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(SZ_64K, self->page_size);
+	env_store(&l->env, 0, AT(1));
+	for (page = 0; page < 16; page++)
+		bitmap_set(l->want, page);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+static int update_to(struct logged *l, __u64 pages)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = pages * SZ_4K };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_update(l->env.fd, l->tracker,
+			       IOMMU_DIRTY_UPDATE_GAP_DIRTY, &range, &num,
+			       &page_size);
+}
+
+/* Two consumers, of which one changes its ranges, and three threads that write */
+static void storm_of_updates(struct __test_metadata *_metadata, struct logged *l,
+			     unsigned int provider)
+{
+	struct storm storm = {
+		.iova = IOVA,
+		.length = SIZE,
+		.seed = random_u64(),
+		.threads = 3,
+	};
+	struct edu *edu = &l->env.edu[0];
+	struct consumer a, b;
+	unsigned int i;
+
+	soft_provider(edu, provider);
+	consumer_open(&a, l->env.fd, edu->dev_id, l->mem, IOVA, PAGES);
+	consumer_open(&b, l->env.fd, edu->dev_id, l->mem, IOVA, PAGES);
+	l->tracker = a.tracker;
+	device_start(l->env.fd, a.tracker, IOVA, SIZE);
+	device_start(l->env.fd, b.tracker, IOVA, SIZE);
+	storm_start(edu, &storm);
+	for (i = 0; i < ROUNDS; i++) {
+		storm_wait(edu, 500);
+		/* the other one needs all of it */
+		EXPECT_EQ(0, update_to(l, 1 + random_below(PAGES)));
+		storm_wait(edu, 500);
+		EXPECT_EQ(0, i % 2 ? __consumer_read(&a, 0, NULL) :
+				     __consumer_scan(&a, CONSUMER_RUNS));
+		if (i % 3 == 0)
+			EXPECT_EQ(0, __consumer_read(&b, 0, NULL));
+	}
+	storm_stop(edu);
+	EXPECT_EQ(0, consumer_missed(&a));
+	EXPECT_EQ(0, consumer_missed(&b));
+	lib_note("%llu writes, %llu pages reported", storm_writes(edu), a.reported);
+	consumer_close(&a);
+	consumer_close(&b);
+}
+
+TEST_F(soft_ranges, live_while_it_writes)
+{
+	storm_of_updates(_metadata, &self->l, PROVIDER_LIVE);
+}
+
+TEST_F(soft_ranges, restarted_while_it_writes)
+{
+	storm_of_updates(_metadata, &self->l, PROVIDER_PLAIN);
+}
+
+/* The provider goes while the device writes and others read */
+TEST_F(soft_ranges, gone_while_it_writes)
+{
+	struct storm storm = {
+		.iova = IOVA,
+		.length = SIZE,
+		.seed = random_u64(),
+		.threads = 3,
+	};
+	struct logged *l = &self->l;
+	struct consumer a;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		consumer_open(&a, l->env.fd, self->edu->dev_id, l->mem, IOVA, PAGES);
+		/* what was there before is known */
+		device_start(l->env.fd, a.tracker, IOVA, SIZE);
+		mem_fill(l->mem, 0, SIZE);
+		storm.seed = random_u64();
+		storm.limit = 200;
+		storm_start(self->edu, &storm);
+		EXPECT_EQ(0, __consumer_read(&a, 0, NULL));
+		soft_provider(self->edu, PROVIDER_NONE);
+		/* from here on nobody tells; the storm may go on, so look at once */
+		storm_stop(self->edu);
+		EXPECT_EQ(0, consumer_missed(&a));
+		object_destroy(l->env.fd, a.tracker);
+		consumer_close(&a);
+		soft_provider(self->edu, PROVIDER_PLAIN);
+	}
+}
+
+TEST_HARNESS_MAIN
