@@ -190,7 +190,7 @@ tests_for() { # mode program...
 		*-off:nohw | soft-*:soft*) echo "$t" ;;
 		*-off:* | *:nohw | *:soft*) ;;
 		vtd-*:nvme | amd-*:nvme) echo "$t" ;;
-		*:nvme | soft-*:edu_migration | soft-*:device*) ;;
+		*:nvme | soft-*:edu_migration | soft-*:device* | soft-*:progression) ;;
 		*) echo "$t" ;;
 		esac
 	done | xargs
@@ -205,8 +205,8 @@ selftests_vm() { # log mode programs option...
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
 		run="DIRTY_DEVICES=$mode FUZZ_CALLS=100000 $run"
 		;;
-	vtd-* | amd-*) machine=(--iommu "$mode" --edu 3 --nvme "$disk" --drive "$disk") ;;
-	*) machine=(--iommu "$mode" --edu 3) ;;
+	vtd-* | amd-*) machine=(--iommu "$mode" --edu 4 --nvme "$disk" --drive "$disk") ;;
+	*) machine=(--iommu "$mode" --edu 4) ;;
 	esac
 	vm "$log" "${machine[@]}" "$@" "$run"
 }

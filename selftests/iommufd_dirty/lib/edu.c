@@ -198,22 +198,39 @@ __u64 edu_read(struct edu *edu, unsigned int reg)
 	return __atomic_load_n((__u64 *)(edu->bar + reg), __ATOMIC_ACQUIRE);
 }
 
-static void edu_run(struct edu *edu, __u64 src, __u64 dst, size_t len, __u64 cmd)
+static void edu_ask(struct edu *edu, __u64 src, __u64 dst, size_t len, __u64 cmd)
 {
 	edu_write(edu, EDU_DMA_SRC, src);
 	edu_write(edu, EDU_DMA_DST, dst);
 	edu_write(edu, EDU_DMA_CNT, len);
 	edu_write(edu, EDU_DMA_CMD, cmd | EDU_CMD_RUN);
-	while (edu_read(edu, EDU_DMA_CMD) & EDU_CMD_RUN)
-		;
+}
+
+void edu_ask_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len)
+{
+	edu_ask(edu, iova, EDU_BUF + offset, len, 0);
+}
+
+void edu_ask_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len)
+{
+	edu_ask(edu, EDU_BUF + offset, iova, len, EDU_CMD_TO_RAM);
+}
+
+bool edu_busy(struct edu *edu)
+{
+	return edu_read(edu, EDU_DMA_CMD) & EDU_CMD_RUN;
 }
 
 void edu_dma_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len)
 {
-	edu_run(edu, iova, EDU_BUF + offset, len, 0);
+	edu_ask_from(edu, iova, offset, len);
+	while (edu_busy(edu))
+		;
 }
 
 void edu_dma_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len)
 {
-	edu_run(edu, EDU_BUF + offset, iova, len, EDU_CMD_TO_RAM);
+	edu_ask_to(edu, iova, offset, len);
+	while (edu_busy(edu))
+		;
 }

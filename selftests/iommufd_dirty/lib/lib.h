@@ -172,6 +172,8 @@ int __vfio_feature(int fd, __u32 flags, void *data, size_t size);
 int __mig_set(int fd, __u32 state);
 int mig_set(int fd, __u32 state);
 __u32 mig_get(int fd);
+/* Reads what there is of a stream, behind @len bytes; returns the new length */
+size_t mig_drain(int data, unsigned char *stream, size_t len, size_t room);
 /* Has the device a migration driver? */
 bool mig_capable(int fd);
 /* DMA logging for the user, of one range */
@@ -207,6 +209,10 @@ void edu_detach(struct edu *edu);
 /* RAM to the device's buffer, and the device's buffer to RAM */
 void edu_dma_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
 void edu_dma_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
+/* The same without waiting for the end, for which edu_busy() may be asked */
+void edu_ask_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
+void edu_ask_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
+bool edu_busy(struct edu *edu);
 void edu_write(struct edu *edu, unsigned int reg, __u64 val);
 __u64 edu_read(struct edu *edu, unsigned int reg);
 

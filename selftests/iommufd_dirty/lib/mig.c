@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <linux/vfio.h>
 
@@ -53,6 +54,18 @@ __u32 mig_get(int fd)
 			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &arg,
 			     sizeof(arg)));
 	return arg.device_state;
+}
+
+size_t mig_drain(int data, unsigned char *stream, size_t len, size_t room)
+{
+	ssize_t n;
+
+	/* in pieces, as a network would take it; ENOMSG: more when it is stopped */
+	while ((n = read(data, stream + len, room - len < 1000 ? room - len : 1000)) > 0)
+		len += n;
+	if (n < 0 && errno != ENOMSG)
+		fatal("migration stream: error %d", errno);
+	return len;
 }
 
 bool mig_capable(int fd)
