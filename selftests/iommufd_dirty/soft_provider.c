@@ -205,7 +205,14 @@ TEST_F(soft_provider, marks_elsewhere)
 	tracker_read(&args);
 	EXPECT_EQ(0, memcmp(l->got, l->want, sizeof(l->got)));
 	memset(l->want, 0, sizeof(l->want));
+	soft_faults(self->edu, (struct soft_faults) { .stray = AT(2) });
+	args = logged_args(l, l->tracker);
+	args.iova = AT(64);
+	args.length = 64 * SZ_4K;
+	tracker_read(&args);
+	EXPECT_EQ(0, args.out_pages);
 	soft_faults(self->edu, (struct soft_faults) {});
+	bitmap_set(l->want, 2);
 	bitmap_set(l->want, 201);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }

@@ -106,6 +106,15 @@ sparse_clean() { # file: nothing in sparse's log names it
 	! grep -F "$1:" "$logs/sparse.log"
 }
 
+# Each program.test that the documentation names as a proof
+documented_tests() {
+	local t missing=
+	for t in $(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' "$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u); do
+		grep -qE "^TEST_F\(${t%.*}, ${t#*.}\)" "$repo/selftests/iommufd_dirty/${t%.*}.c" || missing+=" $t"
+	done
+	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
+}
+
 stage_static() {
 	local f tree ignore
 	"$repo/tools/setup/setup.sh" check
@@ -127,6 +136,7 @@ stage_static() {
 	for f in $(cd "$repo" && find selftests tools -name '*.[ch]' | sort); do
 		try "checkpatch $f" "$tree/scripts/checkpatch.pl" --strict -q --show-types --no-tree -f "$repo/$f"
 	done
+	try "tests that the documentation names" documented_tests
 	while read -r f; do
 		try "shellcheck ${f#"$repo"/}" shellcheck -x -P SCRIPTDIR "$f"
 	done < <(grep -rlE '^#!/bin/(ba)?sh' "$repo/tools" "$repo/.ci" | sort)
