@@ -93,6 +93,10 @@ struct idirty_info {
 	uint64_t page_sizes;
 	uint64_t reads;
 	uint64_t pages;
+	uint32_t max_ranges;	/* of a device; 0: it does not say */
+	uint32_t num_ranges;	/* of a device that is tracked */
+	uint64_t max_span;	/* as max_ranges */
+	uint64_t tracked_page_size;
 	size_t num_members;
 	struct idirty_member members[];
 };
@@ -124,6 +128,14 @@ enum idirty_state {
 enum idirty_member_flags {
 	IDIRTY_MEMBER_TRACKED = 1 << 0,
 	IDIRTY_MEMBER_AUTO = 1 << 1,
+	IDIRTY_MEMBER_LIVE = 1 << 2,	/* a device: UPDATE needs no P2P */
+	IDIRTY_MEMBER_QUIESCES = 1 << 3,	/* it has P2P states */
+};
+
+enum idirty_member_type {
+	IDIRTY_MEMBER_HWPT = 1,
+	IDIRTY_MEMBER_ACCESS = 2,
+	IDIRTY_MEMBER_DEVICE = 3,
 };
 
 enum idirty_tracker_flags {
@@ -147,6 +159,7 @@ struct idirty_target {
 
 #define IDIRTY_START_DEGRADED	0x1U
 #define IDIRTY_READ_NO_CLEAR	0x1U
+#define IDIRTY_UPDATE_GAP_DIRTY	0x1U
 
 struct idirty_read {
 	uint32_t flags;
@@ -196,6 +209,11 @@ int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info);
 int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
 		 const struct idirty_range *ranges, size_t num,
 		 uint64_t *page_size);
+int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
+		  const struct idirty_range *ranges, size_t num,
+		  uint64_t *page_size);
+int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
+		   size_t *num);
 int idirty_stop(struct idirty_tracker *tracker);
 int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 		struct idirty_read *read, uint64_t *pages);
@@ -204,7 +222,7 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 		struct idirty_scan *scan);
 int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap);
-/* For what idirty_info() and idirty_list() have allocated */
+/* For what idirty_info(), idirty_covered() and idirty_list() have allocated */
 void idirty_free(void *mem);
 
 /* idirty_strerror(3) */

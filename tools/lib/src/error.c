@@ -36,7 +36,7 @@ const char *idirty_reason_text(uint32_t reason)
 	case IOMMU_DIRTY_REASON_OK:
 		return "it can be tracked";
 	case IOMMU_DIRTY_REASON_NO_DRIVER:
-		return "the IOMMU driver offers no dirty tracking";
+		return "its driver offers no dirty tracking";
 	case IOMMU_DIRTY_REASON_NO_HW:
 		return "the IOMMU sets no dirty bits in page tables of this format";
 	case IOMMU_DIRTY_REASON_NOT_REQUESTED:
@@ -44,9 +44,11 @@ const char *idirty_reason_text(uint32_t reason)
 	case IOMMU_DIRTY_REASON_NEST_PARENT:
 		return "the driver cannot track the parent of nested page tables";
 	case IOMMU_DIRTY_REASON_ENABLE_FAILED:
-		return "the IOMMU driver failed to enable tracking";
+		return "its driver failed to enable tracking";
 	case IOMMU_DIRTY_REASON_INCOHERENT:
 		return "the IOMMU accesses page tables past the caches of the CPUs";
+	case IOMMU_DIRTY_REASON_UNBOUND:
+		return "the device is not bound to the iommufd any more";
 	default:
 		return "for a reason that this library does not know";
 	}
@@ -146,11 +148,18 @@ static const char *code_text(enum idirty_verb verb, int code)
 		return "the tracker is starting or running";
 	case EBUSY:
 		if (verb == IDIRTY_VERB_START)
-			return "a page table is tracked by IOMMU_HWPT_SET_DIRTY_TRACKING";
+			return "it is tracked by other means, or for other ranges";
+		if (verb == IDIRTY_VERB_UPDATE)
+			return "the device may be doing DMA";
 		return verb == IDIRTY_VERB_STOP ? "a START is under way" :
 						  "another call uses it";
 	case EIO:
-		return "an IOMMU driver failed";
+		return "the driver failed";
+	case ENODEV:
+		return "the device is not bound to the iommufd any more";
+	case E2BIG:
+		return verb == IDIRTY_VERB_START || verb == IDIRTY_VERB_UPDATE ?
+			"more than the device can track" : NULL;
 	case EFAULT:
 		return "memory that the call was given is not writable";
 	case EOVERFLOW:
@@ -181,7 +190,8 @@ const char *idirty_strerror(const struct idirty_error *error, char *buf, size_t 
 	}
 	if (error->verb == IDIRTY_VERB_START && error->member_type) {
 		snprintf(buf, size, "START: %s %u cannot be tracked: %s",
-			 error->member_type == IOMMU_DIRTY_MEMBER_HWPT ? "HWPT" : "member",
+			 error->member_type == IDIRTY_MEMBER_HWPT ? "HWPT" :
+			 error->member_type == IDIRTY_MEMBER_DEVICE ? "device" : "member",
 			 error->member_id, idirty_reason_text(error->reason));
 		return buf;
 	}

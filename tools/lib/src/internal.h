@@ -3,7 +3,8 @@
  * What the files of the library share.
  *
  *   open.c	struct idirty, LIST
- *   tracker.c	ALLOC, INFO, START, STOP, destruction
+ *   tracker.c	ALLOC, START, UPDATE, STOP, destruction
+ *   info.c	INFO
  *   read.c	READ, SCAN, UNMAP
  *   hwpt.c	the same where there are only IOMMU_HWPT_SET_DIRTY_TRACKING and
  *		IOMMU_HWPT_GET_DIRTY_BITMAP
@@ -59,7 +60,9 @@ extern const struct fallback fallback_vfio;
  * @target: What it was made for; @hwpts is its own
  * @backend: What it is made of
  * @fallback: NULL for IDIRTY_BACKEND_TRACKER
- * @lock: Protects what follows, of a fallback only; one ioctl at a time
+ * @lock: Protects what follows; of a fallback, one ioctl at a time
+ * @covered: What of a device is tracked, in ascending order
+ * @num_covered: How many ranges that are
  * @running: It is started
  * @reads: Calls that have succeeded
  * @pages: Pages that they have reported
@@ -71,6 +74,8 @@ struct idirty_tracker {
 	enum idirty_backend backend;
 	const struct fallback *fallback;
 	pthread_mutex_t lock;
+	struct idirty_range *covered;
+	size_t num_covered;
 	bool running;
 	uint64_t reads;
 	uint64_t pages;

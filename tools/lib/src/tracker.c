@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a tracker: ALLOC, INFO, START, STOP, destruction.
+ * The life of a tracker: ALLOC, START, UPDATE, STOP, destruction.
  */
-#include "internal.h"
+#include <assert.h>
 
-/* Members for which there is room at first */
-#define INFO_ROOM	16
+#include "internal.h"
 
 static struct idirty_tracker *tracker_new(struct idirty *ctx,
 					  const struct idirty_target *target)
@@ -33,6 +32,7 @@ static void tracker_free(struct idirty_tracker *t)
 {
 	pthread_mutex_destroy(&t->lock);
 	free((void *)t->target.hwpts);
+	free(t->covered);
 	free(t);
 }
 
@@ -109,102 +109,6 @@ enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker)
 	return tracker->backend;
 }
 
-static int info_fallback(struct idirty_tracker *t, struct idirty_info **out)
-{
-	size_t num = t->backend == IDIRTY_BACKEND_HWPT ? t->target.num_hwpts : 0;
-	struct idirty_info *info = calloc(1, sizeof(*info) +
-					  num * sizeof(info->members[0]));
-	size_t i;
-
-	if (!info)
-		return failed(IDIRTY_VERB_INFO, -ENOMEM);
-	info->backend = t->backend;
-	info->weak = t->fallback->weak;
-	info->target_id = t->target.id;
-	info->max_trackers = 1;
-	info->page_sizes = ~(MIN_PAGE - 1);
-	info->num_members = num;
-	pthread_mutex_lock(&t->lock);
-	info->state = t->running ? IDIRTY_STATE_RUNNING : IDIRTY_STATE_STOPPED;
-	info->reads = t->reads;
-	info->pages = t->pages;
-	for (i = 0; i < num; i++) {
-		info->members[i].type = IOMMU_DIRTY_MEMBER_HWPT;
-		info->members[i].id = t->target.hwpts[i];
-		info->members[i].flags = t->running ? IDIRTY_MEMBER_TRACKED : 0;
-	}
-	pthread_mutex_unlock(&t->lock);
-	*out = info;
-	return 0;
-}
-
-static struct idirty_info *info_from(const struct iommu_dirty_tracker_info *cmd,
-				     const struct iommu_dirty_member *members)
-{
-	struct idirty_info *info = calloc(1, sizeof(*info) +
-					  cmd->num_members * sizeof(info->members[0]));
-	size_t i;
-
-	if (!info)
-		return NULL;
-	info->backend = IDIRTY_BACKEND_TRACKER;
-	info->target_id = cmd->out_target_id;
-	info->state = cmd->out_state;
-	info->flags = cmd->out_flags;
-	info->max_trackers = cmd->out_max_trackers;
-	info->page_sizes = cmd->out_page_sizes;
-	info->reads = cmd->out_reads;
-	info->pages = cmd->out_pages;
-	info->num_members = cmd->num_members;
-	for (i = 0; i < cmd->num_members; i++)
-		info->members[i] = (struct idirty_member){
-			.type = members[i].type,
-			.id = members[i].id,
-			.format = members[i].format,
-			.reason = members[i].reason,
-			.flags = members[i].flags,
-			.io_page_sizes = members[i].io_page_sizes,
-		};
-	return info;
-}
-
-int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info)
-{
-	struct iommu_dirty_member *members = NULL;
-	__u32 room = INFO_ROOM;
-	int rc;
-
-	if (tracker->fallback)
-		return info_fallback(tracker, info);
-	for (;;) {
-		struct iommu_dirty_tracker_info cmd = {
-			.size = sizeof(cmd),
-			.tracker_id = tracker->id,
-			.num_members = room,
-			.member_len = sizeof(*members),
-		};
-
-		free(members);
-		members = calloc(room, sizeof(*members));
-		if (!members)
-			return failed(IDIRTY_VERB_INFO, -ENOMEM);
-		cmd.members = (uintptr_t)members;
-		rc = call(IDIRTY_VERB_INFO, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_INFO,
-			  &cmd);
-		if (!rc) {
-			*info = info_from(&cmd, members);
-			if (!*info)
-				rc = failed(IDIRTY_VERB_INFO, -ENOMEM);
-			break;
-		}
-		if (rc != -EMSGSIZE)
-			break;
-		room = cmd.num_members;
-	}
-	free(members);
-	return rc;
-}
-
 static int start_fallback(struct idirty_tracker *t, uint32_t flags,
 			  const struct idirty_range *ranges, size_t num,
 			  uint64_t *page_size)
@@ -224,34 +128,125 @@ static int start_fallback(struct idirty_tracker *t, uint32_t flags,
 	return rc;
 }
 
-int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
-		 const struct idirty_range *ranges, size_t num,
-		 uint64_t *page_size)
+/* A copy of the ranges, which the kernel is going to write to */
+static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
+		       size_t num, struct idirty_range **copy)
+{
+	static_assert(sizeof(*ranges) == sizeof(struct iommu_dirty_run),
+		      "the same layout");
+	/* What the kernel takes at the most */
+	if (num > 65536)
+		return failed(verb, -EINVAL);
+	*copy = calloc(num + 1, sizeof(**copy));
+	if (!*copy)
+		return failed(verb, -ENOMEM);
+	if (num)
+		memcpy(*copy, ranges, num * sizeof(**copy));
+	return 0;
+}
+
+/* Remembers what is tracked now; frees what was before */
+static void covered_set(struct idirty_tracker *t, struct idirty_range *ranges,
+			size_t num)
+{
+	pthread_mutex_lock(&t->lock);
+	free(t->covered);
+	t->covered = ranges;
+	t->num_covered = num;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static int start_kernel(struct idirty_tracker *t, uint32_t flags,
+			const struct idirty_range *ranges, size_t num,
+			uint64_t *page_size)
 {
 	struct iommu_dirty_tracker_start cmd = {
 		.size = sizeof(cmd),
 		.flags = flags,
-		.tracker_id = tracker->id,
+		.tracker_id = t->id,
+		.num_ranges = num,
+		.page_size = num ? *page_size : 0,
 	};
 	struct idirty_error *error = last_error();
-	uint64_t granted = MIN_PAGE;
+	struct idirty_range *covered;
 	int rc;
 
-	if (tracker->fallback) {
-		rc = start_fallback(tracker, flags, ranges, num, &granted);
-	} else if (num) {
-		rc = failed(IDIRTY_VERB_START, -EOPNOTSUPP);
-	} else {
-		rc = call(IDIRTY_VERB_START, tracker->ctx->fd,
-			  IOMMU_DIRTY_TRACKER_START, &cmd);
-		if (rc) {
-			error->member_type = cmd.out_type;
-			error->member_id = cmd.out_id;
-			error->reason = cmd.out_reason;
-		}
+	rc = ranges_copy(IDIRTY_VERB_START, ranges, num, &covered);
+	if (rc)
+		return rc;
+	if (num)
+		cmd.ranges = (uintptr_t)covered;
+	rc = call(IDIRTY_VERB_START, t->ctx->fd, IOMMU_DIRTY_TRACKER_START, &cmd);
+	if (rc) {
+		error->member_type = cmd.out_type;
+		error->member_id = cmd.out_id;
+		error->reason = cmd.out_reason;
+		free(covered);
+		return rc;
 	}
+	covered_set(t, covered, cmd.num_ranges);
+	*page_size = num ? cmd.page_size : MIN_PAGE;
+	return 0;
+}
+
+int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
+		 const struct idirty_range *ranges, size_t num,
+		 uint64_t *page_size)
+{
+	uint64_t size = page_size && *page_size ? *page_size : MIN_PAGE;
+	int rc;
+
+	if (tracker->fallback)
+		rc = start_fallback(tracker, flags, ranges, num, &size);
+	else
+		rc = start_kernel(tracker, flags, ranges, num, &size);
 	if (!rc && page_size)
-		*page_size = granted;
+		*page_size = size;
+	return rc;
+}
+
+int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
+		  const struct idirty_range *ranges, size_t num,
+		  uint64_t *page_size)
+{
+	struct iommu_dirty_tracker_update cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.tracker_id = tracker->id,
+		.num_ranges = num,
+		.page_size = page_size && *page_size ? *page_size : MIN_PAGE,
+	};
+	struct idirty_range *covered;
+	int rc;
+
+	/* Stopping and starting it would lose what is written in between */
+	if (tracker->fallback)
+		return failed(IDIRTY_VERB_UPDATE, -EOPNOTSUPP);
+	rc = ranges_copy(IDIRTY_VERB_UPDATE, ranges, num, &covered);
+	if (rc)
+		return rc;
+	cmd.ranges = (uintptr_t)covered;
+	rc = call(IDIRTY_VERB_UPDATE, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_UPDATE,
+		  &cmd);
+	if (rc) {
+		free(covered);
+		return rc;
+	}
+	covered_set(tracker, covered, cmd.num_ranges);
+	if (page_size)
+		*page_size = cmd.page_size;
+	return 0;
+}
+
+int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
+		   size_t *num)
+{
+	int rc;
+
+	pthread_mutex_lock(&tracker->lock);
+	*num = tracker->num_covered;
+	rc = ranges_copy(IDIRTY_VERB_INFO, tracker->covered, *num, ranges);
+	pthread_mutex_unlock(&tracker->lock);
 	return rc;
 }
 
@@ -263,9 +258,13 @@ int idirty_stop(struct idirty_tracker *tracker)
 	};
 	int rc = 0;
 
-	if (!tracker->fallback)
-		return call(IDIRTY_VERB_STOP, tracker->ctx->fd,
-			    IOMMU_DIRTY_TRACKER_STOP, &cmd);
+	if (!tracker->fallback) {
+		rc = call(IDIRTY_VERB_STOP, tracker->ctx->fd,
+			  IOMMU_DIRTY_TRACKER_STOP, &cmd);
+		if (rc != -EBUSY)
+			covered_set(tracker, NULL, 0);
+		return rc;
+	}
 	pthread_mutex_lock(&tracker->lock);
 	if (tracker->running)
 		rc = tracker->fallback->stop(tracker);

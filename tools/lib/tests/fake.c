@@ -24,6 +24,7 @@ unsigned int fake_started, fake_stopped;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool dirty[TRACKERS][FAKE_PAGES];
 static bool running[TRACKERS];
+static bool is_device[TRACKERS];
 static unsigned int num_trackers;
 
 /* The one of the HWPT, and that of the device */
@@ -93,10 +94,11 @@ static uint64_t harvest(unsigned int t, bool clear, uint64_t iova, uint64_t leng
 
 static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 {
-	if (cmd->target_id != FAKE_IOAS)
+	if (cmd->target_id != FAKE_IOAS && cmd->target_id != FAKE_DEVICE)
 		return -ENOENT;
 	if (num_trackers == TRACKERS)
 		return -ENOMEM;
+	is_device[num_trackers] = cmd->target_id == FAKE_DEVICE;
 	cmd->out_tracker_id = FIRST_ID + num_trackers++ - 2;
 	return 0;
 }
@@ -122,6 +124,40 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 	return i < 20 ? -EMSGSIZE : 0;
 }
 
+/* A device that tracks one range, by 64 KiB */
+static void merge(struct iommu_dirty_run *runs, __u32 *num, __u64 *page_size)
+{
+	__u64 first = -1ULL, last = 0;
+	unsigned int i;
+
+	for (i = 0; i < *num; i++) {
+		if (runs[i].iova < first)
+			first = runs[i].iova;
+		if (runs[i].iova + runs[i].length - 1 > last)
+			last = runs[i].iova + runs[i].length - 1;
+	}
+	*page_size = *page_size < 65536 ? 65536 : *page_size;
+	runs[0].iova = first;
+	runs[0].length = last - first + 1;
+	*num = 1;
+}
+
+static int do_update(struct iommu_dirty_tracker_update *cmd)
+{
+	unsigned int t;
+
+	if (tracker_of(cmd->tracker_id, &t))
+		return -ENOENT;
+	if (!is_device[t])
+		return -EOPNOTSUPP;
+	if (!running[t])
+		return -ENODATA;
+	if (!(cmd->flags & IOMMU_DIRTY_UPDATE_GAP_DIRTY))
+		return -EBUSY;
+	merge((void *)(uintptr_t)cmd->ranges, &cmd->num_ranges, &cmd->page_size);
+	return 0;
+}
+
 static int do_start(struct iommu_dirty_tracker_start *cmd)
 {
 	unsigned int t;
@@ -130,6 +166,13 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 		return -ENOENT;
 	if (running[t])
 		return -EALREADY;
+	if (is_device[t] && !cmd->num_ranges)
+		return -EINVAL;
+	if (cmd->num_ranges) {
+		if (!is_device[t])
+			return -EINVAL;
+		merge((void *)(uintptr_t)cmd->ranges, &cmd->num_ranges, &cmd->page_size);
+	}
 	if (fake_reason) {
 		cmd->out_type = IOMMU_DIRTY_MEMBER_HWPT;
 		cmd->out_id = FAKE_HWPT;
@@ -264,6 +307,8 @@ static int answer(int fd, unsigned long cmd, void *arg)
 			return -ENOENT;
 		running[t] = false;
 		return 0;
+	case IOMMU_DIRTY_TRACKER_UPDATE:
+		return do_update(arg);
 	case IOMMU_DIRTY_TRACKER_READ:
 		return do_read(arg);
 	case IOMMU_DIRTY_LIST:

@@ -14,6 +14,7 @@
 
 #define FAKE_IOAS	7
 #define FAKE_HWPT	9
+#define FAKE_DEVICE	11
 #define FAKE_DEVICE_FD	1000
 #define FAKE_PAGES	4096
 #define FAKE_IOVA	0x100000000ULL

@@ -342,6 +342,50 @@ static void test_unmap(void)
 	ok("unmap");
 }
 
+static void test_device(void)
+{
+	const struct idirty_range ranges[2] = {
+		{ FAKE_IOVA + 0x20000, 0x1000 }, { FAKE_IOVA, 0x1000 },
+	};
+	struct idirty_target target = IDIRTY_TARGET(FAKE_DEVICE);
+	struct idirty_range *covered;
+	uint64_t page_size = 4096;
+	struct idirty_tracker *t;
+	struct idirty *ctx;
+	char text[200];
+	size_t num;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t));
+	expect(idirty_start(t, 0, NULL, 0, NULL) == -EINVAL);
+	expect(idirty_update(t, 0, ranges, 2, NULL) == -ENODATA);
+	expect(idirty_start(t, 0, ranges, 65537, NULL) == -EINVAL);
+	expect(!idirty_start(t, 0, ranges, 2, &page_size));
+	expect(page_size == 65536);
+	expect(!idirty_covered(t, &covered, &num));
+	expect(num == 1 && covered[0].iova == FAKE_IOVA && covered[0].length == 0x21000);
+	idirty_free(covered);
+	expect(idirty_update(t, 0, ranges, 1, &page_size) == -EBUSY);
+	idirty_strerror(idirty_last_error(), text, sizeof(text));
+	expect(!strcmp(text, "UPDATE: the device may be doing DMA"));
+	/* as before */
+	expect(!idirty_covered(t, &covered, &num));
+	expect(num == 1 && covered[0].length == 0x21000);
+	idirty_free(covered);
+	expect(!idirty_update(t, IDIRTY_UPDATE_GAP_DIRTY, ranges, 1, NULL));
+	expect(!idirty_covered(t, &covered, &num));
+	expect(num == 1 && covered[0].iova == ranges[0].iova && covered[0].length == 0x1000);
+	idirty_free(covered);
+	expect(!idirty_stop(t));
+	expect(!idirty_covered(t, &covered, &num));
+	expect(num == 0);
+	idirty_free(covered);
+	expect(!idirty_destroy(t));
+	idirty_close(ctx);
+	ok("device");
+}
+
 int main(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
@@ -353,6 +397,7 @@ int main(void)
 	test_runs();
 	test_map();
 	test_errors();
+	test_device();
 	test_info_list();
 	fake_reset();
 	test_reads("read: a tracker", &ioas, 1);
