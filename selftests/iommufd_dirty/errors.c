@@ -64,8 +64,12 @@ static bool still_dirty(struct oracle *o)
 	return oracle_read(o, IOMMU_DIRTY_READ_NO_CLEAR) == 3;
 }
 
-/* The verb @nr with each wrong @size: too short, and a tail that is not 0 */
-static int sizes_ok(int fd, unsigned long nr, const void *arg, size_t size)
+/*
+ * The verb @nr with each wrong size: shorter than what its first version had, @min,
+ * and with a tail that is not 0
+ */
+static int sizes_ok_from(int fd, unsigned long nr, const void *arg, size_t size,
+			 size_t min)
 {
 	union {
 		__u32 size;
@@ -73,7 +77,7 @@ static int sizes_ok(int fd, unsigned long nr, const void *arg, size_t size)
 	} buf = {};
 	size_t bad;
 
-	for (bad = 0; bad < size; bad += 4) {
+	for (bad = 0; bad < min; bad += 4) {
 		memcpy(buf.bytes, arg, size);
 		buf.size = bad;
 		if (__iommufd_ioctl(fd, nr, &buf) != -EINVAL)
@@ -89,6 +93,11 @@ static int sizes_ok(int fd, unsigned long nr, const void *arg, size_t size)
 	return 0;
 }
 
+static int sizes_ok(int fd, unsigned long nr, const void *arg, size_t size)
+{
+	return sizes_ok_from(fd, nr, arg, size, size);
+}
+
 TEST_F(errors, sizes)
 {
 	struct iommu_dirty_tracker_alloc alloc = { .target_id = self->env.ioas };
@@ -97,11 +106,17 @@ TEST_F(errors, sizes)
 	struct iommu_dirty_tracker_stop stop = { .tracker_id = self->env.tracker };
 	struct iommu_dirty_tracker_scan scan = { .iova = IOVA };
 	struct iommu_dirty_tracker_unmap unmap = { .tracker_id = self->env.tracker };
+	struct iommu_dirty_tracker_update update = { .tracker_id = self->env.tracker };
 	int fd = self->env.fd;
 
 	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_ALLOC, &alloc, sizeof(alloc)));
-	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_INFO, &info, sizeof(info)));
-	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_START, &start, sizeof(start)));
+	EXPECT_EQ(0, sizes_ok_from(fd, IOMMU_DIRTY_TRACKER_INFO, &info, sizeof(info),
+				   offsetof(struct iommu_dirty_tracker_info,
+					    out_max_ranges)));
+	EXPECT_EQ(0, sizes_ok_from(fd, IOMMU_DIRTY_TRACKER_START, &start, sizeof(start),
+				   offsetof(struct iommu_dirty_tracker_start,
+					    num_ranges)));
+	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_UPDATE, &update, sizeof(update)));
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(fd, self->env.tracker));
 	start_dirty(&self->o);
 	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_STOP, &stop, sizeof(stop)));

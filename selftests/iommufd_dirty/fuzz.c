@@ -29,6 +29,7 @@ union command {
 	struct iommu_dirty_tracker_read read;
 	struct iommu_dirty_tracker_scan scan;
 	struct iommu_dirty_tracker_unmap unmap;
+	struct iommu_dirty_tracker_update update;
 };
 
 struct fuzzer {
@@ -53,6 +54,10 @@ FIXTURE_SETUP(fuzz)
 	if (reason)
 		SKIP(return, "%s", reason);
 	self->mem = mem_alloc(MEM_SIZE);
+	if (self->g.env.edu[0].soft) {
+		soft_provider(&self->g.env.edu[0], PROVIDER_PLAIN);
+		soft_provider(&self->g.env.edu[1], PROVIDER_LIVE);
+	}
 }
 
 FIXTURE_TEARDOWN(fuzz)
@@ -150,13 +155,43 @@ static __u64 entries(struct fuzzer *f, __u32 *num, __u32 *len)
 	return (uintptr_t)entry;
 }
 
-static unsigned long fill_tracker(struct fuzzer *f, union command *c)
+/* Some ranges for START and UPDATE of a device */
+static __u64 ranges(struct fuzzer *f, __u32 *num)
+{
+	struct iommu_dirty_run *run;
+	unsigned int i;
+
+	*num = about(f, 1 + below(f, 4));
+	if (!below(f, 8))
+		return pointer(f);
+	run = (void *)(f->mem + below(f, SZ_4K) * sizeof(*run));
+	for (i = 0; i < 4; i++)
+		run[i] = (struct iommu_dirty_run) {
+			.iova = iova(f),
+			.length = length(f),
+		};
+	return (uintptr_t)run;
+}
+
+static __u32 target(struct fuzzer *f)
 {
 	switch (below(f, 4)) {
 	case 0:
+		return id(f);
+	case 1:
+		return f->g->env.edu[below(f, 2)].dev_id;
+	default:
+		return f->g->env.ioas;
+	}
+}
+
+static unsigned long fill_tracker(struct fuzzer *f, union command *c)
+{
+	switch (below(f, 5)) {
+	case 0:
 		c->size = sizeof(c->alloc);
 		c->alloc.flags = flag(f);
-		c->alloc.target_id = below(f, 2) ? f->g->env.ioas : id(f);
+		c->alloc.target_id = target(f);
 		return IOMMU_DIRTY_TRACKER_ALLOC;
 	case 1:
 		c->size = sizeof(c->info);
@@ -169,7 +204,18 @@ static unsigned long fill_tracker(struct fuzzer *f, union command *c)
 		c->size = sizeof(c->start);
 		c->start.flags = flag(f);
 		c->start.tracker_id = id(f);
+		if (below(f, 2)) {
+			c->start.ranges = ranges(f, &c->start.num_ranges);
+			c->start.page_size = page_size(f);
+		}
 		return IOMMU_DIRTY_TRACKER_START;
+	case 3:
+		c->size = sizeof(c->update);
+		c->update.flags = flag(f);
+		c->update.tracker_id = id(f);
+		c->update.ranges = ranges(f, &c->update.num_ranges);
+		c->update.page_size = page_size(f);
+		return IOMMU_DIRTY_TRACKER_UPDATE;
 	default:
 		c->size = sizeof(c->stop);
 		c->stop.tracker_id = id(f);
