@@ -6,18 +6,13 @@
  * was sent, memory and devices.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/vfio.h>
 #include <unistd.h>
 
 #include "lib.h"
 
-#define RAM_IOVA	0x40000000ULL
-#define RAM_PAGES	64
-#define RAM_SIZE	(RAM_PAGES * SZ_4K)
-#define STAGE_IOVA	0x10000000ULL	/* where the guest puts what is to be written */
-#define DEVICES		2
+#define DEVICES		MACHINE_DEVICES
 #define ROUNDS		3
 #define STREAM		8192
 #define WORDS		(SZ_4K / 8)
@@ -29,23 +24,6 @@ struct plan {
 	bool apart;			/* device 1 has an IOAS of its own */
 	bool early;			/* device 1 goes into P2P before the rounds */
 	bool untracked;
-};
-
-/* A VM: memory, and devices that use it */
-struct machine {
-	int fd;
-	__u32 ioas[DEVICES];
-	struct edu edu[DEVICES];
-	__u64 *ram;
-	__u64 *stage;
-};
-
-struct guest {
-	struct machine *m;
-	unsigned int device;
-	pthread_t thread;
-	bool stop;
-	unsigned int stores;
 };
 
 FIXTURE(progression)
@@ -61,40 +39,6 @@ FIXTURE(progression)
 	size_t length[DEVICES];
 	__u64 copied;
 };
-
-static void machine_open(struct machine *m, unsigned int first, bool apart)
-{
-	unsigned int i;
-
-	m->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	if (m->fd < 0)
-		fatal("/dev/iommu: error %d", errno);
-	m->ram = mem_alloc(RAM_SIZE);
-	m->stage = mem_alloc(DEVICES * SZ_4K);
-	for (i = 0; i < DEVICES; i++) {
-		m->ioas[i] = m->ioas[0];
-		if (!i || apart) {
-			m->ioas[i] = ioas_alloc(m->fd);
-			ioas_set_huge_pages(m->fd, m->ioas[i], false);
-			ioas_map(m->fd, m->ioas[i], m->ram, RAM_SIZE, RAM_IOVA);
-			ioas_map(m->fd, m->ioas[i], m->stage, DEVICES * SZ_4K,
-				 STAGE_IOVA);
-		}
-		edu_open(&m->edu[i], first + i, m->fd);
-		edu_attach(&m->edu[i], m->ioas[i]);
-	}
-}
-
-static void machine_close(struct machine *m)
-{
-	unsigned int i;
-
-	for (i = 0; i < DEVICES; i++)
-		edu_close(&m->edu[i]);
-	close(m->fd);
-	mem_free(m->ram, RAM_SIZE);
-	mem_free(m->stage, DEVICES * SZ_4K);
-}
 
 FIXTURE_SETUP(progression)
 {
@@ -122,53 +66,12 @@ static int src_fd(FIXTURE_DATA(progression) * self, unsigned int i)
 	return self->src.edu[i].fd;
 }
 
-/* A device that is in P2P answers later: the guest waits, as guests do */
-static void guest_wait(struct guest *g)
-{
-	while (edu_busy(&g->m->edu[g->device]))
-		;
-}
-
-/* The devices' own pages, odd or even ones: so what each has written is known */
-static void *guest_run(void *arg)
-{
-	struct guest *g = arg;
-	struct edu *edu = &g->m->edu[g->device];
-	__u64 *stage = g->m->stage + g->device * WORDS;
-
-	while (!__atomic_load_n(&g->stop, __ATOMIC_ACQUIRE)) {
-		__u64 page = random_below(RAM_PAGES / DEVICES) * DEVICES + g->device;
-
-		mem_fill(stage, random_u64(), SZ_4K);
-		edu_ask_from(edu, STAGE_IOVA + g->device * SZ_4K, 0, SZ_4K);
-		guest_wait(g);
-		edu_ask_to(edu, RAM_IOVA + page * SZ_4K, 0, 8 + random_below(SZ_4K - 8));
-		guest_wait(g);
-		__atomic_add_fetch(&g->stores, 1, __ATOMIC_RELEASE);
-	}
-	return NULL;
-}
-
 static void guests_start(FIXTURE_DATA(progression) * self)
 {
 	unsigned int i;
 
-	for (i = 0; i < DEVICES; i++) {
-		struct guest *g = &self->guests[i];
-
-		*g = (struct guest) { .m = &self->src, .device = i };
-		if (pthread_create(&g->thread, NULL, guest_run, g))
-			fatal("pthread_create");
-	}
-}
-
-/* The guest's CPUs stop; nobody tells the devices anything any more */
-static void guest_stop(struct guest *g)
-{
-	if (g->stop)
-		return;
-	__atomic_store_n(&g->stop, true, __ATOMIC_RELEASE);
-	pthread_join(g->thread, NULL);
+	for (i = 0; i < DEVICES; i++)
+		guest_start(&self->guests[i], &self->src, i);
 }
 
 /* Until each device that is not held back has done some more */

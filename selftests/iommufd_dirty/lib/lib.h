@@ -511,6 +511,40 @@ bool logged_exact(struct logged *l, __u32 tracker);
 struct iommu_dirty_tracker_info logged_info(struct logged *l, __u32 tracker,
 					    struct iommu_dirty_member *member);
 
+/*
+ * machine.c: a VM, which is memory and devices that use it, and a guest that keeps
+ * these busy
+ */
+#define RAM_IOVA	0x40000000ULL
+#define RAM_PAGES	64
+#define RAM_SIZE	(RAM_PAGES * SZ_4K)
+#define STAGE_IOVA	0x10000000ULL	/* where the guest puts what is to be written */
+#define MACHINE_DEVICES	2
+
+struct machine {
+	int fd;
+	__u32 ioas[MACHINE_DEVICES];
+	struct edu edu[MACHINE_DEVICES];
+	__u64 *ram;
+	__u64 *stage;
+};
+
+struct guest {
+	struct machine *m;
+	unsigned int device;
+	pthread_t thread;
+	bool stop;
+	unsigned int stores;
+};
+
+/* The edu devices from @first on; @apart: each in an IOAS of its own */
+void machine_open(struct machine *m, unsigned int first, bool apart);
+void machine_close(struct machine *m);
+/* A thread that has one of the devices write to its own, odd or even, pages */
+void guest_start(struct guest *g, struct machine *m, unsigned int device);
+/* The guest's CPUs stop; nobody tells the devices anything any more */
+void guest_stop(struct guest *g);
+
 /* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */
 enum {
 	BREAK_UNMAP, BREAK_ATTACH, BREAK_ACCESS, BREAK_FLUSH, BREAK_RECORD,

@@ -22,6 +22,9 @@
 
 MODULE_IMPORT_NS(IOMMUFD);
 
+/* Pages of a range that can be logged, at the most */
+#define LOG_MAX_PAGES	BIT(26)
+
 static struct soft_log *to_log(struct iommufd_dirty_provider *provider)
 {
 	return container_of(provider, struct soft_log, provider);
@@ -42,6 +45,16 @@ static void log_free(struct soft_log_ranges *ranges)
 	for (i = 0; i < ranges->nr; i++)
 		kvfree(ranges->range[i].bits);
 	kvfree(ranges);
+}
+
+static bool log_fits(const struct iommufd_dirty_range *ranges, unsigned int nr,
+		     unsigned int shift)
+{
+	while (nr--)
+		if ((ranges[nr].last - ranges[nr].iova) >> shift >=
+		    LOG_MAX_PAGES)
+			return false;
+	return true;
 }
 
 static struct soft_log_ranges *
@@ -171,6 +184,8 @@ static int soft_start(struct iommufd_dirty_provider *provider,
 	if (rc)
 		return rc;
 	*page_size = max(*page_size, max(log->faults.granule, SZ_4K));
+	if (!log_fits(ranges, nr, ilog2(*page_size)))
+		return -E2BIG;
 	new = log_alloc(ranges, nr, ilog2(*page_size));
 	if (!new)
 		return -ENOMEM;
@@ -254,6 +269,8 @@ static int soft_update(struct iommufd_dirty_provider *provider,
 	rc = log_fault(log, SOFT_LOG_UPDATE);
 	if (rc)
 		return rc;
+	if (!log_fits(ranges, nr, log->ranges->shift))
+		return -E2BIG;
 	new = log_alloc(ranges, nr, log->ranges->shift);
 	if (!new)
 		return -ENOMEM;

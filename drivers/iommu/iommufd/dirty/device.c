@@ -146,8 +146,9 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 
 	if (!iommufd_dirty_ranges_cover(device->armed, req->ranges))
 		return -EBUSY;
+	/* What is dirty already is for the others only */
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
-	rc = iommufd_dirty_forget(tracker);
+	rc = iommufd_dirty_device_keep(device, true);
 	device_set_state(tracker, rc ? IOMMU_DIRTY_STATE_STOPPED :
 				       IOMMU_DIRTY_STATE_RUNNING);
 	return rc;

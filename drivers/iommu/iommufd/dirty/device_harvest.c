@@ -118,14 +118,11 @@ void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 
 	device_sink_init(&all, device, NULL, NULL, iova, last);
 	while (iommufd_dirty_ranges_next(ranges, iova, last, &part)) {
-		unsigned long from = max(iova, part.iova);
-		unsigned long to = min3(last, part.last,
-					from | (IOMMUFD_DIRTY_WINDOW - 1));
-
-		device_mark_range(&all.sink, from, to);
-		if (to == last)
+		device_mark_range(&all.sink, max(iova, part.iova),
+				  min(last, part.last));
+		if (part.last >= last)
 			break;
-		iova = to + 1;
+		iova = part.last + 1;
 		cond_resched();
 	}
 }
@@ -190,7 +187,10 @@ static int device_collect(struct iommufd_dirty_device *device,
 	return rc;
 }
 
-/* Make ledgers ready for what the window may add to them */
+/*
+ * Make ledgers ready for what the window may add to them. They can do without, but are
+ * less exact then, which a device that tracks by so large pages is anyway.
+ */
 static int device_reserve(struct iommufd_dirty_device *device,
 			  const struct device_sink *window)
 {
@@ -199,6 +199,8 @@ static int device_reserve(struct iommufd_dirty_device *device,
 	unsigned long iova;
 	int rc;
 
+	if (window->last - window->iova >= IOMMUFD_DIRTY_LEDGER_LARGE)
+		return 0;
 	list_for_each_entry(tracker, &device->trackers, item) {
 		if (tracker == window->reader)
 			continue;
@@ -227,6 +229,8 @@ static int device_harvest_window(struct iommufd_dirty_device *device,
 	struct iommufd_dirty_tracker *tracker;
 	int rc;
 
+	lockdep_assert_held(&device->lock);
+
 	rc = device_reserve(device, window);
 	if (!rc)
 		rc = device_collect(device, window);
@@ -234,6 +238,17 @@ static int device_harvest_window(struct iommufd_dirty_device *device,
 		iommufd_dirty_ledger_trim(&tracker->ledger, window->iova,
 					  window->last);
 	return rc;
+}
+
+/* The last byte of a window from @iova on that is about as much work as any other */
+static unsigned long device_window(const struct iommufd_dirty_device *device,
+				   unsigned long iova)
+{
+	unsigned int shift = min_t(unsigned int, BITS_PER_LONG - 1,
+				   ilog2(device->page_size) +
+				   IOMMUFD_DIRTY_WINDOW_SHIFT - 12);
+
+	return iova | (BIT(max(shift, IOMMUFD_DIRTY_WINDOW_SHIFT)) - 1);
 }
 
 /**
@@ -259,7 +274,7 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 					 &part)) {
 		unsigned long from = max(iova, part.iova);
 		unsigned long last = min(part.last,
-					 from | (IOMMUFD_DIRTY_WINDOW - 1));
+					 device_window(device, from));
 
 		if (killable && fatal_signal_pending(current))
 			return -EINTR;
@@ -305,8 +320,8 @@ int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
  * @iova: First byte of the window
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: Ready for the whole window; or NULL to forget what is dirty; or the
- *	tracker's own ledger, which then grows by it
+ * @sink: Ready for the whole window; or the tracker's own ledger, which then grows
+ *	by it
  *
  * Providers always forget what they report, so that without clearing it goes by
  * way of the ledger.
@@ -333,7 +348,7 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
 		return -EINTR;
 	if (tracker->state == state)
 		rc = device_harvest_window(device, &window);
-	if (!rc && sink && sink != &ledger->sink)
+	if (!rc && sink != &ledger->sink)
 		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
 	mutex_unlock(&device->lock);
 	return rc;

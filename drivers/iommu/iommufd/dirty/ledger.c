@@ -9,7 +9,8 @@
  * that hold a dirty page. Marking cannot fail. Who can fail reserves the
  * bitmaps first, and nobody frees them until he is done: trimming is the
  * caller's decision. Where memory was not reserved and there is none, a few
- * coarse ranges, which may grow beyond what is dirty, take the mark.
+ * coarse ranges, which may grow beyond what is dirty, take the mark; as they do where
+ * a mark is so large that memory for it would be beyond measure.
  *
  * All functions sleep on the ledger's own lock, the innermost one.
  */
@@ -251,10 +252,13 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 			       unsigned long iova, unsigned long last)
 {
+	bool large = last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1;
+
 	mutex_lock(&ledger->lock);
 	for (;;) {
-		unsigned long part_last = min(last, CHUNK_LAST(iova));
-		unsigned long *chunk = chunk_get(ledger, iova);
+		unsigned long part_last =
+			large ? last : min(last, CHUNK_LAST(iova));
+		unsigned long *chunk = large ? NULL : chunk_get(ledger, iova);
 
 		if (chunk)
 			bitmap_set(chunk, BIT_OF(iova),

@@ -19,6 +19,12 @@
 #define IOMMUFD_DIRTY_LEDGER_BITS	4096
 #define IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT	24
 
+/*
+ * A mark of so many bytes takes no chunks: 64 GiB would be 4096 of them. Only what is
+ * marked without a look at what is in it is that large
+ */
+#define IOMMUFD_DIRTY_LEDGER_LARGE	BIT(36)
+
 /* Ranges that can be recorded when there is no memory for a chunk */
 #define IOMMUFD_DIRTY_LEDGER_COARSE	8
 

@@ -391,12 +391,43 @@ static void test_large(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
+/* Without limit: no memory is taken, and nothing that is marked is missing */
+static void test_huge(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	struct iommufd_dirty_range run;
+	unsigned int i;
+
+	iommufd_dirty_ledger_mark(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+	KUNIT_ASSERT_TRUE(test, iommufd_dirty_ledger_run(&t->ledger, 0,
+							 ULONG_MAX, &run));
+	KUNIT_EXPECT_EQ(test, 0UL, run.iova);
+	KUNIT_EXPECT_EQ(test, ULONG_MAX, run.last);
+	iommufd_dirty_ledger_clear(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_FALSE(test, iommufd_dirty_ledger_run(&t->ledger, 0,
+							  ULONG_MAX, &run));
+	for (i = 0; i < 4 * IOMMUFD_DIRTY_LEDGER_COARSE; i++) {
+		unsigned long iova = i * SZ_1T;
+		unsigned long last = iova + (IOMMUFD_DIRTY_LEDGER_LARGE - 1);
+
+		iommufd_dirty_ledger_mark(&t->ledger, iova, last);
+		KUNIT_ASSERT_TRUE(test,
+				  iommufd_dirty_ledger_run(&t->ledger, iova,
+							   last, &run));
+		KUNIT_EXPECT_EQ(test, iova, run.iova);
+		KUNIT_EXPECT_EQ(test, last, run.last);
+	}
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+}
+
 static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_no_memory),
 	KUNIT_CASE(test_coarse),
 	KUNIT_CASE(test_reserve),
 	KUNIT_CASE(test_large),
+	KUNIT_CASE(test_huge),
 	{}
 };
 

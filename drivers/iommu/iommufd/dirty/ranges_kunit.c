@@ -154,6 +154,7 @@ static void test_next(struct kunit *test)
 	struct iommufd_dirty_ranges *ranges;
 	struct iommufd_dirty_range part;
 	unsigned int round, first, last, i;
+	unsigned long iova;
 
 	KUNIT_EXPECT_FALSE(test, iommufd_dirty_ranges_next(NULL, 0, ULONG_MAX,
 							   &part));
@@ -165,9 +166,12 @@ static void test_next(struct kunit *test)
 		last = first + rnd(t, MODEL_PAGES - first);
 		for (i = first; i <= last && !t->in[i]; i++)
 			;
+		/* The first or the last byte of a page */
+		iova = t->base + first * SZ_4K;
+		if (first != last && rnd(t, 2))
+			iova += SZ_4K - 1;
 		KUNIT_ASSERT_EQ(test, i <= last,
-				iommufd_dirty_ranges_next(ranges,
-							  t->base + first * SZ_4K,
+				iommufd_dirty_ranges_next(ranges, iova,
 							  t->base + last * SZ_4K,
 							  &part));
 		if (i > last)
