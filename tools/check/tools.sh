@@ -78,18 +78,35 @@ stage_tools() {
 	try "heatmap as text" tools_output "$t/heatmap.txt" "$tool" heatmap -r 4 -c 32 "$t/sample.rec"
 	try "heatmap as JSON" tools_output "$t/heatmap.json" \
 		"$tool" heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff "$t/sample.rec"
+	try "advise as text" tools_output "$t/advise.txt" "$tool" advise --replay "$t/advise-in.json"
+	try "advise as JSON" tools_output "$t/advise.json" \
+		"$tool" advise --json --bandwidth 100M --slowdown 40 --replay "$t/advise-in.json"
+	"$tool" advise --json --replay "$t/advise-in.json" >"$out/advise.json"
+	try "advise: what it writes it reads" tools_output "$t/advise.txt" \
+		"$tool" advise --replay "$out/advise.json"
 	# the kernel's answer is this machine's; the rest is that of the folder
 	try "probe as text" tools_output "$t/probe.txt" sh -c \
 		"'$tool' probe --sysfs '$t/sysfs' | sed -e 1d -e 's/the kernel has no dirty trackers/a tracker covers it/'"
 	# not under sanitizers: fontconfig keeps what it has allocated
 	try "heatmap as SVG" "$out/iommu/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$t/sample.rec"
 	try "heatmap as PNG" "$out/iommu/iommu-dirty" heatmap --png "$out/heatmap.png" "$t/sample.rec"
+	try "advise as SVG" "$out/iommu/iommu-dirty" advise -o "$out/advise.svg" \
+		--replay "$t/advise-in.json"
+	try "advise as PNG" "$out/iommu/iommu-dirty" advise -o "$out/advise.png" \
+		--replay "$t/advise-in.json"
+	try "exit code: advise to a file of no known kind" tools_exit 2 \
+		"$tool" advise -o advise.gif --replay "$t/advise-in.json"
+	try "exit code: advise about nothing" tools_exit 4 sh -c \
+		"echo '{\"iommu-dirty-advise\": 1, \"interval\": 1, \"trackers\": []}' |
+			'$tool' advise --replay /dev/stdin"
+	try "exit code: advise from something else" tools_exit 1 "$tool" advise --replay "$t/sample.rec"
 	try "exit code: usage" tools_exit 2 "$tool" rate
 	try "exit code: no such command" tools_exit 2 "$tool" nonsense
 	try "exit code: no such file" tools_exit 1 "$tool" heatmap /nonexistent
 	try "exit code: nothing dirty" tools_exit 4 "$tool" heatmap --ioas 77 "$t/sample.rec"
 	try "exit code: no such process" tools_exit 4 "$tool" rate --pid 999999999
 	try "fuzz: record files" "$out/iommu-asan/fuzz-record" "$t/sample.rec" 1 20000
+	try "fuzz: what advise reads" "$out/iommu-asan/fuzz-advise" "$t/advise-in.json" 1 10000
 }
 
 # iommu-dirty observes a migration in a virtual machine, under the debug kernel

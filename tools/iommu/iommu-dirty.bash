@@ -8,7 +8,7 @@ _iommu_dirty() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap advise --help" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -24,7 +24,7 @@ _iommu_dirty() {
 		mapfile -t COMPREPLY < <(compgen -W "4K 64K 2M 1G" -- "$cur")
 		return
 		;;
-	--svg | --png | --output)
+	--svg | --png | --output | --replay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -34,6 +34,8 @@ _iommu_dirty() {
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
 	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;
+	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --throughput-cmd
+		--output --replay --json --help" ;;
 	*) return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -3,10 +3,11 @@
  * What the subcommands of iommu-dirty share.
  *
  *   main.c	the table of subcommands
- *   probe.c, rate.c, record.c, heatmap.c	a subcommand each; rate.c has watch too
+ *   probe.c, rate.c, record.c, heatmap.c, advise.c	a subcommand each; rate.c
+ *		has watch too, and advise.h lists what belongs to advise.c
  *   observe.c	trackers on the iommufd of another process
  *   file.c	record files
- *   draw.c	a heatmap as SVG or PNG, by cairo
+ *   draw.c	pictures as SVG or PNG, by cairo
  */
 #ifndef _IOMMU_DIRTY_H
 #define _IOMMU_DIRTY_H
@@ -39,6 +40,7 @@ int cmd_rate(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
+int cmd_advise(int argc, char **argv);
 
 /* Says on stderr what failed; its value is @code */
 #define complain(code, ...)			\
@@ -62,9 +64,13 @@ struct observe_options {
 	uint64_t page_size;
 	double seconds;
 	bool json;
+	bool optional;		/* no target is needed */
+	bool stopped;		/* the trackers are made, but not started */
 };
 
 #define OBSERVE_DEFAULTS { .fd = -1, .page_size = 4096, .seconds = 1 }
+/* --pid, --device, --fd, --json; and with --page-size and --seconds, too */
+extern const struct argp target_argp;
 extern const struct argp observe_argp;
 
 /* A tracker of ours on an IOAS of somebody else's */

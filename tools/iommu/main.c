@@ -13,6 +13,7 @@ static const struct command commands[] = {
 	{ "watch", "the same, live", cmd_watch },
 	{ "record", "write what gets dirty, and when, to a file", cmd_record },
 	{ "heatmap", "draw a record, address by time", cmd_heatmap },
+	{ "advise", "measure what tracking costs, and say what is best", cmd_advise },
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))

@@ -16,17 +16,21 @@
 
 #define SCAN_RUNS	4096
 
-static const struct argp_option observe_argp_options[] = {
+static const struct argp_option target_options[] = {
 	{ "pid", 'p', "PID", 0, "observe the iommufd of this process", 0 },
 	{ "device", 'd', "ADDRESS", 0, "observe the process that has this device", 0 },
 	{ "fd", 'f', "FD", 0, "observe an iommufd that was inherited", 0 },
-	{ "page-size", 's', "BYTES", 0, "count in pages of this size (4K)", 0 },
-	{ "seconds", 't', "N", 0, "for how long (1)", 0 },
 	{ "json", 'j', NULL, 0, "as JSON", 0 },
 	{ 0 }
 };
 
-static error_t observe_parse(int key, char *arg, struct argp_state *state)
+static const struct argp_option observe_argp_options[] = {
+	{ "page-size", 's', "BYTES", 0, "count in pages of this size (4K)", 0 },
+	{ "seconds", 't', "N", 0, "for how long (1)", 0 },
+	{ 0 }
+};
+
+static error_t target_parse(int key, char *arg, struct argp_state *state)
 {
 	struct observe_options *opt = state->input;
 
@@ -40,19 +44,11 @@ static error_t observe_parse(int key, char *arg, struct argp_state *state)
 	case 'd':
 		opt->device = arg;
 		break;
-	case 's':
-		opt->page_size = parse_number(state, arg, 4096, 1ULL << 40);
-		if (opt->page_size & (opt->page_size - 1))
-			argp_error(state, "the page size is not a power of two");
-		break;
-	case 't':
-		opt->seconds = parse_number(state, arg, 1, 1000000);
-		break;
 	case 'j':
 		opt->json = true;
 		break;
 	case ARGP_KEY_END:
-		if (!opt->pid + !opt->device + !(opt->fd + 1) != 2)
+		if (!opt->optional && !opt->pid + !opt->device + !(opt->fd + 1) != 2)
 			argp_error(state, "one of --pid, --device and --fd is needed");
 		break;
 	default:
@@ -61,7 +57,36 @@ static error_t observe_parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-const struct argp observe_argp = { .options = observe_argp_options, .parser = observe_parse };
+const struct argp target_argp = { .options = target_options, .parser = target_parse };
+static const struct argp_child target_children[] = { { &target_argp, 0, NULL, 0 }, { 0 } };
+
+static error_t observe_parse(int key, char *arg, struct argp_state *state)
+{
+	struct observe_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = opt;
+		break;
+	case 's':
+		opt->page_size = parse_number(state, arg, 4096, 1ULL << 40);
+		if (opt->page_size & (opt->page_size - 1))
+			argp_error(state, "the page size is not a power of two");
+		break;
+	case 't':
+		opt->seconds = parse_number(state, arg, 1, 1000000);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+const struct argp observe_argp = {
+	.options = observe_argp_options,
+	.parser = observe_parse,
+	.children = target_children,
+};
 
 double seconds_now(void)
 {
@@ -218,7 +243,7 @@ static uint32_t count_devices(const struct idirty_object *objects, size_t num, u
 	return count;
 }
 
-static int watch_ioas(struct observer *o, uint32_t ioas, uint32_t devices)
+static int watch_ioas(struct observer *o, uint32_t ioas, uint32_t devices, bool start)
 {
 	struct watched *w = &o->watched[o->num];
 	struct idirty_target target = IDIRTY_TARGET(ioas);
@@ -229,7 +254,8 @@ static int watch_ioas(struct observer *o, uint32_t ioas, uint32_t devices)
 	rc = idirty_alloc(o->ctx, &target, &w->tracker);
 	if (!rc) {
 		o->num++;
-		rc = idirty_start(w->tracker, 0, NULL, 0, NULL);
+		if (start)
+			rc = idirty_start(w->tracker, 0, NULL, 0, NULL);
 	}
 	if (!rc)
 		return EXIT_OK;
@@ -237,7 +263,7 @@ static int watch_ioas(struct observer *o, uint32_t ioas, uint32_t devices)
 			idirty_strerror(idirty_last_error(), text, sizeof(text)));
 }
 
-static int watch_all(struct observer *o)
+static int watch_all(struct observer *o, bool start)
 {
 	struct idirty_object *objects;
 	char text[200];
@@ -253,7 +279,7 @@ static int watch_all(struct observer *o)
 	for (i = 0; !rc && i < num; i++)
 		if (objects[i].type == IDIRTY_OBJECT_IOAS)
 			rc = watch_ioas(o, objects[i].id,
-					count_devices(objects, num, objects[i].id));
+					count_devices(objects, num, objects[i].id), start);
 	idirty_free(objects);
 	if (!rc && !o->num)
 		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
@@ -269,7 +295,7 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	if (!rc && idirty_open(o->fd, &o->ctx))
 		rc = complain(EXIT_FAILED, "out of memory");
 	if (!rc)
-		rc = watch_all(o);
+		rc = watch_all(o, !opt->stopped);
 	if (rc)
 		observe_close(o);
 	return rc;

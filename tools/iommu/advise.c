@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * advise: which tracker, and pages of which size? It measures both on this host,
+ * or takes what was measured before, and says what is best.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "advise.h"
+
+struct advise_options {
+	struct measure_options measure;
+	struct advise_limits limits;
+	const char *output;
+	const char *replay;
+};
+
+enum { KEY_BANDWIDTH = 256, KEY_SLOWDOWN, KEY_COMMAND, KEY_REPLAY };
+
+static const struct argp_option options[] = {
+	{ "interval", 'i', "MS", 0, "milliseconds from READ to READ (100)", 0 },
+	{ "repeat", 'r', "N", 0, "measure so often; the median counts (5)", 0 },
+	{ "bandwidth", KEY_BANDWIDTH, "BYTES", 0, "of a migration, per second (1G)", 0 },
+	{ "slowdown", KEY_SLOWDOWN, "PERCENT", 0, "of the device that is accepted (10)", 0 },
+	{ "throughput-cmd", KEY_COMMAND, "COMMAND", 0,
+	  "prints the bytes per second of the device", 0 },
+	{ "output", 'o', "FILE", 0, "draw it, as FILE.svg or FILE.png", 0 },
+	{ "replay", KEY_REPLAY, "FILE", 0, "do not measure: take what --json has written", 0 },
+	{ 0 }
+};
+
+static const struct argp_child children[] = { { &target_argp, 0, NULL, 0 }, { 0 } };
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len > n && !strcmp(s + len - n, end);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct advise_options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &opt->measure.observe;
+		break;
+	case 'i':
+		opt->measure.interval = parse_number(state, arg, 1, 1000000) / 1e3;
+		break;
+	case 'r':
+		opt->measure.repeat = parse_number(state, arg, 1, 1000);
+		break;
+	case KEY_BANDWIDTH:
+		opt->limits.bandwidth = parse_number(state, arg, 1, 1ULL << 50);
+		break;
+	case KEY_SLOWDOWN:
+		opt->limits.slowdown = parse_number(state, arg, 0, 100) / 1e2;
+		break;
+	case KEY_COMMAND:
+		opt->measure.command = arg;
+		break;
+	case 'o':
+		if (!ends_with(arg, ".svg") && !ends_with(arg, ".png"))
+			argp_error(state, "%s ends neither with .svg nor with .png", arg);
+		opt->output = arg;
+		break;
+	case KEY_REPLAY:
+		opt->replay = arg;
+		opt->measure.observe.optional = true;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static int replay(struct advise_result *result, const char *file)
+{
+	const char *wrong;
+	FILE *f = fopen(file, "r");
+
+	if (!f)
+		return complain(EXIT_FAILED, "%s: %s", file, strerror(errno));
+	wrong = advise_from_json(f, result);
+	fclose(f);
+	return wrong ? complain(EXIT_FAILED, "%s: %s", file, wrong) : EXIT_OK;
+}
+
+static int output(const struct advise_result *result, const struct advise_options *opt)
+{
+	const char *wrong = NULL;
+	size_t rows = 0, i;
+
+	for (i = 0; i < result->num; i++)
+		rows += result->trackers[i].num_rows;
+	if (opt->output && rows)
+		wrong = draw_advice(result, &opt->limits, opt->output,
+				    ends_with(opt->output, ".svg"));
+	if (wrong)
+		return complain(EXIT_FAILED, "%s: %s", opt->output, wrong);
+	if (opt->measure.observe.json) {
+		print_json(advise_to_json(result, &opt->limits));
+	} else {
+		advise_print(result, &opt->limits);
+		if (!opt->output && rows)
+			advise_plot(result, &opt->limits);
+	}
+	return rows ? EXIT_OK : EXIT_NOTHING;
+}
+
+int cmd_advise(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.children = children,
+		.doc = "Measure which tracker and which page size suit a running program.",
+	};
+	struct advise_options opt = {
+		.measure = { .observe = OBSERVE_DEFAULTS, .interval = 0.1, .repeat = 5 },
+		.limits = { .bandwidth = 1 << 30, .slowdown = 0.1 },
+	};
+	struct advise_result result = {};
+	int rc;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	opt.measure.observe.stopped = true;
+	rc = opt.replay ? replay(&result, opt.replay) : advise_measure(&result, &opt.measure);
+	if (!rc)
+		rc = output(&result, &opt);
+	advise_free(&result);
+	return rc;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Chooses a tracker and a page size for an IOAS. It only looks at what it is
+ * given: a round of a migration costs a READ and the sending of what was dirty,
+ * and a device that gets too slow counts against what has slowed it down.
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "advise.h"
+
+/* Rounds that differ by less are equal: then less memory for the bitmap decides */
+#define EQUAL	1.05
+
+struct choice {
+	const struct advise_tracker *tracker;
+	const struct advise_row *row;
+	double cost;	/* seconds of a round */
+	bool good;	/* the device does not get too slow */
+};
+
+const char *size_text(uint64_t size)
+{
+	static char text[4][24];
+	static unsigned int next;
+	char *s = text[next++ % 4];
+	unsigned int i = 0;
+
+	while (i < 4 && size >= 1024 && !(size % 1024)) {
+		size /= 1024;
+		i++;
+	}
+	snprintf(s, sizeof(text[0]), i ? "%llu%c" : "%llu", (unsigned long long)size,
+		 " KMGT"[i]);
+	return s;
+}
+
+double advise_round(const struct advise_row *row, const struct advise_limits *limits)
+{
+	return row->read_ns / 1e9 + row->sent_bytes / limits->bandwidth;
+}
+
+/* Which part of its throughput the device loses; 0 if that is not known */
+static double slowdown(const struct choice *c)
+{
+	if (c->tracker->throughput <= 0 || c->row->throughput <= 0)
+		return 0;
+	return 1 - c->row->throughput / c->tracker->throughput;
+}
+
+/* The larger page size if both are as fast, else the faster one */
+static bool is_better(const struct choice *a, const struct choice *b, double fastest)
+{
+	bool a_equal = a->cost <= fastest * EQUAL, b_equal = b->cost <= fastest * EQUAL;
+
+	if (a_equal && b_equal && a->row->page_size != b->row->page_size)
+		return a->row->page_size > b->row->page_size;
+	return a->cost < b->cost;
+}
+
+static size_t collect(const struct advise_result *result, uint32_t ioas,
+		      const struct advise_limits *limits, struct choice *choices)
+{
+	size_t num = 0, i, j;
+
+	for (i = 0; i < result->num; i++) {
+		const struct advise_tracker *t = &result->trackers[i];
+
+		if (t->ioas != ioas || !t->covers_all)
+			continue;
+		for (j = 0; j < t->num_rows; j++)
+			choices[num++] = (struct choice){
+				.tracker = t,
+				.row = &t->rows[j],
+				.cost = advise_round(&t->rows[j], limits),
+			};
+	}
+	return num;
+}
+
+/* Adds to the reason */
+static void say(struct advice *advice, const char *format, ...)
+{
+	size_t len = strlen(advice->reason);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(advice->reason + len, sizeof(advice->reason) - len, format, args);
+	va_end(args);
+}
+
+static void nothing(const struct advise_result *result, uint32_t ioas, struct advice *advice)
+{
+	size_t i;
+
+	for (i = 0; i < result->num; i++)
+		if (result->trackers[i].ioas == ioas && result->trackers[i].covers_all) {
+			say(advice, "%s", result->trackers[i].reason);
+			return;
+		}
+	say(advice, "no tracker covers all of it");
+}
+
+static void explain(const struct advise_result *result, const struct advise_limits *limits,
+		    const struct choice *best, const struct choice *fastest,
+		    const struct choice *worst, const struct choice *other,
+		    struct advice *advice)
+{
+	const struct advise_row *row = best->row;
+
+	if (!row->sent_bytes)
+		say(advice, "nothing was dirty after an interval; a READ takes %.3f ms",
+		    row->read_ns / 1e6);
+	else
+		say(advice, "a round takes %.3f ms, %.3f for the READ and %.3f to send %.1f MiB",
+		    best->cost * 1e3, row->read_ns / 1e6,
+		    row->sent_bytes / limits->bandwidth * 1e3, row->sent_bytes / 1048576.0);
+	if (worst->cost > best->cost * EQUAL)
+		say(advice, "; with %s it is %.1f times that", size_text(worst->row->page_size),
+		    worst->cost / best->cost);
+	if (other)
+		say(advice, "; by %s it is %.1f times that at best", other->tracker->name,
+		    other->cost / best->cost);
+	if (row->page_size != fastest->row->page_size)
+		say(advice, "; %s is not faster by 5 %%, and its bitmap is larger",
+		    size_text(fastest->row->page_size));
+	if (best->cost > result->interval)
+		say(advice, "; that exceeds the interval, %g s: %.0f MiB/s is too little",
+		    result->interval, limits->bandwidth / 1048576);
+}
+
+void advise_recommend(const struct advise_result *result, uint32_t ioas,
+		      const struct advise_limits *limits, struct advice *advice)
+{
+	struct choice choices[result->num * ADVISE_ROWS + 1];
+	size_t num = collect(result, ioas, limits, choices), slow = 0, i;
+	const struct choice *fastest = NULL, *best = NULL, *worst = NULL, *other = NULL;
+	bool all_slow;
+
+	*advice = (struct advice){};
+	if (!num) {
+		nothing(result, ioas, advice);
+		return;
+	}
+	for (i = 0; i < num; i++)
+		slow += slowdown(&choices[i]) > limits->slowdown;
+	all_slow = slow == num;
+	for (i = 0; i < num; i++) {
+		choices[i].good = all_slow || slowdown(&choices[i]) <= limits->slowdown;
+		if (choices[i].good && (!fastest || choices[i].cost < fastest->cost))
+			fastest = &choices[i];
+	}
+	for (i = 0; i < num; i++)
+		if (choices[i].good && (!best || is_better(&choices[i], best, fastest->cost)))
+			best = &choices[i];
+	for (i = 0; i < num; i++) {
+		const struct choice **which = choices[i].tracker == best->tracker ? &worst : &other;
+		double sign = which == &worst ? 1 : -1;
+
+		if (choices[i].good &&
+		    (!*which || sign * choices[i].cost > sign * (*which)->cost))
+			*which = &choices[i];
+	}
+	advice->tracker = best->tracker;
+	advice->row = best->row;
+	explain(result, limits, best, fastest, worst, other, advice);
+	if (all_slow)
+		say(advice, "; the device loses %.0f %%, and with all choices more than %.0f %%",
+		    slowdown(best) * 100, limits->slowdown * 100);
+	else if (slow)
+		say(advice, "; %zu of %zu choices are left out: the device loses more than %.0f %%",
+		    slow, num, limits->slowdown * 100);
+}
