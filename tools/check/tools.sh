@@ -87,6 +87,14 @@ stage_tools() {
 	# the kernel's answer is this machine's; the rest is that of the folder
 	try "probe as text" tools_output "$t/probe.txt" sh -c \
 		"'$tool' probe --sysfs '$t/sysfs' | sed -e 1d -e 's/the kernel has no dirty trackers/a tracker covers it/'"
+	# with a kernel in the program
+	tool=$out/iommu-asan/fake-vfio
+	try "probe --vfio as text" tools_output "$t/probe-vfio.txt" "$tool" probe --vfio --sysfs "$t/sysfs"
+	try "probe --vfio as JSON" tools_output "$t/probe-vfio.json" \
+		"$tool" probe --vfio --json --sysfs "$t/sysfs"
+	try "probe --vfio without trackers" tools_output "$t/probe-old.txt" sh -c \
+		"FAKE_KERNEL=old '$tool' probe --vfio --sysfs '$t/sysfs' || echo exit code \$?"
+	tool=$out/iommu-asan/iommu-dirty
 	# not under sanitizers: fontconfig keeps what it has allocated
 	try "heatmap as SVG" "$out/iommu/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$t/sample.rec"
 	try "heatmap as PNG" "$out/iommu/iommu-dirty" heatmap --png "$out/heatmap.png" "$t/sample.rec"

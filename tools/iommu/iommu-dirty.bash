@@ -30,7 +30,7 @@ _iommu_dirty() {
 		;;
 	esac
 	case ${COMP_WORDS[1]} in
-	probe) words="--json --help" ;;
+	probe) words="--vfio --json --help" ;;
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
 	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;

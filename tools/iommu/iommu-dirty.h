@@ -5,6 +5,7 @@
  *   main.c	the table of subcommands
  *   probe.c, rate.c, record.c, heatmap.c, advise.c	a subcommand each; rate.c
  *		has watch too, and advise.h lists what belongs to advise.c
+ *   probe-vfio.c	what a device says to the one who opens it
  *   observe.c	trackers on the iommufd of another process
  *   file.c	record files
  *   draw.c	pictures as SVG or PNG, by cairo
@@ -41,6 +42,9 @@ int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
 int cmd_advise(int argc, char **argv);
+
+/* probe-vfio.c: asks the device of a folder of sysfs; null: it has no VFIO driver */
+json_t *probe_vfio(const char *dir);
 
 /* Says on stderr what failed; its value is @code */
 #define complain(code, ...)			\

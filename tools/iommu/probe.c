@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * probe: what the IOMMUs and PCI devices of this host can track. It only reads
- * sysfs, and asks /dev/iommu whether there are trackers: no device is opened.
+ * sysfs, and asks /dev/iommu whether there are trackers: no device is opened unless
+ * --vfio says so.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,13 +16,15 @@
 
 struct probe_options {
 	const char *sysfs;
+	bool vfio;
 	bool json;
 };
 
-enum { KEY_SYSFS = 256 };
+enum { KEY_SYSFS = 256, KEY_VFIO };
 
 static const struct argp_option options[] = {
 	{ "json", 'j', NULL, 0, "as JSON", 0 },
+	{ "vfio", KEY_VFIO, NULL, 0, "open devices that have a VFIO driver, and ask them", 0 },
 	{ "sysfs", KEY_SYSFS, "DIR", 0, "look there, not in /sys", 0 },
 	{ 0 }
 };
@@ -36,6 +39,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_SYSFS:
 		opt->sysfs = arg;
+		break;
+	case KEY_VFIO:
+		opt->vfio = true;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -168,20 +174,38 @@ static const char *iommu_reason(json_t *iommus, const char *name)
 	return "its IOMMU is not in sysfs";
 }
 
-static json_t *probe_device(const char *dir, const char *name, json_t *iommus, bool trackers)
+/* Why a tracker would not cover the device, as a member of it says; NULL if none does */
+static const char *member_reason(json_t *vfio)
 {
+	json_t *members = json_object_get(vfio, "members"), *member;
+	size_t i;
+
+	json_array_foreach(members, i, member)
+		if (!json_is_true(json_object_get(member, "tracked")))
+			return json_string_value(json_object_get(member, "reason"));
+	return NULL;
+}
+
+static json_t *probe_device(const char *dir, const char *name, json_t *iommus, bool trackers,
+			    bool ask)
+{
+	json_t *vfio = ask ? probe_vfio(dir) : json_null();
 	char driver[64], group[64], iommu[64];
 	const char *why;
 
 	read_link(dir, "driver", driver, sizeof(driver));
 	read_link(dir, "iommu_group", group, sizeof(group));
 	read_link(dir, "iommu", iommu, sizeof(iommu));
-	why = iommu_reason(iommus, iommu);
+	/* What the kernel says of this device counts more than what sysfs suggests */
+	if (json_array_size(json_object_get(vfio, "members")))
+		why = member_reason(vfio);
+	else
+		why = iommu_reason(iommus, iommu);
 	if (!why && !trackers)
 		why = "the kernel has no dirty trackers";
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "device", name, "driver", driver,
-			 "group", group, "iommu", iommu, "tracker", !why, "reason",
-			 why ? why : "");
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o}", "device", name, "driver",
+			 driver, "group", group, "iommu", iommu, "tracker", !why, "reason",
+			 why ? why : "", "vfio", vfio);
 }
 
 /* -ENOTTY: a kernel without; 0: with; else why that cannot be told */
@@ -204,19 +228,21 @@ static int probe_kernel(void)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-static json_t *probe_all(const char *sysfs, const char *sub, json_t *iommus, bool trackers)
+static json_t *probe_all(const struct probe_options *opt, const char *sub, json_t *iommus,
+			 bool trackers)
 {
 	char dir[PATH_MAX - 300], path[PATH_MAX];
 	json_t *all = json_array();
 	struct dirent **names;
 	int n, i;
 
-	snprintf(dir, sizeof(dir), "%s/%s", sysfs, sub);
+	snprintf(dir, sizeof(dir), "%s/%s", opt->sysfs, sub);
 	n = scandir(dir, &names, visible, by_name);
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
 		json_array_append_new(all, iommus ?
-				      probe_device(path, names[i]->d_name, iommus, trackers) :
+				      probe_device(path, names[i]->d_name, iommus, trackers,
+						   opt->vfio) :
 				      probe_iommu(path, names[i]->d_name));
 		free(names[i]);
 	}
@@ -230,6 +256,41 @@ static const char *str(json_t *object, const char *key)
 	const char *s = json_string_value(json_object_get(object, key));
 
 	return s && *s ? s : "-";
+}
+
+static void print_vfio(json_t *vfio)
+{
+	static const struct {
+		const char *key, *text;
+	} features[] = {
+		{ "migration", "migration" },
+		{ "p2p", "P2P" },
+		{ "pre_copy", "PRE_COPY" },
+		{ "dma_logging", "DMA logging" },
+		{ "hwpt_dirty_tracking", "dirty tracking of HWPTs" },
+	};
+	const char *between = "";
+	json_t *member;
+	size_t i;
+
+	if (!json_is_object(vfio))
+		return;
+	printf("  VFIO: ");
+	if (*json_string_value(json_object_get(vfio, "reason"))) {
+		printf("%s\n", str(vfio, "reason"));
+		return;
+	}
+	for (i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		if (!json_is_true(json_object_get(vfio, features[i].key)))
+			continue;
+		printf("%s%s", between, features[i].text);
+		between = ", ";
+	}
+	printf("%s\n", *between ? "" : "neither migration nor DMA logging");
+	json_array_foreach(json_object_get(vfio, "members"), i, member)
+		printf("  %s: %s\n", str(member, "format"),
+		       json_is_true(json_object_get(member, "tracked")) ?
+				"can be tracked" : str(member, "reason"));
 }
 
 static void print_text(json_t *root)
@@ -247,11 +308,13 @@ static void print_text(json_t *root)
 			       dirty ? "dirty bits" : str(format, "reason"));
 		}
 	}
-	json_array_foreach(json_object_get(root, "devices"), i, o)
+	json_array_foreach(json_object_get(root, "devices"), i, o) {
 		printf("device %s: driver %s, group %s: %s\n", str(o, "device"),
 		       str(o, "driver"), str(o, "group"),
 		       json_is_true(json_object_get(o, "tracker")) ?
 				"a tracker covers it" : str(o, "reason"));
+		print_vfio(json_object_get(o, "vfio"));
+	}
 }
 
 int cmd_probe(int argc, char **argv)
@@ -270,8 +333,8 @@ int cmd_probe(int argc, char **argv)
 	rc = probe_kernel();
 	kernel = !rc ? "dirty trackers" : rc == -ENOTTY ? "no dirty trackers" :
 		 rc == -ENOENT ? "no iommufd" : strerror(-rc);
-	iommus = probe_all(opt.sysfs, "class/iommu", NULL, false);
-	devices = probe_all(opt.sysfs, "bus/pci/devices", iommus, rc != -ENOTTY && rc != -ENOENT);
+	iommus = probe_all(&opt, "class/iommu", NULL, false);
+	devices = probe_all(&opt, "bus/pci/devices", iommus, rc != -ENOTTY && rc != -ENOENT);
 	root = json_pack("{s:s, s:o, s:o}", "kernel", kernel, "iommus", iommus, "devices",
 			 devices);
 	if (opt.json) {
