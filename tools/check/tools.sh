@@ -117,20 +117,28 @@ stage_tools() {
 	try "fuzz: what advise reads" "$out/iommu-asan/fuzz-advise" "$t/advise-in.json" 1 10000
 }
 
-# iommu-dirty observes a migration in a virtual machine, under the debug kernel
+# iommu-dirty observes a migration in a virtual machine, and the library is tested
+# with devices, under the debug kernel; both on the unmodified one, too
 stage_tools_vm() {
-	local tree image out=$cache/tools log=$logs/tools-vm.log
+	local tree image add out=$cache/tools log=$logs/tools-vm.log
 	"$repo/tools/setup/setup.sh" tools demo
 	image=$(kernel debug)
 	tree=$("$overlay/build.sh" tree)
 	mkdir -p "$out"
 	logged "$logs/tools-vm-lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib-plain" \
-		KSRC="$tree" all
+		KSRC="$tree" all vm
 	logged "$logs/tools-vm-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" \
 		OUT="$out/iommu-static" LIB="$out/lib-plain" STATIC=1 all
 	logged "$logs/tools-vm-demo.log" make -C "$repo/tools/demo" -j "$jobs" OUT="$out/demo" KSRC="$tree"
-	vm "$log" --kernel "$image" --iommu vtd-ss --edu 1 --drive "$image" --add "$here/guest-run" \
-		--add "$out/demo/dirty-migrate" --add "$out/iommu-static/iommu-dirty" \
-		--add "$repo/tools/iommu/tests/guest.sh" "guest-run guest.sh"
+	add=(--add "$here/guest-run" --add "$out/iommu-static/iommu-dirty" --add "$out/lib-plain/test-vm")
+	vm "$log" --kernel "$image" --iommu vtd-ss --edu 2 --drive "$image" "${add[@]}" \
+		--add "$out/demo/dirty-migrate" --add "$repo/tools/iommu/tests/guest.sh" \
+		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio'"
 	count tools-vm "$log"
+
+	log=$logs/tools-vm-base.log
+	vm "$log" --kernel "$("$overlay/build.sh" base)" --iommu vtd-ss --edu 2 "${add[@]}" \
+		--add "$repo/tools/iommu/tests/guest-old.sh" \
+		"guest-run guest-old.sh 'test-vm hwpt'"
+	count tools-vm-base "$log"
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # In the guest: iommu-dirty observes a migration under way, which must end with
-# both sides the same all the same. Prints TAP.
+# both sides the same all the same; it asks devices, and measures a device at work.
+# Prints TAP.
 events=/sys/kernel/tracing
 n=0
 check() { # name command...
@@ -24,15 +25,46 @@ none() { iommu-dirty rate --pid 1; [ $? -eq 4 ]; }
 drawn() { iommu-dirty heatmap /tmp/rec | grep '|.*[0-9].*|'; }
 traced() { grep "iommufd_dirty_$1:" "$events/trace"; }
 ends() { wait "$source" && grep 'destination identical: yes' /tmp/source; }
+# what a device says: probed NUMBER TEXT: so many have such a line
+probed() {
+	iommu-dirty probe --vfio >/tmp/probe
+	cat /tmp/probe
+	[ "$(grep -c "^  $2\$" /tmp/probe)" -eq "$1" ]
+}
+in_use() { probed 1 "VFIO: in use" && probed 1 "VFIO: migration, P2P, PRE_COPY, DMA logging, .*"; }
+# a device can still be used: nothing has it open any more
+free_again() { probed 0 "VFIO: in use"; }
+advised() { # option of iommu-dirty advise...
+	iommu-dirty advise --pid "$load" --interval 200 --bandwidth 1M "$@" >/tmp/advise || return
+	cat /tmp/advise
+	[ "$(grep -c '"read_ns": [1-9]' /tmp/advise)" -eq 4 ] || return
+	# 32 pages of 4 KiB, or one page of 1 GiB
+	[ "$(sed -n 's/.*"dirty_bytes": \([0-9]*\),/\1/p' /tmp/advise | sed -n 1p)" -le 131072 ] || return
+	[ "$(sed -n 's/.*"dirty_bytes": \([0-9]*\),/\1/p' /tmp/advise | sed -n 4p)" -eq 1073741824 ]
+}
+# one of 16 pages is written to, and the network is slow: nothing else can be best
+small_pages() { sed -n '/recommendations/,$p' /tmp/advise | grep '"page_size": 4096,'; }
+throughput() { # with and without
+	[ "$(grep -c '"bytes_per_second": [1-9]' /tmp/advise)" -eq 4 ] &&
+		grep '"bytes_per_second_off": [1-9]' /tmp/advise
+}
+still_works() { # the load goes on
+	before=$(cat /tmp/load)
+	sleep 1
+	[ "$(cat /tmp/load)" -gt "$before" ]
+}
 
 echo TAP version 13
+bind-vfio edu_vfio_pci >/dev/null
+check "probe --vfio" probed 2 "VFIO: migration, P2P, PRE_COPY, DMA logging, dirty tracking of HWPTs"
+check "probe --vfio: a tracker covers them" probed 2 "VT-d second stage: can be tracked"
 mount -t tracefs trace "$events"
 echo 1 >"$events/events/iommufd_dirty/enable"
 dirty-migrate destination >/tmp/destination 2>&1 &
 dirty-migrate source --device edu --file /dev/vda --size 24 --rounds 10 --small 1 --writes 1000 \
 	--no-progress >/tmp/source 2>&1 &
 source=$!
-until grep -q HWPT /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
+until grep -qs HWPT /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
 device=$(sed -n 's/.*into which \([0-9a-f:.]*\) .*copies.*/\1/p' /tmp/source)
 check "probe" iommu-dirty probe
 check "rate of a process" rate_is_seen --pid "$source"
@@ -44,4 +76,20 @@ check "the migration that was observed" ends
 for event in start stop harvest; do
 	check "trace event $event" traced "$event"
 done
+
+test-vm load /tmp/load 600 >/tmp/load.log &
+load=$!
+until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
+check "probe --vfio leaves a device alone that is in use" in_use
+check "advise" advised --json --repeat 3
+check "advise: 4 KiB" small_pages
+# shellcheck disable=SC2016 # for the shell that runs it
+check "advise with throughput" advised --json --repeat 1 --throughput-cmd \
+	'a=$(cat /tmp/load); sleep 1; echo $(($(cat /tmp/load) - a))'
+check "advise: throughput" throughput
+check "advise as text" iommu-dirty advise --pid "$load" --repeat 1
+check "the program that was observed goes on" still_works
+kill "$load"
+wait "$load" 2>/dev/null
+check "no device stays in use" free_again
 echo "1..$n"

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# In the guest, on a kernel without trackers: what iommu-dirty and the library say
+# and do there. Prints TAP.
+n=0
+check() { # name command...
+	name=$1
+	shift
+	n=$((n + 1))
+	if "$@" >/tmp/out 2>&1; then
+		echo "ok $n $name"
+	else
+		sed 's/^/# /' /tmp/out
+		echo "not ok $n $name"
+	fi
+}
+probed() { # line: in the output of the probe
+	iommu-dirty probe --vfio
+	[ $? -eq 3 ] && iommu-dirty probe --vfio | grep -x "$1"
+}
+refused() { # command...: the exit code tells that there are no trackers
+	"$@"
+	[ $? -eq 3 ]
+}
+
+echo TAP version 13
+bind-vfio >/dev/null
+check "probe: the kernel" probed "kernel: no dirty trackers"
+check "probe: the IOMMU" probed "  VT-d second stage: dirty bits"
+check "probe: a device" probed "device .*: the kernel has no dirty trackers"
+check "probe: what the device says" probed "  VFIO: dirty tracking of HWPTs"
+test-vm load /tmp/load 600 >/tmp/load.log &
+load=$!
+until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
+check "probe: a device in use" probed "  VFIO: in use"
+check "rate" refused iommu-dirty rate --pid "$load"
+check "advise" refused iommu-dirty advise --pid "$load"
+kill "$load"
+wait "$load" 2>/dev/null
+echo "1..$n"

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What every backend has to do with a real device. What was written to is known
+ * from the one who let the device write, and from the memory itself.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vm.h"
+
+#define MAX_TRACKERS	8
+
+static struct idirty_tracker *start(struct stage *s, const struct idirty_target *target)
+{
+	struct idirty_range all = { VM_IOVA, VM_SIZE };
+	struct idirty_tracker *t;
+
+	check(idirty_alloc(s->ctx, target, &t));
+	check(idirty_start(t, 0, &all, idirty_tracker_backend(t) == IDIRTY_BACKEND_VFIO, NULL));
+	return t;
+}
+
+/* Is it what the caller has asked for, and does it say so? */
+static bool backend_is_right(struct idirty_tracker *t, const struct idirty_target *target)
+{
+	struct idirty_info *info;
+	bool right;
+
+	check(idirty_info(t, &info));
+	right = info->backend == idirty_tracker_backend(t) &&
+		info->state == IDIRTY_STATE_RUNNING &&
+		!info->weak == (info->backend == IDIRTY_BACKEND_TRACKER);
+	if (target->num_hwpts)
+		right &= info->backend == IDIRTY_BACKEND_HWPT;
+	else if (target->vfio_fd >= 0)
+		right &= info->backend == IDIRTY_BACKEND_VFIO;
+	else
+		right &= info->backend == IDIRTY_BACKEND_TRACKER && info->num_members == 1;
+	idirty_free(info);
+	return right;
+}
+
+/* Exactly the pages that were written to, in units of @page_size */
+static bool is_exact(const struct stage *s, const void *bitmap, uint64_t page_size)
+{
+	bool want[VM_PAGES] = {};
+	unsigned int page, per = page_size / SZ_4K;
+
+	for (page = 0; page < VM_PAGES; page++)
+		want[page / per] |= s->written[page];
+	for (page = 0; page < VM_PAGES / per; page++)
+		if (want[page] != !!idirty_bitmap_test(bitmap, page)) {
+			lib_note("page %u of %llu bytes: written %d", page,
+				 (unsigned long long)page_size, want[page]);
+			return false;
+		}
+	return true;
+}
+
+static struct idirty_read whole(void *bitmap, uint64_t page_size)
+{
+	memset(bitmap, 0, VM_PAGES / 8);
+	return (struct idirty_read){
+		.iova = VM_IOVA,
+		.length = VM_SIZE,
+		.page_size = page_size,
+		.bitmap = bitmap,
+	};
+}
+
+void test_rounds(struct stage *s, const struct idirty_target *target, const char *name)
+{
+	struct idirty_tracker *t = start(s, target);
+	bool good = backend_is_right(t, target);
+	bool keeps = idirty_tracker_backend(t) != IDIRTY_BACKEND_VFIO;
+	uint8_t bitmap[VM_PAGES / 8];
+	struct idirty_read read;
+	unsigned int round;
+
+	for (round = 0; round < 10 && good; round++) {
+		uint64_t page_size = round % 3 ? SZ_4K : SZ_64K;
+
+		memset(s->written, 0, sizeof(s->written));
+		stage_write_some(s, 40);
+		if (keeps && round % 2) {
+			read = whole(bitmap, page_size);
+			read.flags = IDIRTY_READ_NO_CLEAR;
+			check(idirty_read(&t, 1, &read, NULL));
+			good &= is_exact(s, bitmap, page_size);
+		}
+		read = whole(bitmap, page_size);
+		check(idirty_read(&t, 1, &read, NULL));
+		good &= is_exact(s, bitmap, page_size) && read.out_length == VM_SIZE &&
+			read.out_pages == idirty_bitmap_count(bitmap, VM_PAGES);
+		/* Cleared */
+		memset(s->written, 0, sizeof(s->written));
+		read = whole(bitmap, SZ_4K);
+		check(idirty_read(&t, 1, &read, NULL));
+		good &= is_exact(s, bitmap, SZ_4K) && !read.out_pages;
+	}
+	check(idirty_stop(t));
+	good &= idirty_read(&t, 1, &read, NULL) == -ENODATA;
+	good &= idirty_last_error()->code == ENODATA;
+	check(idirty_destroy(t));
+	report(name, good);
+}
+
+void test_scan(struct stage *s, const struct idirty_target *target, const char *name)
+{
+	struct idirty_tracker *t = start(s, target);
+	uint8_t bitmap[VM_PAGES / 8] = {};
+	struct idirty_range runs[7];
+	struct idirty_scan scan = {
+		.iova = VM_IOVA,
+		.length = VM_SIZE,
+		.page_size = SZ_4K,
+		.runs = runs,
+	};
+	unsigned int calls = 0, i;
+	uint64_t page, end;
+
+	memset(s->written, 0, sizeof(s->written));
+	stage_write_some(s, 60);
+	while (scan.length && calls++ < VM_PAGES) {
+		scan.num_runs = 7;
+		check(idirty_scan(&t, 1, &scan));
+		for (i = 0; i < scan.num_runs; i++) {
+			page = (runs[i].iova - VM_IOVA) / SZ_4K;
+			end = page + runs[i].length / SZ_4K;
+			for (; page < end && page < VM_PAGES; page++)
+				bitmap_set(bitmap, page);
+		}
+		scan.iova += scan.out_length;
+		scan.length -= scan.out_length;
+	}
+	check(idirty_destroy(t));
+	/* Sixty pages do not fit into the room of one call */
+	report(name, !scan.length && calls > 1 && is_exact(s, bitmap, SZ_4K));
+}
+
+static void copy_reported(struct stage *s, const void *bitmap)
+{
+	const struct idirty_range range = { VM_IOVA, VM_SIZE };
+	struct idirty_range run;
+	uint64_t pos = 0;
+
+	while (idirty_bitmap_next_run(bitmap, &range, SZ_4K, &pos, &run))
+		stage_copy(s, run.iova, run.length);
+}
+
+void test_threads(struct stage *s, const struct idirty_target *target, unsigned int num,
+		  const char *name)
+{
+	struct idirty_tracker *t[MAX_TRACKERS], *witness = NULL;
+	uint8_t bitmap[VM_PAGES / 8];
+	struct idirty_read read;
+	bool good = true;
+	unsigned int i;
+
+	for (i = 0; i < num; i++)
+		t[i] = start(s, target);
+	/* One that nobody reads meanwhile is told of everything, too */
+	if (idirty_tracker_backend(t[0]) == IDIRTY_BACKEND_TRACKER)
+		witness = start(s, target);
+	stage_copy(s, VM_IOVA, VM_SIZE);
+	memset(s->written, 0, sizeof(s->written));
+	s->writes = 0;
+	stage_run(s);
+	while (__atomic_load_n(&s->writes, __ATOMIC_RELAXED) < 1500) {
+		read = whole(bitmap, SZ_4K);
+		check(idirty_read_threads(t, num, &read, 4));
+		copy_reported(s, bitmap);
+	}
+	stage_halt(s);
+	read = whole(bitmap, SZ_4K);
+	check(idirty_read_threads(t, num, &read, 4));
+	copy_reported(s, bitmap);
+	if (stage_differing(s)) {
+		lib_note("%u pages differ", stage_differing(s));
+		good = false;
+	}
+	if (witness) {
+		read = whole(bitmap, SZ_4K);
+		check(idirty_read(&witness, 1, &read, NULL));
+		good &= is_exact(s, bitmap, SZ_4K);
+		check(idirty_destroy(witness));
+	}
+	for (i = 0; i < num; i++)
+		check(idirty_destroy(t[i]));
+	report(name, good);
+}
+
+void test_unmap(struct stage *s, const struct idirty_target *target, const char *name)
+{
+	struct idirty_tracker *t = start(s, target);
+	uint8_t bitmap[VM_PAGES / 8] = {};
+	struct idirty_unmap unmap = {
+		.iova = VM_IOVA,
+		.length = VM_SIZE,
+		.page_size = SZ_4K,
+		.bitmap = bitmap,
+	};
+	struct idirty_read read;
+	bool good;
+
+	memset(s->written, 0, sizeof(s->written));
+	stage_write_some(s, 30);
+	check(idirty_unmap(t, &unmap));
+	good = unmap.out_unmapped == VM_SIZE && is_exact(s, bitmap, SZ_4K);
+	ioas_map(s->fd, s->ioas, s->mem, VM_SIZE, VM_IOVA);
+	/* What was reported is not reported again */
+	read = whole(bitmap, SZ_4K);
+	check(idirty_read(&t, 1, &read, NULL));
+	good &= !read.out_pages;
+	check(idirty_destroy(t));
+	report(name, good);
+}
+
+static int send_run(void *arg, uint64_t iova, uint64_t length)
+{
+	stage_copy(arg, iova, length);
+	return 0;
+}
+
+static int quiesce(void *arg)
+{
+	stage_halt(arg);
+	return 0;
+}
+
+void test_precopy(struct stage *s, const struct idirty_target *target, const char *name)
+{
+	static const struct idirty_precopy_ops ops = { .send = send_run, .quiesce = quiesce };
+	const struct idirty_precopy_limits limits = { .rounds = 5, .force = 1 };
+	const struct idirty_range range = { VM_IOVA, VM_SIZE };
+	struct idirty_tracker *t = start(s, target);
+	struct idirty_precopy_result result = {};
+	struct idirty_precopy *p;
+
+	memset(s->copy, 0xa5, VM_SIZE);
+	check(idirty_precopy_new(&t, 1, &range, 1, SZ_4K, &p));
+	stage_run(s);
+	check(idirty_precopy_run(p, &limits, &ops, s, &result));
+	idirty_precopy_free(p);
+	check(idirty_destroy(t));
+	report(name, result.decision == IDIRTY_FINISH && result.sent_bytes >= VM_SIZE &&
+	       !s->running && !stage_differing(s));
+}

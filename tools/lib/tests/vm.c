@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The library and a device, in a virtual machine. Prints TAP.
+ *
+ *   test-vm trackers		the kernel's trackers
+ *   test-vm hwpt		the fallback to an explicit HWPT
+ *   test-vm vfio		the fallback to the DMA logging of edu_vfio_pci
+ *   test-vm load FILE SECONDS	no test: lets the device write, and keeps how many
+ *				bytes it has written so far in FILE
+ *
+ * For the fallbacks a kernel without trackers is needed; to the library this
+ * program makes any kernel look like one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+static bool hide_trackers;
+static unsigned int tests, failures;
+
+int __wrap_ioctl(int fd, unsigned long cmd, ...)
+{
+	va_list args;
+	void *arg;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (hide_trackers && cmd == IOMMU_DIRTY_TRACKER_ALLOC) {
+		errno = ENOTTY;
+		return -1;
+	}
+	return __real_ioctl(fd, cmd, arg);
+}
+
+void report(const char *name, bool ok)
+{
+	printf("%sok %u %s\n", ok ? "" : "not ", ++tests, name);
+	failures += !ok;
+	fflush(stdout);
+}
+
+void stage_open(struct stage *s, const char *driver, uint32_t *hwpt)
+{
+	memset(s, 0, sizeof(*s));
+	s->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	if (s->fd < 0)
+		fatal("/dev/iommu: error %d", errno);
+	check(idirty_open(s->fd, &s->ctx));
+	s->ioas = ioas_alloc(s->fd);
+	/* 4 KiB entries, so that it is known which pages get dirty */
+	ioas_set_huge_pages(s->fd, s->ioas, false);
+	edu_set_driver(driver);
+	edu_open(&s->edu, 0, s->fd);
+	if (hwpt)
+		*hwpt = hwpt_alloc(s->fd, s->edu.dev_id, s->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+	edu_attach(&s->edu, hwpt ? *hwpt : s->ioas);
+	s->stage = mem_alloc(SZ_4K);
+	s->mem = mem_alloc(VM_SIZE);
+	s->copy = mem_alloc(VM_SIZE);
+	memset(s->mem, 0, VM_SIZE);
+	memset(s->copy, 0, VM_SIZE);
+	ioas_map(s->fd, s->ioas, s->stage, SZ_4K, VM_STAGE_IOVA);
+	ioas_map(s->fd, s->ioas, s->mem, VM_SIZE, VM_IOVA);
+}
+
+void stage_close(struct stage *s)
+{
+	stage_halt(s);
+	edu_close(&s->edu);
+	idirty_close(s->ctx);
+	close(s->fd);
+	mem_free(s->stage, SZ_4K);
+	mem_free(s->mem, VM_SIZE);
+	mem_free(s->copy, VM_SIZE);
+}
+
+void stage_write(struct stage *s, unsigned int page)
+{
+	s->stage[0] = ++s->value;
+	edu_dma_from(&s->edu, VM_STAGE_IOVA, 0, sizeof(s->value));
+	edu_dma_to(&s->edu, VM_IOVA + page * SZ_4K, 0, sizeof(s->value));
+	s->written[page] = true;
+	__atomic_add_fetch(&s->writes, 1, __ATOMIC_RELAXED);
+}
+
+void stage_write_some(struct stage *s, unsigned int num)
+{
+	while (num--)
+		stage_write(s, random_below(VM_PAGES));
+}
+
+static void *run(void *arg)
+{
+	struct stage *s = arg;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE))
+		stage_write_some(s, 1);
+	return NULL;
+}
+
+void stage_run(struct stage *s)
+{
+	s->stop = false;
+	s->running = true;
+	if (pthread_create(&s->thread, NULL, run, s))
+		fatal("no thread");
+}
+
+void stage_halt(struct stage *s)
+{
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
+	if (s->running)
+		pthread_join(s->thread, NULL);
+	s->running = false;
+}
+
+void stage_copy(struct stage *s, uint64_t iova, uint64_t length)
+{
+	if (iova < VM_IOVA || iova - VM_IOVA + length > VM_SIZE)
+		return;
+	memcpy(s->copy + (iova - VM_IOVA), s->mem + (iova - VM_IOVA), length);
+}
+
+unsigned int stage_differing(const struct stage *s)
+{
+	unsigned int differing = 0, page;
+
+	for (page = 0; page < VM_PAGES; page++)
+		differing += !!memcmp(s->mem + page * SZ_4K, s->copy + page * SZ_4K, SZ_4K);
+	return differing;
+}
+
+static void trackers(void)
+{
+	struct idirty_target target;
+	struct stage s;
+
+	stage_open(&s, "vfio-pci", NULL);
+	target = (struct idirty_target)IDIRTY_TARGET(s.ioas);
+	test_rounds(&s, &target, "trackers: rounds");
+	test_scan(&s, &target, "trackers: scan");
+	test_threads(&s, &target, 5, "trackers: five, read by threads while the device writes");
+	test_precopy(&s, &target, "trackers: pre-copy");
+	test_unmap(&s, &target, "trackers: unmap");
+	stage_close(&s);
+}
+
+static void hwpt(void)
+{
+	struct idirty_target target;
+	struct stage s;
+	uint32_t id;
+
+	stage_open(&s, "vfio-pci", &id);
+	target = (struct idirty_target){ s.ioas, 1, &id, -1, 0 };
+	test_rounds(&s, &target, "hwpt: rounds");
+	test_scan(&s, &target, "hwpt: scan");
+	test_threads(&s, &target, 1, "hwpt: read by threads while the device writes");
+	test_precopy(&s, &target, "hwpt: pre-copy");
+	test_unmap(&s, &target, "hwpt: unmap");
+	stage_close(&s);
+}
+
+static void vfio(void)
+{
+	struct idirty_target target;
+	struct stage s;
+
+	stage_open(&s, "edu_vfio_pci", NULL);
+	target = (struct idirty_target){ s.ioas, 0, NULL, s.edu.fd, 0 };
+	test_rounds(&s, &target, "vfio: rounds");
+	test_scan(&s, &target, "vfio: scan");
+	test_threads(&s, &target, 1, "vfio: read by threads while the device writes");
+	stage_close(&s);
+}
+
+/* One page of each 64 KiB, at random */
+static void load(const char *file, double seconds)
+{
+	struct timespec begin, now;
+	uint64_t bytes = 0;
+	struct stage s;
+	char text[32];
+	int fd;
+
+	stage_open(&s, "vfio-pci", NULL);
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fatal("%s: error %d", file, errno);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		edu_dma_to(&s.edu, VM_IOVA + random_below(VM_SIZE / SZ_64K) * SZ_64K, 0, SZ_4K);
+		bytes += SZ_4K;
+		snprintf(text, sizeof(text), "%-20llu\n", (unsigned long long)bytes);
+		if (pwrite(fd, text, strlen(text), 0) < 0)
+			fatal("%s: error %d", file, errno);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < seconds);
+	close(fd);
+	stage_close(&s);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	random_init();
+	if (!strcmp(what, "load") && argc == 4) {
+		load(argv[2], atof(argv[3]));
+		return 0;
+	}
+	printf("TAP version 13\n");
+	hide_trackers = strcmp(what, "trackers");
+	if (!strcmp(what, "trackers"))
+		trackers();
+	else if (!strcmp(what, "hwpt"))
+		hwpt();
+	else if (!strcmp(what, "vfio"))
+		vfio();
+	else
+		fatal("trackers, hwpt, vfio or load");
+	printf("1..%u\n", tests);
+	return failures > 0;
+}

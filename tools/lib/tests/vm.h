@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The stage on which the library is tested with devices: an edu device that writes
+ * to memory, and a copy of that memory which is only ever updated by what the
+ * library reports.
+ */
+#ifndef _VM_H
+#define _VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <iommudirty.h>
+
+#include "lib.h"
+
+#define VM_IOVA		0x100000000ULL
+#define VM_STAGE_IOVA	0x10000000ULL
+#define VM_PAGES	512
+#define VM_SIZE		(VM_PAGES * SZ_4K)
+
+struct stage {
+	int fd;
+	uint32_t ioas;
+	struct edu edu;
+	struct idirty *ctx;
+	uint64_t *stage;	/* from which the device takes what it writes */
+	char *mem;		/* at VM_IOVA */
+	char *copy;
+	uint64_t value;
+	bool written[VM_PAGES];	/* since it was cleared */
+	/* The thread that lets the device write, until it is told to stop */
+	pthread_t thread;
+	bool running, stop;
+	uint64_t writes;
+};
+
+/* @hwpt: NULL, or where an explicit HWPT with dirty tracking is to be attached */
+void stage_open(struct stage *s, const char *driver, uint32_t *hwpt);
+void stage_close(struct stage *s);
+/* The device writes a new value to a page */
+void stage_write(struct stage *s, unsigned int page);
+void stage_write_some(struct stage *s, unsigned int num);
+void stage_run(struct stage *s);
+void stage_halt(struct stage *s);
+/* Copies a run that was reported */
+void stage_copy(struct stage *s, uint64_t iova, uint64_t length);
+/* How many pages differ from the copy? */
+unsigned int stage_differing(const struct stage *s);
+
+/* What the linker puts in the place of ioctl() */
+int __real_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_ioctl(int fd, unsigned long cmd, ...);
+
+/* Prints a line of TAP, and counts */
+void report(const char *name, bool ok);
+
+/* vm-tests.c */
+void test_rounds(struct stage *s, const struct idirty_target *target, const char *name);
+void test_scan(struct stage *s, const struct idirty_target *target, const char *name);
+void test_threads(struct stage *s, const struct idirty_target *target, unsigned int num,
+		  const char *name);
+void test_unmap(struct stage *s, const struct idirty_target *target, const char *name);
+void test_precopy(struct stage *s, const struct idirty_target *target, const char *name);
+
+#endif
