@@ -12,16 +12,33 @@ tools_lib() { # name sanitizers
 	for t in unit precopy threads cxx; do
 		try "lib ($1): $t" env TSAN_OPTIONS=halt_on_error=1 "$out/test-$t"
 	done
+	try "lib ($1): examples" tools_output "$repo/tools/lib/tests/examples.txt" \
+		"$repo/tools/lib/tests/examples.sh" "$out"
 }
 
-# A program that knows only what is installed
+# A program that knows only what is installed; and the examples, which are installed
 tools_user() { # folder
-	local dir=$1
+	local dir=$1 f
 	cp "$repo/tools/lib/tests/cxx.cc" "$dir/user.cc"
 	# shellcheck disable=SC2046 # a list of options
 	g++ -o "$dir/user" "$dir/user.cc" $(PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig \
 		PKG_CONFIG_SYSROOT_DIR=$dir pkg-config --cflags --libs libiommudirty)
 	LD_LIBRARY_PATH=$dir/usr/lib "$dir/user"
+	for f in "$dir"/usr/share/doc/libiommudirty/examples/*.c; do
+		# shellcheck disable=SC2046 # a list of options
+		gcc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -o "$dir/user" "$f" \
+			$(PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$dir \
+				pkg-config --cflags --libs libiommudirty) || return
+	done
+}
+
+# Each manual has an example, that is one of those that are compiled
+tools_manual_examples() {
+	local page f
+	for page in "$repo"/tools/lib/man/*.3; do
+		f=$(sed -n 's|^\.I .*/libiommudirty/examples/||p' "$page")
+		[ -f "$repo/tools/lib/examples/$f" ] || { echo "${page##*/}: no example"; return 1; }
+	done
 }
 
 # Everything that the header declares is exported by the shared library, with a
@@ -69,6 +86,7 @@ stage_tools() {
 	logged "$logs/tools-asan.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu-asan" \
 		LIB="$out/lib-asan" SANITIZE=address,undefined all tests
 	try "lib: a program by pkg-config" tools_user "$stage"
+	try "lib: manuals have examples" tools_manual_examples
 	try "lib: symbols" tools_symbols "$stage"
 	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.8; do
 		try "man ${f##*/}" tools_man "$f"
@@ -120,7 +138,7 @@ stage_tools() {
 # iommu-dirty observes a migration in a virtual machine, and the library is tested
 # with devices, under the debug kernel; both on the unmodified one, too
 stage_tools_vm() {
-	local tree image add out=$cache/tools log=$logs/tools-vm.log
+	local tree image add f examples='' out=$cache/tools log=$logs/tools-vm.log
 	"$repo/tools/setup/setup.sh" tools demo
 	image=$(kernel debug)
 	tree=$("$overlay/build.sh" tree)
@@ -131,9 +149,14 @@ stage_tools_vm() {
 		OUT="$out/iommu-static" LIB="$out/lib-plain" STATIC=1 all
 	logged "$logs/tools-vm-demo.log" make -C "$repo/tools/demo" -j "$jobs" OUT="$out/demo" KSRC="$tree"
 	add=(--add "$here/guest-run" --add "$out/iommu-static/iommu-dirty" --add "$out/lib-plain/test-vm")
+	for f in open alloc read precopy rounds; do
+		add+=(--add "$out/lib-plain/vm/example-$f")
+		examples+=" example-$f"
+	done
 	vm "$log" --kernel "$image" --iommu vtd-ss --edu 2 --drive "$image" "${add[@]}" \
 		--add "$out/demo/dirty-migrate" --add "$repo/tools/iommu/tests/guest.sh" \
-		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio'"
+		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
+			'test-vm run$examples'"
 	count tools-vm "$log"
 
 	log=$logs/tools-vm-base.log

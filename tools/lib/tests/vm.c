@@ -5,6 +5,9 @@
  *   test-vm trackers		the kernel's trackers
  *   test-vm hwpt		the fallback to an explicit HWPT
  *   test-vm vfio		the fallback to the DMA logging of edu_vfio_pci
+ *   test-vm run COMMAND...	each command, with the file descriptor of an iommufd,
+ *				an IOAS, an IOVA and a length, while the device
+ *				writes there, must succeed and not be silent
  *   test-vm load FILE SECONDS	no test: lets the device write, and keeps how many
  *				bytes it has written so far in FILE
  *
@@ -138,7 +141,7 @@ unsigned int stage_differing(const struct stage *s)
 	return differing;
 }
 
-static void trackers(void)
+static void run_trackers(void)
 {
 	struct idirty_target target;
 	struct stage s;
@@ -153,7 +156,7 @@ static void trackers(void)
 	stage_close(&s);
 }
 
-static void hwpt(void)
+static void run_hwpt(void)
 {
 	struct idirty_target target;
 	struct stage s;
@@ -169,7 +172,7 @@ static void hwpt(void)
 	stage_close(&s);
 }
 
-static void vfio(void)
+static void run_vfio(void)
 {
 	struct idirty_target target;
 	struct stage s;
@@ -179,6 +182,31 @@ static void vfio(void)
 	test_rounds(&s, &target, "vfio: rounds");
 	test_scan(&s, &target, "vfio: scan");
 	test_threads(&s, &target, 1, "vfio: read by threads while the device writes");
+	stage_close(&s);
+}
+
+static void run_commands(char **commands)
+{
+	char command[200], line[200];
+	struct stage s;
+
+	stage_open(&s, "vfio-pci", NULL);
+	stage_run(&s);
+	/* Not for others but what is run here */
+	fcntl(s.fd, F_SETFD, 0);
+	for (; *commands; commands++) {
+		unsigned int lines = 0;
+		FILE *p;
+
+		snprintf(command, sizeof(command), "%s %d %u %#llx %llu", *commands, s.fd,
+			 s.ioas, VM_IOVA, (unsigned long long)VM_SIZE);
+		p = popen(command, "r");
+		while (p && fgets(line, sizeof(line), p)) {
+			printf("# %s", line);
+			lines++;
+		}
+		report(*commands, p && !pclose(p) && lines);
+	}
 	stage_close(&s);
 }
 
@@ -218,15 +246,17 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	printf("TAP version 13\n");
-	hide_trackers = strcmp(what, "trackers");
+	hide_trackers = !strcmp(what, "hwpt") || !strcmp(what, "vfio");
 	if (!strcmp(what, "trackers"))
-		trackers();
+		run_trackers();
 	else if (!strcmp(what, "hwpt"))
-		hwpt();
+		run_hwpt();
 	else if (!strcmp(what, "vfio"))
-		vfio();
+		run_vfio();
+	else if (!strcmp(what, "run") && argc > 2)
+		run_commands(argv + 2);
 	else
-		fatal("trackers, hwpt, vfio or load");
+		fatal("trackers, hwpt, vfio, run or load");
 	printf("1..%u\n", tests);
 	return failures > 0;
 }

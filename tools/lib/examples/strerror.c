@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What went wrong, and in which verb.
+ */
+#include <stdio.h>
+
+#include <iommudirty.h>
+
+int main(void)
+{
+	const struct idirty_error no_id = { .code = 2, .verb = IDIRTY_VERB_ALLOC };
+	const struct idirty_error *last;
+	struct idirty *ctx;
+	char text[200];
+
+	if (!idirty_open(-1, &ctx))
+		return 1;
+	/* Of this thread, until the next call that fails */
+	last = idirty_last_error();
+	printf("%s\n", idirty_strerror(last, text, sizeof(text)));
+	/* Errors can be kept, or come from elsewhere */
+	printf("%s\n", idirty_strerror(&no_id, text, sizeof(text)));
+	printf("%s\n", idirty_weakness_text(IDIRTY_WEAK_UNMAP));
+	return 0;
+}

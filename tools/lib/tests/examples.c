@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Linked with an example, together with fake.c: the example runs on the small kernel
+ * of the tests. While it sleeps, a device writes to pages 1, 2, 3 and 100.
+ */
+#include <time.h>
+
+#include "fake.h"
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+
+__attribute__((constructor))
+static void begin(void)
+{
+	fake_reset();
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+	unsigned int page;
+
+	(void)time;
+	(void)left;
+	for (page = 1; page <= 3; page++)
+		fake_write(page);
+	fake_write(100);
+	return 0;
+}
