@@ -9,6 +9,7 @@
  *   observe.c	trackers on the iommufd of another process
  *   file.c	record files
  *   draw.c	pictures as SVG or PNG, by cairo
+ *   migrate.c, migrate/	a subcommand and its parts
  */
 #ifndef _IOMMU_DIRTY_H
 #define _IOMMU_DIRTY_H
@@ -28,6 +29,8 @@ enum exit_code {
 	EXIT_USAGE = 2,
 	EXIT_NO_KERNEL = 3,	/* no dirty trackers */
 	EXIT_NOTHING = 4,	/* no such process, device or address space */
+	EXIT_GAVE_UP = 5,	/* migrate: at the limits, or interrupted */
+	EXIT_DIFFERS = 6,	/* migrate: the destination does not have the same */
 };
 
 struct command {
@@ -42,6 +45,7 @@ int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
 int cmd_advise(int argc, char **argv);
+int cmd_migrate(int argc, char **argv);
 
 /* probe-vfio.c: asks the device of a folder of sysfs; null: it has no VFIO driver */
 json_t *probe_vfio(const char *dir);

@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{ "record", "write what gets dirty, and when, to a file", cmd_record },
 	{ "heatmap", "draw a record, address by time", cmd_heatmap },
 	{ "advise", "measure what tracking costs, and say what is best", cmd_advise },
+	{ "migrate", "pre-copy what a device writes to, to another process", cmd_migrate },
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))

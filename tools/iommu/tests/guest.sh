@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# In the guest: iommu-dirty observes a migration under way, which must end with
-# both sides the same all the same; it asks devices, and measures a device at work.
+# In the guest: iommu-dirty migrates an edu device and observes that, which must end
+# with both sides the same all the same; it asks devices, and measures a device at work;
+# then migrations that must not end well.
 # Prints TAP.
 events=/sys/kernel/tracing
 n=0
@@ -24,7 +25,6 @@ rate_is_seen() {
 none() { iommu-dirty rate --pid 1; [ $? -eq 4 ]; }
 drawn() { iommu-dirty heatmap /tmp/rec | grep '|.*[0-9].*|'; }
 traced() { grep "iommufd_dirty_$1:" "$events/trace"; }
-ends() { wait "$source" && grep 'destination identical: yes' /tmp/source; }
 # what a device says: probed NUMBER TEXT: so many have such a line
 probed() {
 	iommu-dirty probe --vfio >/tmp/probe
@@ -54,29 +54,95 @@ still_works() { # the load goes on
 	[ "$(cat /tmp/load)" -gt "$before" ]
 }
 
+# Two sides, in the background: the source's pid is in $source
+take() { # option...
+	iommu-dirty migrate --listen 4444 --workload edu --driver edu_vfio_pci "$@" \
+		0000:00:05.0 >/tmp/destination 2>&1 &
+	destination=$!
+}
+send() { # option...
+	iommu-dirty migrate --to localhost:4444 --workload edu --driver edu_vfio_pci \
+		--image /dev/vda --size 24M --writes 1000 "$@" 0000:00:04.0 >/tmp/source 2>&1 &
+	source=$!
+}
+show() { cat /tmp/source; echo "destination:"; cat /tmp/destination; }
+# Both sides end, with these exit codes
+end() { # source's destination's
+	wait "$source"
+	code=$?
+	wait "$destination"
+	set -- "$@" $code $?
+	show
+	[ "$1 $2" = "$3 $4" ] || { echo "exit codes $3 and $4"; return 1; }
+}
+said() { show; grep -q "$1" /tmp/source; }
+# A word of JSON
+json() { tr -d ' \n' </tmp/source | grep -F "$1"; }
+state_came() { said 'and [1-9][0-9]* bytes of device state' && said 'our state' && said 'its state'; }
+both_devices_run() { said 'stayed.*written [1-9]'; }
+
 echo TAP version 13
 bind-vfio edu_vfio_pci >/dev/null
 check "probe --vfio" probed 2 "VFIO: migration, P2P, PRE_COPY, DMA logging, dirty tracking of HWPTs"
 check "probe --vfio: a tracker covers them" probed 2 "VT-d second stage: can be tracked"
 mount -t tracefs trace "$events"
 echo 1 >"$events/events/iommufd_dirty/enable"
-dirty-migrate destination >/tmp/destination 2>&1 &
-dirty-migrate source --device edu --file /dev/vda --size 24 --rounds 10 --small 1 --writes 1000 \
-	--no-progress >/tmp/source 2>&1 &
-source=$!
-until grep -qs HWPT /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
-device=$(sed -n 's/.*into which \([0-9a-f:.]*\) .*copies.*/\1/p' /tmp/source)
 check "probe" iommu-dirty probe
+
+take
+send --max-rounds 20 --downtime-ms 1 --on-limit stop-anyway
+until grep -q tracker /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
 check "rate of a process" rate_is_seen --pid "$source"
-check "rate of a device" rate_is_seen --device "$device"
+check "rate of a device" rate_is_seen --device 0000:00:04.0
 check "record" iommu-dirty record --pid "$source" --seconds 2 --output /tmp/rec
 check "heatmap" drawn
 check "no iommufd" none
-check "the migration that was observed" ends
+check "the migration that was observed" end 0 0
+check "the same memory" said 'identical *yes'
+check "the device's state" state_came
 for event in start stop harvest; do
 	check "trace event $event" traced "$event"
 done
 
+take --json
+send --max-rounds 20 --on-limit stop-anyway --downtime-ms 1 --json
+check "migration, as JSON" end 0 0
+check "JSON: identical" json '"identical":"yes"'
+check "JSON: rounds" json '{"round":2,'
+
+take
+send --no-tracking
+check "without tracking the memory differs" end 6 0
+check "without tracking: said" said 'identical *no'
+
+take
+send --max-rounds 2 --downtime-ms 0
+check "giving up" end 5 5
+check "giving up: the device goes on" both_devices_run
+
+take --max-memory 1M
+send
+check "a destination that is too small" end 1 1
+check "the reason comes over" said 'refuses: more than 1 MiB of memory'
+
+iommu-dirty migrate --listen 4444 --workload nvme >/tmp/destination 2>&1 &
+destination=$!
+send
+check "a destination without that device" end 1 1
+
+take
+send --downtime-ms 0 --max-rounds 0
+until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
+kill "$destination"
+check "a destination that dies" end 1 143
+check "it dies: the device goes on" both_devices_run
+
+take
+send --downtime-ms 0 --max-rounds 0
+until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
+kill -INT "$source"
+check "a source that is interrupted" end 5 5
+check "interrupted: the device goes on" both_devices_run
 test-vm load /tmp/load 600 >/tmp/load.log &
 load=$!
 until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * migrate: the reference pre-copy engine. This file reads the command line; the parts
+ * are in the folder migrate.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "migrate/migrate.h"
+
+enum {
+	KEY_MAX_ROUNDS = 0x100, KEY_DOWNTIME, KEY_ON_LIMIT, KEY_ROUND_DELAY, KEY_WRITES,
+	KEY_NO_TRACKING, KEY_NO_PROGRESS, KEY_PROGRESS, KEY_MAX_MEMORY, KEY_DRIVER,
+};
+
+static const struct argp_option options[] = {
+	{ "to", 't', "HOST:PORT", 0, "migrate to there", 0 },
+	{ "listen", 'l', "[ADDRESS:]PORT", 0, "take a migration (on the loopback interface)", 0 },
+	{ "workload", 'w', "NAME", 0, "what has the memory: nvme or edu (nvme)", 0 },
+	{ "driver", KEY_DRIVER, "NAME", 0, "the edu device's VFIO driver (vfio-pci)", 0 },
+	{ "image", 'i', "FILE", 0, "the disk that is copied into memory", 0 },
+	{ "size", 's', "BYTES", 0, "memory to migrate (as much as the disk)", 0 },
+	{ "writes", KEY_WRITES, "N", 0, "pages that the device writes in a second (4000)", 0 },
+	{ "downtime-ms", KEY_DOWNTIME, "N", 0, "finish when this is expected to do (300)", 0 },
+	{ "max-rounds", KEY_MAX_ROUNDS, "N", 0, "at the most; 0: any number (100)", 0 },
+	{ "on-limit", KEY_ON_LIMIT, "WHAT", 0, "give-up or stop-anyway (give-up)", 0 },
+	{ "round-delay", KEY_ROUND_DELAY, "MS", 0,
+	  "wait after a round while the disk is still being copied (200)", 0 },
+	{ "no-tracking", KEY_NO_TRACKING, NULL, 0, "send all once, and hope", 0 },
+	{ "max-memory", KEY_MAX_MEMORY, "BYTES", 0, "more is refused by --listen (16G)", 0 },
+	{ "progress", KEY_PROGRESS, NULL, 0, "draw a progress bar (on a terminal)", 0 },
+	{ "no-progress", KEY_NO_PROGRESS, NULL, 0, "draw none", 0 },
+	{ "json", 'j', NULL, 0, "as JSON", 0 },
+	{ 0 }
+};
+
+static void parse_workload(struct argp_state *state, const char *name)
+{
+	struct migrate_options *opt = state->input;
+
+	if (!strcmp(name, workload_nvme.name))
+		opt->work.ops = &workload_nvme;
+	else if (!strcmp(name, workload_edu.name))
+		opt->work.ops = &workload_edu;
+	else
+		argp_error(state, "no workload %s", name);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct migrate_options *opt = state->input;
+
+	switch (key) {
+	case 't':
+		opt->to = arg;
+		break;
+	case 'l':
+		opt->listen = arg;
+		break;
+	case 'w':
+		parse_workload(state, arg);
+		break;
+	case KEY_DRIVER:
+		opt->work.driver = arg;
+		break;
+	case 'i':
+		opt->work.image = arg;
+		break;
+	case 's':
+		opt->work.size = parse_number(state, arg, PAGE, 1ULL << 40) / PAGE * PAGE;
+		break;
+	case KEY_WRITES:
+		opt->work.writes = parse_number(state, arg, 1, 10000000);
+		break;
+	case KEY_DOWNTIME:
+		opt->downtime_ns = parse_number(state, arg, 0, 1000000) * 1000000;
+		break;
+	case KEY_MAX_ROUNDS:
+		opt->max_rounds = parse_number(state, arg, 0, 1000000);
+		break;
+	case KEY_ON_LIMIT:
+		opt->stop_anyway = !strcmp(arg, "stop-anyway");
+		if (!opt->stop_anyway && strcmp(arg, "give-up"))
+			argp_error(state, "--on-limit is give-up or stop-anyway");
+		break;
+	case KEY_ROUND_DELAY:
+		opt->round_delay_ms = parse_number(state, arg, 0, 1000000);
+		break;
+	case KEY_NO_TRACKING:
+		opt->tracking = false;
+		break;
+	case KEY_MAX_MEMORY:
+		opt->max_memory = parse_number(state, arg, PAGE, 1ULL << 46);
+		break;
+	case KEY_PROGRESS:
+		opt->progress = true;
+		break;
+	case KEY_NO_PROGRESS:
+		opt->progress = false;
+		break;
+	case 'j':
+		opt->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (opt->work.address)
+			return ARGP_ERR_UNKNOWN;
+		opt->work.address = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!opt->to == !opt->listen)
+			argp_error(state, "one of --to and --listen is needed");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+int cmd_migrate(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "[ADDRESS]",
+		.doc = "Migrate memory that a device writes to, and the device's state, while it goes on. ADDRESS is the PCI address of the device.",
+	};
+	struct migrate_options opt = {
+		.work = { .ops = &workload_nvme, .writes = 4000 },
+		.max_rounds = 100,
+		.downtime_ns = 300000000,
+		.round_delay_ms = 200,
+		.max_memory = 16ULL << 30,
+		.tracking = true,
+		.progress = isatty(STDOUT_FILENO),
+	};
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	return opt.to ? migrate_source(&opt) : migrate_destination(&opt);
+}

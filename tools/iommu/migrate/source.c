@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The source: sends all memory, then what the device has made dirty, round by round,
+ * while the device goes on; then it stops the device, sends the rest and the device's
+ * state, and compares. Until the destination has been told that this is all, a
+ * failure and giving up leave the source as it was: the device goes on, tracking is off.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "migrate.h"
+
+#define MAX_TRACKERS	4
+
+struct source {
+	const struct migrate_options *opt;
+	struct workload work;
+	struct state state;
+	struct idirty *ctx;
+	struct idirty_tracker *trackers[MAX_TRACKERS];
+	size_t num_trackers;
+	struct idirty_range range;	/* the memory, and where it is */
+	struct idirty_map *map;
+	char *mem;
+	int fd;
+	struct stream_io io;
+	unsigned int num_devices;	/* whose state is moved: 0 or 1 */
+	bool paused;
+	int error;			/* of the device's state */
+	char name[24];			/* of the round */
+	uint64_t round_bytes;		/* sent in it */
+	uint64_t expected;		/* what it will have sent */
+	uint64_t sent;
+	double begin;
+	double down_since;
+	unsigned char *result;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/* What failed in the library */
+static int failed(int rc)
+{
+	char text[200];
+
+	return complain(rc == -ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED, "%s",
+			idirty_strerror(idirty_last_error(), text, sizeof(text)));
+}
+
+/* Something that differs from page to page, for whatever the device leaves */
+static void fill(char *mem, size_t size)
+{
+	uint64_t *words = (uint64_t *)mem;
+	size_t i;
+
+	for (i = 0; i < size / sizeof(*words); i++)
+		words[i] = (i / (PAGE / sizeof(*words))) * 0x9e3779b97f4a7c15ULL;
+}
+
+static int prepare(struct source *s)
+{
+	const char *reason = workload_open(&s->work, &s->opt->work, false);
+	void *mem;
+	int rc;
+
+	if (!reason)
+		reason = workload_load(&s->work);
+	if (reason)
+		return complain(EXIT_NOTHING, "%s", reason);
+	s->range = (struct idirty_range){ WORKLOAD_MEM_IOVA, s->work.size };
+	if (posix_memalign(&mem, PAGE, s->range.length))
+		return complain(EXIT_FAILED, "out of memory");
+	s->mem = mem;
+	memset(s->mem, 0, s->range.length);
+	/* A disk that is not rewritten is all that the memory holds in the end */
+	fill(s->mem, s->work.ops->rewrites ? s->work.size : s->work.disk_size / PAGE * PAGE);
+	rc = workload_map(&s->work, s->mem, s->range.length, s->range.iova);
+	if (rc)
+		return complain(EXIT_FAILED, "the memory cannot be mapped: %s", strerror(-rc));
+	state_open(&s->state, s->work.fd);
+	s->num_devices = !!s->state.flags;
+	if (idirty_map_new(&s->map) ||
+	    idirty_map_add(s->map, s->range.iova, s->range.length, s->mem))
+		return failed(0);
+	report_text("memory", "%llu MiB, into which %s (%s) copies %s, %zu pages%s",
+		    (unsigned long long)s->range.length >> 20, s->work.bdf, s->work.ops->name,
+		    s->opt->work.image ?: "its disk", (s->work.disk_size + PAGE - 1) / PAGE,
+		    s->work.ops->rewrites ? ", and rewrites it" : "");
+	return EXIT_OK;
+}
+
+/* Says what comes, and waits until the destination is ready for it */
+static int greet(struct source *s)
+{
+	char text[STREAM_MAX_TEXT + 1];
+	const char *name = s->work.ops->name;
+	int rc;
+
+	s->fd = channel_connect(s->opt->to);
+	if (s->fd < 0)
+		return EXIT_FAILED;
+	channel_io(&s->io, s->fd);
+	rc = stream_put_head(&s->io) ?:
+	     stream_put_region(&s->io, 0, s->range.iova, s->range.length);
+	if (!rc && s->num_devices)
+		rc = stream_put(&s->io, STREAM_DEVICE, 0, 0, name, strlen(name));
+	rc = rc ?: stream_put(&s->io, STREAM_BEGIN, 0, 0, NULL, 0) ?:
+	     stream_get_answer(&s->io, STREAM_READY, NULL, 0, text);
+	if (rc == -ECANCELED)
+		return complain(EXIT_FAILED, "the destination refuses: %s", text);
+	return rc ? complain(EXIT_FAILED, "%s: %s", s->opt->to, strerror(-rc)) : EXIT_OK;
+}
+
+static int add_tracker(struct source *s, uint32_t id, const struct idirty_range *ranges,
+		       size_t num)
+{
+	struct idirty_target target = IDIRTY_TARGET(id);
+	struct idirty_info *info;
+	size_t i;
+	int rc;
+
+	if (s->num_trackers == MAX_TRACKERS)
+		return complain(EXIT_FAILED, "too many trackers");
+	rc = idirty_alloc(s->ctx, &target, &s->trackers[s->num_trackers]);
+	if (rc)
+		return failed(rc);
+	rc = idirty_start(s->trackers[s->num_trackers++], 0, ranges, num, NULL) ?:
+	     idirty_info(s->trackers[s->num_trackers - 1], &info);
+	if (rc)
+		return failed(rc);
+	for (i = 0; i < info->num_members; i++)
+		report_text("tracker", "of %u: member %u, %s", id, info->members[i].id,
+			    idirty_format_text(info->members[i].format));
+	idirty_free(info);
+	return EXIT_OK;
+}
+
+/* From here on no write of the device is missed */
+static int start(struct source *s)
+{
+	int rc;
+
+	if (!s->opt->tracking) {
+		report_text("tracker", "none: what the device writes meanwhile is not noticed");
+	} else {
+		rc = idirty_open(s->work.iommufd, &s->ctx);
+		if (rc)
+			return failed(rc);
+		rc = add_tracker(s, s->work.ioas, NULL, 0);
+		if (rc)
+			return rc;
+	}
+	rc = state_precopy(&s->state);
+	if (rc)
+		return complain(EXIT_FAILED, "%s: pre-copy: %s", s->work.bdf, strerror(-rc));
+	s->begin = seconds_now();
+	workload_start(&s->work);
+	return EXIT_OK;
+}
+
+static int send_host(void *arg, void *host, uint64_t iova, uint64_t length)
+{
+	struct source *s = arg;
+	uint64_t part;
+	int rc = 0;
+
+	for (; length && !rc; length -= part) {
+		part = length < STREAM_MAX_CHUNK ? length : STREAM_MAX_CHUNK;
+		rc = stream_put(&s->io, STREAM_PAGES, 0, iova - s->range.iova, host, part);
+		host = (char *)host + part;
+		iova += part;
+		s->round_bytes += part;
+		s->sent += part;
+		report_bar(s->name, s->round_bytes, s->expected);
+	}
+	return rc;
+}
+
+static int send_run(void *arg, uint64_t iova, uint64_t length)
+{
+	struct source *s = arg;
+
+	return idirty_map_run(s->map, &(struct idirty_range){ iova, length }, send_host, s);
+}
+
+static int send_state(void *arg, const void *data, size_t length)
+{
+	struct source *s = arg;
+
+	/* @moved is already behind them */
+	return stream_put(&s->io, STREAM_STATE, 0, s->state.moved - length, data, length);
+}
+
+static void next_round(struct source *s, const char *name, uint64_t bytes)
+{
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	s->round_bytes = 0;
+	s->expected = bytes;
+}
+
+/* What the limits propose, the device's state and the workload have a say in */
+static enum idirty_decision decide(void *arg, const struct idirty_round *round,
+				   enum idirty_decision proposed)
+{
+	struct source *s = arg;
+	const struct migrate_options *opt = s->opt;
+	bool limit = opt->max_rounds && round->round >= opt->max_rounds;
+	uint64_t before = s->state.moved, downtime = round->downtime_ns;
+	char name[24];
+
+	s->error = state_precopy_data(&s->state, send_state, s);
+	downtime += state_estimate(&s->state) * 1e9 / (round->bandwidth ?: 1);
+	report_round(round, s->range.length, s->state.moved - before, downtime);
+	snprintf(name, sizeof(name), "round %u", round->round + 1);
+	next_round(s, name, round->dirty_bytes);
+	if (s->error || interrupted)
+		return IDIRTY_GIVE_UP;
+	if (proposed == IDIRTY_FINISH && !limit && downtime > opt->downtime_ns)
+		proposed = IDIRTY_GO_ON;
+	/* A part of a disk could not be compared with it */
+	if (proposed == IDIRTY_FINISH && !workload_done(&s->work))
+		proposed = IDIRTY_GO_ON;
+	if (proposed == IDIRTY_GO_ON && !workload_done(&s->work))
+		sleep_until(seconds_now() + opt->round_delay_ms / 1e3);
+	return proposed;
+}
+
+static int quiesce(void *arg)
+{
+	struct source *s = arg;
+
+	s->down_since = seconds_now();
+	next_round(s, "last round", s->expected);
+	/* The driver first: it waits for a device that P2P would hold back */
+	workload_pause(&s->work);
+	s->paused = true;
+	return state_stop(&s->state);
+}
+
+static void resume(void *arg)
+{
+	struct source *s = arg;
+	int rc = state_run(&s->state);
+
+	if (rc)
+		complain(0, "%s does not go on: %s", s->work.bdf, strerror(-rc));
+	if (s->paused)
+		workload_continue(&s->work);
+	s->paused = false;
+}
+
+/* The migration is over, the workload stays here: as if nothing had been */
+static int stay(struct source *s, int code)
+{
+	unsigned char ours[DIGEST_SIZE], disk[DIGEST_SIZE];
+	size_t before, i;
+
+	resume(s);
+	for (i = 0; i < s->num_trackers; i++)
+		idirty_stop(s->trackers[i]);
+	before = workload_written(&s->work);
+	while (!workload_done(&s->work) ||
+	       (s->work.ops->rewrites && workload_written(&s->work) == before))
+		sleep_until(seconds_now() + 0.1);
+	workload_pause(&s->work);
+	report_text("stayed", "tracking is off; the device has written %zu times since",
+		    s->work.written - before);
+	if (!s->work.ops->rewrites && s->opt->work.image &&
+	    !digest_file(s->opt->work.image, s->range.length, disk)) {
+		digest(s->mem, s->range.length, ours);
+		report_digest("source", ours);
+		report_digest("disk", disk);
+		if (memcmp(ours, disk, DIGEST_SIZE))
+			code = complain(EXIT_DIFFERS, "the memory is not the disk");
+	}
+	workload_end(&s->work);
+	return code;
+}
+
+static int precopy(struct source *s)
+{
+	static const struct idirty_precopy_ops ops = {
+		.send = send_run,
+		.decide = decide,
+		.quiesce = quiesce,
+		.resume = resume,
+	};
+	const struct idirty_precopy_limits limits = {
+		.downtime_ns = s->opt->downtime_ns,
+		.rounds = s->opt->max_rounds,
+		.force = s->opt->stop_anyway,
+	};
+	struct idirty_precopy_result result;
+	struct idirty_precopy *p;
+	int rc;
+
+	rc = idirty_precopy_new(s->trackers, s->num_trackers, &s->range, 1, PAGE, &p);
+	if (rc)
+		return stay(s, failed(rc));
+	next_round(s, "round 1", s->range.length);
+	rc = idirty_precopy_run(p, &limits, &ops, s, &result) ?: s->error;
+	idirty_precopy_free(p);
+	if (rc)
+		return stay(s, complain(EXIT_FAILED, "the migration failed: %s",
+					strerror(-rc)));
+	report_number("rounds_done", result.rounds);
+	report_text("decision", "%s", result.decision == IDIRTY_FINISH ? "stop and finish" :
+		    interrupted ? "give up: interrupted" : "give up: the limits are reached");
+	if (result.decision == IDIRTY_FINISH)
+		return EXIT_OK;
+	stream_put(&s->io, STREAM_ABORT, 0, 0, NULL, 0);
+	return stay(s, EXIT_GAVE_UP);
+}
+
+/* The negative control: everything once, and nobody asks what became dirty */
+static int copy_once(struct source *s)
+{
+	int rc;
+
+	next_round(s, "all", s->range.length);
+	rc = send_run(s, s->range.iova, s->range.length);
+	while (!rc && !workload_done(&s->work))
+		sleep_until(seconds_now() + 0.1);
+	rc = rc ?: quiesce(s);
+	return rc ? stay(s, complain(EXIT_FAILED, "the migration failed: %s", strerror(-rc))) :
+		    EXIT_OK;
+}
+
+/* The device is stopped, its memory is sent; this is the rest */
+static int hand_over(struct source *s)
+{
+	char text[STREAM_MAX_TEXT + 1];
+	uint64_t before = s->state.moved;
+	int rc;
+
+	rc = state_stop_data(&s->state, send_state, s);
+	if (rc)
+		return stay(s, complain(EXIT_FAILED, "the last of the state: %s",
+					strerror(-rc)));
+	report_last_round(s->round_bytes, s->state.moved - before, seconds_now() - s->down_since);
+	rc = stream_put(&s->io, STREAM_END, 0, 0, NULL, 0) ?:
+	     stream_get_answer(&s->io, STREAM_RUNNING, NULL, 0, text);
+	if (rc == -ECANCELED)
+		return stay(s, complain(EXIT_FAILED, "the destination refuses: %s", text));
+	if (rc)
+		return complain(EXIT_FAILED, "no answer to the end of the migration: %s; the device stays stopped, as it may run at the destination",
+				strerror(-rc));
+	report_text("downtime", "%.3f seconds", seconds_now() - s->down_since);
+	report_text("migrated", "%.1f MiB and %" PRIu64 " bytes of device state in %.2f seconds",
+		    s->sent / 1048576.0, s->state.moved, seconds_now() - s->begin);
+	report_text("device", "has copied %zu pages and rewritten %zu meanwhile",
+		    s->work.copied, s->work.rewritten);
+	return EXIT_OK;
+}
+
+/* Does the destination's device show the same as ours must? */
+static bool same_state(struct source *s)
+{
+	unsigned char page[PAGE], ours[DIGEST_SIZE];
+
+	if (!s->num_devices || !s->work.ops->show_state)
+		return true;
+	s->work.ops->show_state(&s->work, page);
+	digest(page, PAGE, ours);
+	report_digest("our state", ours);
+	report_digest("its state", s->result + DIGEST_SIZE);
+	return !memcmp(ours, s->result + DIGEST_SIZE, DIGEST_SIZE);
+}
+
+static size_t differing_pages(struct source *s, const unsigned char *sums)
+{
+	unsigned char sum[SUM_SIZE];
+	size_t differing = 0, i;
+
+	for (i = 0; i < s->range.length; i += PAGE, sums += SUM_SIZE) {
+		page_sum(s->mem + i, sum);
+		differing += memcmp(sum, sums, SUM_SIZE) != 0;
+	}
+	return differing;
+}
+
+static int verify(struct source *s)
+{
+	size_t head = DIGEST_SIZE * (1 + s->num_devices), differing;
+	uint64_t pages = s->range.length / PAGE;
+	unsigned char ours[DIGEST_SIZE], disk[DIGEST_SIZE];
+	char text[STREAM_MAX_TEXT + 1];
+	bool same;
+	int rc;
+
+	s->result = malloc(head + pages * SUM_SIZE);
+	if (!s->result)
+		return complain(EXIT_FAILED, "out of memory");
+	digest(s->mem, s->range.length, ours);
+	report_digest("source", ours);
+	rc = stream_get_answer(&s->io, STREAM_RESULT, s->result,
+			       head + pages * SUM_SIZE, text);
+	if (rc)
+		return complain(EXIT_FAILED, "the result: %s", strerror(-rc));
+	report_digest("destination", s->result);
+	differing = differing_pages(s, s->result + head);
+	same = !differing && !memcmp(ours, s->result, DIGEST_SIZE);
+	/* The memory is the disk: what says a driver that does no DMA to it? */
+	if (!s->work.ops->rewrites && s->opt->work.image) {
+		rc = digest_file(s->opt->work.image, s->range.length, disk);
+		if (rc)
+			return complain(EXIT_FAILED, "%s: %s", s->opt->work.image, strerror(-rc));
+		report_digest("disk", disk);
+		same &= !memcmp(disk, s->result, DIGEST_SIZE);
+	}
+	same &= same_state(s);
+	report_text("compared", "%zu of %" PRIu64 " pages differ", differing, pages);
+	report_text("identical", "%s", same ? "yes" : "no");
+	return same ? EXIT_OK : EXIT_DIFFERS;
+}
+
+int migrate_source(const struct migrate_options *opt)
+{
+	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESTART };
+	struct source s = { .opt = opt, .fd = -1 };
+	int rc;
+
+	report_open(opt);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	rc = prepare(&s);
+	rc = rc ?: greet(&s);
+	rc = rc ?: start(&s);
+	rc = rc ?: opt->tracking ? precopy(&s) : copy_once(&s);
+	rc = rc ?: hand_over(&s);
+	rc = rc ?: verify(&s);
+	if (s.paused && s.work.started)
+		workload_end(&s.work);
+	report_close();
+	while (s.num_trackers)
+		idirty_destroy(s.trackers[--s.num_trackers]);
+	idirty_close(s.ctx);
+	idirty_map_free(s.map);
+	state_close(&s.state);
+	workload_close(&s.work);
+	if (s.fd >= 0)
+		close(s.fd);
+	free(s.result);
+	free(s.mem);
+	return rc;
+}
