@@ -39,10 +39,10 @@ lib: ## the C library; OUT=folder of the results
 	@tools/setup/setup.sh tools
 	@$(MAKE) -C tools/lib OUT=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" all
 tools: lib ## the command-line tool iommu-dirty, too
-	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib all
+	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" all
 install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 	@$(MAKE) -C tools/lib OUT=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" install PREFIX=$(PREFIX)
-	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib install PREFIX=$(PREFIX)
+	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" install PREFIX=$(PREFIX)
 
 .PHONY: bench
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json

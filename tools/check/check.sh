@@ -13,7 +13,7 @@
 #               kernel: with each format of page tables that the emulated IOMMUs
 #               have, and with one of the software IOMMU
 #   tools       the C library and iommu-dirty: tests without a kernel, under sanitizers
-#   tools-vm    iommu-dirty observes a migration in a virtual machine
+#   tools-vm    iommu-dirty migrates a device and observes that in a virtual machine
 #   upstream    the kernel's own iommufd selftest: each test that passes on the
 #               unmodified kernel passes on ours
 #   kcsan       the selftests that have threads, under a kernel that looks for data

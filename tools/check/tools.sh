@@ -69,6 +69,19 @@ tools_exit() { # code command...
 	[ "$rc" -eq "$want" ] || { echo "exit code $rc, not $want: $*"; return 1; }
 }
 
+# A destination that is sent nonsense ends with a message
+tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
+	local port=47113 said="${3:-this is no migration stream}" out rc=0
+	"$1" migrate --listen "$port" >"$logs/tools-migrate.log" 2>&1 &
+	until printf '%b' "${2:-GET / HTTP/1.0 }0123456789abcdef" 2>/dev/null >"/dev/tcp/127.0.0.1/$port"; do
+		kill -0 $! || break
+		sleep 0.1
+	done
+	wait $! || rc=$?
+	out=$(cat "$logs/tools-migrate.log")
+	[ "$rc" -eq 1 ] && [ "$out" = "iommu-dirty: $said" ] || { echo "$rc: $out"; return 1; }
+}
+
 stage_tools() {
 	local tree out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
 	"$repo/tools/setup/setup.sh" tools
@@ -82,9 +95,9 @@ stage_tools() {
 	logged "$logs/tools-install.log" make -C "$repo/tools/lib" OUT="$out/lib-plain" KSRC="$tree" \
 		install DESTDIR="$stage" PREFIX=/usr
 	logged "$logs/tools-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" \
-		LIB="$out/lib-plain" install DESTDIR="$stage" PREFIX=/usr
+		LIB="$out/lib-plain" KSRC="$tree" install DESTDIR="$stage" PREFIX=/usr
 	logged "$logs/tools-asan.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu-asan" \
-		LIB="$out/lib-asan" SANITIZE=address,undefined all tests
+		LIB="$out/lib-asan" KSRC="$tree" SANITIZE=address,undefined all tests
 	try "lib: a program by pkg-config" tools_user "$stage"
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: symbols" tools_symbols "$stage"
@@ -131,30 +144,35 @@ stage_tools() {
 	try "exit code: no such file" tools_exit 1 "$tool" heatmap /nonexistent
 	try "exit code: nothing dirty" tools_exit 4 "$tool" heatmap --ioas 77 "$t/sample.rec"
 	try "exit code: no such process" tools_exit 4 "$tool" rate --pid 999999999
+	try "exit code: migrate without a side" tools_exit 2 "$tool" migrate
+	try "exit code: migrate to nowhere" tools_exit 1 "$tool" migrate --to nowhere
+	try "migrate: not a stream" tools_not_a_stream "$tool"
+	try "migrate: another version of the stream" tools_not_a_stream "$tool" \
+		'IOMMUMIG\x02\x00\x00\x00' 'version 2 of the stream, not 1'
 	try "fuzz: record files" "$out/iommu-asan/fuzz-record" "$t/sample.rec" 1 20000
 	try "fuzz: what advise reads" "$out/iommu-asan/fuzz-advise" "$t/advise-in.json" 1 10000
+	try "fuzz: migration stream" "$out/iommu-asan/fuzz-migrate" 1 50000
 }
 
 # iommu-dirty observes a migration in a virtual machine, and the library is tested
 # with devices, under the debug kernel; both on the unmodified one, too
 stage_tools_vm() {
 	local tree image add f examples='' out=$cache/tools log=$logs/tools-vm.log
-	"$repo/tools/setup/setup.sh" tools demo
+	"$repo/tools/setup/setup.sh" tools
 	image=$(kernel debug)
 	tree=$("$overlay/build.sh" tree)
 	mkdir -p "$out"
 	logged "$logs/tools-vm-lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib-plain" \
 		KSRC="$tree" all vm
 	logged "$logs/tools-vm-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" \
-		OUT="$out/iommu-static" LIB="$out/lib-plain" STATIC=1 all
-	logged "$logs/tools-vm-demo.log" make -C "$repo/tools/demo" -j "$jobs" OUT="$out/demo" KSRC="$tree"
+		OUT="$out/iommu-static" LIB="$out/lib-plain" KSRC="$tree" STATIC=1 all
 	add=(--add "$here/guest-run" --add "$out/iommu-static/iommu-dirty" --add "$out/lib-plain/test-vm")
 	for f in open alloc read precopy rounds; do
 		add+=(--add "$out/lib-plain/vm/example-$f")
 		examples+=" example-$f"
 	done
 	vm "$log" --kernel "$image" --iommu vtd-ss --edu 2 --drive "$image" "${add[@]}" \
-		--add "$out/demo/dirty-migrate" --add "$repo/tools/iommu/tests/guest.sh" \
+		--add "$repo/tools/iommu/tests/guest.sh" \
 		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
 			'test-vm run$examples'"
 	count tools-vm "$log"

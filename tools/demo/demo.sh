@@ -2,25 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Live pre-copy over the dirty bits of an IOMMU, in a virtual machine.
 #
-# Usage: demo.sh [--iommu MODE] [--device nvme|edu] [OPTION...]
+# Usage: demo.sh [--iommu MODE] [--workload nvme|edu] [OPTION...]
 #
 # An NVMe controller reads its disk, an ext4 file system with the documentation of
 # the kernel, by DMA into memory, while that memory is sent to another process
-# round by round. Or an edu device copies the kernel image into 256 MiB of memory
-# and goes on rewriting it. OPTIONs go to dirty-migrate (see dirty-migrate.c):
-# --no-tracking shows that it takes a tracker, --size MIB and others change how
-# much there is to do. The last line tells whether both processes have the same
-# memory in the end, and so does the exit code: 0 if so, 1 if not. MODE is one of
-# tools/vm/run.sh that has dirty bits.
+# round by round. Or an edu device copies the kernel image into 128 MiB of memory
+# and goes on rewriting it; then its own state moves to a second edu device.
+# OPTIONs go to the source's iommu-dirty migrate (see iommu-dirty(8)):
+# --no-tracking shows that it takes a tracker, --size and others change how much
+# there is to do. The last line tells whether both processes have the same memory
+# in the end, and so does the exit code: 0 if so. MODE is one of tools/vm/run.sh
+# that has dirty bits. A picture of what was dirty when is drawn into the cache.
 . "$(dirname "$0")/../setup/common.sh"
 
-here=$repo/tools/demo
 out=$cache/demo
-iommu=vtd-ss size='' device=nvme args=()
+iommu=vtd-ss size='' workload=nvme args=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--iommu) iommu=${2:?--iommu needs a value}; shift ;;
-	--device) device=${2:?--device needs a value}; shift ;;
+	--workload) workload=${2:?--workload needs a value}; shift ;;
 	--size) size=${2:?--size needs a value}; shift ;;
 	-h | --help) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) args+=("$1") ;;
@@ -45,11 +45,16 @@ between_marks() {
 		}'
 }
 
-"$repo/tools/setup/setup.sh" demo
+"$repo/tools/setup/setup.sh" tools demo
 image=$("$repo/tools/overlay/build.sh" plain)
 tree=$("$repo/tools/overlay/build.sh" tree)
 mkdir -p "$out"
-logged "$out/build.log" make -C "$here" -j "$jobs" OUT="$out" KSRC="$tree"
+# The guest gets a static program, which cannot draw
+logged "$out/lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" KSRC="$tree" all
+logged "$out/guest.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/guest" LIB="$out/lib" \
+	KSRC="$tree" STATIC=1 all
+logged "$out/host.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/host" LIB="$out/lib" \
+	KSRC="$tree" all
 
 # Made once: real data that a file system would be damaged without
 disk() { # file
@@ -59,20 +64,25 @@ disk() { # file
 	mv "$1.new" "$1"
 }
 
-case $device in
+case $workload in
 nvme)
 	file=$out/disk.img
 	disk "$file"
-	drives=(--drive "$file" --nvme "$file" --edu 0)
+	machine=(--drive "$file" --nvme "$file" --edu 0)
 	: "${size:=160}"
+	args=(--workload nvme --image /dev/vda --size "${size}M" --downtime-ms 50 "${args[@]}")
+	there=(--workload nvme)
 	;;
 edu)
-	drives=(--drive "$image" --edu 1)
-	: "${size:=256}"
+	machine=(--drive "$image" --edu 2)
+	: "${size:=128}"
+	there=(--workload edu --driver edu_vfio_pci)
+	args=("${there[@]}" --image /dev/vda --size "${size}M" --downtime-ms 10 --max-rounds 12
+		--on-limit stop-anyway "${args[@]}" 0000:00:04.0)
+	there+=(0000:00:05.0)
 	;;
-*) die "no device $device: see the head of $0" ;;
+*) die "no workload $workload: see the head of $0" ;;
 esac
-args+=(--device "$device" --size "$size")
 
 bar=--no-progress columns=80
 if [ -t 1 ]; then
@@ -82,8 +92,23 @@ fi
 note "booting ${image##*/} with $iommu; the console goes to $out/console.log"
 rc=0
 "$repo/tools/vm/run.sh" --kernel "$image" --iommu "$iommu" --mem "$((size * 2 + 768))M" \
-	"${drives[@]}" --add "$out/dirty-migrate" --log "$out/console.log" --timeout 240 -- \
-	"stty cols $columns -onlcr <&1; echo @@demo-begin; dirty-migrate destination &
-	dirty-migrate source --file /dev/vda $bar ${args[*]}; rc=\$?; echo @@demo-end; exit \$rc" |
+	"${machine[@]}" --add "$out/guest/iommu-dirty" --log "$out/console.log" --timeout 240 -- \
+	"stty cols $columns -onlcr <&1; echo @@demo-begin
+	iommu-dirty migrate --listen 4444 ${there[*]} >/tmp/destination 2>&1 &
+	iommu-dirty migrate --to 127.0.0.1:4444 $bar ${args[*]} & source=\$!
+	until iommu-dirty record --pid \$source --seconds 12 --interval 200 --output /tmp/rec; do
+		kill -0 \$source || break; sleep 0.2
+	done >/dev/null 2>&1 & record=\$!
+	wait \$source; rc=\$?; echo @@demo-end; cat /tmp/destination
+	wait \$record; echo @@record; gzip </tmp/rec | base64; echo @@record-end; exit \$rc" |
 	between_marks || rc=${PIPESTATUS[0]}
+
+# What the observer has recorded came over the console
+sed -n '/^@@record\r*$/,/^@@record-end\r*$/{/^@@/d;s/\r//;p}' "$out/console.log" |
+	base64 -d | gunzip >"$out/demo.rec" || true
+if "$out/host/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$out/demo.rec" >"$out/heatmap.log" 2>&1; then
+	note "what was dirty, address by time: $out/heatmap.svg"
+else
+	note "no picture: see $out/heatmap.log"
+fi
 exit "$rc"

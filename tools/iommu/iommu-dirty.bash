@@ -8,7 +8,7 @@ _iommu_dirty() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap advise --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap advise migrate --help" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -24,7 +24,19 @@ _iommu_dirty() {
 		mapfile -t COMPREPLY < <(compgen -W "4K 64K 2M 1G" -- "$cur")
 		return
 		;;
-	--svg | --png | --output | --replay)
+	--workload)
+		mapfile -t COMPREPLY < <(compgen -W "nvme edu" -- "$cur")
+		return
+		;;
+	--on-limit)
+		mapfile -t COMPREPLY < <(compgen -W "give-up stop-anyway" -- "$cur")
+		return
+		;;
+	--driver)
+		mapfile -t COMPREPLY < <(cd /sys/bus/pci/drivers && compgen -G "$cur*vfio*")
+		return
+		;;
+	--svg | --png | --output | --replay | --image)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -36,9 +48,16 @@ _iommu_dirty() {
 	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;
 	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --throughput-cmd
 		--output --replay --json --help" ;;
+	migrate)
+		words="--to --listen --workload --driver --image --size --writes --downtime-ms
+			--max-rounds --on-limit --round-delay --no-tracking --max-memory --progress
+			--no-progress --json --help"
+		;;
 	*) return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	[ "${COMP_WORDS[1]}" != migrate ] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY \
+		< <(cd /sys/bus/pci/devices && compgen -G "$cur*")
 	[ "${COMP_WORDS[1]}" != heatmap ] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
 }
 

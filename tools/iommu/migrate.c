@@ -122,7 +122,7 @@ int cmd_migrate(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.args_doc = "[ADDRESS]",
-		.doc = "Migrate memory that a device writes to, and the device's state, while it goes on. ADDRESS is the PCI address of the device.",
+		.doc = "Migrate what a device writes to, and its state, while it runs.",
 	};
 	struct migrate_options opt = {
 		.work = { .ops = &workload_nvme, .writes = 4000 },

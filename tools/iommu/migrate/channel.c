@@ -23,7 +23,7 @@ static struct addrinfo *resolve(const char *where, bool passive)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
 	const char *port = strrchr(where, ':');
-	char host[256] = "localhost";
+	char host[256] = "127.0.0.1";
 	size_t len = port ? port - where : 0;
 	int rc;
 

@@ -11,7 +11,7 @@
 
 #include "migrate.h"
 
-#define BLOCK	(1UL << 20)
+#define BLOCK	0x100000UL
 
 void digest(const void *mem, size_t len, unsigned char out[DIGEST_SIZE])
 {

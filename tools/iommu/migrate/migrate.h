@@ -5,6 +5,7 @@
  *
  *   ../migrate.c	the command line
  *   source.c		the phases of the side that has the workload
+ *   verify.c		what the source says of the result
  *   destination.c	the side that takes it over
  *   state.c		the device's own state, by VFIO's migration protocol
  *   stream.c		what goes over the connection, made and checked
@@ -89,11 +90,17 @@ void page_sum(const void *page, unsigned char out[SUM_SIZE]);
  * report_close().
  */
 void report_open(const struct migrate_options *opt);
-/* A line of text, and a string of JSON */
-void report_text(const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* A line of text, or a string of JSON */
+void report_string(const char *key, const char *text);
+#define report_text(key, ...)				\
+({							\
+	char __text[300];				\
+							\
+	snprintf(__text, sizeof(__text), __VA_ARGS__);	\
+	report_string(key, __text);			\
+})
+
 void report_number(const char *key, double value);
-void report_bool(const char *key, bool value);
 void report_digest(const char *who, const unsigned char sum[DIGEST_SIZE]);
 /* @downtime_ns: estimated; the last round has none */
 void report_round(const struct idirty_round *round, uint64_t total_bytes,

@@ -3,7 +3,6 @@
  * What the user sees of a migration: lines and a table of rounds, and below its last
  * line a progress bar while something goes on; or all of it as JSON at the end.
  */
-#include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -45,14 +44,8 @@ void report_clear(void)
 	bar_time = 0;
 }
 
-void report_text(const char *key, const char *fmt, ...)
+void report_string(const char *key, const char *text)
 {
-	char text[300];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
 	if (json) {
 		json_object_set_new(json, key, json_string(text));
 		return;
@@ -68,12 +61,6 @@ void report_number(const char *key, double value)
 				    json_integer(value) : json_real(value));
 }
 
-void report_bool(const char *key, bool value)
-{
-	if (json)
-		json_object_set_new(json, key, json_boolean(value));
-}
-
 void report_digest(const char *who, const unsigned char sum[DIGEST_SIZE])
 {
 	char text[2 * DIGEST_SIZE + 1];
@@ -85,6 +72,11 @@ void report_digest(const char *who, const unsigned char sum[DIGEST_SIZE])
 		report_text(who, "%s", text);
 	else
 		report_text(who, "sha256 %s", text);
+}
+
+static double rate(uint64_t bytes, double seconds)
+{
+	return seconds > 0 ? bytes / MIB / seconds : 0;
 }
 
 static void head(void)
@@ -121,7 +113,7 @@ void report_round(const struct idirty_round *r, uint64_t total_bytes, uint64_t d
 	}
 	head();
 	printf("%6u %10.2f %8.3f %8.1f %10.2f %7.2f %10llu %12.1f\n", r->round,
-	       r->sent_bytes / MIB, seconds, r->sent_bytes / MIB / (r->send_ns / 1e9 + 1e-9),
+	       r->sent_bytes / MIB, seconds, rate(r->sent_bytes, r->send_ns / 1e9),
 	       r->dirty_bytes / MIB, 100.0 * r->dirty_bytes / total_bytes,
 	       (unsigned long long)device_bytes, downtime_ns / 1e6);
 }
@@ -137,7 +129,7 @@ void report_last_round(uint64_t bytes, uint64_t device_bytes, double seconds)
 	}
 	head();
 	printf("%6s %10.2f %8.3f %8.1f %10s %7s %10llu\n", "last", bytes / MIB, seconds,
-	       bytes / MIB / (seconds + 1e-9), "-", "-", (unsigned long long)device_bytes);
+	       rate(bytes, seconds), "-", "-", (unsigned long long)device_bytes);
 }
 
 static int columns(void)

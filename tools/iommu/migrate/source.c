@@ -6,46 +6,24 @@
  * failure and giving up leave the source as it was: the device goes on, tracking is off.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "migrate.h"
+#include "source.h"
 
-#define MAX_TRACKERS	4
-
-struct source {
-	const struct migrate_options *opt;
-	struct workload work;
-	struct state state;
-	struct idirty *ctx;
-	struct idirty_tracker *trackers[MAX_TRACKERS];
-	size_t num_trackers;
-	struct idirty_range range;	/* the memory, and where it is */
-	struct idirty_map *map;
-	char *mem;
-	int fd;
-	struct stream_io io;
-	unsigned int num_devices;	/* whose state is moved: 0 or 1 */
-	bool paused;
-	int error;			/* of the device's state */
-	char name[24];			/* of the round */
-	uint64_t round_bytes;		/* sent in it */
-	uint64_t expected;		/* what it will have sent */
-	uint64_t sent;
-	double begin;
-	double down_since;
-	unsigned char *result;
-};
-
-static volatile sig_atomic_t interrupted;
+static int interrupted;
 
 static void interrupt(int signal)
 {
 	(void)signal;
-	interrupted = 1;
+	__atomic_store_n(&interrupted, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_interrupted(void)
+{
+	return __atomic_load_n(&interrupted, __ATOMIC_RELAXED);
 }
 
 /* What failed in the library */
@@ -139,7 +117,7 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 	if (rc)
 		return failed(rc);
 	for (i = 0; i < info->num_members; i++)
-		report_text("tracker", "of %u: member %u, %s", id, info->members[i].id,
+		report_text("tracker", "of object %u: HWPT %u, %s", id, info->members[i].id,
 			    idirty_format_text(info->members[i].format));
 	idirty_free(info);
 	return EXIT_OK;
@@ -223,7 +201,7 @@ static enum idirty_decision decide(void *arg, const struct idirty_round *round,
 	report_round(round, s->range.length, s->state.moved - before, downtime);
 	snprintf(name, sizeof(name), "round %u", round->round + 1);
 	next_round(s, name, round->dirty_bytes);
-	if (s->error || interrupted)
+	if (s->error || is_interrupted())
 		return IDIRTY_GIVE_UP;
 	if (proposed == IDIRTY_FINISH && !limit && downtime > opt->downtime_ns)
 		proposed = IDIRTY_GO_ON;
@@ -262,7 +240,6 @@ static void resume(void *arg)
 /* The migration is over, the workload stays here: as if nothing had been */
 static int stay(struct source *s, int code)
 {
-	unsigned char ours[DIGEST_SIZE], disk[DIGEST_SIZE];
 	size_t before, i;
 
 	resume(s);
@@ -275,14 +252,7 @@ static int stay(struct source *s, int code)
 	workload_pause(&s->work);
 	report_text("stayed", "tracking is off; the device has written %zu times since",
 		    s->work.written - before);
-	if (!s->work.ops->rewrites && s->opt->work.image &&
-	    !digest_file(s->opt->work.image, s->range.length, disk)) {
-		digest(s->mem, s->range.length, ours);
-		report_digest("source", ours);
-		report_digest("disk", disk);
-		if (memcmp(ours, disk, DIGEST_SIZE))
-			code = complain(EXIT_DIFFERS, "the memory is not the disk");
-	}
+	code = verify_stayed(s, code);
 	workload_end(&s->work);
 	return code;
 }
@@ -315,7 +285,7 @@ static int precopy(struct source *s)
 					strerror(-rc)));
 	report_number("rounds_done", result.rounds);
 	report_text("decision", "%s", result.decision == IDIRTY_FINISH ? "stop and finish" :
-		    interrupted ? "give up: interrupted" : "give up: the limits are reached");
+		    is_interrupted() ? "give up: interrupted" : "give up: the limits are reached");
 	if (result.decision == IDIRTY_FINISH)
 		return EXIT_OK;
 	stream_put(&s->io, STREAM_ABORT, 0, 0, NULL, 0);
@@ -353,75 +323,16 @@ static int hand_over(struct source *s)
 	if (rc == -ECANCELED)
 		return stay(s, complain(EXIT_FAILED, "the destination refuses: %s", text));
 	if (rc)
-		return complain(EXIT_FAILED, "no answer to the end of the migration: %s; the device stays stopped, as it may run at the destination",
+		/* Nobody knows whether the destination has taken over */
+		return complain(EXIT_FAILED, "no answer to the end: %s; the device stays stopped",
 				strerror(-rc));
 	report_text("downtime", "%.3f seconds", seconds_now() - s->down_since);
-	report_text("migrated", "%.1f MiB and %" PRIu64 " bytes of device state in %.2f seconds",
-		    s->sent / 1048576.0, s->state.moved, seconds_now() - s->begin);
+	report_text("migrated", "%.1f MiB and %llu bytes of device state in %.2f seconds",
+		    s->sent / 1048576.0, (unsigned long long)s->state.moved,
+		    seconds_now() - s->begin);
 	report_text("device", "has copied %zu pages and rewritten %zu meanwhile",
 		    s->work.copied, s->work.rewritten);
 	return EXIT_OK;
-}
-
-/* Does the destination's device show the same as ours must? */
-static bool same_state(struct source *s)
-{
-	unsigned char page[PAGE], ours[DIGEST_SIZE];
-
-	if (!s->num_devices || !s->work.ops->show_state)
-		return true;
-	s->work.ops->show_state(&s->work, page);
-	digest(page, PAGE, ours);
-	report_digest("our state", ours);
-	report_digest("its state", s->result + DIGEST_SIZE);
-	return !memcmp(ours, s->result + DIGEST_SIZE, DIGEST_SIZE);
-}
-
-static size_t differing_pages(struct source *s, const unsigned char *sums)
-{
-	unsigned char sum[SUM_SIZE];
-	size_t differing = 0, i;
-
-	for (i = 0; i < s->range.length; i += PAGE, sums += SUM_SIZE) {
-		page_sum(s->mem + i, sum);
-		differing += memcmp(sum, sums, SUM_SIZE) != 0;
-	}
-	return differing;
-}
-
-static int verify(struct source *s)
-{
-	size_t head = DIGEST_SIZE * (1 + s->num_devices), differing;
-	uint64_t pages = s->range.length / PAGE;
-	unsigned char ours[DIGEST_SIZE], disk[DIGEST_SIZE];
-	char text[STREAM_MAX_TEXT + 1];
-	bool same;
-	int rc;
-
-	s->result = malloc(head + pages * SUM_SIZE);
-	if (!s->result)
-		return complain(EXIT_FAILED, "out of memory");
-	digest(s->mem, s->range.length, ours);
-	report_digest("source", ours);
-	rc = stream_get_answer(&s->io, STREAM_RESULT, s->result,
-			       head + pages * SUM_SIZE, text);
-	if (rc)
-		return complain(EXIT_FAILED, "the result: %s", strerror(-rc));
-	report_digest("destination", s->result);
-	differing = differing_pages(s, s->result + head);
-	same = !differing && !memcmp(ours, s->result, DIGEST_SIZE);
-	/* The memory is the disk: what says a driver that does no DMA to it? */
-	if (!s->work.ops->rewrites && s->opt->work.image) {
-		rc = digest_file(s->opt->work.image, s->range.length, disk);
-		if (rc)
-			return complain(EXIT_FAILED, "%s: %s", s->opt->work.image, strerror(-rc));
-		report_digest("disk", disk);
-		same &= !memcmp(disk, s->result, DIGEST_SIZE);
-	}
-	same &= same_state(s);
-	report_text("compared", "%zu of %" PRIu64 " pages differ", differing, pages);
-	report_text("identical", "%s", same ? "yes" : "no");
-	return same ? EXIT_OK : EXIT_DIFFERS;
 }
 
 int migrate_source(const struct migrate_options *opt)
@@ -438,7 +349,7 @@ int migrate_source(const struct migrate_options *opt)
 	rc = rc ?: start(&s);
 	rc = rc ?: opt->tracking ? precopy(&s) : copy_once(&s);
 	rc = rc ?: hand_over(&s);
-	rc = rc ?: verify(&s);
+	rc = rc ?: verify_same(&s);
 	if (s.paused && s.work.started)
 		workload_end(&s.work);
 	report_close();

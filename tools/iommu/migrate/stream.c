@@ -6,7 +6,6 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,16 +94,12 @@ int stream_get_answer(const struct stream_io *io, enum stream_type want, void *d
 	return length ? io->get(io->arg, data, length) : 0;
 }
 
-static int __attribute__((format(printf, 2, 3)))
-bad(struct incoming *in, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(in->error, sizeof(in->error), fmt, args);
-	va_end(args);
-	return -EPROTO;
-}
+/* Says what is wrong; its value is the error */
+#define bad(in, ...)								\
+({										\
+	snprintf((in)->error, sizeof((in)->error), __VA_ARGS__);		\
+	-EPROTO;								\
+})
 
 static int get(const struct stream_io *io, struct incoming *in, void *data, size_t length)
 {

@@ -34,8 +34,8 @@
 #define STREAM_MAX_DEVICES	8
 #define STREAM_MAX_NAME		31
 #define STREAM_MAX_TEXT		200
-#define STREAM_MAX_CHUNK	(1UL << 20)
-#define STREAM_MAX_STATE	(1ULL << 32)	/* of a device */
+#define STREAM_MAX_CHUNK	0x100000UL
+#define STREAM_MAX_STATE	0x100000000ULL	/* of a device */
 
 enum stream_type {
 	STREAM_REGION = 1,

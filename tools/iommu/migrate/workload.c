@@ -16,13 +16,12 @@
 
 #include <linux/fs.h>
 
+#include "iommu-dirty.h"
 #include "lib.h"
 #include "workload.h"
 
 #define WINDOW	1024	/* pages that are rewritten in the same second */
 #define TICK_US	10000
-
-double seconds_now(void);
 
 /* What the drivers want of the selftests' mem.c, with messages of our own kind */
 void lib_fatal(const char *file, int line, const char *fmt, ...)

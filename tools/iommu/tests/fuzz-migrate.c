@@ -17,7 +17,7 @@
 #define MEMORY		(16 * STREAM_PAGE)
 #define MOST_MEMORY	(64 * STREAM_PAGE)
 #define MOST_MESSAGES	64
-#define ROOM		(1UL << 18)
+#define ROOM		0x40000UL
 #define SPICES		12
 
 struct bytes {
@@ -147,10 +147,12 @@ static bool try(struct bytes *b)
 	unsigned char sum = 0;
 	enum incoming_end end;
 	unsigned int i;
+	bool bad;
 
 	b->pos = 0;
 	end = stream_receive(&io, MOST_MEMORY, &ops, &sum, &in);
-	if (strlen(in.error) > STREAM_MAX_TEXT || (end == INCOMING_BAD) != !!*in.error)
+	bad = end == INCOMING_BAD;
+	if (strlen(in.error) > STREAM_MAX_TEXT || bad != !!*in.error)
 		abort();
 	/* Whatever is complete has brought all of its pages */
 	if (end == INCOMING_COMPLETE && in.received < in.memory)
@@ -191,6 +193,7 @@ static void exchange(struct bytes *b)
 
 static void damage(struct bytes *b)
 {
+	static const size_t fields[4] = { 0, 4, 8, 16 };
 	unsigned int n = 1 + below(3);
 
 	while (n--) {
@@ -206,7 +209,7 @@ static void damage(struct bytes *b)
 			break;
 		case 2:
 		case 3:
-			spice(b, at + (size_t []){ 0, 4, 8, 16 }[below(4)]);
+			spice(b, at + fields[below(4)]);
 			break;
 		case 4:
 			exchange(b);

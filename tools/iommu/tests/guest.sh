@@ -61,8 +61,8 @@ take() { # option...
 	destination=$!
 }
 send() { # option...
-	iommu-dirty migrate --to localhost:4444 --workload edu --driver edu_vfio_pci \
-		--image /dev/vda --size 24M --writes 1000 "$@" 0000:00:04.0 >/tmp/source 2>&1 &
+	iommu-dirty migrate --to 127.0.0.1:4444 --workload edu --driver edu_vfio_pci \
+		--image "$image" --size "$size" --writes 1000 "$@" 0000:00:04.0 >/tmp/source 2>&1 &
 	source=$!
 }
 show() { cat /tmp/source; echo "destination:"; cat /tmp/destination; }
@@ -89,6 +89,7 @@ mount -t tracefs trace "$events"
 echo 1 >"$events/events/iommufd_dirty/enable"
 check "probe" iommu-dirty probe
 
+image=/dev/vda size=16M
 take
 send --max-rounds 20 --downtime-ms 1 --on-limit stop-anyway
 until grep -q tracker /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
@@ -104,6 +105,8 @@ for event in start stop harvest; do
 	check "trace event $event" traced "$event"
 done
 
+head -c 524288 /dev/vda >/tmp/image
+image=/tmp/image size=4M
 take --json
 send --max-rounds 20 --on-limit stop-anyway --downtime-ms 1 --json
 check "migration, as JSON" end 0 0
@@ -129,6 +132,7 @@ iommu-dirty migrate --listen 4444 --workload nvme >/tmp/destination 2>&1 &
 destination=$!
 send
 check "a destination without that device" end 1 1
+check "without that device: said" said 'refuses: no device for the state of edu here'
 
 take
 send --downtime-ms 0 --max-rounds 0
