@@ -19,6 +19,7 @@
 #define MOST_MESSAGES	64
 #define ROOM		0x40000UL
 #define SPICES		12
+#define UNWRITTEN	0xa5
 
 struct bytes {
 	unsigned char data[ROOM];
@@ -104,14 +105,19 @@ static void make_good(void)
 static int begin(void *arg, struct incoming *in)
 {
 	uint64_t sum = 0;
-	unsigned int i;
+	unsigned int i, j;
 
 	(void)arg;
 	for (i = 0; i < in->num_regions; i++) {
 		in->regions[i].mem = malloc(in->regions[i].length);
 		if (!in->regions[i].mem)
 			abort();
+		memset(in->regions[i].mem, UNWRITTEN, in->regions[i].length);
 		sum += in->regions[i].length;
+		for (j = 0; j < i; j++)
+			if (in->regions[i].iova - in->regions[j].iova < in->regions[j].length ||
+			    in->regions[j].iova - in->regions[i].iova < in->regions[i].length)
+				abort();
 	}
 	if (!sum || sum != in->memory || sum > MOST_MEMORY ||
 	    in->num_devices > STREAM_MAX_DEVICES || in->num_regions > STREAM_MAX_REGIONS)
@@ -139,6 +145,21 @@ static int state(void *arg, unsigned int device, const void *data, size_t length
 	return 0;
 }
 
+/* Has every page come? */
+static bool is_written(const struct stream_region *r)
+{
+	size_t page, i;
+
+	for (page = 0; page < r->length; page += STREAM_PAGE) {
+		for (i = 0; i < STREAM_PAGE; i++)
+			if ((unsigned char)r->mem[page + i] != UNWRITTEN)
+				break;
+		if (i == STREAM_PAGE)
+			return false;
+	}
+	return true;
+}
+
 static bool try(struct bytes *b)
 {
 	static const struct incoming_ops ops = { .begin = begin, .pages = pages, .state = state };
@@ -154,11 +175,11 @@ static bool try(struct bytes *b)
 	bad = end == INCOMING_BAD;
 	if (strlen(in.error) > STREAM_MAX_TEXT || bad != !!*in.error)
 		abort();
-	/* Whatever is complete has brought all of its pages */
-	if (end == INCOMING_COMPLETE && in.received < in.memory)
-		abort();
-	for (i = 0; i < in.num_regions; i++)
+	for (i = 0; i < in.num_regions; i++) {
+		if (end == INCOMING_COMPLETE && !is_written(&in.regions[i]))
+			abort();
 		free(in.regions[i].mem);
+	}
 	incoming_free(&in);
 	return end == INCOMING_COMPLETE;
 }
@@ -221,17 +242,37 @@ static void damage(struct bytes *b)
 	}
 }
 
+/* More and more regions or devices, each as it should be */
+static void try_many(void)
+{
+	const struct stream_io io = { .put = put, .arg = &text };
+	bool devices = below(2);
+	unsigned int i, num = 1 + below(2 * STREAM_MAX_REGIONS);
+
+	text.length = 0;
+	stream_put_head(&io);
+	for (i = 0; i < num; i++)
+		if (devices)
+			stream_put(&io, STREAM_DEVICE, i, 0, "edu", 3);
+		else
+			stream_put_region(&io, i, i * STREAM_PAGE, STREAM_PAGE);
+	stream_put(&io, STREAM_ABORT, 0, 0, NULL, 0);
+	if (try(&text))
+		abort();
+}
+
 /* Answers to the source: garbage behind a head that may be right */
 static void try_answer(void)
 {
 	struct stream_message msg = {
 		.type = htole32(STREAM_READY + below(5)),
-		.length = htole64(below(2) ? below(300) : below(~0ULL)),
+		.length = htole64(below(2) ? below(300) : below(-1ULL)),
 	};
 	const struct stream_io io = { .get = get, .arg = &answers };
 	char why[STREAM_MAX_TEXT + 1];
 	unsigned char *data;
 	size_t i, want = below(200);
+	int rc;
 
 	answers.pos = 0;
 	answers.length = 0;
@@ -241,7 +282,10 @@ static void try_answer(void)
 	data = malloc(want + 1);
 	if (!data)
 		abort();
-	if (stream_get_answer(&io, STREAM_RESULT, data, want, why) == -ECANCELED)
+	rc = stream_get_answer(&io, STREAM_RESULT, data, want, why);
+	if (!rc && le64toh(msg.length) != want)
+		abort();
+	if (rc == -ECANCELED)
 		for (i = 0; why[i]; i++)
 			if (why[i] < ' ' || why[i] > '~')
 				abort();
@@ -265,6 +309,8 @@ int main(int argc, char **argv)
 		damage(&text);
 		whole += try(&text);
 		try_answer();
+		if (i % 16 == 0)
+			try_many();
 	}
 	printf("%lu inputs, %lu of them whole migrations\n", n, whole);
 	return 0;
