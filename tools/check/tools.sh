@@ -84,6 +84,8 @@ tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
 
 stage_tools() {
 	local tree out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
+	# else what UBSan finds is only printed
+	export UBSAN_OPTIONS=halt_on_error=1
 	"$repo/tools/setup/setup.sh" tools
 	tree=$("$overlay/build.sh" tree)
 	mkdir -p "$out"
