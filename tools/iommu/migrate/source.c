@@ -337,7 +337,7 @@ static int hand_over(struct source *s)
 
 int migrate_source(const struct migrate_options *opt)
 {
-	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESTART };
+	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESETHAND };
 	struct source s = { .opt = opt, .fd = -1 };
 	int rc;
 
