@@ -280,6 +280,11 @@ static int precopy(struct source *s)
 	next_round(s, "round 1", s->range.length);
 	rc = idirty_precopy_run(p, &limits, &ops, s, &result) ?: s->error;
 	idirty_precopy_free(p);
+	if (rc == -EINTR && is_interrupted()) {
+		/* In the middle of a READ */
+		result = (struct idirty_precopy_result){ .decision = IDIRTY_GIVE_UP };
+		rc = 0;
+	}
 	if (rc)
 		return stay(s, complain(EXIT_FAILED, "the migration failed: %s",
 					strerror(-rc)));
@@ -337,7 +342,11 @@ static int hand_over(struct source *s)
 
 int migrate_source(const struct migrate_options *opt)
 {
-	const struct sigaction action = { .sa_handler = interrupt, .sa_flags = SA_RESETHAND };
+	/* The second signal ends the program */
+	const struct sigaction action = {
+		.sa_handler = interrupt,
+		.sa_flags = SA_RESTART | SA_RESETHAND,
+	};
 	struct source s = { .opt = opt, .fd = -1 };
 	int rc;
 
