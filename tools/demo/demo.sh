@@ -96,7 +96,7 @@ rc=0
 	"stty cols $columns -onlcr <&1; echo @@demo-begin
 	iommu-dirty migrate --listen 4444 ${there[*]} >/tmp/destination 2>&1 &
 	iommu-dirty migrate --to 127.0.0.1:4444 $bar ${args[*]} & source=\$!
-	until iommu-dirty record --pid \$source --seconds 12 --interval 200 --output /tmp/rec; do
+	until iommu-dirty record --pid \$source --seconds 16 --interval 200 --output /tmp/rec; do
 		kill -0 \$source || break; sleep 0.2
 	done >/dev/null 2>&1 & record=\$!
 	wait \$source; rc=\$?; echo @@demo-end; cat /tmp/destination
@@ -106,7 +106,9 @@ rc=0
 # What the observer has recorded came over the console
 sed -n '/^@@record\r*$/,/^@@record-end\r*$/{/^@@/d;s/\r//;p}' "$out/console.log" |
 	base64 -d | gunzip >"$out/demo.rec" || true
-if "$out/host/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$out/demo.rec" >"$out/heatmap.log" 2>&1; then
+# The memory, without the queues of the device's driver
+if "$out/host/iommu-dirty" heatmap --from 0x100000000 --svg "$out/heatmap.svg" "$out/demo.rec" \
+	>"$out/heatmap.log" 2>&1; then
 	note "what was dirty, address by time: $out/heatmap.svg"
 else
 	note "no picture: see $out/heatmap.log"

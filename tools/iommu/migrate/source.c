@@ -84,9 +84,6 @@ static int greet(struct source *s)
 	const char *name = s->work.ops->name;
 	int rc;
 
-	s->fd = channel_connect(s->opt->to);
-	if (s->fd < 0)
-		return EXIT_FAILED;
 	channel_io(&s->io, s->fd);
 	rc = stream_put_head(&s->io) ?:
 	     stream_put_region(&s->io, 0, s->range.iova, s->range.length);
@@ -347,13 +344,14 @@ int migrate_source(const struct migrate_options *opt)
 		.sa_handler = interrupt,
 		.sa_flags = SA_RESTART | SA_RESETHAND,
 	};
-	struct source s = { .opt = opt, .fd = -1 };
+	struct source s = { .opt = opt, .work.iommufd = -1, .state.data_fd = -1 };
 	int rc;
 
 	report_open(opt);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	rc = prepare(&s);
+	s.fd = channel_connect(opt->to);
+	rc = s.fd < 0 ? EXIT_FAILED : prepare(&s);
 	rc = rc ?: greet(&s);
 	rc = rc ?: start(&s);
 	rc = rc ?: opt->tracking ? precopy(&s) : copy_once(&s);
