@@ -251,7 +251,8 @@ TEST_F(device, agrees_with_page_tables)
 		unsigned char want[PAGES / 8];
 		__u64 added;
 
-			for (i = random_below(60); i; i--)
+		env_load(&self->l.env, 0);
+		for (i = random_below(60); i; i--)
 			logged_write(&self->l, random_below(PAGES));
 		memcpy(want, self->l.want, sizeof(want));
 		if (round % 2) {

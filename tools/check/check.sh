@@ -109,9 +109,9 @@ sparse_clean() { # file: nothing in sparse's log names it
 # Each program.test that the documentation names as a proof
 documented_tests() {
 	local t missing=
-	for t in $(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' "$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u); do
+	while read -r t; do
 		grep -qE "^TEST_F\(${t%.*}, ${t#*.}\)" "$repo/selftests/iommufd_dirty/${t%.*}.c" || missing+=" $t"
-	done
+	done < <(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' "$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u)
 	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
 }
 

@@ -228,4 +228,5 @@ static struct kunit_suite ranges_suite = {
 	.init = ranges_test_init,
 	.test_cases = ranges_cases,
 };
+
 kunit_test_suite(ranges_suite);
