@@ -192,7 +192,7 @@ stage_kunit_vm() {
 }
 
 # The programs for a mode: nohw is for IOMMUs without dirty bits, alone; nvme is
-# for machines that have an NVMe controller, edu_migration for PCI devices
+# for machines that have an NVMe controller, edu_* for PCI devices
 tests_for() { # mode program...
 	local mode=$1 t
 	for t in "${@:2}"; do
@@ -200,7 +200,7 @@ tests_for() { # mode program...
 		*-off:nohw | soft-*:soft*) echo "$t" ;;
 		*-off:* | *:nohw | *:soft*) ;;
 		vtd-*:nvme | amd-*:nvme) echo "$t" ;;
-		*:nvme | soft-*:edu_migration | soft-*:device* | soft-*:progression) ;;
+		*:nvme | soft-*:edu_* | soft-*:device* | soft-*:progression) ;;
 		*) echo "$t" ;;
 		esac
 	done | xargs
@@ -209,14 +209,16 @@ tests_for() { # mode program...
 # The selftests in a machine of a mode, with the options that all modes share
 selftests_vm() { # log mode programs option...
 	local log=$1 mode=$2 run="DIRTY_FORMAT=$2 guest-run $3" machine
+	# the last one's transfers last, for those tests that look at one in flight
+	local edu=(--edu 4 --dma-delay "0,0,0,100000")
 	shift 3
 	case $mode in
 	soft-*)
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
 		run="DIRTY_DEVICES=$mode FUZZ_CALLS=100000 $run"
 		;;
-	vtd-* | amd-*) machine=(--iommu "$mode" --edu 4 --nvme "$disk" --drive "$disk") ;;
-	*) machine=(--iommu "$mode" --edu 4) ;;
+	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk") ;;
+	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
 	vm "$log" "${machine[@]}" "$@" "$run"
 }

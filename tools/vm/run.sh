@@ -15,7 +15,8 @@
 #   --arch ARCH            x86_64, arm64 (default: that of the mode)
 #   --mem SIZE --cpus N    default: 1G, 2
 #   --edu N                that many edu devices, an IOMMU group each (default: 2)
-#   --dma-delay USEC       how long an edu transfer takes (default: 0, none)
+#   --dma-delay USEC,...   how long a transfer takes, of each edu device; the last
+#                          is for the rest of them, too (default: 0, not at all)
 #   --drive FILE           a virtio disk, /dev/vda and so on (read-only)
 #   --nvme FILE            the disk of an NVMe controller (read-only)
 #   --add FILE[:DEST]      put a file or folder in the guest (default: in /bin)
@@ -93,7 +94,7 @@ initramfs() { # command...
 }
 
 boot() { # qemu accelerator arguments..., console options in "${console[@]}"
-	local i fw dirs=() machine='' devices=() params=''
+	local i fw dirs=() machine='' devices=() params='' delays usec=0
 	local vtd=intel-iommu,intremap=on,aw-bits=48,x-scalable-mode=on
 	local amd=amd-iommu,intremap=on
 	case $arch-$iommu in
@@ -127,8 +128,10 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		params="console=ttyS0 no_timer_check intel_iommu=on,sm_on $params"
 	fi
 	# each in a slot of its own: a group of its own
+	IFS=, read -ra delays <<<"$delay"
 	for ((i = 0; i < edu; i++)); do
-		devices+=(-device "edu,addr=$((4 + i)),dma_mask=0xffffffffffffffff,x-dma-delay-us=$delay,x-state-window=on")
+		usec=${delays[i]:-$usec}
+		devices+=(-device "edu,addr=$((4 + i)),dma_mask=0xffffffffffffffff,x-dma-delay-us=$usec,x-state-window=on")
 	done
 	for i in "${!drives[@]}"; do
 		devices+=(-drive "file=${drives[i]},if=none,format=raw,readonly=on,id=drive$i"
