@@ -106,6 +106,14 @@ TEST_F(device_errors, bad_arguments)
 	EXPECT_EQ(-EALREADY, start_with(self, IOVA, SIZE, 1, SZ_4K));
 }
 
+static int log_start(int fd)
+{
+	const struct log_range range = { .iova = IOVA, .length = SIZE };
+	__u64 page_size = SZ_4K;
+
+	return __log_start(fd, &range, 1, &page_size);
+}
+
 /* The device logs for the user or for trackers, not for both */
 TEST_F(device_errors, user_logging)
 {
@@ -113,7 +121,7 @@ TEST_F(device_errors, user_logging)
 	unsigned char *bad = mem_alloc(SZ_4K);
 
 	mem_free(bad, SZ_4K);
-	ASSERT_EQ(0, __log_start(fd, IOVA, SIZE, SZ_4K));
+	ASSERT_EQ(0, log_start(fd));
 	EXPECT_EQ(-EBUSY, start_with(self, IOVA, SIZE, 1, SZ_4K));
 	logged_write(&self->l, 77);
 	EXPECT_EQ(0, __log_report(fd, IOVA, SIZE, SZ_4K, self->l.got));
@@ -126,12 +134,12 @@ TEST_F(device_errors, user_logging)
 
 	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
 	logged_write(&self->l, 78);
-	EXPECT_EQ(-EBUSY, __log_start(fd, IOVA, SIZE, SZ_4K));
+	EXPECT_EQ(-EBUSY, log_start(fd));
 	EXPECT_EQ(-EBUSY, __log_stop(fd));
 	EXPECT_EQ(-EBUSY, __log_report(fd, IOVA, SIZE, SZ_4K, self->l.got));
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 	tracker_stop(self->l.env.fd, self->l.tracker);
-	EXPECT_EQ(0, __log_start(fd, IOVA, SIZE, SZ_4K));
+	EXPECT_EQ(0, log_start(fd));
 	EXPECT_EQ(0, __log_stop(fd));
 }
 

@@ -382,7 +382,9 @@ TEST_F(progression, failed)
 		.by_device = { true, false },
 		.p2p = { true, true },
 	};
+	const struct log_range range = { .iova = RAM_IOVA, .length = RAM_SIZE };
 	struct iommu_dirty_tracker_info info = {};
+	__u64 page_size = SZ_4K;
 	unsigned int i;
 
 	machine_open(&self->src, 0, false);
@@ -411,7 +413,7 @@ TEST_F(progression, failed)
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, info.out_state);
 	}
 	/* nothing is left that would keep others from tracking */
-	EXPECT_EQ(0, __log_start(src_fd(self, 0), RAM_IOVA, RAM_SIZE, SZ_4K));
+	EXPECT_EQ(0, __log_start(src_fd(self, 0), &range, 1, &page_size));
 	EXPECT_EQ(0, __log_stop(src_fd(self, 0)));
 }
 

@@ -198,6 +198,21 @@ __u64 edu_read(struct edu *edu, unsigned int reg)
 	return __atomic_load_n((__u64 *)(edu->bar + reg), __ATOMIC_ACQUIRE);
 }
 
+void edu_write32(struct edu *edu, unsigned int reg, __u32 val)
+{
+	if (pwrite(edu->fd, &val, sizeof(val), edu->bar_offset + reg) != sizeof(val))
+		fatal("register %#x: error %d", reg, errno);
+}
+
+__u32 edu_read32(struct edu *edu, unsigned int reg)
+{
+	__u32 val;
+
+	if (pread(edu->fd, &val, sizeof(val), edu->bar_offset + reg) != sizeof(val))
+		fatal("register %#x: error %d", reg, errno);
+	return val;
+}
+
 static void edu_ask(struct edu *edu, __u64 src, __u64 dst, size_t len, __u64 cmd)
 {
 	edu_write(edu, EDU_DMA_SRC, src);

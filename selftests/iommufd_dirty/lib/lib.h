@@ -166,20 +166,27 @@ void *vfio_map_bar0(int fd, size_t size);
 int __vfio_attach(int fd, __u32 pt);
 void vfio_detach(int fd);
 
-/* mig.c: what VFIO asks migration drivers, with the device's file */
+/* feature.c: features of a device that VFIO's migration consists of */
+struct log_range {	/* as struct vfio_device_feature_dma_logging_range */
+	__u64 iova;
+	__u64 length;
+};
+
+/* VFIO_DEVICE_FEATURE; @data, of @size bytes, is what comes back, too */
 int __vfio_feature(int fd, __u32 flags, void *data, size_t size);
-/* The stream's file, -1 if there is none, or -errno */
-int __mig_set(int fd, __u32 state);
+/* To a migration state; @data_fd is the stream that this opens, -1 if it does not */
+int __mig_set(int fd, __u32 state, int *data_fd);
+/* The same; returns the stream */
 int mig_set(int fd, __u32 state);
 __u32 mig_get(int fd);
+/* @page_size: what is asked for, and what comes of it */
+int __log_start(int fd, const struct log_range *ranges, __u32 num, __u64 *page_size);
+int __log_report(int fd, __u64 iova, __u64 length, __u64 page_size, void *bitmap);
+int __log_stop(int fd);
 /* Reads what there is of a stream, behind @len bytes; returns the new length */
 size_t mig_drain(int data, unsigned char *stream, size_t len, size_t room);
 /* Has the device a migration driver? */
 bool mig_capable(int fd);
-/* DMA logging for the user, of one range */
-int __log_start(int fd, __u64 iova, __u64 length, __u64 page_size);
-int __log_stop(int fd);
-int __log_report(int fd, __u64 iova, __u64 length, __u64 page_size, void *bitmap);
 
 /* edu.c */
 #define EDU_BUF_SIZE 4096
@@ -215,6 +222,9 @@ void edu_ask_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
 bool edu_busy(struct edu *edu);
 void edu_write(struct edu *edu, unsigned int reg, __u64 val);
 __u64 edu_read(struct edu *edu, unsigned int reg);
+/* The registers below 0x80, by a driver that lets no one map them */
+void edu_write32(struct edu *edu, unsigned int reg, __u32 val);
+__u32 edu_read32(struct edu *edu, unsigned int reg);
 
 /*
  * storm.c: kernel threads that write to a window at full speed, on devices of

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO's migration states and DMA logging (VFIO_DEVICE_FEATURE), as a VMM uses
- * them without trackers.
+ * VFIO_DEVICE_FEATURE: the migration state and the DMA logging of a device, as
+ * upstream's interface has them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,35 +15,42 @@
 
 int __vfio_feature(int fd, __u32 flags, void *data, size_t size)
 {
-	struct vfio_device_feature *arg = calloc(1, sizeof(*arg) + size);
+	struct {
+		struct vfio_device_feature head;
+		__u8 data[64];
+	} arg = {
+		.head.argsz = sizeof(arg.head) + size,
+		.head.flags = flags,
+	};
 	int rc;
 
-	arg->argsz = sizeof(*arg) + size;
-	arg->flags = flags;
-	memcpy(arg->data, data, size);
-	rc = ioctl(fd, VFIO_DEVICE_FEATURE, arg) ? -errno : 0;
-	memcpy(data, arg->data, size);
-	free(arg);
+	if (size > sizeof(arg.data))
+		fatal("no feature is that large: %zu", size);
+	if (size)
+		memcpy(arg.head.data, data, size);
+	rc = ioctl(fd, VFIO_DEVICE_FEATURE, &arg) ? -errno : 0;
+	if (size)
+		memcpy(data, arg.head.data, size);
 	return rc;
 }
 
-int __mig_set(int fd, __u32 state)
+int __mig_set(int fd, __u32 state, int *data_fd)
 {
 	struct vfio_device_feature_mig_state arg = { .device_state = state };
 	int rc = __vfio_feature(fd, VFIO_DEVICE_FEATURE_SET |
-				VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &arg,
-				sizeof(arg));
+				VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &arg, sizeof(arg));
 
-	return rc ? rc : arg.data_fd;
+	*data_fd = rc ? -1 : arg.data_fd;
+	return rc;
 }
 
 int mig_set(int fd, __u32 state)
 {
-	int rc = __mig_set(fd, state);
+	int data_fd, rc = __mig_set(fd, state, &data_fd);
 
-	if (rc < -1)
+	if (rc)
 		fatal("migration state %u: error %d", state, -rc);
-	return rc;
+	return data_fd;
 }
 
 __u32 mig_get(int fd)
@@ -51,8 +58,7 @@ __u32 mig_get(int fd)
 	struct vfio_device_feature_mig_state arg = {};
 
 	check(__vfio_feature(fd, VFIO_DEVICE_FEATURE_GET |
-			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &arg,
-			     sizeof(arg)));
+			     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &arg, sizeof(arg)));
 	return arg.device_state;
 }
 
@@ -77,32 +83,24 @@ bool mig_capable(int fd)
 			       sizeof(arg));
 }
 
-int __log_start(int fd, __u64 iova, __u64 length, __u64 page_size)
+int __log_start(int fd, const struct log_range *ranges, __u32 num, __u64 *page_size)
 {
-	struct vfio_device_feature_dma_logging_range range = {
-		.iova = iova,
-		.length = length,
+	struct vfio_device_feature_dma_logging_control arg = {
+		.page_size = *page_size,
+		.num_ranges = num,
+		.ranges = (uintptr_t)ranges,
 	};
-	struct vfio_device_feature_dma_logging_control control = {
-		.page_size = page_size,
-		.num_ranges = 1,
-		.ranges = (uintptr_t)&range,
-	};
+	int rc = __vfio_feature(fd, VFIO_DEVICE_FEATURE_SET |
+				VFIO_DEVICE_FEATURE_DMA_LOGGING_START, &arg, sizeof(arg));
 
-	return __vfio_feature(fd, VFIO_DEVICE_FEATURE_SET |
-			      VFIO_DEVICE_FEATURE_DMA_LOGGING_START, &control,
-			      sizeof(control));
-}
-
-int __log_stop(int fd)
-{
-	return __vfio_feature(fd, VFIO_DEVICE_FEATURE_SET |
-			      VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, NULL, 0);
+	if (!rc)
+		*page_size = arg.page_size;
+	return rc;
 }
 
 int __log_report(int fd, __u64 iova, __u64 length, __u64 page_size, void *bitmap)
 {
-	struct vfio_device_feature_dma_logging_report report = {
+	struct vfio_device_feature_dma_logging_report arg = {
 		.iova = iova,
 		.length = length,
 		.page_size = page_size,
@@ -110,6 +108,11 @@ int __log_report(int fd, __u64 iova, __u64 length, __u64 page_size, void *bitmap
 	};
 
 	return __vfio_feature(fd, VFIO_DEVICE_FEATURE_GET |
-			      VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, &report,
-			      sizeof(report));
+			      VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, &arg, sizeof(arg));
+}
+
+int __log_stop(int fd)
+{
+	return __vfio_feature(fd, VFIO_DEVICE_FEATURE_SET |
+			      VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, NULL, 0);
 }
