@@ -20,6 +20,23 @@ static unsigned long edu_range_pages(const struct edu_device *edu,
 	return (range->last >> edu->log_shift) - (range->start >> edu->log_shift) + 1;
 }
 
+static void edu_log_write(struct edu_device *edu, u64 from, u64 to)
+{
+	struct edu_log_range *range;
+	unsigned int i;
+	u64 start, first;
+
+	for (i = 0; i < edu->num_ranges; i++) {
+		range = &edu->ranges[i];
+		if (to < range->start || from > range->last)
+			continue;
+		first = range->start >> edu->log_shift;
+		start = max(from, range->start) >> edu->log_shift;
+		bitmap_set(range->bits, start - first,
+			   (min(to, range->last) >> edu->log_shift) - start + 1);
+	}
+}
+
 /**
  * edu_log_dma - record what a command is going to write
  * @edu: device, with state_mutex held
@@ -29,13 +46,12 @@ static unsigned long edu_range_pages(const struct edu_device *edu,
  * @cmd: command
  *
  * The device does nothing if the source is not in its buffer, and neither does
- * this function. What is outside of the ranges is not recorded.
+ * this function. What is outside of the ranges is not recorded. A transfer past
+ * the highest address goes on at 0, as it may on the bus.
  */
 void edu_log_dma(struct edu_device *edu, u64 src, u64 dst, u64 cnt, u64 cmd)
 {
-	struct edu_log_range *range;
-	u64 start, last, first;
-	unsigned int i;
+	u64 last;
 
 	lockdep_assert_held(&edu->state_mutex);
 	if (!edu->logging || !(cmd & EDU_DMA_TO_RAM) || !cnt)
@@ -43,17 +59,11 @@ void edu_log_dma(struct edu_device *edu, u64 src, u64 dst, u64 cnt, u64 cmd)
 	if (cnt > EDU_BUF_SIZE || src < EDU_BUF || src > EDU_BUF + EDU_BUF_SIZE - cnt)
 		return;
 	last = dst + cnt - 1;
-	if (last < dst)
-		last = U64_MAX;
-	for (i = 0; i < edu->num_ranges; i++) {
-		range = &edu->ranges[i];
-		if (last < range->start || dst > range->last)
-			continue;
-		first = range->start >> edu->log_shift;
-		start = max(dst, range->start) >> edu->log_shift;
-		bitmap_set(range->bits, start - first,
-			   (min(last, range->last) >> edu->log_shift) - start + 1);
+	if (last < dst) {
+		edu_log_write(edu, dst, U64_MAX);
+		dst = 0;
 	}
+	edu_log_write(edu, dst, last);
 }
 
 /**
