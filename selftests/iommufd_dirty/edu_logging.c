@@ -217,6 +217,9 @@ TEST_F(edu_logging, ends)
 	ioas_aperture(self->fd, self->ioas, &low, &high);
 	ASSERT_EQ(0, low.start);
 	top = (high.last & ~(SZ_4K - 1)) - SZ_4K;
+	/* VFIO takes no range that ends with the address space */
+	if (high.last == ~0ULL)
+		top -= SZ_4K;
 	ranges[1].iova = top;
 	ioas_map(self->fd, self->ioas, self->mem, 2 * SZ_4K, 0);
 	ioas_map(self->fd, self->ioas, self->mem, 2 * SZ_4K, top);
