@@ -15,7 +15,7 @@ struct advise_options {
 	const char *replay;
 };
 
-enum { KEY_BANDWIDTH = 256, KEY_SLOWDOWN, KEY_COMMAND, KEY_REPLAY };
+enum { KEY_BANDWIDTH = 256, KEY_SLOWDOWN, KEY_COMMAND, KEY_REPLAY, KEY_DEVICES };
 
 static const struct argp_option options[] = {
 	{ "interval", 'i', "MS", 0, "milliseconds from READ to READ (100)", 0 },
@@ -24,6 +24,7 @@ static const struct argp_option options[] = {
 	{ "slowdown", KEY_SLOWDOWN, "PERCENT", 0, "of the device that is accepted (10)", 0 },
 	{ "throughput-cmd", KEY_COMMAND, "COMMAND", 0,
 	  "prints the bytes per second of the device", 0 },
+	{ "devices", KEY_DEVICES, NULL, 0, "measure the trackers of devices, too", 0 },
 	{ "output", 'o', "FILE", 0, "draw it, as FILE.svg or FILE.png", 0 },
 	{ "replay", KEY_REPLAY, "FILE", 0, "do not measure: take what --json has written", 0 },
 	{ 0 }
@@ -60,6 +61,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_COMMAND:
 		opt->measure.command = arg;
+		break;
+	case KEY_DEVICES:
+		opt->measure.devices = true;
 		break;
 	case 'o':
 		if (!ends_with(arg, ".svg") && !ends_with(arg, ".png"))

@@ -4,6 +4,7 @@
  *
  *   advise.c	the command
  *   measure.c	measures, tracker by tracker and page size by page size
+ *   reading.c	what is read for that
  *   recommend.c	chooses from what was measured
  *   report.c	what was measured as a table, a plot and JSON, and back
  *   draw.c	the plot by cairo
@@ -61,7 +62,33 @@ struct measure_options {
 	double interval;
 	unsigned int repeat;
 	const char *command;	/* prints bytes per second, or NULL */
+	bool devices;		/* trackers of devices, too */
 };
+
+/* The tracker under test, and what there is to READ of it */
+struct subject {
+	const struct measure_options *opt;
+	struct watched *watched;
+	struct advise_tracker *out;
+	bool is_device;			/* it knows no SCAN, and needs ranges */
+	struct idirty_range *extents;	/* whole GiBs, in ascending order */
+	size_t num_extents;
+	uint64_t bytes;			/* that the last subject_scan() found */
+};
+
+struct reading {
+	double seconds;
+	uint64_t bitmap_bytes;
+	uint64_t sent_bytes;
+};
+
+/*
+ * reading.c: both forget what was dirty, and return 0 or -errno. subject_scan() of an
+ * IOAS finds the extents, subject_read() READs them.
+ */
+extern const uint64_t advise_page_sizes[ADVISE_ROWS];
+int subject_scan(struct subject *s);
+int subject_read(struct subject *s, uint64_t page_size, struct reading *reading);
 
 /* recommend.c: seconds that a round takes, READ and sending */
 double advise_round(const struct advise_row *row, const struct advise_limits *limits);

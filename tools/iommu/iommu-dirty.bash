@@ -46,7 +46,7 @@ _iommu_dirty() {
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
 	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;
-	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --throughput-cmd
+	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
 		--output --replay --json --help" ;;
 	migrate)
 		words="--to --listen --workload --driver --image --size --writes --downtime-ms

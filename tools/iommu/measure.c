@@ -13,25 +13,6 @@
 
 #define MAX_REPEAT	1000
 
-static const uint64_t page_sizes[ADVISE_ROWS] = { 1 << 12, 1 << 16, 1 << 21, 1 << 30 };
-
-/* The tracker under test, and what there is to READ of it */
-struct subject {
-	const struct measure_options *opt;
-	struct watched *watched;
-	struct advise_tracker *out;
-	struct idirty_range *extents;	/* in ascending order, whole GiBs */
-	size_t num_extents;
-	uint64_t bytes;			/* of a SCAN */
-	void *bitmap;			/* for the smallest pages of any extent */
-};
-
-struct reading {
-	double seconds;
-	uint64_t bitmap_bytes;
-	uint64_t sent_bytes;
-};
-
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -45,79 +26,10 @@ static double median(double *values, unsigned int num)
 	return num % 2 ? values[num / 2] : (values[num / 2 - 1] + values[num / 2]) / 2;
 }
 
-static int add_bytes(void *arg, const struct idirty_range *run)
+static int start(struct subject *s)
 {
-	*(uint64_t *)arg += run->length;
-	return 0;
-}
-
-static int by_iova(const void *a, const void *b)
-{
-	const struct idirty_range *x = a, *y = b;
-
-	return (x->iova > y->iova) - (x->iova < y->iova);
-}
-
-/* Adds a run to the bytes, and the GiBs that it is in to the extents */
-static int add_run(void *arg, const struct idirty_range *run)
-{
-	const uint64_t mask = page_sizes[ADVISE_ROWS - 1] - 1;
-	struct subject *s = arg;
-	uint64_t first = run->iova & ~mask, last = (run->iova + (run->length - 1)) | mask;
-	struct idirty_range *more;
-	size_t i;
-
-	s->bytes += run->length;
-	more = realloc(s->extents, (s->num_extents + 1) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	s->extents = more;
-	more[s->num_extents++] = (struct idirty_range){ first, last - first + 1 };
-	/* Two that overlap or touch are one */
-	qsort(more, s->num_extents, sizeof(*more), by_iova);
-	for (i = 1; i < s->num_extents;) {
-		uint64_t end = more[i - 1].iova + (more[i - 1].length - 1);
-
-		if (end != UINT64_MAX && more[i].iova > end + 1) {
-			i++;
-			continue;
-		}
-		last = more[i].iova + (more[i].length - 1);
-		if (last > end)
-			more[i - 1].length += last - end;
-		memmove(&more[i], &more[i + 1], (--s->num_extents - i) * sizeof(*more));
-	}
-	return 0;
-}
-
-/* READs all extents, and forgets what was dirty; 0 or -errno */
-static int take_reading(struct subject *s, uint64_t page_size, struct reading *reading)
-{
-	size_t i;
-	int rc;
-
-	*reading = (struct reading){};
-	for (i = 0; i < s->num_extents; i++) {
-		struct idirty_read read = {
-			.iova = s->extents[i].iova,
-			.length = s->extents[i].length,
-			.page_size = page_size,
-			.bitmap = s->bitmap,
-		};
-		size_t size = idirty_bitmap_bytes(read.iova, read.length, page_size);
-		double begin;
-
-		memset(s->bitmap, 0, size);
-		begin = seconds_now();
-		rc = idirty_read(&s->watched->tracker, 1, &read, NULL);
-		reading->seconds += seconds_now() - begin;
-		if (rc)
-			return rc;
-		reading->bitmap_bytes += size;
-		reading->sent_bytes += page_size * idirty_bitmap_count(s->bitmap,
-			idirty_bitmap_pages(read.iova, read.length, page_size));
-	}
-	return 0;
+	return idirty_start(s->watched->tracker, 0, s->extents, s->is_device ? s->num_extents : 0,
+			    NULL);
 }
 
 /* What is written to, and how much of it at two intervals; 0 or -errno */
@@ -127,18 +39,16 @@ static int take_rates(struct subject *s)
 	double *rates[2] = { &s->out->rate, &s->out->slow_rate };
 	double begin, values[MAX_REPEAT];
 	unsigned int i, n;
-	uint64_t ignored = 0;
 	int rc;
 
 	for (i = 0; i < 2; i++) {
 		for (n = 0; n < (i ? 1 : s->opt->repeat); n++) {
-			rc = observe_scan(s->watched, page_sizes[0], add_bytes, &ignored);
+			rc = subject_scan(s);
 			if (rc)
 				return rc;
 			begin = seconds_now();
-			s->bytes = 0;
 			sleep_until(begin + periods[i]);
-			rc = observe_scan(s->watched, page_sizes[0], add_run, s);
+			rc = subject_scan(s);
 			if (rc)
 				return rc;
 			values[n] = s->bytes / (seconds_now() - begin);
@@ -158,11 +68,11 @@ static int take_readings(struct subject *s)
 
 	for (n = 0; n < s->opt->repeat; n++)
 		for (i = 0; i < ADVISE_ROWS; i++) {
-			rc = take_reading(s, page_sizes[i], &reading);
+			rc = subject_read(s, advise_page_sizes[i], &reading);
 			if (rc)
 				return rc;
 			sleep_until(seconds_now() + s->opt->interval);
-			rc = take_reading(s, page_sizes[i], &reading);
+			rc = subject_read(s, advise_page_sizes[i], &reading);
 			if (rc)
 				return rc;
 			seconds[i][n] = reading.seconds;
@@ -170,7 +80,7 @@ static int take_readings(struct subject *s)
 			s->out->rows[i].bitmap_bytes = reading.bitmap_bytes;
 		}
 	for (i = 0; i < ADVISE_ROWS; i++) {
-		s->out->rows[i].page_size = page_sizes[i];
+		s->out->rows[i].page_size = advise_page_sizes[i];
 		s->out->rows[i].read_ns = median(seconds[i], n) * 1e9;
 		s->out->rows[i].sent_bytes = median(sent[i], n);
 	}
@@ -201,7 +111,7 @@ static int run_command(struct subject *s, uint64_t page_size, double *value)
 			got = read(fd.fd, text + len, sizeof(text) - 1 - len);
 			len += got > 0 ? got : 0;
 		} else {
-			rc = take_reading(s, page_size, &reading);
+			rc = subject_read(s, page_size, &reading);
 		}
 	}
 	status = pclose(p);
@@ -226,9 +136,9 @@ static int take_throughputs(struct subject *s)
 		if (!rc)
 			rc = run_command(s, 0, &off[n]);
 		if (!rc)
-			rc = idirty_start(s->watched->tracker, 0, NULL, 0, NULL);
+			rc = start(s);
 		for (i = 0; !rc && i < ADVISE_ROWS; i++)
-			rc = run_command(s, page_sizes[i], &on[i][n]);
+			rc = run_command(s, advise_page_sizes[i], &on[i][n]);
 		if (rc)
 			return rc;
 	}
@@ -242,7 +152,6 @@ static int take_throughputs(struct subject *s)
 static int measure_running(struct subject *s)
 {
 	int rc = take_rates(s);
-	size_t size = 0, i;
 
 	if (rc)
 		return rc;
@@ -251,14 +160,7 @@ static int measure_running(struct subject *s)
 			 "no device has written anything meanwhile");
 		return 0;
 	}
-	for (i = 0; i < s->num_extents; i++) {
-		size_t one = idirty_bitmap_bytes(s->extents[i].iova, s->extents[i].length,
-						 page_sizes[0]);
-
-		size = one > size ? one : size;
-	}
-	s->bitmap = malloc(size);
-	rc = s->bitmap ? take_readings(s) : -ENOMEM;
+	rc = take_readings(s);
 	if (!rc && s->opt->command)
 		rc = take_throughputs(s);
 	return rc;
@@ -290,87 +192,90 @@ static void tell_reason(struct advise_tracker *out)
 }
 
 /* An exit code; what cannot be tracked is a result, too */
-static int measure_one(struct watched *watched, const struct measure_options *opt,
-		       struct advise_tracker *out)
+static int measure_one(struct subject *s)
 {
-	struct subject s = { .opt = opt, .watched = watched, .out = out };
 	int rc;
 
-	tell_formats(watched->tracker, out);
-	if (idirty_start(watched->tracker, 0, NULL, 0, NULL)) {
-		tell_reason(out);
+	tell_formats(s->watched->tracker, s->out);
+	if (start(s)) {
+		tell_reason(s->out);
 		return EXIT_OK;
 	}
-	rc = measure_running(&s);
+	rc = measure_running(s);
 	if (rc < 0) {
-		tell_reason(out);
-		rc = complain(EXIT_FAILED, "%s: %s", out->name,
-			      rc == -ENOMEM ? "out of memory" : out->reason);
+		tell_reason(s->out);
+		rc = complain(EXIT_FAILED, "%s: %s", s->out->name,
+			      rc == -ENOMEM ? "out of memory" : s->out->reason);
 	}
-	idirty_stop(watched->tracker);
-	free(s.extents);
-	free(s.bitmap);
+	idirty_stop(s->watched->tracker);
 	return rc;
 }
 
-/* The IOAS that a device is attached to, or NULL */
-static const struct watched *find_ioas(const struct observer *o, const struct idirty_object *device,
-				       const struct idirty_object *objects, size_t num)
+/* That of the IOAS that a device is attached to, or NULL */
+static struct subject *find_ioas(struct subject *ioases, size_t num_ioases,
+				 const struct idirty_object *device,
+				 const struct idirty_object *objects, size_t num)
 {
 	size_t i, j;
 
-	for (i = 0; i < num; i++)
-		for (j = 0; objects[i].id == device->parent_id && j < o->num; j++)
-			if (objects[i].parent_id == o->watched[j].ioas)
-				return &o->watched[j];
+	for (i = 0; device->parent_id && i < num; i++)
+		for (j = 0; objects[i].id == device->parent_id && j < num_ioases; j++)
+			if (objects[i].parent_id == ioases[j].watched->ioas)
+				return &ioases[j];
 	return NULL;
 }
 
-static int measure_device(struct observer *o, const struct measure_options *opt,
-			  const struct idirty_object *device, const struct watched *ioas,
-			  struct advise_tracker *out)
+/* For what was found to be written to in the IOAS */
+static int measure_device(struct observer *o, const struct idirty_object *device,
+			  const struct subject *ioas, struct advise_tracker *out)
 {
 	struct idirty_target target = IDIRTY_TARGET(device->id);
-	struct watched watched = { .ioas = ioas->ioas, .devices = 1 };
-	int rc = EXIT_OK;
+	struct watched watched = { .ioas = ioas->watched->ioas, .devices = 1 };
+	struct subject s = *ioas;
+	int rc;
 
-	out->ioas = ioas->ioas;
-	out->covers_all = ioas->devices == 1;
+	s.watched = &watched;
+	s.out = out;
+	s.is_device = true;
+	out->ioas = watched.ioas;
+	out->covers_all = ioas->watched->devices == 1;
 	snprintf(out->name, sizeof(out->name), "device %s", device->name);
+	if (!s.num_extents) {
+		snprintf(out->reason, sizeof(out->reason), "it is not known where it writes");
+		return EXIT_OK;
+	}
 	if (idirty_alloc(o->ctx, &target, &watched.tracker)) {
 		tell_reason(out);
 		return EXIT_OK;
 	}
-	rc = measure_one(&watched, opt, out);
+	rc = measure_one(&s);
 	idirty_destroy(watched.tracker);
 	return rc;
 }
 
 static int measure_all(struct observer *o, const struct measure_options *opt,
-		       const struct idirty_object *objects, size_t num,
+		       struct subject *ioases, const struct idirty_object *objects, size_t num,
 		       struct advise_result *result)
 {
-	const struct watched *ioas;
+	struct subject *ioas;
 	int rc = EXIT_OK;
 	size_t i;
 
-	result->trackers = calloc(o->num + num + 1, sizeof(*result->trackers));
-	if (!result->trackers)
-		return complain(EXIT_FAILED, "out of memory");
 	for (i = 0; !rc && i < o->num; i++) {
 		struct advise_tracker *out = &result->trackers[result->num++];
 
 		out->ioas = o->watched[i].ioas;
 		out->covers_all = true;
 		snprintf(out->name, sizeof(out->name), "IOAS %u", out->ioas);
-		rc = measure_one(&o->watched[i], opt, out);
+		ioases[i] = (struct subject){ .opt = opt, .watched = &o->watched[i], .out = out };
+		rc = measure_one(&ioases[i]);
 	}
-	for (i = 0; !rc && i < num; i++) {
-		if (objects[i].type != IDIRTY_OBJECT_DEVICE || !objects[i].parent_id)
+	for (i = 0; !rc && opt->devices && i < num; i++) {
+		if (objects[i].type != IDIRTY_OBJECT_DEVICE)
 			continue;
-		ioas = find_ioas(o, &objects[i], objects, num);
+		ioas = find_ioas(ioases, o->num, &objects[i], objects, num);
 		if (ioas)
-			rc = measure_device(o, opt, &objects[i], ioas,
+			rc = measure_device(o, &objects[i], ioas,
 					    &result->trackers[result->num++]);
 	}
 	return rc;
@@ -379,8 +284,9 @@ static int measure_all(struct observer *o, const struct measure_options *opt,
 int advise_measure(struct advise_result *result, const struct measure_options *opt)
 {
 	struct idirty_object *objects;
+	struct subject *ioases;
 	struct observer o;
-	size_t num;
+	size_t num, i;
 	int rc;
 
 	*result = (struct advise_result){ .interval = opt->interval };
@@ -388,11 +294,19 @@ int advise_measure(struct advise_result *result, const struct measure_options *o
 	if (rc)
 		return rc;
 	if (idirty_list(o.ctx, &objects, &num)) {
-		rc = complain(EXIT_FAILED, "it could not be listed what there is");
-	} else {
-		rc = measure_all(&o, opt, objects, num, result);
-		idirty_free(objects);
+		observe_close(&o);
+		return complain(EXIT_FAILED, "it could not be listed what there is");
 	}
+	ioases = calloc(o.num, sizeof(*ioases));
+	result->trackers = calloc(o.num + num, sizeof(*result->trackers));
+	if (ioases && result->trackers)
+		rc = measure_all(&o, opt, ioases, objects, num, result);
+	else
+		rc = complain(EXIT_FAILED, "out of memory");
+	for (i = 0; ioases && i < o.num; i++)
+		free(ioases[i].extents);
+	free(ioases);
+	idirty_free(objects);
 	observe_close(&o);
 	return rc;
 }

@@ -29,7 +29,7 @@ check "probe: the kernel" probed "kernel: no dirty trackers"
 check "probe: the IOMMU" probed "  VT-d second stage: dirty bits"
 check "probe: a device" probed "device .*: the kernel has no dirty trackers"
 check "probe: what the device says" probed "  VFIO: dirty tracking of HWPTs"
-test-vm load /tmp/load 600 >/tmp/load.log &
+test-vm load vfio-pci /tmp/load 600 >/tmp/load.log &
 load=$!
 until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
 check "probe: a device in use" probed "  VFIO: in use"

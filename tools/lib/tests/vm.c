@@ -8,7 +8,8 @@
  *   test-vm run COMMAND...	each command, with the file descriptor of an iommufd,
  *				an IOAS, an IOVA and a length, while the device
  *				writes there, must succeed and not be silent
- *   test-vm load FILE SECONDS	no test: lets the device write, and keeps how many
+ *   test-vm load DRIVER FILE SECONDS
+ *				no test: lets the device write, and keeps how many
  *				bytes it has written so far in FILE
  *
  * For the fallbacks a kernel without trackers is needed; to the library this
@@ -211,7 +212,7 @@ static void run_commands(char **commands)
 }
 
 /* One page of each 64 KiB, at random */
-static void load(const char *file, double seconds)
+static void load(const char *driver, const char *file, double seconds)
 {
 	struct timespec begin, now;
 	uint64_t bytes = 0;
@@ -219,7 +220,7 @@ static void load(const char *file, double seconds)
 	char text[32];
 	int fd;
 
-	stage_open(&s, "vfio-pci", NULL);
+	stage_open(&s, driver, NULL);
 	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		fatal("%s: error %d", file, errno);
@@ -241,8 +242,8 @@ int main(int argc, char **argv)
 	const char *what = argc > 1 ? argv[1] : "";
 
 	random_init();
-	if (!strcmp(what, "load") && argc == 4) {
-		load(argv[2], atof(argv[3]));
+	if (!strcmp(what, "load") && argc == 5) {
+		load(argv[2], argv[3], atof(argv[4]));
 		return 0;
 	}
 	printf("TAP version 13\n");

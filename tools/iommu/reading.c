@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is read to measure a tracker: the GiBs that devices have written to.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "advise.h"
+
+const uint64_t advise_page_sizes[ADVISE_ROWS] = { 1 << 12, 1 << 16, 1 << 21, 1 << 30 };
+
+static int by_iova(const void *a, const void *b)
+{
+	const struct idirty_range *x = a, *y = b;
+
+	return (x->iova > y->iova) - (x->iova < y->iova);
+}
+
+/* Two that overlap or touch are one */
+static void merge_extents(struct subject *s)
+{
+	struct idirty_range *e = s->extents;
+	size_t i;
+
+	qsort(e, s->num_extents, sizeof(*e), by_iova);
+	for (i = 1; i < s->num_extents;) {
+		uint64_t last = e[i].iova + (e[i].length - 1);
+		uint64_t end = e[i - 1].iova + (e[i - 1].length - 1);
+
+		if (end != UINT64_MAX && e[i].iova > end + 1) {
+			i++;
+			continue;
+		}
+		if (last > end)
+			e[i - 1].length += last - end;
+		memmove(&e[i], &e[i + 1], (--s->num_extents - i) * sizeof(*e));
+	}
+}
+
+/* Adds a run to the bytes, and the GiBs that it is in to the extents */
+static int add_run(void *arg, const struct idirty_range *run)
+{
+	const uint64_t mask = advise_page_sizes[ADVISE_ROWS - 1] - 1;
+	struct subject *s = arg;
+	uint64_t first = run->iova & ~mask, last = (run->iova + (run->length - 1)) | mask;
+	struct idirty_range *more;
+
+	s->bytes += run->length;
+	more = realloc(s->extents, (s->num_extents + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->extents = more;
+	more[s->num_extents++] = (struct idirty_range){ first, last - first + 1 };
+	merge_extents(s);
+	return 0;
+}
+
+int subject_scan(struct subject *s)
+{
+	struct reading reading;
+	int rc;
+
+	s->bytes = 0;
+	if (!s->is_device)
+		return observe_scan(s->watched, advise_page_sizes[0], add_run, s);
+	rc = subject_read(s, advise_page_sizes[0], &reading);
+	s->bytes = reading.sent_bytes;
+	return rc;
+}
+
+int subject_read(struct subject *s, uint64_t page_size, struct reading *reading)
+{
+	size_t i;
+	int rc;
+
+	*reading = (struct reading){};
+	for (i = 0; i < s->num_extents; i++) {
+		struct idirty_read read = {
+			.iova = s->extents[i].iova,
+			.length = s->extents[i].length,
+			.page_size = page_size,
+		};
+		size_t size = idirty_bitmap_bytes(read.iova, read.length, page_size);
+		double begin;
+
+		read.bitmap = calloc(1, size);
+		if (!read.bitmap)
+			return -ENOMEM;
+		begin = seconds_now();
+		rc = idirty_read(&s->watched->tracker, 1, &read, NULL);
+		reading->seconds += seconds_now() - begin;
+		reading->bitmap_bytes += size;
+		reading->sent_bytes += page_size * idirty_bitmap_count(read.bitmap,
+			idirty_bitmap_pages(read.iova, read.length, page_size));
+		free(read.bitmap);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
