@@ -160,6 +160,46 @@ TEST_F(soft_ranges, both_ends)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
+/* All that there is, by pages so large that it is not much */
+TEST_F(soft_ranges, exabytes)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run all = { .length = -2 * SZ_1M }, runs[2];
+	__u64 page_size = 1ULL << 40;
+	struct read_args read = {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.length = 1ULL << 63,
+		.page_size = page_size,
+		.data = mem_alloc(SZ_1M),
+	};
+	struct scan_args scan = {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.length = ~0ULL,
+		.page_size = page_size,
+		.runs = runs,
+		.num_runs = 2,
+	};
+	__u32 num = 1;
+
+	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, &all, &num, &page_size));
+	ASSERT_EQ(1ULL << 40, page_size);
+	env_store(&l->env, 0, AT(5));
+	EXPECT_EQ(1, tracker_read(&read));
+	EXPECT_TRUE(bitmap_test(read.data, AT(5) >> 40));
+	EXPECT_EQ(0, tracker_read(&read));
+
+	env_store(&l->env, 0, AT(PAGES - 1));
+	EXPECT_EQ(0, __tracker_scan(&scan));
+	EXPECT_EQ(~0ULL, scan.out_length);
+	ASSERT_EQ(1, scan.num_runs);
+	EXPECT_EQ(AT(0) >> 40 << 40, runs[0].iova);
+	EXPECT_EQ(1ULL << 40, runs[0].length);
+	EXPECT_EQ(0, tracker_read(&read));
+	mem_free(read.data, SZ_1M);
+}
+
 TEST_F(soft_ranges, granule)
 {
 	struct iommu_dirty_member member;

@@ -316,6 +316,17 @@ static bool device_next(struct iommufd_dirty_tracker *tracker,
 	return found;
 }
 
+static unsigned int device_window_shift(struct iommufd_dirty_tracker *tracker)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	unsigned int shift;
+
+	mutex_lock(&device->lock);
+	shift = iommufd_dirty_device_window_shift(device);
+	mutex_unlock(&device->lock);
+	return shift;
+}
+
 /* What a harvest for another tracker has marked may not be in memory yet */
 static void device_wait(struct iommufd_dirty_tracker *tracker)
 {
@@ -333,6 +344,7 @@ const struct iommufd_dirty_scope iommufd_dirty_device_scope = {
 	.stop = device_stop,
 	.info = device_info,
 	.next = device_next,
+	.window_shift = device_window_shift,
 	.harvest = iommufd_dirty_device_harvest,
 	.harvest_ledger = iommufd_dirty_device_harvest_ledger,
 	.wait = device_wait,

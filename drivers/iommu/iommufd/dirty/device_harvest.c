@@ -240,15 +240,24 @@ static int device_harvest_window(struct iommufd_dirty_device *device,
 	return rc;
 }
 
-/* The last byte of a window from @iova on that is about as much work as any other */
-static unsigned long device_window(const struct iommufd_dirty_device *device,
-				   unsigned long iova)
+/**
+ * iommufd_dirty_device_window_shift() - How much is a window?
+ * @device: The device
+ *
+ * Return: log2 of the bytes of a window that is about as much work as any other.
+ */
+unsigned int
+iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 {
-	unsigned int shift = min_t(unsigned int, BITS_PER_LONG - 1,
-				   ilog2(device->page_size) +
-				   IOMMUFD_DIRTY_WINDOW_SHIFT - 12);
+	unsigned int shift = IOMMUFD_DIRTY_WINDOW_SHIFT - 12;
 
-	return iova | (BIT(max(shift, IOMMUFD_DIRTY_WINDOW_SHIFT)) - 1);
+	lockdep_assert(lockdep_is_held(&device->lock) ||
+		       lockdep_is_held(&device->config_mutex));
+
+	/* It is 0 until the first START */
+	if (device->page_size)
+		shift += ilog2(device->page_size);
+	return clamp(shift, IOMMUFD_DIRTY_WINDOW_SHIFT, BITS_PER_LONG - 1);
 }
 
 /**
@@ -265,16 +274,16 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 			      bool killable)
 {
 	struct iommufd_dirty_range part;
+	unsigned long mask, iova = 0;
 	struct device_sink window;
-	unsigned long iova = 0;
 
 	lockdep_assert_held(&device->config_mutex);
 
+	mask = BIT(iommufd_dirty_device_window_shift(device)) - 1;
 	while (iommufd_dirty_ranges_next(device->armed, iova, ULONG_MAX,
 					 &part)) {
 		unsigned long from = max(iova, part.iova);
-		unsigned long last = min(part.last,
-					 device_window(device, from));
+		unsigned long last = min(part.last, from | mask);
 
 		if (killable && fatal_signal_pending(current))
 			return -EINTR;

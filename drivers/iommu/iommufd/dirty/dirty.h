@@ -56,7 +56,10 @@
 /* The most trackers of one READ */
 #define IOMMUFD_DIRTY_MAX_TRACKERS	64
 
-/* IOVA that one harvest covers at the most, with the IOAS locked */
+/*
+ * IOVA that one harvest covers at the most, with the IOAS locked. That of a device
+ * covers as many pages, of those that it tracks by.
+ */
 #define IOMMUFD_DIRTY_WINDOW_SHIFT	30
 #define IOMMUFD_DIRTY_WINDOW		BIT(IOMMUFD_DIRTY_WINDOW_SHIFT)
 
@@ -100,6 +103,7 @@ struct iommufd_dirty_info {
  * @info: Fill in what INFO tells of the scope, and write its members
  * @next: Find the next IOVA that the providers may have to tell of; false if there
  *	is none in the range
+ * @window_shift: log2 of the IOVA that one harvest deals with at the most
  * @harvest: Read and clear a window into a sink, the ledger's included
  * @harvest_ledger: The same for the ledger only
  * @wait: Wait for the harvest that is under way
@@ -117,6 +121,7 @@ struct iommufd_dirty_scope {
 		    struct iommufd_dirty_info *info);
 	bool (*next)(struct iommufd_dirty_tracker *tracker, unsigned long iova,
 		     unsigned long last, unsigned long *next);
+	unsigned int (*window_shift)(struct iommufd_dirty_tracker *tracker);
 	int (*harvest)(struct iommufd_dirty_tracker *tracker,
 		       enum iommu_dirty_state state, unsigned long iova,
 		       unsigned long *last, unsigned int flags,
@@ -304,6 +309,8 @@ int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
 void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 			       const struct iommufd_dirty_ranges *ranges,
 			       unsigned long iova, unsigned long last);
+unsigned int
+iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device);
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 			      bool killable);
 int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
@@ -417,6 +424,9 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
 			      unsigned int n, unsigned long iova,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink);
+unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_tracker **trackers,
+					unsigned int nr,
+					unsigned int max_shift);
 bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
 			   unsigned int nr, unsigned long iova,
 			   unsigned long last, unsigned long *next);

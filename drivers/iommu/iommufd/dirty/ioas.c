@@ -237,6 +237,11 @@ static bool ioas_next(struct iommufd_dirty_tracker *tracker,
 					 next);
 }
 
+static unsigned int ioas_window_shift(struct iommufd_dirty_tracker *tracker)
+{
+	return IOMMUFD_DIRTY_WINDOW_SHIFT;
+}
+
 static void ioas_release(struct iommufd_dirty_tracker *tracker)
 {
 	refcount_dec(&tracker->ioas->obj.users);
@@ -247,6 +252,7 @@ const struct iommufd_dirty_scope iommufd_dirty_ioas_scope = {
 	.stop = ioas_stop,
 	.info = iommufd_dirty_ioas_info,
 	.next = ioas_next,
+	.window_shift = ioas_window_shift,
 	.harvest = iommufd_dirty_harvest,
 	.harvest_ledger = iommufd_dirty_harvest_ledger,
 	.wait = iommufd_dirty_harvest_wait,

@@ -39,6 +39,26 @@ bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
 }
 
 /**
+ * iommufd_dirty_window_mask() - How far does a window of a call go?
+ * @trackers: The trackers
+ * @nr: How many
+ * @max_shift: log2 of what else limits it; IOMMUFD_DIRTY_WINDOW_SHIFT is in any case
+ *	possible
+ *
+ * Return: the bits of an IOVA that are all set in the last byte of its window.
+ */
+unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_tracker **trackers,
+					unsigned int nr, unsigned int max_shift)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		max_shift = min(max_shift,
+				trackers[i]->scope->window_shift(trackers[i]));
+	return BIT(max(max_shift, IOMMUFD_DIRTY_WINDOW_SHIFT)) - 1;
+}
+
+/**
  * iommufd_dirty_harvest_nth() - Harvest a window for one of a call's trackers
  * @trackers: The trackers of the call
  * @n: Which one; those before it have been harvested, with the same flags
@@ -147,6 +167,7 @@ int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
 	unsigned long iova = req->iova;
 	unsigned long last = iova + (req->length - 1);
 	struct iommufd_dirty_bitmap bitmap;
+	unsigned long mask;
 	int rc;
 
 	rc = iommufd_dirty_bitmap_init(&bitmap, iova, last,
@@ -157,9 +178,12 @@ int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
 	if (rc)
 		return rc;
 
+	/* No more bits than for a window of small pages */
+	mask = iommufd_dirty_window_mask(trackers, nr,
+					 IOMMUFD_DIRTY_WINDOW_SHIFT - 12 +
+					 ilog2(req->page_size));
 	while (iommufd_dirty_next_of(trackers, nr, iova, last, &iova)) {
-		unsigned long win_last =
-			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+		unsigned long win_last = min(last, iova | mask);
 
 		/* Holes hold nothing dirty */
 		req->out_length = iova - req->iova;

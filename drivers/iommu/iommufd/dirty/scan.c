@@ -170,13 +170,15 @@ static int scan_range(struct scan *scan)
 {
 	unsigned long last = scan_last(scan);
 	unsigned long iova = scan->req->iova;
+	unsigned long mask;
 	bool more = true;
 	int rc;
 
+	mask = iommufd_dirty_window_mask(scan->trackers, scan->nr,
+					 BITS_PER_LONG - 1);
 	while (iommufd_dirty_next_of(scan->trackers, scan->nr, iova, last,
 				     &iova)) {
-		unsigned long win_last =
-			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+		unsigned long win_last = min(last, iova | mask);
 
 		if (!scan->open)
 			scan->req->out_length = iova - scan->req->iova;
