@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -145,6 +146,23 @@ static int channel_get(void *arg, void *data, size_t length)
 		length -= n;
 	}
 	return 0;
+}
+
+bool channel_answered(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+void channel_close(int fd)
+{
+	char rest[16384];
+
+	shutdown(fd, SHUT_WR);
+	while (recv(fd, rest, sizeof(rest), 0) > 0)
+		;
+	close(fd);
 }
 
 void channel_io(struct stream_io *io, int fd)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "migrate.h"
 
@@ -173,6 +172,6 @@ int migrate_destination(const struct migrate_options *opt)
 	for (i = 0; i < in.num_regions; i++)
 		free(in.regions[i].mem);
 	incoming_free(&in);
-	close(fd);
+	channel_close(fd);
 	return rc;
 }

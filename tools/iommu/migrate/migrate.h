@@ -77,6 +77,13 @@ int channel_listen(const char *where);
 int channel_connect(const char *where);
 /* Reading and writing it; @io is filled in */
 void channel_io(struct stream_io *io, int fd);
+/* Whether the other side has said something, or is gone */
+bool channel_answered(int fd);
+/*
+ * Close it when the other side has, whatever that still sends: a socket that is closed
+ * before it is read to its end takes what was last written with it.
+ */
+void channel_close(int fd);
 
 /* digest.c */
 void digest(const void *mem, size_t len, unsigned char out[DIGEST_SIZE]);

@@ -35,6 +35,17 @@ static int failed(int rc)
 			idirty_strerror(idirty_last_error(), text, sizeof(text)));
 }
 
+/* The destination may have said why, before END and unasked */
+static int broke_off(struct source *s, const char *what, int rc)
+{
+	char text[STREAM_MAX_TEXT + 1];
+
+	if (channel_answered(s->fd) &&
+	    stream_get_answer(&s->io, STREAM_REFUSED, NULL, 0, text) == -ECANCELED)
+		return complain(EXIT_FAILED, "the destination refuses: %s", text);
+	return complain(EXIT_FAILED, "%s: %s", what, strerror(-rc));
+}
+
 /* Something that differs from page to page, for whatever the device leaves */
 static void fill(char *mem, size_t size)
 {
@@ -151,7 +162,9 @@ static int send_host(void *arg, void *host, uint64_t iova, uint64_t length)
 
 	for (; length && !rc; length -= part) {
 		part = length < STREAM_MAX_CHUNK ? length : STREAM_MAX_CHUNK;
-		rc = stream_put(&s->io, STREAM_PAGES, 0, iova - s->range.iova, host, part);
+		/* Before END an answer can only be a bad one */
+		rc = channel_answered(s->fd) ? -EPIPE :
+		     stream_put(&s->io, STREAM_PAGES, 0, iova - s->range.iova, host, part);
 		host = (char *)host + part;
 		iova += part;
 		s->round_bytes += part;
@@ -283,8 +296,7 @@ static int precopy(struct source *s)
 		rc = 0;
 	}
 	if (rc)
-		return stay(s, complain(EXIT_FAILED, "the migration failed: %s",
-					strerror(-rc)));
+		return stay(s, broke_off(s, "the migration failed", rc));
 	report_number("rounds_done", result.rounds);
 	report_text("decision", "%s", result.decision == IDIRTY_FINISH ? "stop and finish" :
 		    is_interrupted() ? "give up: interrupted" : "give up: the limits are reached");
@@ -304,8 +316,7 @@ static int copy_once(struct source *s)
 	while (!rc && !workload_done(&s->work))
 		sleep_until(seconds_now() + 0.1);
 	rc = rc ?: quiesce(s);
-	return rc ? stay(s, complain(EXIT_FAILED, "the migration failed: %s", strerror(-rc))) :
-		    EXIT_OK;
+	return rc ? stay(s, broke_off(s, "the migration failed", rc)) : EXIT_OK;
 }
 
 /* The device is stopped, its memory is sent; this is the rest */
@@ -317,8 +328,7 @@ static int hand_over(struct source *s)
 
 	rc = state_stop_data(&s->state, send_state, s);
 	if (rc)
-		return stay(s, complain(EXIT_FAILED, "the last of the state: %s",
-					strerror(-rc)));
+		return stay(s, broke_off(s, "the last of the state", rc));
 	report_last_round(s->round_bytes, s->state.moved - before, seconds_now() - s->down_since);
 	rc = stream_put(&s->io, STREAM_END, 0, 0, NULL, 0) ?:
 	     stream_get_answer(&s->io, STREAM_RUNNING, NULL, 0, text);
