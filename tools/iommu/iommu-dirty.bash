@@ -28,6 +28,10 @@ _iommu_dirty() {
 		mapfile -t COMPREPLY < <(compgen -W "nvme edu" -- "$cur")
 		return
 		;;
+	--provider)
+		mapfile -t COMPREPLY < <(compgen -W "iommu device both" -- "$cur")
+		return
+		;;
 	--on-limit)
 		mapfile -t COMPREPLY < <(compgen -W "give-up stop-anyway" -- "$cur")
 		return
@@ -50,7 +54,7 @@ _iommu_dirty() {
 		--output --replay --json --help" ;;
 	migrate)
 		words="--to --listen --workload --driver --image --size --writes --downtime-ms
-			--max-rounds --on-limit --round-delay --no-tracking --max-memory --progress
+			--max-rounds --on-limit --round-delay --provider --no-tracking --max-memory --progress
 			--no-progress --json --help"
 		;;
 	*) return ;;

@@ -10,7 +10,7 @@
 
 enum {
 	KEY_MAX_ROUNDS = 0x100, KEY_DOWNTIME, KEY_ON_LIMIT, KEY_ROUND_DELAY, KEY_WRITES,
-	KEY_NO_TRACKING, KEY_NO_PROGRESS, KEY_PROGRESS, KEY_MAX_MEMORY, KEY_DRIVER,
+	KEY_PROVIDER, KEY_NO_TRACKING, KEY_NO_PROGRESS, KEY_PROGRESS, KEY_MAX_MEMORY, KEY_DRIVER,
 };
 
 static const struct argp_option options[] = {
@@ -26,6 +26,8 @@ static const struct argp_option options[] = {
 	{ "on-limit", KEY_ON_LIMIT, "WHAT", 0, "give-up or stop-anyway (give-up)", 0 },
 	{ "round-delay", KEY_ROUND_DELAY, "MS", 0,
 	  "wait after a round while the disk is still being copied (200)", 0 },
+	{ "provider", KEY_PROVIDER, "NAME", 0,
+	  "who tells what is dirty: iommu, device or both (iommu)", 0 },
 	{ "no-tracking", KEY_NO_TRACKING, NULL, 0, "send all once, and hope", 0 },
 	{ "max-memory", KEY_MAX_MEMORY, "BYTES", 0, "more is refused by --listen (16G)", 0 },
 	{ "progress", KEY_PROGRESS, NULL, 0, "draw a progress bar (on a terminal)", 0 },
@@ -44,6 +46,20 @@ static void parse_workload(struct argp_state *state, const char *name)
 		opt->work.ops = &workload_edu;
 	else
 		argp_error(state, "no workload %s", name);
+}
+
+static void parse_provider(struct argp_state *state, const char *name)
+{
+	struct migrate_options *opt = state->input;
+
+	if (!strcmp(name, "iommu"))
+		opt->providers = MIGRATE_BY_IOMMU;
+	else if (!strcmp(name, "device"))
+		opt->providers = MIGRATE_BY_DEVICE;
+	else if (!strcmp(name, "both"))
+		opt->providers = MIGRATE_BY_IOMMU | MIGRATE_BY_DEVICE;
+	else
+		argp_error(state, "no provider %s", name);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -86,8 +102,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_ROUND_DELAY:
 		opt->round_delay_ms = parse_number(state, arg, 0, 1000000);
 		break;
+	case KEY_PROVIDER:
+		parse_provider(state, arg);
+		break;
 	case KEY_NO_TRACKING:
-		opt->tracking = false;
+		opt->providers = 0;
 		break;
 	case KEY_MAX_MEMORY:
 		opt->max_memory = parse_number(state, arg, PAGE, 1ULL << 46);
@@ -130,7 +149,7 @@ int cmd_migrate(int argc, char **argv)
 		.downtime_ns = 300000000,
 		.round_delay_ms = 200,
 		.max_memory = 16ULL << 30,
-		.tracking = true,
+		.providers = MIGRATE_BY_IOMMU,
 		.progress = isatty(STDOUT_FILENO),
 	};
 

@@ -24,6 +24,12 @@
 #define DIGEST_SIZE	32
 #define SUM_SIZE	8
 
+/* Who tells what is dirty */
+enum {
+	MIGRATE_BY_IOMMU = 1 << 0,	/* the IO page tables */
+	MIGRATE_BY_DEVICE = 1 << 1,	/* the device's VFIO driver */
+};
+
 struct migrate_options {
 	struct workload_options work;
 	const char *to;		/* HOST:PORT, or NULL: destination */
@@ -33,7 +39,7 @@ struct migrate_options {
 	bool stop_anyway;	/* at the limit; else give up */
 	unsigned int round_delay_ms;
 	uint64_t max_memory;	/* what a destination takes */
-	bool tracking;
+	unsigned int providers;	/* MIGRATE_BY_*; 0: nothing is tracked */
 	bool progress;
 	bool json;
 };

@@ -111,6 +111,7 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 		       size_t num)
 {
 	struct idirty_target target = IDIRTY_TARGET(id);
+	uint64_t page_size = PAGE;
 	struct idirty_info *info;
 	size_t i;
 	int rc;
@@ -120,11 +121,15 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 	rc = idirty_alloc(s->ctx, &target, &s->trackers[s->num_trackers]);
 	if (rc)
 		return failed(rc);
-	rc = idirty_start(s->trackers[s->num_trackers++], 0, ranges, num, NULL) ?:
+	rc = idirty_start(s->trackers[s->num_trackers++], 0, ranges, num,
+			  &page_size) ?:
 	     idirty_info(s->trackers[s->num_trackers - 1], &info);
 	if (rc)
 		return failed(rc);
-	for (i = 0; i < info->num_members; i++)
+	if (num)
+		report_text("tracker", "of device %u: its driver, by %llu KiB", id,
+			    (unsigned long long)page_size >> 10);
+	for (i = 0; i < info->num_members && !num; i++)
 		report_text("tracker", "of object %u: HWPT %u, %s", id, info->members[i].id,
 			    idirty_format_text(info->members[i].format));
 	idirty_free(info);
@@ -136,13 +141,16 @@ static int start(struct source *s)
 {
 	int rc;
 
-	if (!s->opt->tracking) {
+	if (!s->opt->providers) {
 		report_text("tracker", "none: what the device writes meanwhile is not noticed");
 	} else {
 		rc = idirty_open(s->work.iommufd, &s->ctx);
 		if (rc)
 			return failed(rc);
-		rc = add_tracker(s, s->work.ioas, NULL, 0);
+		if (s->opt->providers & MIGRATE_BY_IOMMU)
+			rc = add_tracker(s, s->work.ioas, NULL, 0);
+		if (!rc && (s->opt->providers & MIGRATE_BY_DEVICE))
+			rc = add_tracker(s, s->work.device_id, &s->range, 1);
 		if (rc)
 			return rc;
 	}
@@ -364,7 +372,7 @@ int migrate_source(const struct migrate_options *opt)
 	rc = s.fd < 0 ? EXIT_FAILED : prepare(&s);
 	rc = rc ?: greet(&s);
 	rc = rc ?: start(&s);
-	rc = rc ?: opt->tracking ? precopy(&s) : copy_once(&s);
+	rc = rc ?: opt->providers ? precopy(&s) : copy_once(&s);
 	rc = rc ?: hand_over(&s);
 	rc = rc ?: verify_same(&s);
 	if (s.paused && s.work.started)

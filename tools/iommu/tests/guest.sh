@@ -117,6 +117,15 @@ check "JSON: identical" json '"identical":"yes"'
 check "JSON: rounds" json '{"round":2,'
 
 take
+send --max-rounds 3 --on-limit stop-anyway --downtime-ms 1 --provider device
+check "migration, tracked by the device's driver" end 0 0
+check "the device's driver: said" said 'its driver, by 4 KiB'
+
+take
+send --max-rounds 3 --on-limit stop-anyway --downtime-ms 1 --provider both
+check "migration, tracked by both" end 0 0
+
+take
 send --no-tracking
 check "without tracking the memory differs" end 6 0
 check "without tracking: said" said 'identical *no'
