@@ -260,7 +260,8 @@ struct iommufd_dirty_feed {
  * @length: Its length; the range does not run beyond the end
  * @page_size: A power of two
  * @data: User address of the bitmap, or of the runs
- * @num_runs: In: how many runs there is room for. Out: how many were written
+ * @room: How many runs there is room for
+ * @num_runs: Out: how many of them were written
  * @out_length: Out: how many bytes of the range are dealt with
  * @out_pages: Out: how many pages were added
  * @failed: Out: 1 plus the index of the tracker that an error is about, or 0
@@ -271,6 +272,7 @@ struct iommufd_dirty_request {
 	unsigned long length;
 	unsigned long page_size;
 	u64 data;
+	u64 room;
 	u64 num_runs;
 	u64 out_length;
 	u64 out_pages;

@@ -124,12 +124,28 @@ static void set_trace(const struct tracker_set *set, int rc,
 					  rc);
 }
 
-/* Account for what was reported, and tell */
-static int set_finish(struct iommufd_ctx *ictx, struct tracker_set *set, int rc,
-		      const struct iommufd_dirty_request *req)
+/*
+ * READ or SCAN with the trackers that the user names; accounts for what was reported,
+ * and tells.
+ */
+static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
+		   struct iommufd_dirty_request *req,
+		   int (*report)(struct iommufd_dirty_tracker **trackers,
+				 u64 *added, unsigned int nr,
+				 struct iommufd_dirty_request *req))
 {
+	struct tracker_set *set;
 	unsigned int i;
+	int rc;
 
+	rc = check_request(req);
+	if (rc)
+		return rc;
+	set = set_get(ictx, user, num, len);
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+
+	rc = report(set->trackers, set->added, set->nr, req);
 	if (req->failed)
 		set->entries[req->failed - 1].out_error = -rc;
 	for (i = 0; i < set->nr; i++) {
@@ -161,7 +177,6 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 		.page_size = cmd->page_size,
 		.data = cmd->data,
 	};
-	struct tracker_set *set;
 	int rc;
 
 	cmd->out_length = 0;
@@ -170,18 +185,10 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 		return -EFAULT;
 	if (cmd->flags & ~IOMMU_DIRTY_READ_NO_CLEAR)
 		return -EOPNOTSUPP;
-	rc = check_request(&req);
-	if (rc)
-		return rc;
-	set = set_get(ucmd->ictx, cmd->trackers, cmd->num_trackers,
-		      cmd->tracker_len);
-	if (IS_ERR(set))
-		return PTR_ERR(set);
-
-	rc = iommufd_dirty_read(set->trackers, set->added, set->nr, &req);
+	rc = set_run(ucmd->ictx, cmd->trackers, cmd->num_trackers,
+		     cmd->tracker_len, &req, iommufd_dirty_read);
 	cmd->out_length = req.out_length;
 	cmd->out_pages = req.out_pages;
-	rc = set_finish(ucmd->ictx, set, rc, &req);
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd)) ? -EFAULT : rc;
 }
 
@@ -201,9 +208,8 @@ int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd)
 		.length = cmd->length,
 		.page_size = cmd->page_size,
 		.data = cmd->runs,
-		.num_runs = cmd->num_runs,
+		.room = cmd->num_runs,
 	};
-	struct tracker_set *set;
 	int rc;
 
 	cmd->num_runs = 0;
@@ -213,21 +219,13 @@ int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd)
 		return -EFAULT;
 	if ((cmd->flags & ~IOMMU_DIRTY_READ_NO_CLEAR) || cmd->__reserved)
 		return -EOPNOTSUPP;
-	if (!req.num_runs)
+	if (!req.room)
 		return -EINVAL;
-	rc = check_request(&req);
-	if (rc)
-		return rc;
-	set = set_get(ucmd->ictx, cmd->trackers, cmd->num_trackers,
-		      cmd->tracker_len);
-	if (IS_ERR(set))
-		return PTR_ERR(set);
-
-	rc = iommufd_dirty_scan(set->trackers, set->added, set->nr, &req);
+	rc = set_run(ucmd->ictx, cmd->trackers, cmd->num_trackers,
+		     cmd->tracker_len, &req, iommufd_dirty_scan);
 	cmd->num_runs = req.num_runs;
 	cmd->out_length = req.out_length;
 	cmd->out_pages = req.out_pages;
-	rc = set_finish(ucmd->ictx, set, rc, &req);
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd)) ? -EFAULT : rc;
 }
 

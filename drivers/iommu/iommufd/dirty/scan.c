@@ -20,7 +20,6 @@
  * @added: How many pages each of them has reported
  * @nr: How many trackers
  * @req: The request
- * @room: How many runs the user's array takes
  * @open: @run is valid
  * @run: The run that is being put together, in whole pages of the request but
  *	within its range; it grows as long as what follows touches it
@@ -30,7 +29,6 @@ struct scan {
 	u64 *added;
 	unsigned int nr;
 	struct iommufd_dirty_request *req;
-	u64 room;
 	bool open;
 	struct iommufd_dirty_range run;
 };
@@ -81,7 +79,7 @@ static int scan_write(struct scan *scan, bool *written)
 	unsigned int i;
 
 	*written = false;
-	if (req->num_runs == scan->room)
+	if (req->num_runs == scan->req->room)
 		return 0;
 	if (copy_to_user(to + req->num_runs, &run, sizeof(run)))
 		return -EFAULT;
@@ -221,12 +219,10 @@ int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
 		.added = added,
 		.nr = nr,
 		.req = req,
-		.room = req->num_runs,
 	};
 	unsigned int i;
 	int rc;
 
-	req->num_runs = 0;
 	rc = iommufd_dirty_check_running(trackers, nr, req);
 	if (rc)
 		return rc;
