@@ -35,34 +35,21 @@ FIXTURE_TEARDOWN(device_gone)
 	logged_close(&self->l);
 }
 
-static int restart(struct logged *l)
-{
-	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_start(l->env.fd, l->tracker, &range, &num, &page_size);
-}
-
 /* After it has gone; what it wrote is in the model */
 static void check_gone(struct __test_metadata *_metadata, struct logged *l)
 {
-	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
 	struct iommu_dirty_tracker_info info;
 	struct iommu_dirty_member member;
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
 
 	info = logged_info(l, l->tracker, &member);
 	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, info.out_state);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_UNBOUND, member.reason);
 	EXPECT_EQ(0, member.flags);
-	EXPECT_EQ(-ENODEV, __device_update(l->env.fd, l->tracker, 0, &range,
-					   &num, &page_size));
+	EXPECT_EQ(-ENODEV, __logged_update(l, 0, IOVA, SIZE));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	tracker_stop(l->env.fd, l->tracker);
-	EXPECT_EQ(-ENODEV, restart(l));
+	EXPECT_EQ(-ENODEV, __logged_start(l));
 	object_destroy(l->env.fd, l->tracker);
 	EXPECT_NE(0, __tracker_alloc(l->env.fd, l->env.edu[0].dev_id,
 				     &l->tracker));

@@ -39,16 +39,6 @@ FIXTURE_TEARDOWN(device_update)
 		logged_close(&self->l);
 }
 
-static int update(struct logged *l, __u32 flags, __u64 iova, __u64 length)
-{
-	struct iommu_dirty_run range = { .iova = iova, .length = length };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_update(l->env.fd, l->tracker, flags, &range, &num,
-			       &page_size);
-}
-
 /* Dirty pages of ranges that go and of ranges that stay, and writes after it */
 static void check_lossless(struct __test_metadata *_metadata, struct logged *l,
 			   int fd, __u32 state, __u32 back)
@@ -99,7 +89,7 @@ TEST_F(device_update, busy)
 
 	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
 	logged_write(l, 7);
-	EXPECT_EQ(-EBUSY, update(l, 0, AT(HALF), SZ_4K));
+	EXPECT_EQ(-EBUSY, __logged_update(l, 0, AT(HALF), SZ_4K));
 	logged_write(l, 8);
 	env_store(&l->env, 0, AT(HALF));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
@@ -112,7 +102,7 @@ TEST_F(device_update, gap_dirty)
 	unsigned int page;
 
 	device_start(l->env.fd, l->tracker, IOVA, 16 * SZ_4K);
-	ASSERT_EQ(0, update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 16 * SZ_4K));
+	ASSERT_EQ(0, __logged_update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 16 * SZ_4K));
 	for (page = 0; page < 24; page++)
 		bitmap_set(l->want, page);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
@@ -121,7 +111,7 @@ TEST_F(device_update, gap_dirty)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	/* not if there was no gap */
 	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
-	ASSERT_EQ(0, update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 8 * SZ_4K));
+	ASSERT_EQ(0, __logged_update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 8 * SZ_4K));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
@@ -169,7 +159,7 @@ TEST_F(device_update, too_large)
 	device_start(l->env.fd, l->tracker, IOVA, SIZE);
 	logged_write(l, 1);
 	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
-	EXPECT_EQ(-E2BIG, update(l, 0, 0, 1ULL << 62));
+	EXPECT_EQ(-E2BIG, __logged_update(l, 0, 0, 1ULL << 62));
 	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING);
 	info = logged_info(l, l->tracker, &member);
 	EXPECT_EQ(0, info.out_flags);
@@ -193,8 +183,8 @@ static void *updater_run(void *arg)
 		/* always with the pages that are written to */
 		__u64 more = random_below(HALF);
 
-		if (update(u->l, random_below(2) * IOMMU_DIRTY_UPDATE_GAP_DIRTY,
-			   IOVA, (HALF + more) * SZ_4K) == 0)
+		if (__logged_update(u->l, random_below(2) * IOMMU_DIRTY_UPDATE_GAP_DIRTY,
+				    IOVA, (HALF + more) * SZ_4K) == 0)
 			u->done++;
 		mig_set(u->fd, random_below(2) ? VFIO_DEVICE_STATE_RUNNING_P2P :
 						 VFIO_DEVICE_STATE_RUNNING);

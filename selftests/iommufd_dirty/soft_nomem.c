@@ -33,25 +33,6 @@ FIXTURE_TEARDOWN(soft_nomem)
 		logged_close(&self->l);
 }
 
-static int start(struct logged *l)
-{
-	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_start(l->env.fd, l->tracker, &range, &num, &page_size);
-}
-
-static int update(struct logged *l)
-{
-	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_update(l->env.fd, l->tracker, 0, &range, &num,
-			       &page_size);
-}
-
 static int call_read(struct logged *l)
 {
 	struct read_args args = logged_args(l, l->tracker);
@@ -90,7 +71,7 @@ static int call_scan(struct logged *l)
 static int call_update(struct logged *l)
 {
 	memset(l->got, 0, sizeof(l->got));
-	return update(l);
+	return __logged_update(l, 0, IOVA, SIZE);
 }
 
 /* Is the page in what the call has reported, or else in the next READ? */
@@ -120,7 +101,7 @@ static void sweep(struct __test_metadata *_metadata, struct logged *l,
 		unsigned int page = ++nth % PAGES;
 
 		ASSERT_GT(1000, nth);
-		ASSERT_EQ(0, start(l));
+		ASSERT_EQ(0, __logged_start(l));
 		device_start(l->env.fd, other, IOVA, SIZE);
 		logged_write(l, page);
 		fail_nth(nth);
@@ -180,14 +161,14 @@ TEST_F(soft_nomem, start)
 		fail_nth(nth);
 		rc = __tracker_alloc(l->env.fd, self->edu->dev_id, &l->tracker);
 		if (!rc)
-			rc = start(l);
+			rc = __logged_start(l);
 		failed = fail_nth_end();
 		if ((rc && !failed) || (rc && rc != -ENOMEM && rc != -ENOENT))
 			fatal("failure %u: error %d", nth, -rc);
 		if (!l->tracker)
 			l->tracker = tracker_alloc(l->env.fd, self->edu->dev_id);
 		if (rc)
-			EXPECT_EQ(0, start(l));
+			EXPECT_EQ(0, __logged_start(l));
 		logged_write(l, nth);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	} while (failed);

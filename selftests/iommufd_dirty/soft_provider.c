@@ -35,25 +35,6 @@ FIXTURE_TEARDOWN(soft_provider)
 		logged_close(&self->l);
 }
 
-static int start(struct logged *l)
-{
-	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_start(l->env.fd, l->tracker, &range, &num, &page_size);
-}
-
-static int update(struct logged *l, __u32 flags)
-{
-	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_update(l->env.fd, l->tracker, flags, &range, &num,
-			       &page_size);
-}
-
 static void fault(struct edu *edu, __u64 op, __u64 error, __u64 skip, __u64 count)
 {
 	soft_faults(edu, (struct soft_faults) {
@@ -92,10 +73,10 @@ TEST_F(soft_provider, start_fails)
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
-		EXPECT_EQ(-errors[i].start, start(l));
+		EXPECT_EQ(-errors[i].start, __logged_start(l));
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED,
 			  logged_info(l, l->tracker, &member).out_state);
-		EXPECT_EQ(0, start(l));
+		EXPECT_EQ(0, __logged_start(l));
 		logged_write(l, i);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 		tracker_stop(l->env.fd, l->tracker);
@@ -110,7 +91,7 @@ TEST_F(soft_provider, stop_fails)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
-		ASSERT_EQ(0, start(l));
+		ASSERT_EQ(0, __logged_start(l));
 		fault(self->edu, FAULT_STOP, errors[i].error, 0, 1);
 		EXPECT_EQ(-EIO, __tracker_stop(l->env.fd, l->tracker));
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED,
@@ -128,7 +109,7 @@ TEST_F(soft_provider, read_fails)
 	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id);
 	unsigned int i;
 
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	device_start(l->env.fd, other, IOVA, SIZE);
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		struct read_args args = logged_args(l, l->tracker);
@@ -179,7 +160,7 @@ TEST_F(soft_provider, part_fails)
 	struct logged *l = &self->l;
 	struct read_args args;
 
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 200);
 	fault(self->edu, FAULT_READ, EIO, 0, 1);
 	args = logged_args(l, l->tracker);
@@ -197,7 +178,7 @@ TEST_F(soft_provider, marks_elsewhere)
 	struct logged *l = &self->l;
 	struct read_args args;
 
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	soft_faults(self->edu, (struct soft_faults) { .stray = AT(201) });
 	logged_write(l, 3);
 	args = logged_args(l, l->tracker);
@@ -224,13 +205,13 @@ TEST_F(soft_provider, update_fails)
 	struct iommu_dirty_member member;
 	unsigned int i;
 
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		int want = errors[i].start;
 
 		logged_write(l, i);
 		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
-		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, update(l, 0));
+		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
 		EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 		logged_write(l, i + 20);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
@@ -245,10 +226,10 @@ TEST_F(soft_provider, update_fails_twice)
 	struct iommu_dirty_member member;
 	unsigned int i;
 
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 9);
 	fault(self->edu, FAULT_START, EIO, 0, 3);
-	EXPECT_EQ(-EIO, update(l, 0));
+	EXPECT_EQ(-EIO, __logged_update(l, 0, IOVA, SIZE));
 	for (i = 0; i < 3; i++) {
 		info = logged_info(l, l->tracker, &member);
 		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
@@ -258,15 +239,15 @@ TEST_F(soft_provider, update_fails_twice)
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
 	/* the third failure; then it works */
-	EXPECT_EQ(-EIO, update(l, 0));
-	ASSERT_EQ(0, update(l, 0));
+	EXPECT_EQ(-EIO, __logged_update(l, 0, IOVA, SIZE));
+	ASSERT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
 	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 	dirty_all(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	logged_write(l, 9);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	tracker_stop(l->env.fd, l->tracker);
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
@@ -276,13 +257,13 @@ TEST_F(soft_provider, live_update_fails)
 	unsigned int i;
 
 	soft_provider(self->edu, PROVIDER_LIVE);
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		int want = errors[i].start;
 
 		logged_write(l, i);
 		fault(self->edu, FAULT_UPDATE, errors[i].error, 0, 1);
-		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, update(l, 0));
+		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
 		logged_write(l, i + 20);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
@@ -294,18 +275,18 @@ TEST_F(soft_provider, unregistered)
 	struct logged *l = &self->l;
 	struct iommu_dirty_member member;
 
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 33);
 	soft_provider(self->edu, PROVIDER_NONE);
 	logged_info(l, l->tracker, &member);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, member.reason);
-	EXPECT_EQ(-ENODEV, update(l, 0));
+	EXPECT_EQ(-ENODEV, __logged_update(l, 0, IOVA, SIZE));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	soft_provider(self->edu, PROVIDER_PLAIN);
-	EXPECT_EQ(-ENODEV, update(l, 0));
+	EXPECT_EQ(-ENODEV, __logged_update(l, 0, IOVA, SIZE));
 	tracker_stop(l->env.fd, l->tracker);
-	ASSERT_EQ(0, start(l));
+	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 34);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	/* and fails to say what it knows */
@@ -322,9 +303,9 @@ TEST_F(soft_provider, unregistered_busy)
 	struct logged *l = &self->l;
 
 	soft_provider(self->edu, PROVIDER_BUSY);
-	ASSERT_EQ(0, start(l));
-	EXPECT_EQ(-EBUSY, update(l, 0));
-	EXPECT_EQ(0, update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY));
+	ASSERT_EQ(0, __logged_start(l));
+	EXPECT_EQ(-EBUSY, __logged_update(l, 0, IOVA, SIZE));
+	EXPECT_EQ(0, __logged_update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, IOVA, SIZE));
 	dirty_all(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	soft_provider(self->edu, PROVIDER_NONE);

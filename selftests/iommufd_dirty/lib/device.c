@@ -51,6 +51,24 @@ void logged_close(struct logged *l)
 	mem_free(l->mem, LOGGED_SIZE);
 }
 
+int __logged_start(struct logged *l)
+{
+	struct iommu_dirty_run range = { .iova = LOGGED_IOVA, .length = LOGGED_SIZE };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_start(l->env.fd, l->tracker, &range, &num, &page_size);
+}
+
+int __logged_update(struct logged *l, __u32 flags, __u64 iova, __u64 length)
+{
+	struct iommu_dirty_run range = { .iova = iova, .length = length };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_update(l->env.fd, l->tracker, flags, &range, &num, &page_size);
+}
+
 void logged_write(struct logged *l, unsigned int page)
 {
 	env_store(&l->env, 0, LOGGED_AT(page));

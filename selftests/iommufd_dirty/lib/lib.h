@@ -512,6 +512,10 @@ const char *logged_open(struct logged *l);
 /* The same with a device of the software IOMMU, whose provider is PROVIDER_x */
 const char *logged_open_soft(struct logged *l, unsigned int provider);
 void logged_close(struct logged *l);
+/* START of l->tracker with all pages */
+int __logged_start(struct logged *l);
+/* UPDATE to a range of its pages */
+int __logged_update(struct logged *l, __u32 flags, __u64 iova, __u64 length);
 /* The device writes to a page, which the model marks */
 void logged_write(struct logged *l, unsigned int page);
 /* A READ of all pages into a fresh l->got */
