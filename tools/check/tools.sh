@@ -173,10 +173,11 @@ stage_tools_vm() {
 		add+=(--add "$out/lib-plain/vm/example-$f")
 		examples+=" example-$f"
 	done
-	vm "$log" --kernel "$image" --iommu vtd-ss --edu 2 --drive "$image" "${add[@]}" \
+	add+=(--add "$out/lib-plain/vm/example-progression")
+	vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
 		--add "$repo/tools/iommu/tests/guest.sh" \
 		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
-			'test-vm run$examples'"
+			'test-vm run$examples' 'test-vm progression example-progression'"
 	count tools-vm "$log"
 
 	log=$logs/tools-vm-base.log

@@ -31,7 +31,7 @@ probed() {
 	cat /tmp/probe
 	[ "$(grep -c "^  $2\$" /tmp/probe)" -eq "$1" ]
 }
-in_use() { probed 1 "VFIO: in use" && probed 1 "VFIO: migration, P2P, PRE_COPY, DMA logging, .*"; }
+in_use() { probed 1 "VFIO: in use" && probed 2 "VFIO: migration, P2P, PRE_COPY, DMA logging, .*"; }
 # a device can still be used: nothing has it open any more
 free_again() { probed 0 "VFIO: in use"; }
 advised() { # rows, options of iommu-dirty advise...
@@ -86,8 +86,8 @@ both_devices_run() { said 'stayed.*written [1-9]'; }
 
 echo TAP version 13
 bind-vfio edu_vfio_pci >/dev/null
-check "probe --vfio" probed 2 "VFIO: migration, P2P, PRE_COPY, DMA logging, dirty tracking of HWPTs"
-check "probe --vfio: a tracker covers them" probed 2 "VT-d second stage: can be tracked"
+check "probe --vfio" probed 3 "VFIO: migration, P2P, PRE_COPY, DMA logging, dirty tracking of HWPTs"
+check "probe --vfio: a tracker covers them" probed 3 "VT-d second stage: can be tracked"
 mount -t tracefs trace "$events"
 echo 1 >"$events/events/iommufd_dirty/enable"
 check "probe" iommu-dirty probe

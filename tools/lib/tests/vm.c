@@ -8,6 +8,7 @@
  *   test-vm run COMMAND...	each command, with the file descriptor of an iommufd,
  *				an IOAS, an IOVA and a length, while the device
  *				writes there, must succeed and not be silent
+ *   test-vm progression COMMAND	a migration, see examples/progression.c
  *   test-vm load DRIVER FILE SECONDS
  *				no test: lets the device write, and keeps how many
  *				bytes it has written so far in FILE
@@ -186,9 +187,23 @@ static void run_vfio(void)
 	stage_close(&s);
 }
 
+bool run_command(const char *command)
+{
+	unsigned int lines = 0;
+	char line[200];
+	FILE *p;
+
+	p = popen(command, "r");
+	while (p && fgets(line, sizeof(line), p)) {
+		printf("# %s", line);
+		lines++;
+	}
+	return p && !pclose(p) && lines;
+}
+
 static void run_commands(char **commands)
 {
-	char command[200], line[200];
+	char command[200];
 	struct stage s;
 
 	stage_open(&s, "vfio-pci", NULL);
@@ -196,17 +211,9 @@ static void run_commands(char **commands)
 	/* Not for others but what is run here */
 	fcntl(s.fd, F_SETFD, 0);
 	for (; *commands; commands++) {
-		unsigned int lines = 0;
-		FILE *p;
-
 		snprintf(command, sizeof(command), "%s %d %u %#llx %llu", *commands, s.fd,
 			 s.ioas, VM_IOVA, (unsigned long long)VM_SIZE);
-		p = popen(command, "r");
-		while (p && fgets(line, sizeof(line), p)) {
-			printf("# %s", line);
-			lines++;
-		}
-		report(*commands, p && !pclose(p) && lines);
+		report(*commands, run_command(command));
 	}
 	stage_close(&s);
 }
@@ -256,8 +263,10 @@ int main(int argc, char **argv)
 		run_vfio();
 	else if (!strcmp(what, "run") && argc > 2)
 		run_commands(argv + 2);
+	else if (!strcmp(what, "progression") && argc == 3)
+		test_progression(argv[2]);
 	else
-		fatal("trackers, hwpt, vfio, run or load");
+		fatal("trackers, hwpt, vfio, run, progression or load");
 	printf("1..%u\n", tests);
 	return failures > 0;
 }

@@ -56,6 +56,12 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...);
 /* Prints a line of TAP, and counts */
 void report(const char *name, bool ok);
 
+/* Shows what it prints; did it succeed, and print something? */
+bool run_command(const char *command);
+
+/* vm-progression.c: @command is that of example-progression */
+void test_progression(const char *command);
+
 /* vm-tests.c */
 void test_rounds(struct stage *s, const struct idirty_target *target, const char *name);
 void test_scan(struct stage *s, const struct idirty_target *target, const char *name);
