@@ -269,7 +269,7 @@ stage_selftests() { selftests_with debug selftests "$modes" "${TESTS:-}"; }
 # What has threads, where threads are real, and a device that has none of its own
 stage_kcsan() {
 	selftests_with kcsan kcsan "${MODES:-soft-vtd_ss vtd-ss}" \
-		"${TESTS:-torture soft_unmap concurrent races unmap trackers access fuzz}"
+		"${TESTS:-torture soft_unmap soft_ranges concurrent races unmap trackers access fuzz}"
 }
 
 # The programs of tools/testing/selftests/iommu, static, from copies in which the

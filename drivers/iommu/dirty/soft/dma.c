@@ -323,4 +323,6 @@ void soft_storm_stop(struct soft_device *sdev)
 		kthread_stop_put(sdev->ports[i].task);
 		sdev->ports[i].task = NULL;
 	}
+	/* One that was stopped before it ran has not counted itself */
+	atomic_set(&sdev->running, 0);
 }
