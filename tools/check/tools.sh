@@ -79,7 +79,10 @@ tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
 	done
 	wait $! || rc=$?
 	out=$(cat "$logs/tools-migrate.log")
-	[ "$rc" -eq 1 ] && [ "$out" = "iommu-dirty: $said" ] || { echo "$rc: $out"; return 1; }
+	if [ "$rc" -ne 1 ] || [ "$out" != "iommu-dirty: $said" ]; then
+		echo "$rc: $out"
+		return 1
+	fi
 }
 
 stage_tools() {
@@ -156,10 +159,19 @@ stage_tools() {
 	try "fuzz: migration stream" "$out/iommu-asan/fuzz-migrate" 1 50000
 }
 
+# What a program of this machine needs to run in the guest: options for run.sh
+with_libraries() { # program
+	local lib
+	echo "--add $1:$1"
+	ldd "$1" | grep -oE '/[^ ]+' | while read -r lib; do
+		echo "--add $lib:$lib"
+	done
+}
+
 # iommu-dirty observes a migration in a virtual machine, and the library is tested
 # with devices, under the debug kernel; both on the unmodified one, too
 stage_tools_vm() {
-	local tree image add f examples='' out=$cache/tools log=$logs/tools-vm.log
+	local tree image add perf f examples='' out=$cache/tools log=$logs/tools-vm.log
 	"$repo/tools/setup/setup.sh" tools
 	image=$(kernel debug)
 	tree=$("$overlay/build.sh" tree)
@@ -174,8 +186,9 @@ stage_tools_vm() {
 		examples+=" example-$f"
 	done
 	add+=(--add "$out/lib-plain/vm/example-progression")
+	read -ra perf <<<"$(with_libraries "$(command -v perf)" | xargs)"
 	vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
-		--add "$repo/tools/iommu/tests/guest.sh" \
+		--add "$repo/tools/iommu/tests/guest.sh" "${perf[@]}" \
 		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
 			'test-vm run$examples' 'test-vm progression example-progression'"
 	count tools-vm "$log"

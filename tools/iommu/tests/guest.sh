@@ -51,6 +51,14 @@ throughput() { # with and without
 	[ "$(grep -c '"bytes_per_second": [1-9]' /tmp/advise)" -eq 4 ] &&
 		grep '"bytes_per_second_off": [1-9]' /tmp/advise
 }
+# What perf makes of an event: all of its fields
+perf_shows() {
+	perf record -q -a -e iommufd_dirty:iommufd_dirty_harvest -o /tmp/perf.data -- \
+		iommu-dirty rate --pid "$load" --seconds 1 || return
+	perf script -i /tmp/perf.data | tee /tmp/perf.txt
+	grep -qE "harvest: tracker=[0-9]+ iova=0x0 length=0x[1-9a-f][0-9a-f]* pages=[1-9][0-9]* ns=[1-9][0-9]* rc=0" \
+		/tmp/perf.txt
+}
 still_works() { # the load goes on
 	before=$(cat /tmp/load)
 	sleep 1
@@ -170,6 +178,7 @@ check "advise with throughput" advised 4 --json --repeat 1 --throughput-cmd \
 	'a=$(cat /tmp/load); sleep 1; echo $(($(cat /tmp/load) - a))'
 check "advise: throughput" throughput
 check "advise as text" iommu-dirty advise --pid "$load" --repeat 1
+check "perf shows a harvest" perf_shows
 check "the program that was observed goes on" still_works
 kill "$load"
 wait "$load" 2>/dev/null
