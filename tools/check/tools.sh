@@ -162,7 +162,7 @@ stage_tools() {
 # What a program of this machine needs to run in the guest: options for run.sh
 with_libraries() { # program
 	local lib
-	echo "--add $1:$1"
+	echo "--add $1"
 	ldd "$1" | grep -oE '/[^ ]+' | while read -r lib; do
 		echo "--add $lib:$lib"
 	done
