@@ -179,7 +179,8 @@ int iommufd_dirty_bitmap_init(struct iommufd_dirty_bitmap *bitmap,
  * @bitmap: The sink, with nothing pinned
  * @iova: First byte of the window, within the range of the READ
  * @last: In: last byte of the window, inclusive, at most IOMMUFD_DIRTY_WINDOW
- *	bytes, or as many bits as that is in small pages. Out: less, if not all of the bitmap could be pinned
+ *	bytes, or as many bits as that is in small pages. Out: less, if not all
+ *	of the bitmap could be pinned
  *
  * Context: may sleep and take the mmap lock; no lock of the IOAS is held.
  * Return: 0, or -EFAULT if no bit of @iova's page can be written, -EINTR if
