@@ -113,6 +113,8 @@ void report_string(const char *key, const char *text);
 	report_string(key, __text);			\
 })
 
+/* What tracks; there may be several. NULL: nothing does */
+void report_tracker(const char *text);
 void report_number(const char *key, double value);
 void report_digest(const char *who, const unsigned char sum[DIGEST_SIZE]);
 /* @downtime_ns: estimated; the last round has none */

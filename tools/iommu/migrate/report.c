@@ -54,6 +54,23 @@ void report_string(const char *key, const char *text)
 	printf("%-11s %s\n", key, text);
 }
 
+static void append(const char *key, json_t *value)
+{
+	if (!json_object_get(json, key))
+		json_object_set_new(json, key, json_array());
+	if (value)
+		json_array_append_new(json_object_get(json, key), value);
+}
+
+void report_tracker(const char *text)
+{
+	if (json)
+		append("trackers", text ? json_string(text) : NULL);
+	else
+		report_string("tracker", text ?:
+			      "none: what the device writes meanwhile is not noticed");
+}
+
 void report_number(const char *key, double value)
 {
 	if (json)
@@ -88,27 +105,20 @@ static void head(void)
 	head_shown = true;
 }
 
-static void add_round(json_t *round)
-{
-	if (!json_object_get(json, "rounds"))
-		json_object_set_new(json, "rounds", json_array());
-	json_array_append_new(json_object_get(json, "rounds"), round);
-}
-
 void report_round(const struct idirty_round *r, uint64_t total_bytes, uint64_t device_bytes,
 		  uint64_t downtime_ns)
 {
 	double seconds = (r->send_ns + r->read_ns) / 1e9;
 
 	if (json) {
-		add_round(json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:f}",
-				    "round", (json_int_t)r->round,
-				    "sent_bytes", (json_int_t)r->sent_bytes,
-				    "send_seconds", r->send_ns / 1e9,
-				    "read_seconds", r->read_ns / 1e9,
-				    "dirty_bytes", (json_int_t)r->dirty_bytes,
-				    "state_bytes", (json_int_t)device_bytes,
-				    "estimated_downtime_ms", downtime_ns / 1e6));
+		append("rounds", json_pack("{s:I, s:I, s:f, s:f, s:I, s:I, s:f}",
+					   "round", (json_int_t)r->round,
+					   "sent_bytes", (json_int_t)r->sent_bytes,
+					   "send_seconds", r->send_ns / 1e9,
+					   "read_seconds", r->read_ns / 1e9,
+					   "dirty_bytes", (json_int_t)r->dirty_bytes,
+					   "state_bytes", (json_int_t)device_bytes,
+					   "estimated_downtime_ms", downtime_ns / 1e6));
 		return;
 	}
 	head();
@@ -121,10 +131,10 @@ void report_round(const struct idirty_round *r, uint64_t total_bytes, uint64_t d
 void report_last_round(uint64_t bytes, uint64_t device_bytes, double seconds)
 {
 	if (json) {
-		add_round(json_pack("{s:s, s:I, s:f, s:I}", "round", "last",
-				    "sent_bytes", (json_int_t)bytes,
-				    "send_seconds", seconds,
-				    "state_bytes", (json_int_t)device_bytes));
+		append("rounds", json_pack("{s:s, s:I, s:f, s:I}", "round", "last",
+					   "sent_bytes", (json_int_t)bytes,
+					   "send_seconds", seconds,
+					   "state_bytes", (json_int_t)device_bytes));
 		return;
 	}
 	head();

@@ -113,6 +113,7 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 	struct idirty_target target = IDIRTY_TARGET(id);
 	uint64_t page_size = PAGE;
 	struct idirty_info *info;
+	char text[100];
 	size_t i;
 	int rc;
 
@@ -126,12 +127,16 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 	     idirty_info(s->trackers[s->num_trackers - 1], &info);
 	if (rc)
 		return failed(rc);
-	if (num)
-		report_text("tracker", "of device %u: its driver, by %llu KiB", id,
-			    (unsigned long long)page_size >> 10);
-	for (i = 0; i < info->num_members && !num; i++)
-		report_text("tracker", "of object %u: HWPT %u, %s", id, info->members[i].id,
-			    idirty_format_text(info->members[i].format));
+	if (num) {
+		snprintf(text, sizeof(text), "of device %u: its driver, by %llu KiB", id,
+			 (unsigned long long)page_size >> 10);
+		report_tracker(text);
+	}
+	for (i = 0; i < info->num_members && !num; i++) {
+		snprintf(text, sizeof(text), "of object %u: HWPT %u, %s", id,
+			 info->members[i].id, idirty_format_text(info->members[i].format));
+		report_tracker(text);
+	}
 	idirty_free(info);
 	return EXIT_OK;
 }
@@ -142,7 +147,7 @@ static int start(struct source *s)
 	int rc;
 
 	if (!s->opt->providers) {
-		report_text("tracker", "none: what the device writes meanwhile is not noticed");
+		report_tracker(NULL);
 	} else {
 		rc = idirty_open(s->work.iommufd, &s->ctx);
 		if (rc)

@@ -87,6 +87,7 @@ end() { # source's destination's
 	[ "$1 $2" = "$3 $4" ] || { echo "exit codes $3 and $4"; return 1; }
 }
 said() { show; grep -q "$1" /tmp/source; }
+both_track() { json '"trackers":["ofobject' && json 'VT-dsecondstage","ofdevice' && json 'itsdriver,by4KiB"]'; }
 # A word of JSON
 json() { tr -d ' \n' </tmp/source | grep -F "$1"; }
 state_came() { said 'and [1-9][0-9]* bytes of device state' && said 'our state' && said 'its state'; }
@@ -130,8 +131,9 @@ check "migration, tracked by the device's driver" end 0 0
 check "the device's driver: said" said 'its driver, by 4 KiB'
 
 take
-send --max-rounds 3 --on-limit stop-anyway --downtime-ms 1 --provider both
+send --max-rounds 3 --on-limit stop-anyway --downtime-ms 1 --provider both --json
 check "migration, tracked by both" end 0 0
+check "both: said" both_track
 
 take
 send --no-tracking
