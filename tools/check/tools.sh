@@ -56,6 +56,25 @@ tools_man() { # page
 	[ -z "$out" ] || { echo "$out"; return 1; }
 }
 
+# Each option that --help tells of is completed, and is in the manual
+tools_options() { # program
+	local page=$repo/tools/iommu/iommu-dirty.8 command option missing='' COMPREPLY=() known
+	. "$repo/tools/iommu/iommu-dirty.bash"
+	COMP_WORDS=(iommu-dirty '') COMP_CWORD=1
+	_iommu_dirty
+	for command in "${COMPREPLY[@]%--help}"; do
+		[ -n "$command" ] || continue
+		COMP_WORDS=(iommu-dirty "$command" --) COMP_CWORD=2
+		_iommu_dirty
+		known=" ${COMPREPLY[*]} "
+		while read -r option; do
+			[[ $known == *" $option "* ]] || missing+=" $command $option: completion"
+			grep -qF -- "${option//-/\\-}" "$page" || missing+=" $command $option: manual"
+		done < <("$1" "$command" --help | grep -oE -- ' --[a-z-]+' | grep -v -e --usage | sort -u | tr -d ' ')
+	done
+	[ -z "$missing" ] || { echo "not in:$missing"; return 1; }
+}
+
 tools_output() { # expected-file command...
 	local want=$1
 	shift
@@ -111,6 +130,7 @@ stage_tools() {
 	done
 
 	tool=$out/iommu-asan/iommu-dirty
+	try "options: completed, and in the manual" tools_options "$tool"
 	try "heatmap as text" tools_output "$t/heatmap.txt" "$tool" heatmap -r 4 -c 32 "$t/sample.rec"
 	try "heatmap as JSON" tools_output "$t/heatmap.json" \
 		"$tool" heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff "$t/sample.rec"
@@ -131,6 +151,7 @@ stage_tools() {
 	try "probe --vfio without trackers" tools_output "$t/probe-old.txt" sh -c \
 		"FAKE_KERNEL=old '$tool' probe --vfio --sysfs '$t/sysfs' || echo exit code \$?"
 	tool=$out/iommu-asan/iommu-dirty
+	try "options: completed, and in the manual" tools_options "$tool"
 	# not under sanitizers: fontconfig keeps what it has allocated
 	try "heatmap as SVG" "$out/iommu/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$t/sample.rec"
 	try "heatmap as PNG" "$out/iommu/iommu-dirty" heatmap --png "$out/heatmap.png" "$t/sample.rec"

@@ -40,13 +40,17 @@ _iommu_dirty() {
 		mapfile -t COMPREPLY < <(cd /sys/bus/pci/drivers && compgen -G "$cur*vfio*")
 		return
 		;;
+	--sysfs)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
 	--svg | --png | --output | --replay | --image)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	esac
 	case ${COMP_WORDS[1]} in
-	probe) words="--vfio --json --help" ;;
+	probe) words="--vfio --sysfs --json --help" ;;
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
 	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;
