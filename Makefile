@@ -20,7 +20,7 @@ help: ## this list (the default)
 demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 	@tools/demo/demo.sh $(DEMO)
 
-.PHONY: check check-static check-builds check-kunit check-vm check-kcsan
+.PHONY: check check-static check-builds check-kunit check-vm check-tools check-kcsan
 check: ## all tests; ends with "N passed, N failed, N skipped"
 	@tools/check/check.sh --arch $(ARCH)
 check-static: ## checkpatch, sparse, kernel-doc, shellcheck
@@ -31,6 +31,8 @@ check-kunit: ## KUnit under ARCH=um and in a virtual machine
 	@tools/check/check.sh --arch $(ARCH) kunit-um kunit-vm
 check-vm: ## selftests in virtual machines; TESTS="a b" MODES="c d" limit them
 	@tools/check/check.sh --arch $(ARCH) selftests
+check-tools: ## the library and iommu-dirty: under sanitizers, and in a virtual machine
+	@tools/check/check.sh tools tools-vm
 check-kcsan: ## selftests under KCSAN and kmemleak, a kernel of its own
 	@tools/check/check.sh --arch $(ARCH) kcsan
 
