@@ -201,7 +201,8 @@ stage_tools_vm() {
 		KSRC="$tree" all vm
 	logged "$logs/tools-vm-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" \
 		OUT="$out/iommu-static" LIB="$out/lib-plain" KSRC="$tree" STATIC=1 all
-	add=(--add "$here/guest-run" --add "$out/iommu-static/iommu-dirty" --add "$out/lib-plain/test-vm")
+	add=(--add "$here/guest-run" --add "$repo/tools/iommu/tests/tap.sh"
+		--add "$out/iommu-static/iommu-dirty" --add "$out/lib-plain/test-vm")
 	for f in open alloc read precopy rounds; do
 		add+=(--add "$out/lib-plain/vm/example-$f")
 		examples+=" example-$f"

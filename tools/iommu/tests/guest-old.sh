@@ -2,18 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # In the guest, on a kernel without trackers: what iommu-dirty and the library say
 # and do there. Prints TAP.
-n=0
-check() { # name command...
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@" >/tmp/out 2>&1; then
-		echo "ok $n $name"
-	else
-		sed 's/^/# /' /tmp/out
-		echo "not ok $n $name"
-	fi
-}
+. tap.sh
 probed() { # line: in the output of the probe
 	iommu-dirty probe --vfio
 	[ $? -eq 3 ] && iommu-dirty probe --vfio | grep -x "$1"
@@ -23,7 +12,6 @@ refused() { # command...: the exit code tells that there are no trackers
 	[ $? -eq 3 ]
 }
 
-echo TAP version 13
 bind-vfio >/dev/null
 check "probe: the kernel" probed "kernel: no dirty trackers"
 check "probe: the IOMMU" probed "  VT-d second stage: dirty bits"

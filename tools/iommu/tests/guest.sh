@@ -5,18 +5,7 @@
 # then migrations that must not end well.
 # Prints TAP.
 events=/sys/kernel/tracing
-n=0
-check() { # name command...
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@" >/tmp/out 2>&1; then
-		echo "ok $n $name"
-	else
-		sed 's/^/# /' /tmp/out
-		echo "not ok $n $name"
-	fi
-}
+. tap.sh
 rate_is_seen() {
 	iommu-dirty rate "$@" --seconds 1 --json >/tmp/rate || return
 	cat /tmp/rate
@@ -93,7 +82,6 @@ json() { tr -d ' \n' </tmp/source | grep -F "$1"; }
 state_came() { said 'and [1-9][0-9]* bytes of device state' && said 'our state' && said 'its state'; }
 both_devices_run() { said 'stayed.*written [1-9]'; }
 
-echo TAP version 13
 bind-vfio edu_vfio_pci >/dev/null
 check "probe --vfio" probed 3 "VFIO: migration, P2P, PRE_COPY, DMA logging, dirty tracking of HWPTs"
 check "probe --vfio: a tracker covers them" probed 3 "VT-d second stage: can be tracked"
