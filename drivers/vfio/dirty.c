@@ -16,6 +16,7 @@
 #include <linux/limits.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 
 #include "dirty.h"
@@ -55,6 +56,24 @@ static struct vfio_dirty *to_dirty(struct iommufd_dirty_provider *provider)
 	return container_of(provider, struct vfio_dirty, provider);
 }
 
+/* As VFIO's core does around each call of its user: drivers count on it */
+static int vfio_dirty_wake(struct vfio_dirty *dirty)
+{
+	struct device *dev = dirty->device->dev;
+
+	if (dev->driver && dev->driver->pm && pm_runtime_resume_and_get(dev))
+		return -EIO;
+	return 0;
+}
+
+static void vfio_dirty_let_sleep(struct vfio_dirty *dirty)
+{
+	struct device *dev = dirty->device->dev;
+
+	if (dev->driver && dev->driver->pm)
+		pm_runtime_put(dev);
+}
+
 static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 				struct iommufd_dirty_caps *caps)
 {
@@ -64,6 +83,41 @@ static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 	caps->max_ranges = LOG_MAX_RANGES;
 	caps->quiesces = device->mig_ops &&
 			 (device->migration_flags & VFIO_MIGRATION_P2P);
+}
+
+/*
+ * Drivers merge ranges if they have too many of them, and do not say so. iommufd must
+ * know what is tracked, and from where on: it can merge as well.
+ */
+static bool vfio_dirty_merged(struct rb_root_cached *root, unsigned int nr)
+{
+	struct rb_node *node;
+
+	for (node = rb_first_cached(root); node; node = rb_next(node))
+		nr--;
+	return nr;
+}
+
+static int vfio_dirty_log(struct vfio_dirty *dirty, struct rb_root_cached *root,
+			  unsigned int nr, u64 *page_size)
+{
+	struct vfio_device *device = dirty->device;
+	int rc;
+
+	lockdep_assert_held(&dirty->log_mutex);
+
+	if (dirty->owner != VFIO_DIRTY_NOBODY)
+		return -EBUSY;
+	rc = vfio_dirty_wake(dirty);
+	if (rc)
+		return rc;
+	rc = device->log_ops->log_start(device, root, nr, page_size);
+	if (!rc && vfio_dirty_merged(root, nr)) {
+		device->log_ops->log_stop(device);
+		rc = -E2BIG;
+	}
+	vfio_dirty_let_sleep(dirty);
+	return rc;
 }
 
 static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
@@ -89,10 +143,7 @@ static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
 	}
 
 	mutex_lock(&dirty->log_mutex);
-	rc = -EBUSY;
-	if (dirty->owner == VFIO_DIRTY_NOBODY)
-		rc = dirty->device->log_ops->log_start(dirty->device, &root, nr,
-						       page_size);
+	rc = vfio_dirty_log(dirty, &root, nr, page_size);
 	if (!rc)
 		dirty->owner = VFIO_DIRTY_TRACKER;
 	mutex_unlock(&dirty->log_mutex);
@@ -103,12 +154,15 @@ static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
 static int vfio_dirty_stop(struct iommufd_dirty_provider *provider)
 {
 	struct vfio_dirty *dirty = to_dirty(provider);
+	int asleep = vfio_dirty_wake(dirty);
 	int rc;
 
 	mutex_lock(&dirty->log_mutex);
 	rc = dirty->device->log_ops->log_stop(dirty->device);
 	dirty->owner = VFIO_DIRTY_NOBODY;
 	mutex_unlock(&dirty->log_mutex);
+	if (!asleep)
+		vfio_dirty_let_sleep(dirty);
 	return rc;
 }
 
@@ -133,9 +187,14 @@ static int vfio_dirty_read_and_clear(struct iommufd_dirty_provider *provider,
 	bitmap = iova_bitmap_alloc_sink(iova, last - iova + 1, sink);
 	if (IS_ERR(bitmap))
 		return PTR_ERR(bitmap);
+	rc = vfio_dirty_wake(dirty);
+	if (rc)
+		goto out_free;
 	mutex_lock(&dirty->log_mutex);
 	rc = iova_bitmap_for_each(bitmap, dirty->device, vfio_dirty_report);
 	mutex_unlock(&dirty->log_mutex);
+	vfio_dirty_let_sleep(dirty);
+out_free:
 	iova_bitmap_free(bitmap);
 	return rc;
 }
@@ -218,7 +277,8 @@ int vfio_dirty_open(struct vfio_device *device)
 					     &dirty->provider);
 	if (rc) {
 		kfree(dirty);
-		return rc;
+		/* The driver has registered one by itself */
+		return rc == -EBUSY ? 0 : rc;
 	}
 	device->dirty = dirty;
 	return 0;
@@ -252,9 +312,11 @@ static void vfio_dirty_stop_dma(struct vfio_dirty *dirty)
 void vfio_dirty_close(struct vfio_device *device)
 {
 	struct vfio_dirty *dirty = device->dirty;
+	int asleep;
 
 	if (!dirty)
 		return;
+	asleep = vfio_dirty_wake(dirty);
 	mutex_lock(&dirty->state_mutex);
 	mutex_lock(&dirty->log_mutex);
 	if (dirty->owner == VFIO_DIRTY_TRACKER)
@@ -263,6 +325,8 @@ void vfio_dirty_close(struct vfio_device *device)
 	mutex_unlock(&dirty->state_mutex);
 	iommufd_dirty_provider_unregister(device->iommufd_device,
 					  &dirty->provider);
+	if (!asleep)
+		vfio_dirty_let_sleep(dirty);
 	device->dirty = NULL;
 	kfree(dirty);
 }
@@ -274,7 +338,7 @@ void vfio_dirty_close(struct vfio_device *device)
  *
  * Not while an UPDATE of a tracker relies on the old one.
  *
- * Return: what the driver returns.
+ * Return: what the driver returns, or ERR_PTR(-EINTR) if killed while it waits.
  */
 struct file *vfio_dirty_set_state(struct vfio_device *device,
 				  enum vfio_device_mig_state state)
@@ -282,8 +346,8 @@ struct file *vfio_dirty_set_state(struct vfio_device *device,
 	struct vfio_dirty *dirty = device->dirty;
 	struct file *filp;
 
-	if (dirty)
-		mutex_lock(&dirty->state_mutex);
+	if (dirty && mutex_lock_killable(&dirty->state_mutex))
+		return ERR_PTR(-EINTR);
 	filp = device->mig_ops->migration_set_state(device, state);
 	if (dirty)
 		mutex_unlock(&dirty->state_mutex);

@@ -111,7 +111,7 @@ static int edu_log_start(struct vfio_device *vdev, struct rb_root_cached *ranges
 	if (!is_power_of_2(*page_size))
 		return -EINVAL;
 	if (nnodes > EDU_LOG_RANGES)
-		return -E2BIG;
+		vfio_combine_iova_ranges(ranges, nnodes, EDU_LOG_RANGES);
 	mutex_lock(&edu->state_mutex);
 	if (edu->logging) {
 		edu_state_unlock(edu);
