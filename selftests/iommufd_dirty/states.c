@@ -3,7 +3,9 @@
  * Verbs in the wrong state, several trackers on one IOAS, and the per-HWPT
  * dirty ioctls of iommufd beside a tracker.
  */
+#include <errno.h>
 #include <kselftest_harness.h>
+#include <sys/mman.h>
 
 #include "lib.h"
 
@@ -165,6 +167,7 @@ TEST_F(states, start_busy)
 	struct env *env = &self->env;
 	__u32 hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
 				IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+	void *bad = mem_alloc(SZ_4K);
 	__u64 word = 0;
 
 	edu_attach(&env->edu[1], hwpt);
@@ -177,6 +180,11 @@ TEST_F(states, start_busy)
 	/* Nothing of the old user's was taken */
 	ASSERT_EQ(0, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K, &word));
 	EXPECT_EQ(1ULL << 30, word);
+	/* what cannot be written is no longer taken for a clean bitmap */
+	oracle_write(&self->o, 1, 31);
+	ASSERT_EQ(0, mprotect(bad, SZ_4K, PROT_NONE));
+	EXPECT_EQ(-EFAULT, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K, bad));
+	mem_free(bad, SZ_4K);
 	ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, false));
 	EXPECT_EQ(0, __tracker_start(env->fd, env->tracker, NULL));
 	dirty_three(&self->o);
