@@ -7,7 +7,7 @@
  * dirty information: see Documentation/driver-api/iommufd_dirty_provider.rst.
  * VFIO does so for each of its drivers that has vfio_log_ops.
  *
- * A driver that writes to an IOAS with the CPU has nothing to do: writes by
+ * A driver that writes to user memory with the CPU has nothing to do: writes by
  * iommufd_access_rw() are recorded, and pages that it has pinned for writing are
  * taken for dirty as long as they are pinned. A driver that pins pages for long
  * and writes to few of them can do better and say when it has.
@@ -71,9 +71,10 @@ struct iommufd_dirty_caps {
  * @read_and_clear: Mark in @sink, by its mark_range(), each tracked page within
  *	@iova to @last, inclusive, that the device has written to since it was
  *	marked last, and forget that. The range is within one of the ranges of
- *	@start, and begins at a multiple of 64 pages from its start. Marks cannot
- *	fail, and may reach beyond the range. Return 0, or an error, upon which
- *	iommufd takes the whole range for dirty
+ *	the last @start or @update, begins at a multiple of 64 pages from its
+ *	start, and ends at such a multiple or with it. Marks cannot fail, and may
+ *	reach beyond the range. Return 0, or an error, upon which iommufd takes
+ *	the whole range for dirty; the user is told of the first one only
  * @update: Track other ranges instead, by the same page size: @ranges and @nr as for
  *	@start. Mark in @sink what is dirty in pages that are not tracked any more.
  *	No write to a page that was tracked and still is may be missed. Return 0, or

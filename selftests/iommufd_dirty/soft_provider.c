@@ -107,25 +107,60 @@ TEST_F(soft_provider, read_fails)
 {
 	struct logged *l = &self->l;
 	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id);
+	struct iommu_dirty_member member;
 	unsigned int i;
 
-	ASSERT_EQ(0, __logged_start(l));
-	device_start(l->env.fd, other, IOVA, SIZE);
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		struct read_args args = logged_args(l, l->tracker);
 
+		ASSERT_EQ(0, __logged_start(l));
+		device_start(l->env.fd, other, IOVA, SIZE);
+		EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 		logged_write(l, i);
 		fault(self->edu, FAULT_READ, errors[i].error, 0, 1);
 		EXPECT_EQ(-errors[i].read, __tracker_read(&args));
 		EXPECT_EQ(0, args.out_length);
 		EXPECT_EQ(0, args.out_pages);
+		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND,
+			  logged_info(l, l->tracker, &member).out_flags);
 		dirty_all(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 		dirty_all(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, other));
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 		EXPECT_TRUE(logged_exact(l, other));
+		tracker_stop(l->env.fd, l->tracker);
+		tracker_stop(l->env.fd, other);
 	}
+}
+
+/* A log that is broken for good: an error once, then everything is dirty */
+TEST_F(soft_provider, read_fails_for_good)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member member;
+	struct read_args args;
+	unsigned int i;
+
+	ASSERT_EQ(0, __logged_start(l));
+	logged_write(l, 7);
+	fault(self->edu, FAULT_READ, EIO, 0, 1000);
+	args = logged_args(l, l->tracker);
+	EXPECT_EQ(-EIO, __tracker_read(&args));
+	for (i = 0; i < 3; i++) {
+		dirty_all(l, 0, PAGES);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+	}
+	args = logged_args(l, l->tracker);
+	EXPECT_EQ(PAGES, tracker_scan(&args, 1));
+	/* An UPDATE starts it anew */
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
+	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
+	soft_faults(self->edu, (struct soft_faults) {});
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 8);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
 /* Of two ranges the second fails: the first one is reported, and only once */
@@ -269,31 +304,46 @@ TEST_F(soft_provider, live_update_fails)
 	}
 }
 
-/* The driver goes, and comes back, while trackers run */
+/*
+ * The driver goes, and comes back, while trackers run. In between nobody knows what
+ * the device writes, and afterwards it is not tracked before that is asked for.
+ */
 TEST_F(soft_provider, unregistered)
 {
 	struct logged *l = &self->l;
+	struct iommu_dirty_tracker_info info;
 	struct iommu_dirty_member member;
+	unsigned int i;
 
 	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 33);
 	soft_provider(self->edu, PROVIDER_NONE);
-	logged_info(l, l->tracker, &member);
-	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, member.reason);
 	EXPECT_EQ(-ENODEV, __logged_update(l, 0, IOVA, SIZE));
+	for (i = 0; i < 4; i++) {
+		info = logged_info(l, l->tracker, &member);
+		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
+		EXPECT_EQ(0, member.flags & IOMMU_DIRTY_MEMBER_TRACKED);
+		EXPECT_EQ(i < 2 ? IOMMU_DIRTY_REASON_NO_DRIVER : IOMMU_DIRTY_REASON_OK,
+			  member.reason);
+		env_store(&l->env, 0, AT(i));
+		dirty_all(l, 0, PAGES);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+		if (i == 1)
+			soft_provider(self->edu, PROVIDER_PLAIN);
+	}
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
+	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
+	dirty_all(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	soft_provider(self->edu, PROVIDER_PLAIN);
-	EXPECT_EQ(-ENODEV, __logged_update(l, 0, IOVA, SIZE));
-	tracker_stop(l->env.fd, l->tracker);
-	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 34);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
-	/* and fails to say what it knows */
-	fault(self->edu, FAULT_READ, EIO, 0, 1);
-	logged_write(l, 35);
+	/* a STOP with nobody there, and a START */
 	soft_provider(self->edu, PROVIDER_NONE);
-	dirty_all(l, 0, PAGES);
+	tracker_stop(l->env.fd, l->tracker);
+	EXPECT_EQ(-EOPNOTSUPP, __logged_start(l));
+	soft_provider(self->edu, PROVIDER_PLAIN);
+	ASSERT_EQ(0, __logged_start(l));
+	logged_write(l, 35);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 

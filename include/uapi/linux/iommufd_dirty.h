@@ -182,8 +182,9 @@ enum iommu_dirty_state {
  * enum iommu_dirty_tracker_flags - What else there is to say of a tracker
  * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started in the degraded mode
  * @IOMMU_DIRTY_TRACKER_BLIND: A member cannot be tracked, and all that is mapped
- *	for writing is reported as dirty; of a device: an UPDATE has failed
- *	half-way, and all of its ranges are
+ *	for writing is reported as dirty; of a device: its driver has failed to
+ *	report, or after a part of an UPDATE, or has gone, and what it does not
+ *	tell of the ranges is
  */
 enum iommu_dirty_tracker_flags {
 	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
@@ -450,7 +451,9 @@ enum iommu_dirty_read_flags {
  * * -ENODATA: a tracker is not running, or was stopped meanwhile.
  * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
  *   failed to report. What the latter was asked for is reported as dirty by the
- *   next READ, as after -EFAULT and -ENOMEM from it.
+ *   next READ, as after -EFAULT and -ENOMEM from it. It is an error once; if the
+ *   driver fails again, what it was asked for is reported as dirty right away
+ *   (IOMMU_DIRTY_TRACKER_BLIND).
  * * -ENOMEM: out of memory.
  * * -EINVAL: @length, @page_size, @num_trackers or @tracker_len is out of its
  *   limits.
@@ -611,15 +614,16 @@ enum iommu_dirty_update_flags {
  * * 0 on success
  * * -EBUSY: the device may be doing DMA; nothing has changed.
  * * -ENODATA: the tracker is not running.
- * * -ENODEV: the device is being unbound, or was.
+ * * -ENODEV: the device has no driver that tracks it any more.
  * * -EIO: the driver failed. If INFO says IOMMU_DIRTY_TRACKER_BLIND nothing could
- *   be armed again, and all ranges are reported as dirty until an UPDATE succeeds.
- *   Otherwise the old ranges are tracked as before, and nothing is lost.
- * * -E2BIG, -EOVERFLOW: as for START, with the old ranges tracked as before, or
- *   all reported as dirty, as after -EIO.
+ *   be armed again, and the old ranges are reported as dirty until an UPDATE
+ *   succeeds. Otherwise they are tracked as before, and nothing is lost.
+ * * -E2BIG, -EOVERFLOW: as for START; the old ranges are tracked as before, and are
+ *   dirty if there was a gap.
  * * -EINTR: killed.
  * * -EOPNOTSUPP: the tracker is one of an IOAS, or a flag is not known.
- * * -EINVAL, -ENOMEM, -ENOENT, -EFAULT: as for START; nothing has changed.
+ * * -EINVAL, -ENOENT, -EFAULT: as for START; nothing has changed.
+ * * -ENOMEM: as for START, and as -E2BIG.
  */
 struct iommu_dirty_tracker_update {
 	__u32 size;

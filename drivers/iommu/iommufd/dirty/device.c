@@ -115,6 +115,7 @@ static int device_arm(struct iommufd_dirty_device *device,
 	if (!rc) {
 		device->armed = ranges;
 		device->page_size = *page_size;
+		device->failed = false;
 	}
 	mutex_unlock(&device->lock);
 	return rc;
@@ -293,7 +294,7 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && device->armed) {
 		cmd->out_num_ranges = device->armed->nr;
 		cmd->out_tracked_page_size = device->page_size;
-		if (device->blind)
+		if (device->blind || device->failed)
 			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
 	}
 	mutex_unlock(&device->lock);

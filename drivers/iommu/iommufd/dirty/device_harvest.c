@@ -7,7 +7,8 @@
  * has to go: for the tracker that reads, in the sink of the call, as far as it is
  * within the window, and in the tracker's own ledger otherwise; for all others in
  * their ledgers. If the provider fails, nobody knows what it has forgotten, and
- * all that it was asked for is taken for dirty.
+ * all that it was asked for is taken for dirty. The first time that is an error, too.
+ * Some drivers fail from then on for good: READ has to come to its end all the same.
  *
  * iommufd_dirty_device::lock is held while the provider is asked: for one window.
  */
@@ -156,8 +157,12 @@ static int device_read_range(struct iommufd_dirty_device *device,
 	end = range->iova + min(end | (BIT(shift) - 1),
 				range->last - range->iova);
 	rc = provider->ops->read_and_clear(provider, first, end, sink);
-	if (rc)
-		iommufd_dirty_device_mark(device, device->armed, first, end);
+	if (!rc)
+		return 0;
+	iommufd_dirty_device_mark(device, device->armed, first, end);
+	if (device->failed)
+		return 0;
+	device->failed = true;
 	return device_error(rc);
 }
 
@@ -279,6 +284,10 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 
 	lockdep_assert_held(&device->config_mutex);
 
+	if (device->blind) {
+		iommufd_dirty_device_mark(device, device->armed, 0, ULONG_MAX);
+		return 0;
+	}
 	mask = BIT(iommufd_dirty_device_window_shift(device)) - 1;
 	while (iommufd_dirty_ranges_next(device->armed, iova, ULONG_MAX,
 					 &part)) {

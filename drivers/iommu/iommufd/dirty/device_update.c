@@ -6,15 +6,17 @@
  * A provider that can do so changes its ranges live. Any other one is stopped and
  * started again, after what it knows has been harvested into the ledgers; nothing
  * is missed if the device is kept from DMA meanwhile. If the provider starts
- * neither with the new ranges nor with the old ones, all of them are taken for
+ * neither with the new ranges nor with the old ones, the old ones are taken for
  * dirty until an UPDATE succeeds.
  */
+#include <linux/err.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "dirty.h"
 
-/* What is to be tracked for all when one tracker wants something else */
+/* What is to be tracked for all when one tracker wants something else; or ERR_PTR() */
 static struct iommufd_dirty_ranges *
 device_wanted(const struct iommufd_dirty_tracker *tracker,
 	      const struct iommufd_dirty_ranges *ranges)
@@ -26,33 +28,38 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 	list_for_each_entry(other, &tracker->device->trackers, item) {
 		if (other == tracker || !wanted)
 			continue;
+		if (fatal_signal_pending(current)) {
+			kvfree(wanted);
+			return ERR_PTR(-EINTR);
+		}
 		more = iommufd_dirty_ranges_union(wanted, other->ranges);
 		kvfree(wanted);
 		wanted = more;
+		cond_resched();
 	}
-	return wanted;
+	return wanted ?: ERR_PTR(-ENOMEM);
 }
 
 /**
  * struct device_change - The exchange of what a device is tracked for
- * @wanted: The new ranges; freed by the caller if they are not NULL then
- * @both: The old and the new ones; same
+ * @wanted: The new ranges; NULL once they are armed
+ * @both: The old and the new ones
  * @page_size: In and out
  */
 struct device_change {
 	struct iommufd_dirty_ranges *wanted;
-	struct iommufd_dirty_ranges *both;
+	const struct iommufd_dirty_ranges *both;
 	u64 page_size;
 };
 
 static void device_take(struct iommufd_dirty_device *device,
-			struct iommufd_dirty_ranges **ranges)
+			struct device_change *change)
 {
 	lockdep_assert_held(&device->lock);
 
 	kvfree(device->armed);
-	device->armed = *ranges;
-	*ranges = NULL;
+	device->armed = change->wanted;
+	change->wanted = NULL;
 }
 
 /* Stop the provider and start it again; if all fails, know nothing of anything */
@@ -67,14 +74,14 @@ static int device_exchange(struct iommufd_dirty_device *device,
 	rc = iommufd_dirty_device_fit(device, change->wanted,
 				      &change->page_size, false);
 	if (!rc) {
-		device_take(device, &change->wanted);
+		device_take(device, change);
 		device->page_size = change->page_size;
 		device->blind = false;
-	} else if (device->blind ||
-		   iommufd_dirty_device_fit(device, device->armed,
-					    &device->page_size, false)) {
-		device_take(device, &change->both);
-		device->blind = true;
+		device->failed = false;
+	} else if (!device->blind) {
+		device->blind = iommufd_dirty_device_fit(device, device->armed,
+							 &device->page_size,
+							 false);
 	}
 	mutex_unlock(&device->lock);
 	return rc;
@@ -84,22 +91,26 @@ static int device_restart(struct iommufd_dirty_device *device,
 			  struct device_change *change, bool gap_dirty)
 {
 	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
-	bool held = ops->hold && ops->hold(device->provider);
-	struct iommufd_dirty_ranges *dirty = NULL;
 	bool gap = device->blind;
-	int rc = -EBUSY;
+	bool held;
+	int rc;
 
-	if (!held && !gap_dirty && !device->blind)
+	/* Most of it now, as nobody can resume the device while it is held */
+	rc = iommufd_dirty_device_keep(device, true);
+	if (rc)
 		return rc;
-	dirty = iommufd_dirty_ranges_union(change->both, NULL);
-	rc = dirty ? iommufd_dirty_device_keep(device, true) : -ENOMEM;
+	held = ops->hold && ops->hold(device->provider);
+	if (!held && !gap_dirty && !device->blind)
+		return -EBUSY;
+	rc = iommufd_dirty_device_keep(device, true);
 	if (!rc)
 		rc = device_exchange(device, change);
 	if (!held || !ops->release(device->provider))
 		gap = true;
-	if (gap && dirty)
-		iommufd_dirty_device_mark(device, dirty, 0, ULONG_MAX);
-	kvfree(dirty);
+	if (gap)
+		iommufd_dirty_device_mark(device,
+					  rc ? device->armed : change->both,
+					  0, ULONG_MAX);
 	return rc;
 }
 
@@ -113,7 +124,7 @@ static int device_update_live(struct iommufd_dirty_device *device,
 	rc = iommufd_dirty_device_fit(device, change->wanted,
 				      &change->page_size, true);
 	if (!rc)
-		device_take(device, &change->wanted);
+		device_take(device, change);
 	mutex_unlock(&device->lock);
 	return rc;
 }
@@ -123,27 +134,28 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct device_change change = { .page_size = req->page_size };
-	struct iommufd_dirty_ranges *own;
+	struct iommufd_dirty_ranges *own, *both = NULL;
 	int rc = -ENOMEM;
 
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return -ENODATA;
 	if (!device->provider || !device->armed)
 		return -ENODEV;
-	own = iommufd_dirty_ranges_union(req->ranges, NULL);
 	change.wanted = device_wanted(tracker, req->ranges);
-	if (!own || !change.wanted)
+	if (IS_ERR(change.wanted))
+		return PTR_ERR(change.wanted);
+	own = iommufd_dirty_ranges_union(req->ranges, NULL);
+	both = iommufd_dirty_ranges_union(change.wanted, device->armed);
+	if (!own || !both)
 		goto out_free;
-	change.both = iommufd_dirty_ranges_union(change.wanted, device->armed);
-	if (!change.both)
-		goto out_free;
+	change.both = both;
 
 	if (device->provider->ops->update && !device->blind)
 		rc = device_update_live(device, &change);
 	else
 		rc = device_restart(device, &change, req->gap_dirty);
-	/* It could be tracked when it was started */
-	if (rc == -EOPNOTSUPP)
+	/* An errno of its own: something has changed, or it is not about the tracker */
+	if (rc && (rc == -EOPNOTSUPP || device->blind))
 		rc = -EIO;
 	if (!rc) {
 		iommufd_dirty_device_settle(tracker, own, req);
@@ -152,7 +164,7 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 out_free:
 	kvfree(own);
 	kvfree(change.wanted);
-	kvfree(change.both);
+	kvfree(both);
 	return rc;
 }
 

@@ -31,7 +31,8 @@
  * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_ledger::lock.
  * iommufd_group::lock comes behind iommufd_ioas::mutex and before attach_rwsem.
  *
- * Of a device: iommufd_dirty_device::config_mutex -> iommufd_dirty_device::lock ->
+ * Of a device: iommufd_dirty_device::config_mutex -> what the driver holds from
+ * iommufd_dirty_provider_ops::hold to release -> iommufd_dirty_device::lock -> other
  * locks of the driver, and iommufd_dirty_ledger::lock. None of these is held with
  * one of an IOAS.
  */
@@ -180,10 +181,12 @@ struct iommufd_dirty_tracker {
  *	held and read with either
  * @provider: What the driver has registered, or NULL
  * @unbound: The device is gone
- * @blind: The provider failed to track again after it was stopped for an UPDATE,
- *	and tracks nothing: all of @armed is taken for dirty
+ * @blind: Nothing is tracked, because the provider failed to start again after it
+ *	was stopped for an UPDATE, or has gone: all of @armed is taken for dirty
+ * @failed: The provider has failed to report since it was started. Once is told by
+ *	an error; from then on what it fails to report is taken for dirty
  * @trackers: Those that are starting or running
- * @armed: What the provider tracks, NULL if it is stopped
+ * @armed: What the provider tracks, NULL if no tracker runs
  * @page_size: What it tracks by
  */
 struct iommufd_dirty_device {
@@ -194,6 +197,7 @@ struct iommufd_dirty_device {
 	struct iommufd_dirty_provider *provider;
 	bool unbound;
 	bool blind;
+	bool failed;
 	struct list_head trackers;
 	struct iommufd_dirty_ranges *armed;
 	u64 page_size;

@@ -6,7 +6,8 @@
  * that a device is unbound.
  *
  * Before a provider goes, what it knows is kept in the ledgers of the trackers,
- * which can still be read then.
+ * which can still be read then. As long as the device is bound without one it may
+ * write, and all that was tracked is taken for dirty.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -89,6 +90,9 @@ void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 	mutex_lock(&device->lock);
 	WARN_ON(device->provider);
 	device->unbound = true;
+	kvfree(device->armed);
+	device->armed = NULL;
+	device->blind = false;
 	mutex_unlock(&device->lock);
 	mutex_unlock(&device->config_mutex);
 	iommufd_dirty_device_put(device);
@@ -101,11 +105,8 @@ static void device_set_provider(struct iommufd_dirty_device *device,
 
 	mutex_lock(&device->lock);
 	device->provider = provider;
-	if (!provider) {
-		kvfree(device->armed);
-		device->armed = NULL;
-		device->blind = false;
-	}
+	if (!provider)
+		device->blind = device->armed;
 	mutex_unlock(&device->lock);
 }
 
@@ -168,8 +169,9 @@ static void device_leave(struct iommufd_dirty_device *device)
  *
  * If the device is being tracked, what it has written is kept for the trackers. A
  * device that iommufd_dirty_provider_ops::hold does not keep from DMA is taken to
- * have written to all that was tracked: a driver had better stop it before. None of
- * the ops is called any more when this returns.
+ * have written to all that was tracked: a driver had better stop it before. So is
+ * one that stays bound, until another provider is registered and an UPDATE starts
+ * it. None of the ops is called any more when this returns.
  *
  * Context: as for iommufd_dirty_provider_register(). May take as long as a READ.
  */
