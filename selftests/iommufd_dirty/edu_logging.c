@@ -196,9 +196,11 @@ TEST_F(edu_logging, on_and_off)
 	EXPECT_EQ(-EBUSY, __log_start(self->edu.fd, &range, 1, &size));
 	EXPECT_EQ(-EINVAL, __log_report(self->edu.fd, IOVA, 0, SZ_4K, &word));
 	EXPECT_EQ(-EINVAL, __log_report(self->edu.fd, IOVA, SIZE, 512, &word));
-	EXPECT_EQ(-EFAULT, __log_report(self->edu.fd, IOVA, SIZE, SZ_4K, bad));
 	EXPECT_EQ(1, report_word(&self->edu, IOVA, SIZE));
 
+	edu_dma_to(&self->edu, IOVA + SZ_4K, 0, 8);
+	/* what the driver has cleared is lost then, but nobody is told it is clean */
+	EXPECT_EQ(-EFAULT, __log_report(self->edu.fd, IOVA, SIZE, SZ_4K, bad));
 	edu_dma_to(&self->edu, IOVA + SZ_4K, 0, 8);
 	ASSERT_EQ(0, __log_stop(self->edu.fd));
 	EXPECT_EQ(-EINVAL, __log_report(self->edu.fd, IOVA, SIZE, SZ_4K, &word));
