@@ -363,4 +363,32 @@ TEST_F(soft_provider, unregistered_busy)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
+/* Closed, so that the device is not bound any more */
+static void close_with(FIXTURE_DATA(soft_provider) * self, unsigned int provider)
+{
+	struct logged *l = &self->l;
+
+	soft_provider(self->edu, provider);
+	check(__logged_start(l));
+	logged_write(l, 44);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+}
+
+TEST_F(soft_provider, closed)
+{
+	close_with(self, PROVIDER_PLAIN);
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+}
+
+/* One that cannot tell whether the device writes: all is dirty, once */
+TEST_F(soft_provider, closed_busy)
+{
+	close_with(self, PROVIDER_BUSY);
+	dirty_all(&self->l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+}
+
 TEST_HARNESS_MAIN
