@@ -229,6 +229,25 @@ static int update_to(struct logged *l, __u64 pages)
 			       &page_size);
 }
 
+/* What is dirty when the ranges change, in a page that stays and in one that goes */
+TEST_F(soft_ranges, live_keeps)
+{
+	struct logged *l = &self->l;
+
+	soft_provider(self->edu, PROVIDER_LIVE);
+	ASSERT_EQ(0, __logged_start(l));
+	logged_write(l, 3);
+	logged_write(l, PAGES - 3);
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE / 2));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 3);
+	/* it is not tracked any more */
+	env_store(&l->env, 0, AT(PAGES - 3));
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
+	logged_write(l, PAGES - 4);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
 /* Two consumers, of which one changes its ranges, and three threads that write */
 static void storm_of_updates(struct __test_metadata *_metadata, struct logged *l,
 			     unsigned int provider)
