@@ -273,13 +273,14 @@ static void *job_run(void *arg)
 static size_t torture_round(struct torture *t, unsigned int round)
 {
 	struct job jobs[] = {
-		{ .run = do_consume, .number = 0, .times = 1 },
-		{ .run = do_consume, .number = 1, .times = 1 },
-		{ .run = do_consume, .number = 2, .times = 1 },
+		/* After those that flush the IOTLB for reasons of their own */
+		{ .run = do_consume, .number = 0, .times = 3 },
+		{ .run = do_consume, .number = 1, .times = 3 },
+		{ .run = do_consume, .number = 2, .times = 3 },
+		{ .run = do_dma, .times = 4 },
 		{ .run = do_map, .number = 0, .times = 1 },
 		{ .run = do_map, .number = 1, .times = 1 },
 		{ .run = do_attach, .times = 1 },
-		{ .run = do_dma, .times = 2 },
 		/* Quick, but not to be done before the others */
 		{ .run = do_access, .times = 20 },
 	};
