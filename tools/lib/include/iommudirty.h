@@ -36,12 +36,16 @@ enum idirty_backend {
 
 /* In what a fallback is weaker than a tracker */
 enum idirty_weakness {
-	IDIRTY_WEAK_LATE_HWPT = 1 << 0,	/* HWPTs made later are not tracked */
+	IDIRTY_WEAK_LATE_HWPT = 1 << 0,	/* HWPTs not named, or made later, are not tracked */
 	IDIRTY_WEAK_UNMAP = 1 << 1,	/* what is unmapped meanwhile is lost */
 	IDIRTY_WEAK_HOLES = 1 << 2,	/* unmapped holes hide what is behind */
 	IDIRTY_WEAK_RANGES = 1 << 3,	/* only ranges given at START */
 	IDIRTY_WEAK_SOFTWARE = 1 << 4,	/* writes by software are not seen */
 	IDIRTY_WEAK_EXCLUSIVE = 1 << 5,	/* takes from any other reader */
+	IDIRTY_WEAK_PARTIAL = 1 << 6,	/* part of a mapping is read: the rest is lost */
+	IDIRTY_WEAK_REWRITE = 1 << 7,	/* SMMUv3: a page written again may be missed */
+	IDIRTY_WEAK_ONE_DEVICE = 1 << 8,	/* whatever the target is */
+	IDIRTY_WEAK_VERBS = 1 << 9,	/* no IDIRTY_READ_NO_CLEAR, no idirty_unmap() */
 };
 
 enum idirty_verb {
@@ -83,7 +87,8 @@ struct idirty_member {
 	uint64_t io_page_sizes;
 };
 
-struct idirty_info {
+/* The array at the end is no C++, but all compilers have it */
+__extension__ struct idirty_info {
 	enum idirty_backend backend;
 	uint32_t weak;		/* of enum idirty_weakness; 0: nothing is */
 	uint32_t target_id;
@@ -155,7 +160,7 @@ struct idirty_target {
 	uint32_t __reserved;
 };
 
-#define IDIRTY_TARGET(i) { (i), 0, NULL, -1, 0 }
+#define IDIRTY_TARGET(i) { (uint32_t)(i), 0, NULL, -1, 0 }
 
 #define IDIRTY_START_DEGRADED	0x1U
 #define IDIRTY_READ_NO_CLEAR	0x1U
@@ -194,6 +199,11 @@ struct idirty_unmap {
 	uint64_t out_length;
 	uint64_t out_pages;
 };
+
+/*
+ * A page is to be copied after all READs into a bitmap have returned, not as its bit
+ * appears: see idirty_read(3).
+ */
 
 /* The verbs: idirty_open(3), idirty_alloc(3), idirty_start(3), idirty_read(3) */
 int idirty_open(int iommufd, struct idirty **ctx);
@@ -282,7 +292,7 @@ struct idirty_precopy_ops {
 				       enum idirty_decision proposed);
 	/* Stop all devices: nothing is written after it has returned 0 */
 	int (*quiesce)(void *arg);
-	/* After a failure behind quiesce: let them go on */
+	/* After a failure of quiesce or behind it: let them go on */
 	void (*resume)(void *arg);
 };
 

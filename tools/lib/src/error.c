@@ -94,7 +94,7 @@ const char *idirty_weakness_text(enum idirty_weakness weakness)
 {
 	switch (weakness) {
 	case IDIRTY_WEAK_LATE_HWPT:
-		return "a page table that joins later is not tracked";
+		return "a page table that was not named, or joins later, is not tracked";
 	case IDIRTY_WEAK_UNMAP:
 		return "dirty pages are lost when they are unmapped";
 	case IDIRTY_WEAK_HOLES:
@@ -105,6 +105,14 @@ const char *idirty_weakness_text(enum idirty_weakness weakness)
 		return "writes by emulated devices are not seen";
 	case IDIRTY_WEAK_EXCLUSIVE:
 		return "another reader of the same takes dirty pages away";
+	case IDIRTY_WEAK_PARTIAL:
+		return "a READ of a part of a mapping loses what is dirty beside it";
+	case IDIRTY_WEAK_REWRITE:
+		return "behind an Arm SMMUv3 a page that is written again may be missed";
+	case IDIRTY_WEAK_ONE_DEVICE:
+		return "no other device is tracked";
+	case IDIRTY_WEAK_VERBS:
+		return "it cannot read without clearing, and cannot unmap";
 	default:
 		return "unknown";
 	}
@@ -138,10 +146,16 @@ static const char *code_text(enum idirty_verb verb, int code)
 
 	switch (code) {
 	case ENOTTY:
-		return "this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)";
+		if (verb == IDIRTY_VERB_START)
+			return "the driver of the device does not log DMA";
+		return verb == IDIRTY_VERB_ALLOC || verb == IDIRTY_VERB_LIST ?
+			"this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)" : NULL;
 	case ENOENT:
+		if (verb == IDIRTY_VERB_NONE)
+			return "nothing is mapped there";
 		return verb == IDIRTY_VERB_UNMAP ?
-			"the range holds a mapping in part" : "no object has this id";
+			"the range holds a mapping in part, or, without trackers, none" :
+			"no object has this id";
 	case ENODATA:
 		return "a tracker is not running";
 	case EALREADY:

@@ -17,15 +17,15 @@ static int set_tracking(struct idirty_tracker *t, enum idirty_verb verb,
 	return call(verb, t->ctx->fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
 }
 
-static int hwpt_start(struct idirty_tracker *t, const struct idirty_range *ranges,
-		      size_t num, uint64_t *page_size)
+static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
+		      size_t *num, uint64_t *page_size)
 {
 	struct idirty_error *error = last_error();
 	uint32_t i;
 	int rc;
 
 	(void)ranges;
-	if (num)
+	if (*num)
 		return failed(IDIRTY_VERB_START, -EOPNOTSUPP);
 	for (i = 0; i < t->target.num_hwpts; i++) {
 		struct idirty_error why;
@@ -63,6 +63,19 @@ static int hwpt_stop(struct idirty_tracker *t)
 	return rc;
 }
 
+/* The kernel clears the whole of an IO-PTE, whichever part of it is asked for */
+static bool hwpt_window(const struct idirty_tracker *t, uint64_t iova, uint64_t last,
+			uint64_t *first, uint64_t *end)
+{
+	uint64_t from = iova & ~(WINDOW - 1);
+
+	*first = iova & ~(MIN_PAGE - 1);
+	if (t->scan_from < iova && last <= t->scan_last)
+		*first = from > t->scan_from ? from : t->scan_from & ~(MIN_PAGE - 1);
+	*end = min_u64(last | (MIN_PAGE - 1), iova | (WINDOW - 1));
+	return true;
+}
+
 static int hwpt_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
 		     uint64_t length, void *bitmap)
 {
@@ -92,7 +105,9 @@ static int hwpt_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
 const struct fallback fallback_hwpt = {
 	.start = hwpt_start,
 	.stop = hwpt_stop,
+	.window = hwpt_window,
 	.read = hwpt_read,
 	.weak = IDIRTY_WEAK_LATE_HWPT | IDIRTY_WEAK_UNMAP | IDIRTY_WEAK_HOLES |
-		IDIRTY_WEAK_SOFTWARE | IDIRTY_WEAK_EXCLUSIVE,
+		IDIRTY_WEAK_SOFTWARE | IDIRTY_WEAK_EXCLUSIVE | IDIRTY_WEAK_PARTIAL |
+		IDIRTY_WEAK_REWRITE,
 };

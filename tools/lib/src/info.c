@@ -26,6 +26,9 @@ static int info_fallback(struct idirty_tracker *t, struct idirty_info **out)
 	info->state = t->running ? IDIRTY_STATE_RUNNING : IDIRTY_STATE_STOPPED;
 	info->reads = t->reads;
 	info->pages = t->pages;
+	info->max_ranges = t->backend == IDIRTY_BACKEND_VFIO ? VFIO_RANGES : 0;
+	info->num_ranges = t->num_covered;
+	info->tracked_page_size = t->running ? t->page_size : 0;
 	for (i = 0; i < num; i++) {
 		info->members[i].type = IOMMU_DIRTY_MEMBER_HWPT;
 		info->members[i].id = t->target.hwpts[i];

@@ -100,23 +100,37 @@ void *idirty_map_find(const struct idirty_map *map, uint64_t iova, uint64_t *len
 	return m->host + (iova - m->iova);
 }
 
+/* Where the next mapping behind an IOVA with none begins; @length: what is looked at */
+static uint64_t hole_length(const struct idirty_map *map, uint64_t iova, uint64_t length)
+{
+	size_t at = lower(map, iova);
+
+	if (at == map->num || map->mappings[at].iova - iova >= length)
+		return length;
+	return map->mappings[at].iova - iova;
+}
+
 int idirty_map_run(const struct idirty_map *map, const struct idirty_range *run,
 		   idirty_host_fn *fn, void *arg)
 {
 	uint64_t iova = run->iova, left = run->length;
+	bool holes = false;
 	int rc;
 
 	while (left) {
 		uint64_t length = left;
 		void *host = idirty_map_find(map, iova, &length);
 
-		if (!host)
-			return failed(IDIRTY_VERB_NONE, -ENOENT);
-		rc = fn(arg, host, iova, length);
-		if (rc)
-			return rc;
+		if (host) {
+			rc = fn(arg, host, iova, length);
+			if (rc)
+				return rc;
+		} else {
+			length = hole_length(map, iova, left);
+			holes = true;
+		}
 		iova += length;
 		left -= length;
 	}
-	return 0;
+	return holes ? failed(IDIRTY_VERB_NONE, -ENOENT) : 0;
 }

@@ -139,6 +139,12 @@ static void clear_bits(uint8_t *bitmap, uint64_t first, uint64_t end)
 		bitmap[first / 8] &= ~(1U << (first % 8));
 }
 
+/* A callback that failed has said why itself if it called the library */
+static int called_back(int rc)
+{
+	return rc && last_error()->code != -rc ? failed(IDIRTY_VERB_PRECOPY, rc) : rc;
+}
+
 /* A bit is cleared when its page has been sent, not before */
 static int send_range(struct idirty_precopy *p, size_t i,
 		      const struct idirty_precopy_ops *ops, void *arg)
@@ -152,7 +158,7 @@ static int send_range(struct idirty_precopy *p, size_t i,
 				      &pos, &run)) {
 		uint64_t first = run.iova / p->page_size - p->ranges[i].iova / p->page_size;
 
-		rc = ops->send(arg, run.iova, run.length);
+		rc = called_back(ops->send(arg, run.iova, run.length));
 		if (rc)
 			return rc;
 		clear_bits(p->bitmaps[i], first, pos < pages ? pos : pages);
@@ -235,7 +241,7 @@ static enum idirty_decision propose(const struct idirty_precopy_limits *limits,
 static int finish(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
 		  void *arg)
 {
-	int rc = ops->quiesce(arg);
+	int rc = called_back(ops->quiesce(arg));
 
 	if (!rc)
 		rc = read_all(p);

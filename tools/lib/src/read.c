@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * READ, SCAN and UNMAP. The kernel's trackers do all of it; a fallback reads
- * into a bitmap of its own, whose bits are then added to the caller's: so a bad
- * pointer of the caller costs no dirty bits, and bits are set atomically.
+ * READ and UNMAP. The kernel's trackers do all of it; a fallback reads into a
+ * bitmap of its own, whose bits are then added to the caller's: so what it clears
+ * beside the caller's range is not lost, and bits are set atomically.
  */
 #include "internal.h"
-
-/* Trackers of one ioctl; each kernel takes as many */
-#define BATCH	64
-
-/* IOVA that a fallback reads at once */
-#define CHUNK		(128ULL << 20)
-#define CHUNK_BITS	(CHUNK / MIN_PAGE)
 
 int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 		uint64_t page_size)
@@ -23,32 +16,6 @@ int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 	return 0;
 }
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* The dirty 4 KiB pages of @iova to @last, all within one chunk; marks them all if it fails */
-static int chunk_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
-		      uint64_t last, uint64_t *bits)
-{
-	uint64_t first = iova & ~(MIN_PAGE - 1);
-	uint64_t pages = (last - first) / MIN_PAGE + 1;
-	int rc;
-
-	pthread_mutex_lock(&t->lock);
-	if (!t->running) {
-		rc = failed(IDIRTY_VERB_READ, -ENODATA);
-	} else {
-		rc = t->fallback->read(t, flags, first, pages * MIN_PAGE, bits);
-		/* What it has cleared before it failed nobody knows */
-		if (rc && !(flags & IDIRTY_READ_NO_CLEAR))
-			memset(bits, 0xff, (pages + 7) / 8);
-	}
-	pthread_mutex_unlock(&t->lock);
-	return rc;
-}
-
 /* Counts a call that is over */
 static void account(struct idirty_tracker *t, int rc, uint64_t pages)
 {
@@ -58,30 +25,53 @@ static void account(struct idirty_tracker *t, int rc, uint64_t pages)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static int read_fallback(struct idirty_tracker *t, struct idirty_read *read,
+/*
+ * Reads what is to be read at once from @iova on; *@end is where that ends. What
+ * the kernel has reported beside the range, and after a failure all of it, is kept
+ * for those who read next.
+ */
+static int read_window(struct idirty_tracker *t, const struct idirty_read *read,
+		       uint64_t iova, uint64_t *end, uint64_t *added)
+{
+	uint64_t last = read->iova + (read->length - 1), first;
+	bool keep = read->flags & IDIRTY_READ_NO_CLEAR;
+	struct block *b;
+	int rc;
+
+	if (!t->running)
+		return failed(IDIRTY_VERB_READ, -ENODATA);
+	*end = last;
+	if (!t->fallback->window(t, iova, last, &first, end))
+		return 0;
+	b = block_new(first, *end, MIN_PAGE);
+	if (!b)
+		return failed(IDIRTY_VERB_READ, -ENOMEM);
+	rc = t->fallback->read(t, read->flags, first, *end - first + 1, b->bits);
+	/* What it has cleared before it failed nobody knows */
+	if (rc && !keep)
+		block_fill(b);
+	*added += block_give(b, read, rc || keep);
+	if (keep)
+		block_free(b);
+	else
+		blocks_keep(t, b);
+	return rc;
+}
+
+static int read_fallback(struct idirty_tracker *t, const struct idirty_read *read,
 			 uint64_t *added, uint64_t *done)
 {
 	uint64_t last = read->iova + (read->length - 1);
-	uint64_t iova = read->iova;
-	uint64_t bits[CHUNK_BITS / 64];
+	uint64_t iova = read->iova, end;
 	int rc;
 
 	for (;;) {
-		uint64_t stop = min_u64(last, iova | (CHUNK - 1));
-		uint64_t first = iova & ~(MIN_PAGE - 1);
-		uint64_t pages = (stop - first) / MIN_PAGE + 1;
-		uint64_t page = 0, end;
-
-		memset(bits, 0, sizeof(bits));
-		rc = chunk_read(t, read->flags, iova, stop, bits);
-		while (idirty_bitmap_next(bits, pages, &page, &end))
-			for (; page < end; page++)
-				*added += bit_set(read->bitmap,
-						  (first + page * MIN_PAGE) / read->page_size -
-						  read->iova / read->page_size);
-		if (rc || stop == last)
+		pthread_mutex_lock(&t->lock);
+		rc = read_window(t, read, iova, &end, added);
+		pthread_mutex_unlock(&t->lock);
+		if (rc || end >= last)
 			break;
-		iova = stop + 1;
+		iova = end + 1;
 		*done = iova - read->iova;
 	}
 	if (!rc)
@@ -123,14 +113,57 @@ static int read_batch(struct idirty_tracker *const *trackers, size_t num,
 	return rc;
 }
 
-/* How many trackers from the first on one ioctl can take */
-static size_t batch_size(struct idirty_tracker *const *trackers, size_t num)
+size_t batch_size(struct idirty_tracker *const *trackers, size_t num)
 {
 	size_t n = 0;
 
 	while (n < num && n < BATCH && !trackers[n]->fallback &&
 	       trackers[n]->ctx->fd == trackers[0]->ctx->fd)
 		n++;
+	return n;
+}
+
+/* What waits for a reader of the part that was dealt with */
+static uint64_t read_kept(struct idirty_tracker *t, const struct idirty_read *read,
+			  uint64_t done)
+{
+	struct idirty_read part = *read;
+	uint64_t added = 0;
+
+	part.length = done;
+	pthread_mutex_lock(&t->lock);
+	if (done && t->blocks)
+		added = blocks_give(t, &part, read->flags & IDIRTY_READ_NO_CLEAR);
+	pthread_mutex_unlock(&t->lock);
+	return added;
+}
+
+/* Reads as many trackers as one call can; returns how many those were */
+static size_t read_some(struct idirty_tracker *const *trackers, size_t num,
+			struct idirty_read *read, uint64_t *pages, int *rc)
+{
+	size_t n = batch_size(trackers, num), i;
+	uint64_t added = 0, done = 0;
+
+	if (n) {
+		*rc = read_batch(trackers, n, read, pages);
+		done = read->out_length;
+	} else {
+		n = 1;
+		*rc = read_fallback(trackers[0], read, &added, &done);
+		if (*rc)
+			last_error()->tracker = 1;
+		if (pages)
+			pages[0] = added;
+		read->out_pages += added;
+		read->out_length = min_u64(read->out_length, done);
+	}
+	for (i = 0; i < n; i++) {
+		added = read_kept(trackers[i], read, done);
+		if (pages)
+			pages[i] += added;
+		read->out_pages += added;
+	}
 	return n;
 }
 
@@ -152,21 +185,7 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 
 	read->out_length = read->length;
 	for (; i < num; i += n) {
-		n = batch_size(trackers + i, num - i);
-		if (n) {
-			rc = read_batch(trackers + i, n, read, pages ? pages + i : NULL);
-		} else {
-			uint64_t added = 0, done = 0;
-
-			n = 1;
-			rc = read_fallback(trackers[i], read, &added, &done);
-			read->out_length = min_u64(read->out_length, done);
-			read->out_pages += added;
-			if (pages)
-				pages[i] = added;
-			if (rc)
-				last_error()->tracker = 1;
-		}
+		n = read_some(trackers + i, num - i, read, pages ? pages + i : NULL, &rc);
 		if (rc) {
 			if (last_error()->tracker)
 				last_error()->tracker += i;
@@ -177,121 +196,6 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 		}
 	}
 	return 0;
-}
-
-/* Appends to the runs, or to the last of them; the caller knows there is room */
-static void run_append(struct idirty_scan *scan, uint32_t *n, uint64_t iova,
-		       uint64_t end)
-{
-	struct idirty_range *run = scan->runs + *n;
-
-	if (*n && run[-1].iova + run[-1].length == iova) {
-		run[-1].length = end - run[-1].iova;
-		return;
-	}
-	*run = (struct idirty_range){ iova, end - iova };
-	++*n;
-}
-
-/*
- * A range of 2 * n - 1 pages has at most n runs. So that much is read at once: no
- * run is ever without room, and nothing has to be kept for the next call.
- */
-static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
-			 struct idirty_scan *scan, uint32_t room)
-{
-	uint64_t last = scan->iova + (scan->length - 1);
-	uint64_t bits[CHUNK_BITS / 64];
-	uint64_t ps = scan->page_size;
-	uint64_t iova = scan->iova;
-	uint32_t n = 0;
-	int rc = 0;
-
-	while (n < room) {
-		uint64_t first = iova & ~(ps - 1);
-		uint64_t pages = min_u64(2ULL * (room - n) - 1, CHUNK_BITS);
-		uint64_t page = 0, end;
-		struct idirty_read read = {
-			.flags = scan->flags,
-			.iova = iova,
-			.page_size = ps,
-			.bitmap = bits,
-		};
-
-		if ((last - first) / ps < pages)
-			pages = (last - first) / ps + 1;
-		read.length = min_u64(last - iova, first + (pages - 1) * ps + (ps - 1) - iova) + 1;
-		memset(bits, 0, sizeof(bits));
-		rc = idirty_read(trackers, num, &read, NULL);
-		scan->out_pages += idirty_bitmap_count(bits, pages);
-		while (idirty_bitmap_next(bits, pages, &page, &end)) {
-			uint64_t begin = first + page * ps;
-			uint64_t stop = first + end * ps;
-
-			if (begin < iova)
-				begin = iova;
-			if (stop - 1 > last)
-				stop = last + 1;
-			run_append(scan, &n, begin, stop);
-			page = end;
-		}
-		if (rc)
-			break;
-		scan->out_length = iova + read.length - scan->iova;
-		if (iova + (read.length - 1) == last) {
-			scan->out_length = scan->length;
-			break;
-		}
-		iova += read.length;
-	}
-	scan->num_runs = n;
-	return rc;
-}
-
-int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
-		struct idirty_scan *scan)
-{
-	struct iommu_dirty_read_tracker entries[BATCH] = {};
-	struct iommu_dirty_tracker_scan cmd = {
-		.size = sizeof(cmd),
-		.flags = scan->flags,
-		.trackers = (uintptr_t)entries,
-		.num_trackers = num,
-		.tracker_len = sizeof(entries[0]),
-		.iova = scan->iova,
-		.length = scan->length,
-		.page_size = scan->page_size,
-		.runs = (uintptr_t)scan->runs,
-		.num_runs = scan->num_runs,
-	};
-	uint32_t room = scan->num_runs;
-	size_t i;
-	int rc;
-
-	scan->num_runs = 0;
-	scan->out_length = 0;
-	scan->out_pages = 0;
-	if (!num || !room)
-		return failed(IDIRTY_VERB_SCAN, -EINVAL);
-	if (scan->flags & ~IDIRTY_READ_NO_CLEAR)
-		return failed(IDIRTY_VERB_SCAN, -EOPNOTSUPP);
-	rc = check_range(IDIRTY_VERB_SCAN, scan->iova, scan->length, scan->page_size);
-	if (rc)
-		return rc;
-	if (batch_size(trackers, num) != num)
-		return scan_by_reads(trackers, num, scan, room);
-
-	for (i = 0; i < num; i++)
-		entries[i].tracker_id = trackers[i]->id;
-	rc = call(IDIRTY_VERB_SCAN, trackers[0]->ctx->fd, IOMMU_DIRTY_TRACKER_SCAN,
-		  &cmd);
-	for (i = 0; rc && i < num; i++)
-		if (entries[i].out_error)
-			last_error()->tracker = i + 1;
-	scan->num_runs = cmd.num_runs;
-	scan->out_length = cmd.out_length;
-	scan->out_pages = cmd.out_pages;
-	return rc;
 }
 
 /* What is dirty is read first: what is written in between is lost */
@@ -332,6 +236,11 @@ int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap)
 		.page_size = unmap->page_size,
 		.data = (uintptr_t)unmap->bitmap,
 	};
+	const struct idirty_read kept = {
+		.iova = unmap->iova,
+		.page_size = unmap->page_size,
+		.bitmap = unmap->bitmap,
+	};
 	int rc;
 
 	unmap->out_unmapped = 0;
@@ -346,6 +255,6 @@ int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap)
 	rc = call(IDIRTY_VERB_UNMAP, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
 	unmap->out_unmapped = cmd.out_unmapped;
 	unmap->out_length = cmd.out_length;
-	unmap->out_pages = cmd.out_pages;
+	unmap->out_pages = cmd.out_pages + read_kept(tracker, &kept, cmd.out_length);
 	return rc;
 }

@@ -24,6 +24,7 @@ static struct idirty_tracker *tracker_new(struct idirty *ctx,
 	t->ctx = ctx;
 	t->target = *target;
 	t->target.hwpts = hwpts;
+	pthread_mutex_init(&t->life, NULL);
 	pthread_mutex_init(&t->lock, NULL);
 	return t;
 }
@@ -31,6 +32,8 @@ static struct idirty_tracker *tracker_new(struct idirty *ctx,
 static void tracker_free(struct idirty_tracker *t)
 {
 	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->life);
+	blocks_drop(t);
 	free((void *)t->target.hwpts);
 	free(t->covered);
 	free(t);
@@ -109,25 +112,6 @@ enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker)
 	return tracker->backend;
 }
 
-static int start_fallback(struct idirty_tracker *t, uint32_t flags,
-			  const struct idirty_range *ranges, size_t num,
-			  uint64_t *page_size)
-{
-	int rc;
-
-	if (flags)
-		return failed(IDIRTY_VERB_START, -EOPNOTSUPP);
-	pthread_mutex_lock(&t->lock);
-	if (t->running)
-		rc = failed(IDIRTY_VERB_START, -EALREADY);
-	else
-		rc = t->fallback->start(t, ranges, num, page_size);
-	if (!rc)
-		t->running = true;
-	pthread_mutex_unlock(&t->lock);
-	return rc;
-}
-
 /* A copy of the ranges, which the kernel is going to write to */
 static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 		       size_t num, struct idirty_range **copy)
@@ -149,11 +133,39 @@ static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 static void covered_set(struct idirty_tracker *t, struct idirty_range *ranges,
 			size_t num)
 {
-	pthread_mutex_lock(&t->lock);
 	free(t->covered);
 	t->covered = ranges;
 	t->num_covered = num;
+}
+
+static int start_fallback(struct idirty_tracker *t, uint32_t flags,
+			  const struct idirty_range *ranges, size_t num,
+			  uint64_t *page_size)
+{
+	struct idirty_range *covered;
+	int rc;
+
+	if (flags)
+		return failed(IDIRTY_VERB_START, -EOPNOTSUPP);
+	rc = ranges_copy(IDIRTY_VERB_START, ranges, num, &covered);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&t->lock);
+	if (t->running)
+		rc = failed(IDIRTY_VERB_START, -EALREADY);
+	else
+		rc = t->fallback->start(t, covered, &num, page_size);
+	if (!rc) {
+		t->running = true;
+		t->page_size = *page_size;
+		t->scan_from = 0;
+		t->scan_last = 0;
+		covered_set(t, covered, num);
+	}
 	pthread_mutex_unlock(&t->lock);
+	if (rc)
+		free(covered);
+	return rc;
 }
 
 static int start_kernel(struct idirty_tracker *t, uint32_t flags,
@@ -184,7 +196,9 @@ static int start_kernel(struct idirty_tracker *t, uint32_t flags,
 		free(covered);
 		return rc;
 	}
+	pthread_mutex_lock(&t->lock);
 	covered_set(t, covered, cmd.num_ranges);
+	pthread_mutex_unlock(&t->lock);
 	*page_size = num ? cmd.page_size : MIN_PAGE;
 	return 0;
 }
@@ -196,10 +210,12 @@ int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
 	uint64_t size = page_size && *page_size ? *page_size : MIN_PAGE;
 	int rc;
 
+	pthread_mutex_lock(&tracker->life);
 	if (tracker->fallback)
 		rc = start_fallback(tracker, flags, ranges, num, &size);
 	else
 		rc = start_kernel(tracker, flags, ranges, num, &size);
+	pthread_mutex_unlock(&tracker->life);
 	if (!rc && page_size)
 		*page_size = size;
 	return rc;
@@ -226,16 +242,20 @@ int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
 	if (rc)
 		return rc;
 	cmd.ranges = (uintptr_t)covered;
+	pthread_mutex_lock(&tracker->life);
 	rc = call(IDIRTY_VERB_UPDATE, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_UPDATE,
 		  &cmd);
-	if (rc) {
-		free(covered);
-		return rc;
+	if (!rc) {
+		pthread_mutex_lock(&tracker->lock);
+		covered_set(tracker, covered, cmd.num_ranges);
+		pthread_mutex_unlock(&tracker->lock);
 	}
-	covered_set(tracker, covered, cmd.num_ranges);
-	if (page_size)
+	pthread_mutex_unlock(&tracker->life);
+	if (rc)
+		free(covered);
+	else if (page_size)
 		*page_size = cmd.page_size;
-	return 0;
+	return rc;
 }
 
 int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
@@ -250,25 +270,40 @@ int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
 	return rc;
 }
 
-int idirty_stop(struct idirty_tracker *tracker)
+static int stop_fallback(struct idirty_tracker *t)
+{
+	int rc;
+
+	pthread_mutex_lock(&t->lock);
+	rc = t->running ? t->fallback->stop(t) : 0;
+	t->running = false;
+	pthread_mutex_unlock(&t->lock);
+	return rc;
+}
+
+static int stop_kernel(struct idirty_tracker *t)
 {
 	struct iommu_dirty_tracker_stop cmd = {
 		.size = sizeof(cmd),
-		.tracker_id = tracker->id,
+		.tracker_id = t->id,
 	};
-	int rc = 0;
 
-	if (!tracker->fallback) {
-		rc = call(IDIRTY_VERB_STOP, tracker->ctx->fd,
-			  IOMMU_DIRTY_TRACKER_STOP, &cmd);
-		if (rc != -EBUSY)
-			covered_set(tracker, NULL, 0);
-		return rc;
+	return call(IDIRTY_VERB_STOP, t->ctx->fd, IOMMU_DIRTY_TRACKER_STOP, &cmd);
+}
+
+/* What was read and not given to anybody goes as all else that was dirty */
+int idirty_stop(struct idirty_tracker *tracker)
+{
+	int rc;
+
+	pthread_mutex_lock(&tracker->life);
+	rc = tracker->fallback ? stop_fallback(tracker) : stop_kernel(tracker);
+	if (rc != -EBUSY) {
+		pthread_mutex_lock(&tracker->lock);
+		covered_set(tracker, NULL, 0);
+		blocks_drop(tracker);
+		pthread_mutex_unlock(&tracker->lock);
 	}
-	pthread_mutex_lock(&tracker->lock);
-	if (tracker->running)
-		rc = tracker->fallback->stop(tracker);
-	tracker->running = false;
-	pthread_mutex_unlock(&tracker->lock);
+	pthread_mutex_unlock(&tracker->life);
 	return rc;
 }

@@ -9,7 +9,21 @@ int main()
 	unsigned char bitmap[1] = { 6 };
 	idirty_target target = IDIRTY_TARGET(1);
 	idirty_map *map;
+	int id = 3;
+	idirty_target other = IDIRTY_TARGET(id);
+	/* The names of functions, too */
+	struct idirty_read read = {};
+	struct idirty_scan scan = {};
+	struct idirty_unmap unmap = {};
+	struct idirty_info *info = nullptr;
+	idirty_tracker *none = nullptr;
 
+	read.page_size = 4096;
+	if (idirty_read(&none, 0, &read, nullptr) >= 0 || idirty_scan(&none, 0, &scan) >= 0)
+		return 1;
+	/* Declared, whatever they do */
+	if (!&idirty_unmap || !&idirty_info || unmap.flags || info || other.id != 3)
+		return 1;
 	if (idirty_bitmap_count(bitmap, 8) != 2 || target.vfio_fd != -1)
 		return 1;
 	if (idirty_map_new(&map))

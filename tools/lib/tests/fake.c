@@ -3,14 +3,13 @@
  * What the ioctls do: linked in front of the library by the linker's --wrap.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "fake.h"
 #include "internal.h"
-
-#include <linux/vfio.h>
 
 #define TRACKERS	130
 #define FIRST_ID	20
@@ -19,7 +18,13 @@ bool fake_has_trackers = true;
 uint32_t fake_reason;
 unsigned long fake_fail_cmd;
 int fake_fail_errno;
-unsigned int fake_started, fake_stopped;
+unsigned int fake_started, fake_stopped, fake_reads;
+unsigned int fake_entry;
+bool fake_mapped;
+uint64_t fake_log_size;
+struct vfio_device_feature_dma_logging_range fake_ranges[256];
+unsigned int fake_num_ranges;
+struct iommu_dirty_run fake_covered;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool dirty[TRACKERS][FAKE_PAGES];
@@ -31,6 +36,16 @@ static unsigned int num_trackers;
 #define HWPT_TRACKER	0
 #define VFIO_TRACKER	1
 
+uint64_t fake_below(uint64_t limit)
+{
+	static uint64_t seed = 88172645463325252ULL;
+
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed % limit;
+}
+
 void fake_reset(void)
 {
 	memset(dirty, 0, sizeof(dirty));
@@ -41,6 +56,21 @@ void fake_reset(void)
 	fake_fail_cmd = 0;
 	fake_started = 0;
 	fake_stopped = 0;
+	fake_reads = 0;
+	fake_entry = 1;
+	fake_mapped = true;
+	fake_log_size = 4096;
+	fake_num_ranges = 0;
+}
+
+static bool is_logged(uint64_t iova)
+{
+	unsigned int i;
+
+	for (i = 0; i < fake_num_ranges; i++)
+		if (iova - fake_ranges[i].iova < fake_ranges[i].length)
+			return true;
+	return false;
 }
 
 void fake_write(unsigned int page)
@@ -49,7 +79,7 @@ void fake_write(unsigned int page)
 
 	pthread_mutex_lock(&lock);
 	for (t = 0; t < TRACKERS; t++)
-		if (running[t])
+		if (running[t] && (t != VFIO_TRACKER || is_logged(FAKE_IOVA + page * 4096ULL)))
 			dirty[t][page] = true;
 	pthread_mutex_unlock(&lock);
 }
@@ -140,6 +170,7 @@ static void merge(struct iommu_dirty_run *runs, __u32 *num, __u64 *page_size)
 	runs[0].iova = first;
 	runs[0].length = last - first + 1;
 	*num = 1;
+	fake_covered = runs[0];
 }
 
 static int do_update(struct iommu_dirty_tracker_update *cmd)
@@ -210,6 +241,56 @@ static int do_read(struct iommu_dirty_tracker_read *cmd)
 	return 0;
 }
 
+/* Run by run, until there is no room */
+static int do_scan(struct iommu_dirty_tracker_scan *cmd)
+{
+	struct iommu_dirty_read_tracker *entries = (void *)(uintptr_t)cmd->trackers;
+	struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->runs;
+	unsigned int t, i, page, n = 0;
+	uint64_t at = cmd->iova;
+	bool set;
+
+	for (i = 0; i < cmd->num_trackers; i++)
+		if (tracker_of(entries[i].tracker_id, &t) || !running[t])
+			return -ENODATA;
+	for (; at - cmd->iova < cmd->length; at += 4096) {
+		page = (at - FAKE_IOVA) / 4096;
+		set = false;
+		for (i = 0; i < cmd->num_trackers; i++) {
+			tracker_of(entries[i].tracker_id, &t);
+			set |= dirty[t][page];
+		}
+		if (!set)
+			continue;
+		if (!n || runs[n - 1].iova + runs[n - 1].length != at) {
+			if (n == cmd->num_runs)
+				break;
+			runs[n++] = (struct iommu_dirty_run){ at, 0 };
+		}
+		runs[n - 1].length += 4096;
+		for (i = 0; i < cmd->num_trackers; i++) {
+			tracker_of(entries[i].tracker_id, &t);
+			dirty[t][page] = false;
+		}
+	}
+	cmd->num_runs = n;
+	cmd->out_length = at - cmd->iova;
+	return 0;
+}
+
+static int do_unmap(struct iommu_dirty_tracker_unmap *cmd)
+{
+	unsigned int t;
+
+	if (tracker_of(cmd->tracker_id, &t))
+		return -ENOENT;
+	cmd->out_pages = harvest(t, true, cmd->iova, cmd->length, cmd->page_size,
+				 (void *)(uintptr_t)cmd->data);
+	cmd->out_length = cmd->length;
+	cmd->out_unmapped = cmd->length;
+	return 0;
+}
+
 static int do_hwpt_set(struct iommu_hwpt_set_dirty_tracking *cmd)
 {
 	if (cmd->hwpt_id != FAKE_HWPT)
@@ -220,12 +301,86 @@ static int do_hwpt_set(struct iommu_hwpt_set_dirty_tracking *cmd)
 	return 0;
 }
 
+/* As a driver of an IOMMU does: up to the end of the page that the bitmap ends in */
+static void mark(void *bitmap, uint64_t length, uint64_t bit, uint64_t num)
+{
+	uint64_t end = (uintptr_t)bitmap + (length / 4096 + 7) / 8;
+
+	end = (end + 4095) & ~4095ULL;
+	for (; num && (uintptr_t)bitmap + bit / 8 < end; num--, bit++)
+		((uint8_t *)bitmap)[bit / 8] |= 1 << (bit % 8);
+}
+
+/* Whole IO-PTEs get clean, and are marked from where the walk has met them */
 static int do_hwpt_get(struct iommu_hwpt_get_dirty_bitmap *cmd)
 {
-	if (!running[HWPT_TRACKER] || cmd->iova % 4096 || cmd->length % 4096)
+	uint64_t at, first, page;
+	bool was;
+
+	if (!running[HWPT_TRACKER] || cmd->iova % 4096 || cmd->length % 4096 ||
+	    cmd->page_size != 4096)
 		return -EINVAL;
-	harvest(HWPT_TRACKER, !(cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR),
-		cmd->iova, cmd->length, cmd->page_size, (void *)(uintptr_t)cmd->data);
+	fake_reads++;
+	for (at = cmd->iova; at - cmd->iova < cmd->length; at += fake_entry * 4096ULL) {
+		if (at < FAKE_IOVA)
+			continue;
+		first = (at - FAKE_IOVA) / 4096 / fake_entry * fake_entry;
+		if (first >= FAKE_PAGES)
+			break;
+		was = false;
+		for (page = first; page < first + fake_entry; page++) {
+			was |= dirty[HWPT_TRACKER][page];
+			if (!(cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR))
+				dirty[HWPT_TRACKER][page] = false;
+		}
+		if (was)
+			mark((void *)(uintptr_t)cmd->data, cmd->length,
+			     (at - cmd->iova) / 4096, fake_entry);
+	}
+	return 0;
+}
+
+/* As VFIO checks them: page by page, ascending for this test */
+static int log_start(struct vfio_device_feature_dma_logging_control *control)
+{
+	const struct vfio_device_feature_dma_logging_range *r = (void *)(uintptr_t)control->ranges;
+	unsigned int i;
+
+	if (!control->num_ranges || control->page_size < 4096)
+		return -EINVAL;
+	if (control->num_ranges > 256)
+		return -E2BIG;
+	for (i = 0; i < control->num_ranges; i++)
+		if (r[i].iova % control->page_size || r[i].length % control->page_size ||
+		    (i && r[i].iova <= r[i - 1].iova + r[i - 1].length))
+			return -EINVAL;
+	if (control->page_size < fake_log_size)
+		control->page_size = fake_log_size;
+	memcpy(fake_ranges, r, control->num_ranges * sizeof(*r));
+	fake_num_ranges = control->num_ranges;
+	running[VFIO_TRACKER] = true;
+	fake_started++;
+	return 0;
+}
+
+/* Reports what it is asked for, but cleans words of 64 pages from the range's first on */
+static int log_report(struct vfio_device_feature_dma_logging_report *report)
+{
+	uint64_t last = report->iova + (report->length - 1), word = 64 * fake_log_size, at;
+	unsigned int i;
+
+	fake_reads++;
+	harvest(VFIO_TRACKER, false, report->iova, report->length, report->page_size,
+		(void *)(uintptr_t)report->bitmap);
+	for (i = 0; i < fake_num_ranges; i++)
+		for (at = fake_ranges[i].iova; at - fake_ranges[i].iova < fake_ranges[i].length;
+		     at += 4096) {
+			uint64_t first = at - (at - fake_ranges[i].iova) % word;
+
+			if (first + (word - 1) >= report->iova && first <= last &&
+			    at - FAKE_IOVA < FAKE_SIZE)
+				dirty[VFIO_TRACKER][(at - FAKE_IOVA) / 4096] = false;
+		}
 	return 0;
 }
 
@@ -236,21 +391,16 @@ static int do_vfio(struct vfio_device_feature *cmd)
 
 	switch (cmd->flags) {
 	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
-		if (cmd->argsz != sizeof(*cmd) + sizeof(*control) || !control->num_ranges)
-			return -EINVAL;
-		running[VFIO_TRACKER] = true;
-		fake_started++;
-		return 0;
+		return cmd->argsz == sizeof(*cmd) + sizeof(*control) ? log_start(control) : -EINVAL;
 	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
 		running[VFIO_TRACKER] = false;
+		fake_num_ranges = 0;
 		fake_stopped++;
 		return 0;
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
 		if (cmd->argsz != sizeof(*cmd) + sizeof(*report) || !running[VFIO_TRACKER])
 			return -EINVAL;
-		harvest(VFIO_TRACKER, true, report->iova, report->length,
-			report->page_size, (void *)(uintptr_t)report->bitmap);
-		return 0;
+		return log_report(report);
 	default:
 		return -ENOTTY;
 	}
@@ -291,6 +441,8 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		return do_hwpt_set(arg);
 	if (cmd == IOMMU_HWPT_GET_DIRTY_BITMAP)
 		return do_hwpt_get(arg);
+	if (cmd == IOMMU_IOAS_UNMAP && !fake_mapped)
+		return -ENOENT;
 	if (cmd == IOMMU_IOAS_UNMAP || cmd == IOMMU_DESTROY)
 		return 0;
 	if (!fake_has_trackers)
@@ -306,11 +458,17 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		if (tracker_of(((struct iommu_dirty_tracker_stop *)arg)->tracker_id, &t))
 			return -ENOENT;
 		running[t] = false;
+		if (is_device[t])
+			fake_covered.length = 0;
 		return 0;
 	case IOMMU_DIRTY_TRACKER_UPDATE:
 		return do_update(arg);
 	case IOMMU_DIRTY_TRACKER_READ:
 		return do_read(arg);
+	case IOMMU_DIRTY_TRACKER_UNMAP:
+		return do_unmap(arg);
+	case IOMMU_DIRTY_TRACKER_SCAN:
+		return do_scan(arg);
 	case IOMMU_DIRTY_LIST:
 		return do_list(arg);
 	default:
@@ -330,6 +488,8 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	pthread_mutex_lock(&lock);
 	rc = answer(fd, cmd, arg);
 	pthread_mutex_unlock(&lock);
+	/* Others may be faster than the way back */
+	sched_yield();
 	if (!rc)
 		return 0;
 	errno = -rc;

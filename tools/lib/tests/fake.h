@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <linux/iommufd_dirty.h>
+#include <linux/vfio.h>
+
 #define FAKE_IOAS	7
 #define FAKE_HWPT	9
 #define FAKE_DEVICE	11
@@ -27,10 +30,25 @@ extern uint32_t fake_reason;
 /* An ioctl that fails next, and how */
 extern unsigned long fake_fail_cmd;
 extern int fake_fail_errno;
+/* Pages of an IO-PTE of the HWPT; 1 if not set */
+extern unsigned int fake_entry;
+/* Whether the pages of the IOAS are mapped; an UNMAP without trackers needs it */
+extern bool fake_mapped;
+/* The device logs by pages of so many bytes at the least */
+extern uint64_t fake_log_size;
+/* Ranges of VFIO's START, if it has succeeded */
+extern struct vfio_device_feature_dma_logging_range fake_ranges[256];
+extern unsigned int fake_num_ranges;
+/* What a tracker of the device covers; a length of 0: it is stopped */
+extern struct iommu_dirty_run fake_covered;
+/* Reads of HWPTs and of VFIO devices since the reset */
+extern unsigned int fake_reads;
 /* Of all calls since ever */
 extern unsigned int fake_started, fake_stopped;
 
 void fake_reset(void);
+/* The same random numbers in each run */
+uint64_t fake_below(uint64_t limit);
 /* The device writes to a page: it gets dirty for all trackers */
 void fake_write(unsigned int page);
 /* Called by the library in the place of ioctl() */

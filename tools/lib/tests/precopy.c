@@ -95,6 +95,8 @@ int main(void)
 	fail_when_stopped = true;
 	expect(idirty_precopy_run(p, &limits, &ops, &rounds, &result) == -EPIPE);
 	expect(resumed == 1 && !stopped);
+	expect(idirty_last_error()->code == EPIPE &&
+	       idirty_last_error()->verb == IDIRTY_VERB_PRECOPY);
 	ok("breaks when stopped");
 
 	/* And in the middle of a round */

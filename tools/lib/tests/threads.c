@@ -2,13 +2,15 @@
 /*
  * The thread rules: readers share trackers and a bitmap while others write, ask
  * for INFO and fail. Each page written is in the bitmap in the end, and each
- * thread has its own last error. To be built with SANITIZE=thread.
+ * thread has its own last error. Others start, update and stop a tracker that is
+ * read; what it says to cover is what it covers. To be built with SANITIZE=thread.
  */
 #include "fake.h"
 #include "internal.h"
 
 #define TRACKERS	8
 #define ROUNDS		200
+#define CHANGES		2
 
 static struct idirty_tracker *trackers[TRACKERS];
 static uint8_t bitmap[FAKE_PAGES / 8];
@@ -92,16 +94,101 @@ static void run(const char *name, struct idirty_target *target, unsigned int num
 	ok(name);
 }
 
+/* Each call may come too late or too early: but these are all the answers there are */
+static void *changer(void *arg)
+{
+	struct idirty_range range = { FAKE_IOVA, 4096 * (uintptr_t)arg };
+	struct idirty_range *covered;
+	unsigned int i;
+	size_t num;
+	int rc;
+
+	for (i = 0; i < CHANGES; i++) {
+		rc = idirty_start(trackers[0], 0, &range, 1, NULL);
+		if (rc && rc != -EALREADY)
+			return "start failed";
+		rc = idirty_update(trackers[0], IDIRTY_UPDATE_GAP_DIRTY, &range, 1, NULL);
+		if (rc && rc != -ENODATA && rc != -EOPNOTSUPP)
+			return "update failed";
+		if (idirty_covered(trackers[0], &covered, &num))
+			return "covered failed";
+		rc = num > 1 || (num && covered[0].iova != FAKE_IOVA);
+		idirty_free(covered);
+		if (rc)
+			return "covers what nobody asked for";
+		if ((uintptr_t)arg == 3 && idirty_stop(trackers[0]))
+			return "stop failed";
+	}
+	return NULL;
+}
+
+static void *scanner(void *arg)
+{
+	struct idirty_range runs[3];
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < CHANGES; i++) {
+		struct idirty_scan scan = { .num_runs = 3, .iova = FAKE_IOVA,
+					    .length = FAKE_SIZE, .page_size = 4096,
+					    .runs = runs };
+		int rc = idirty_scan(trackers, 1, &scan);
+
+		if (rc && rc != -ENODATA)
+			return "scan failed";
+	}
+	return NULL;
+}
+
+static void changes(const char *name, struct idirty_target *target, bool update)
+{
+	void *(*const fns[])(void *) = { update ? changer : scanner, changer, changer, scanner };
+	struct idirty_range *covered;
+	pthread_t threads[4];
+	unsigned int i, round;
+	size_t num;
+	void *rc;
+
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, target, &trackers[0]));
+	/* Few calls, and then a look, many times: the next call would hide a race */
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < 4; i++)
+			expect(!pthread_create(&threads[i], NULL, fns[i],
+					       (void *)(uintptr_t)(i + 1)));
+		for (i = 0; i < 4; i++) {
+			pthread_join(threads[i], &rc);
+			if (rc)
+				printf("not ok - %s\n", (char *)rc);
+			expect(!rc);
+		}
+		expect(!idirty_covered(trackers[0], &covered, &num));
+		if (update && fake_covered.length)
+			expect(num == 1 && covered[0].length == fake_covered.length);
+		else if (update)
+			expect(num == 0);
+		idirty_free(covered);
+	}
+	expect(!idirty_destroy(trackers[0]));
+	idirty_close(ctx);
+	ok(name);
+}
+
 int main(void)
 {
 	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
 	uint32_t hwpt = FAKE_HWPT;
 	struct idirty_target hwpts = { FAKE_IOAS, 1, &hwpt, -1, 0 };
+	struct idirty_target vfio = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target device = IDIRTY_TARGET(FAKE_DEVICE);
 
 	fake_reset();
 	run("threads: trackers", &ioas, TRACKERS);
 	fake_reset();
 	fake_has_trackers = false;
 	run("threads: HWPTs", &hwpts, 1);
+	changes("threads: START and STOP of VFIO", &vfio, false);
+	fake_reset();
+	changes("threads: START, UPDATE and STOP", &device, true);
 	return 0;
 }

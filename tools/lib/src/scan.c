@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SCAN: by the kernel's, or where one ioctl does not do, by READs. What there is no
+ * room for then waits in its tracker for the next SCAN or READ.
+ */
+#include "internal.h"
+
+/**
+ * struct merge - A SCAN by READs
+ * @trackers: The caller's
+ * @num: How many
+ * @blocks: For each tracker what was read of it, and one more for all of them
+ * @scan: The caller's
+ * @room: For so many runs
+ * @n: So many there are by now
+ */
+struct merge {
+	struct idirty_tracker *const *trackers;
+	size_t num;
+	struct block **blocks;
+	struct idirty_scan *scan;
+	uint32_t room;
+	uint32_t n;
+};
+
+/* False if there is no room */
+static bool run_append(struct merge *m, const struct idirty_range *run)
+{
+	struct idirty_range *at = m->scan->runs + m->n;
+
+	if (m->n && at[-1].iova + at[-1].length == run->iova) {
+		at[-1].length += run->length;
+		return true;
+	}
+	if (m->n == m->room)
+		return false;
+	*at = *run;
+	m->n++;
+	return true;
+}
+
+static void blocks_done(struct merge *m)
+{
+	bool keep = m->scan->flags & IDIRTY_READ_NO_CLEAR;
+	size_t i;
+
+	for (i = 0; i < m->num && m->blocks[i]; i++) {
+		if (keep) {
+			block_free(m->blocks[i]);
+		} else {
+			pthread_mutex_lock(&m->trackers[i]->lock);
+			blocks_keep(m->trackers[i], m->blocks[i]);
+			pthread_mutex_unlock(&m->trackers[i]->lock);
+		}
+	}
+	block_free(m->blocks[m->num]);
+	memset(m->blocks, 0, (m->num + 1) * sizeof(*m->blocks));
+}
+
+/* Memory for all of it comes first: nothing is read that cannot be kept */
+static int blocks_read(struct merge *m, uint64_t iova, uint64_t last)
+{
+	uint64_t ps = m->scan->page_size;
+	struct block *all;
+	uint64_t byte;
+	size_t i;
+	int rc;
+
+	for (i = 0; i <= m->num; i++) {
+		m->blocks[i] = block_new(iova, last, ps);
+		if (!m->blocks[i])
+			return failed(IDIRTY_VERB_SCAN, -ENOMEM);
+	}
+	all = m->blocks[m->num];
+	for (i = 0; i < m->num; i++) {
+		struct idirty_read read = {
+			.flags = m->scan->flags,
+			.iova = iova,
+			.length = last - iova + 1,
+			.page_size = ps,
+			.bitmap = m->blocks[i]->bits,
+		};
+
+		rc = idirty_read(m->trackers + i, 1, &read, NULL);
+		if (rc) {
+			last_error()->tracker = i + 1;
+			return rc;
+		}
+		for (byte = 0; byte < (all->pages + 7) / 8; byte++)
+			all->bits[byte] |= m->blocks[i]->bits[byte];
+	}
+	return 0;
+}
+
+/* Returns the IOVA behind the runs that there was room for */
+static uint64_t blocks_emit(struct merge *m, uint64_t iova, uint64_t last)
+{
+	struct idirty_range range = { iova, last - iova + 1 }, run;
+	struct block *all = m->blocks[m->num];
+	uint64_t ps = m->scan->page_size, pos = 0, stop = last + 1, end = all->pages;
+	size_t i;
+
+	while (idirty_bitmap_next_run(all->bits, &range, ps, &pos, &run)) {
+		uint64_t first = run.iova / ps - iova / ps;
+
+		if (!run_append(m, &run)) {
+			stop = run.iova;
+			end = first;
+			break;
+		}
+		m->scan->out_pages += pos - first;
+	}
+	for (i = 0; i < m->num; i++)
+		block_clear(m->blocks[i], 0, end);
+	return stop;
+}
+
+/* Whether a SCAN goes on where an earlier one had no room shows in the range */
+static void scan_remember(struct idirty_tracker *t, uint64_t iova, uint64_t last)
+{
+	pthread_mutex_lock(&t->lock);
+	if (iova < t->scan_from || last > t->scan_last || !t->scan_last) {
+		t->scan_from = iova;
+		t->scan_last = last;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
+			 struct idirty_scan *scan, uint32_t room)
+{
+	struct merge m = { .trackers = trackers, .num = num, .scan = scan, .room = room };
+	uint64_t last = scan->iova + (scan->length - 1);
+	uint64_t iova = scan->iova, end, stop;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < num; i++)
+		scan_remember(trackers[i], iova, last);
+	m.blocks = calloc(num + 1, sizeof(*m.blocks));
+	if (!m.blocks)
+		return failed(IDIRTY_VERB_SCAN, -ENOMEM);
+	for (;;) {
+		end = min_u64(last, iova | (WINDOW - 1));
+		rc = blocks_read(&m, iova, end);
+		stop = rc ? iova : blocks_emit(&m, iova, end);
+		blocks_done(&m);
+		/* All of it may be 2^64 - 1 bytes, from 1 on: stop is then 0 */
+		scan->out_length = stop - scan->iova;
+		if (rc || end == last || stop != end + 1 || m.n == room)
+			break;
+		iova = stop;
+	}
+	free(m.blocks);
+	scan->num_runs = m.n;
+	return rc;
+}
+
+/* True if the kernel's SCAN knows all that there is to report */
+static bool one_ioctl(struct idirty_tracker *const *trackers, size_t num)
+{
+	bool kept = false;
+	size_t i;
+
+	for (i = 0; i < num; i++) {
+		pthread_mutex_lock(&trackers[i]->lock);
+		kept |= !!trackers[i]->blocks;
+		pthread_mutex_unlock(&trackers[i]->lock);
+	}
+	return !kept && batch_size(trackers, num) == num;
+}
+
+int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
+		struct idirty_scan *scan)
+{
+	struct iommu_dirty_read_tracker entries[BATCH] = {};
+	struct iommu_dirty_tracker_scan cmd = {
+		.size = sizeof(cmd),
+		.flags = scan->flags,
+		.trackers = (uintptr_t)entries,
+		.num_trackers = num,
+		.tracker_len = sizeof(entries[0]),
+		.iova = scan->iova,
+		.length = scan->length,
+		.page_size = scan->page_size,
+		.runs = (uintptr_t)scan->runs,
+		.num_runs = scan->num_runs,
+	};
+	uint32_t room = scan->num_runs;
+	size_t i;
+	int rc;
+
+	scan->num_runs = 0;
+	scan->out_length = 0;
+	scan->out_pages = 0;
+	if (!num || !room)
+		return failed(IDIRTY_VERB_SCAN, -EINVAL);
+	if (scan->flags & ~IDIRTY_READ_NO_CLEAR)
+		return failed(IDIRTY_VERB_SCAN, -EOPNOTSUPP);
+	rc = check_range(IDIRTY_VERB_SCAN, scan->iova, scan->length, scan->page_size);
+	if (rc)
+		return rc;
+	if (!one_ioctl(trackers, num))
+		return scan_by_reads(trackers, num, scan, room);
+
+	for (i = 0; i < num; i++)
+		entries[i].tracker_id = trackers[i]->id;
+	rc = call(IDIRTY_VERB_SCAN, trackers[0]->ctx->fd, IOMMU_DIRTY_TRACKER_SCAN,
+		  &cmd);
+	for (i = 0; rc && i < num; i++)
+		if (entries[i].out_error)
+			last_error()->tracker = i + 1;
+	scan->num_runs = cmd.num_runs;
+	scan->out_length = cmd.out_length;
+	scan->out_pages = cmd.out_pages;
+	return rc;
+}
