@@ -82,6 +82,10 @@ static void drain(struct migration *m)
 	ssize_t n;
 
 	do {
+		if (m->state_bytes == sizeof(m->state)) {
+			errno = EFBIG;
+			fail("state of the device");
+		}
 		n = read(m->data, m->state + m->state_bytes, sizeof(m->state) - m->state_bytes);
 		if (n > 0)
 			m->state_bytes += n;

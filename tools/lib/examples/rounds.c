@@ -18,14 +18,39 @@ static int fail(void)
 	return 1;
 }
 
+static int print_dirty(struct idirty_tracker *t, uint64_t iova, uint64_t length)
+{
+	struct idirty_range runs[256];
+	uint32_t n;
+
+	while (length) {
+		struct idirty_scan scan = {
+			.num_runs = 256,
+			.iova = iova,
+			.length = length,
+			.page_size = 4096,
+			.runs = runs,
+		};
+
+		if (idirty_scan(&t, 1, &scan))
+			return -1;
+		for (n = 0; n < scan.num_runs; n++)
+			printf("%#llx %llu\n", (unsigned long long)runs[n].iova,
+			       (unsigned long long)runs[n].length);
+		/* There may have been more than 256 */
+		iova += scan.out_length;
+		length -= scan.out_length;
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct timespec second = { 1, 0 };
-	struct idirty_range runs[256];
 	struct idirty_target target;
 	struct idirty_tracker *t;
 	struct idirty *ctx;
-	int i;
+	int i, rc;
 
 	if (argc != 5)
 		return 2;
@@ -34,21 +59,11 @@ int main(int argc, char **argv)
 	    idirty_start(t, 0, NULL, 0, NULL))
 		return fail();
 	for (i = 0; i < 10; i++) {
-		struct idirty_scan scan = {
-			.num_runs = 256,
-			.iova = strtoull(argv[3], NULL, 0),
-			.length = strtoull(argv[4], NULL, 0),
-			.page_size = 4096,
-			.runs = runs,
-		};
-		uint32_t n;
-
 		nanosleep(&second, NULL);
-		if (idirty_scan(&t, 1, &scan))
+		if (print_dirty(t, strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0)))
 			return fail();
-		for (n = 0; n < scan.num_runs; n++)
-			printf("%#llx %llu\n", (unsigned long long)runs[n].iova,
-			       (unsigned long long)runs[n].length);
 	}
-	return idirty_destroy(t) ? fail() : 0;
+	rc = idirty_destroy(t) ? fail() : 0;
+	idirty_close(ctx);
+	return rc;
 }
