@@ -4,10 +4,13 @@
  * chosen by driver_override, as every VFIO driver of a kind of device is.
  *
  * A device without the state window (x-state-window=on) cannot be migrated, but
- * its DMA can be logged. Interrupts and config space are vfio-pci-core's.
+ * its DMA can be logged. The driver logs the addresses that it gives to the device,
+ * which must therefore not cut them off: dma_mask=0xffffffffffffffff, which is not
+ * QEMU's default. Interrupts and config space are vfio-pci-core's.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -133,11 +136,24 @@ static long edu_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long 
 	return 0;
 }
 
+/* As the core's accesses do, wake a device that its user has put to sleep */
+static ssize_t edu_regs(struct vfio_device *vdev, char __user *buf, size_t count,
+			loff_t *ppos, bool write)
+{
+	ssize_t rc;
+
+	if (pm_runtime_resume_and_get(vdev->dev))
+		return -EIO;
+	rc = edu_regs_rw(to_edu(vdev), buf, count, ppos, write);
+	pm_runtime_put(vdev->dev);
+	return rc;
+}
+
 static ssize_t edu_read(struct vfio_device *vdev, char __user *buf, size_t count,
 			loff_t *ppos)
 {
 	if (count && VFIO_PCI_OFFSET_TO_INDEX(*ppos) == VFIO_PCI_BAR0_REGION_INDEX)
-		return edu_regs_rw(to_edu(vdev), buf, count, ppos, false);
+		return edu_regs(vdev, buf, count, ppos, false);
 	return vfio_pci_core_read(vdev, buf, count, ppos);
 }
 
@@ -145,7 +161,7 @@ static ssize_t edu_write(struct vfio_device *vdev, const char __user *buf,
 			 size_t count, loff_t *ppos)
 {
 	if (count && VFIO_PCI_OFFSET_TO_INDEX(*ppos) == VFIO_PCI_BAR0_REGION_INDEX)
-		return edu_regs_rw(to_edu(vdev), (char __user *)buf, count, ppos, true);
+		return edu_regs(vdev, (char __user *)buf, count, ppos, true);
 	return vfio_pci_core_write(vdev, buf, count, ppos);
 }
 

@@ -123,7 +123,7 @@ static ssize_t edu_save_read(struct file *filp, char __user *buf, size_t len,
 	if (pos)
 		return -ESPIPE;
 	mutex_lock(&migf->lock);
-	if (migf->dead) {
+	if (READ_ONCE(migf->dead)) {
 		rc = -ENODEV;
 	} else if (migf->pos == migf->length && migf->precopy) {
 		rc = -ENOMSG;
@@ -151,9 +151,9 @@ static long edu_save_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	if (info.argsz < minsz)
 		return -EINVAL;
 	mutex_lock(&migf->lock);
-	if (migf->dead || !migf->precopy) {
+	if (READ_ONCE(migf->dead) || !migf->precopy) {
 		mutex_unlock(&migf->lock);
-		return migf->dead ? -ENODEV : -EINVAL;
+		return READ_ONCE(migf->dead) ? -ENODEV : -EINVAL;
 	}
 	info.flags = 0;
 	info.initial_bytes = migf->length - migf->pos;
@@ -173,7 +173,7 @@ static ssize_t edu_resume_write(struct file *filp, const char __user *buf,
 		return -ESPIPE;
 	mutex_lock(&migf->lock);
 	before = migf->length;
-	if (migf->dead) {
+	if (READ_ONCE(migf->dead)) {
 		rc = -ENODEV;
 	} else if (len > sizeof(migf->data) - before) {
 		rc = -EINVAL;
@@ -242,9 +242,11 @@ static void edu_close_file(struct edu_mig_file **pmigf)
 
 	if (!migf)
 		return;
-	mutex_lock(&migf->lock);
-	migf->dead = true;
-	mutex_unlock(&migf->lock);
+	/*
+	 * Without the lock, which is held where memory of the user is accessed: a
+	 * reset has memory_lock, and a fault in a BAR waits for that.
+	 */
+	WRITE_ONCE(migf->dead, true);
 	*pmigf = NULL;
 	fput(migf->filp);
 }
@@ -332,11 +334,12 @@ static int edu_end_resuming(struct edu_device *edu)
 		pos = EDU_HELLO_SIZE;
 	if (migf->length == pos + EDU_STATE_SIZE)
 		state = edu_get_record(migf, pos, EDU_REC_STATE, sizeof(*state));
+	mutex_unlock(&migf->lock);
+	/* It stays as it is: writers only append. Loading it takes memory_lock */
 	if (state && !(le64_to_cpu(state->cmd) & EDU_DMA_RUN) &&
 	    !(le32_to_cpu(state->status) & EDU_STATUS_COMPUTING) &&
 	    (!state->kept_cmd || le64_to_cpu(state->kept_cmd) & EDU_DMA_RUN))
 		rc = edu_load_state(edu, state);
-	mutex_unlock(&migf->lock);
 	if (!rc)
 		edu_close_file(&edu->resuming);
 	return rc;
