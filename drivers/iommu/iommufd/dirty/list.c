@@ -68,11 +68,14 @@ static bool list_describe(struct iommufd_object *obj,
 /* What is the device attached to? Drops the reference to it */
 static u32 list_attached(struct iommufd_ctx *ictx, struct iommufd_device *idev)
 {
+	struct iommufd_device *cur;
 	u32 id = 0;
 
 	mutex_lock(&idev->igroup->lock);
-	if (idev->igroup->hwpt)
-		id = idev->igroup->hwpt->obj.id;
+	/* Others of its group may be attached without it */
+	list_for_each_entry(cur, &idev->igroup->device_list, group_item)
+		if (cur == idev)
+			id = idev->igroup->hwpt->obj.id;
 	mutex_unlock(&idev->igroup->lock);
 	iommufd_put_object(ictx, &idev->obj);
 	return id;
