@@ -321,6 +321,7 @@ void vfio_dirty_close(struct vfio_device *device)
 	mutex_lock(&dirty->log_mutex);
 	if (dirty->owner == VFIO_DIRTY_TRACKER)
 		vfio_dirty_stop_dma(dirty);
+	dirty->provider.quiet = dirty->closing;
 	mutex_unlock(&dirty->log_mutex);
 	mutex_unlock(&dirty->state_mutex);
 	iommufd_dirty_provider_unregister(device->iommufd_device,

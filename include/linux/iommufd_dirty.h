@@ -114,9 +114,13 @@ struct iommufd_dirty_provider_ops {
 /**
  * struct iommufd_dirty_provider - Embedded in what a driver has for its device
  * @ops: Its operations
+ * @quiet: Set by a driver before it unregisters the provider, if the device starts
+ *	no DMA any more until it is unbound: what it has written is then known also
+ *	afterwards. Otherwise all that was tracked is taken for dirty
  */
 struct iommufd_dirty_provider {
 	const struct iommufd_dirty_provider_ops *ops;
+	bool quiet;
 };
 
 #ifdef CONFIG_IOMMUFD_DIRTY

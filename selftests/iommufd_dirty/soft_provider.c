@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <kselftest_harness.h>
+#include <pthread.h>
 
 #include "lib.h"
 
@@ -257,6 +258,9 @@ TEST_F(soft_provider, update_fails)
 TEST_F(soft_provider, update_fails_twice)
 {
 	struct logged *l = &self->l;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id), num = 1;
+	__u64 page_size = SZ_4K;
 	struct iommu_dirty_tracker_info info;
 	struct iommu_dirty_member member;
 	unsigned int i;
@@ -265,6 +269,8 @@ TEST_F(soft_provider, update_fails_twice)
 	logged_write(l, 9);
 	fault(self->edu, FAULT_START, EIO, 0, 3);
 	EXPECT_EQ(-EIO, __logged_update(l, 0, IOVA, SIZE));
+	/* Another tracker would not be one either */
+	EXPECT_EQ(-EIO, __device_start(l->env.fd, other, &range, &num, &page_size));
 	for (i = 0; i < 3; i++) {
 		info = logged_info(l, l->tracker, &member);
 		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
@@ -361,6 +367,109 @@ TEST_F(soft_provider, unregistered_busy)
 	soft_provider(self->edu, PROVIDER_NONE);
 	dirty_all(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* It has written without one, and is not bound any more when that is asked for */
+TEST_F(soft_provider, unregistered_closed)
+{
+	struct logged *l = &self->l;
+
+	ASSERT_EQ(0, __logged_start(l));
+	soft_provider(self->edu, PROVIDER_NONE);
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	env_store(&l->env, 0, AT(5));
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+struct reading {
+	struct logged *l;
+	bool stop;
+	int error;
+};
+
+static void *reading_run(void *arg)
+{
+	struct reading *reading = arg;
+	unsigned char bitmap[PAGES / 8];
+	struct read_args args = {
+		.fd = reading->l->env.fd,
+		.tracker = reading->l->tracker,
+		.iova = IOVA,
+		.length = SIZE,
+		.page_size = SZ_4K,
+		.data = bitmap,
+	};
+
+	while (!__atomic_load_n(&reading->stop, __ATOMIC_ACQUIRE)) {
+		int rc = __tracker_read(&args);
+
+		if (rc)
+			reading->error = rc;
+	}
+	return NULL;
+}
+
+/* Who reads meanwhile gets no error, and asks nobody who has gone */
+TEST_F(soft_provider, read_while_it_goes)
+{
+	struct reading reading = { .l = &self->l };
+	pthread_t threads[2];
+	unsigned int i;
+
+	ASSERT_EQ(0, __logged_start(&self->l));
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, reading_run, &reading));
+	for (i = 0; i < 300; i++) {
+		soft_provider(self->edu, PROVIDER_NONE);
+		soft_provider(self->edu, PROVIDER_PLAIN);
+		EXPECT_EQ(0, __logged_update(&self->l, 0, IOVA, SIZE));
+	}
+	__atomic_store_n(&reading.stop, true, __ATOMIC_RELEASE);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(0, reading.error);
+}
+
+/* One tracker wants larger pages than another one: a driver is asked for whole ones */
+TEST_F(soft_provider, larger_pages)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run small = { .iova = AT(19), .length = 18 * SZ_4K };
+	struct iommu_dirty_run large = { .iova = AT(19), .length = SZ_4K };
+	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id), num = 1;
+	__u64 page_size = SZ_4K;
+	unsigned int live;
+
+	for (live = 0; live < 2; live++) {
+		small.iova = AT(19);
+		small.length = 18 * SZ_4K;
+		large = (struct iommu_dirty_run){ .iova = AT(19), .length = SZ_4K };
+		soft_provider(self->edu, live ? PROVIDER_LIVE : PROVIDER_PLAIN);
+		page_size = SZ_4K;
+		ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, &small, &num, &page_size));
+		ASSERT_EQ(0, __device_start(l->env.fd, other, &large, &num, &page_size));
+		large = (struct iommu_dirty_run){ .iova = AT(128), .length = 16 * SZ_4K };
+		page_size = 16 * SZ_4K;
+		EXPECT_EQ(0, __device_update(l->env.fd, other, 0, &large, &num, &page_size));
+		EXPECT_EQ(live ? SZ_4K : 16 * SZ_4K, page_size);
+		env_store(&l->env, 0, AT(36));
+		env_store(&l->env, 0, AT(130));
+		if (live) {
+			bitmap_set(l->want, 36);
+			bitmap_set(l->want, 130);
+		} else {
+			dirty_all(l, 32, 48);
+			dirty_all(l, 128, 144);
+		}
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+		tracker_stop(l->env.fd, l->tracker);
+		tracker_stop(l->env.fd, other);
+	}
 }
 
 /* Closed, so that the device is not bound any more */

@@ -312,7 +312,8 @@ struct iommu_dirty_run {
  * smallest gaps, which are then tracked too. What the device tracks in the end is
  * written back to @ranges and @page_size, which may be larger than asked for: one
  * written byte makes a whole such page dirty. A further tracker of the same device
- * can start where its ranges are tracked already, and reports what else is.
+ * can start where its ranges are tracked already, and reports what else is. What it
+ * has asked for stays tracked whatever others UPDATE; what else is need not.
  *
  * Return:
  * * 0 on success
@@ -335,7 +336,8 @@ struct iommu_dirty_run {
  * * -EINTR: killed while old dirty bits were being cleared; the tracker is
  *   stopped.
  * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
- *   start; the tracker is stopped.
+ *   start, or it has failed for other trackers (IOMMU_DIRTY_TRACKER_BLIND) and
+ *   one of these needs an UPDATE; the tracker is stopped.
  * * -ENOENT, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_start {
@@ -622,7 +624,8 @@ enum iommu_dirty_update_flags {
  *   dirty if there was a gap.
  * * -EINTR: killed.
  * * -EOPNOTSUPP: the tracker is one of an IOAS, or a flag is not known.
- * * -EINVAL, -ENOENT, -EFAULT: as for START; nothing has changed.
+ * * -EINVAL, -ENOENT, -EFAULT: as for START; nothing has changed, except that the
+ *   new ranges are tracked if @ranges has become unwritable meanwhile.
  * * -ENOMEM: as for START, and as -E2BIG.
  */
 struct iommu_dirty_tracker_update {

@@ -161,6 +161,17 @@ static void log_report(struct soft_log_ranges *ranges,
 	}
 }
 
+/* As iommufd promises */
+static bool log_aligned(const struct iommufd_dirty_range *ranges,
+			unsigned int nr, u64 page_size)
+{
+	while (nr--)
+		if (!IS_ALIGNED(ranges[nr].iova, page_size) ||
+		    !IS_ALIGNED(ranges[nr].last + 1, page_size))
+			return false;
+	return true;
+}
+
 static void soft_get_caps(struct iommufd_dirty_provider *provider,
 			  struct iommufd_dirty_caps *caps)
 {
@@ -183,6 +194,8 @@ static int soft_start(struct iommufd_dirty_provider *provider,
 	rc = log_fault(log, SOFT_LOG_START);
 	if (rc)
 		return rc;
+	if (!log_aligned(ranges, nr, *page_size))
+		return -EINVAL;
 	*page_size = max(*page_size, max(log->faults.granule, SZ_4K));
 	if (!log_fits(ranges, nr, ilog2(*page_size)))
 		return -E2BIG;
@@ -269,6 +282,8 @@ static int soft_update(struct iommufd_dirty_provider *provider,
 	rc = log_fault(log, SOFT_LOG_UPDATE);
 	if (rc)
 		return rc;
+	if (!log_aligned(ranges, nr, BIT(log->ranges->shift)))
+		return -EINVAL;
 	if (!log_fits(ranges, nr, log->ranges->shift))
 		return -E2BIG;
 	new = log_alloc(ranges, nr, log->ranges->shift);
@@ -362,6 +377,7 @@ int soft_log_offer(struct soft_log *log, struct iommufd_device *idev, u64 kind)
 	mutex_lock(&log->provider_mutex);
 	if (log->provider.ops)
 		iommufd_dirty_provider_unregister(idev, &log->provider);
+	log->provider.quiet = false;
 	log->provider.ops = soft_kinds[kind];
 	if (log->provider.ops)
 		rc = iommufd_dirty_provider_register(idev, &log->provider);

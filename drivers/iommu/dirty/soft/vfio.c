@@ -216,6 +216,8 @@ static void soft_vfio_close(struct vfio_device *vdev)
 	mutex_lock(&sdev->lock);
 	soft_storm_stop(sdev);
 	mutex_unlock(&sdev->lock);
+	/* Its threads have ended, and nobody can write to its registers */
+	sdev->log.provider.quiet = true;
 	if (vdev->iommufd_device)
 		soft_log_offer(&sdev->log, vdev->iommufd_device,
 			       SOFT_PROVIDER_NONE);

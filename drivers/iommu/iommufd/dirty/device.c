@@ -108,6 +108,7 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 static int device_arm(struct iommufd_dirty_device *device,
 		      struct iommufd_dirty_ranges *ranges, u64 *page_size)
 {
+	u64 asked = *page_size;
 	int rc;
 
 	mutex_lock(&device->lock);
@@ -115,6 +116,7 @@ static int device_arm(struct iommufd_dirty_device *device,
 	if (!rc) {
 		device->armed = ranges;
 		device->page_size = *page_size;
+		device->asked_size = asked;
 		device->failed = false;
 	}
 	mutex_unlock(&device->lock);
@@ -147,6 +149,9 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 
 	if (!iommufd_dirty_ranges_cover(device->armed, req->ranges))
 		return -EBUSY;
+	/* All is dirty for those that run, but nothing is tracked */
+	if (device->blind)
+		return -EIO;
 	/* What is dirty already is for the others only */
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	rc = iommufd_dirty_device_keep(device, true);

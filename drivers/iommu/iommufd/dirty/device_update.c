@@ -19,7 +19,7 @@
 /* What is to be tracked for all when one tracker wants something else; or ERR_PTR() */
 static struct iommufd_dirty_ranges *
 device_wanted(const struct iommufd_dirty_tracker *tracker,
-	      const struct iommufd_dirty_ranges *ranges)
+	      const struct iommufd_dirty_ranges *ranges, u64 page_size)
 {
 	struct iommufd_dirty_ranges *wanted, *more;
 	struct iommufd_dirty_tracker *other;
@@ -35,9 +35,20 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 		more = iommufd_dirty_ranges_union(wanted, other->ranges);
 		kvfree(wanted);
 		wanted = more;
+		/* However many trackers there are */
+		if (wanted &&
+		    iommufd_dirty_ranges_coarsen(wanted,
+						 IOMMUFD_DIRTY_MAX_RANGES)) {
+			kvfree(wanted);
+			wanted = NULL;
+		}
 		cond_resched();
 	}
-	return wanted ?: ERR_PTR(-ENOMEM);
+	if (!wanted)
+		return ERR_PTR(-ENOMEM);
+	/* Others may have asked for smaller pages */
+	iommufd_dirty_ranges_widen(wanted, page_size);
+	return wanted;
 }
 
 /**
@@ -66,6 +77,7 @@ static void device_take(struct iommufd_dirty_device *device,
 static int device_exchange(struct iommufd_dirty_device *device,
 			   struct device_change *change)
 {
+	u64 asked = change->page_size, old;
 	int rc;
 
 	mutex_lock(&device->lock);
@@ -76,12 +88,15 @@ static int device_exchange(struct iommufd_dirty_device *device,
 	if (!rc) {
 		device_take(device, change);
 		device->page_size = change->page_size;
+		device->asked_size = asked;
 		device->blind = false;
 		device->failed = false;
 	} else if (!device->blind) {
+		old = device->asked_size;
 		device->blind = iommufd_dirty_device_fit(device, device->armed,
-							 &device->page_size,
-							 false);
+							 &old, false);
+		if (!device->blind)
+			device->page_size = old;
 	}
 	mutex_unlock(&device->lock);
 	return rc;
@@ -123,8 +138,10 @@ static int device_update_live(struct iommufd_dirty_device *device,
 	mutex_lock(&device->lock);
 	rc = iommufd_dirty_device_fit(device, change->wanted,
 				      &change->page_size, true);
-	if (!rc)
+	if (!rc) {
 		device_take(device, change);
+		device->asked_size = device->page_size;
+	}
 	mutex_unlock(&device->lock);
 	return rc;
 }
@@ -136,12 +153,16 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	struct device_change change = { .page_size = req->page_size };
 	struct iommufd_dirty_ranges *own, *both = NULL;
 	int rc = -ENOMEM;
+	bool live;
 
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return -ENODATA;
 	if (!device->provider || !device->armed)
 		return -ENODEV;
-	change.wanted = device_wanted(tracker, req->ranges);
+	live = device->provider->ops->update && !device->blind;
+	change.wanted = device_wanted(tracker, req->ranges,
+				      live ? device->page_size :
+					     req->page_size);
 	if (IS_ERR(change.wanted))
 		return PTR_ERR(change.wanted);
 	own = iommufd_dirty_ranges_union(req->ranges, NULL);
@@ -150,7 +171,7 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 		goto out_free;
 	change.both = both;
 
-	if (device->provider->ops->update && !device->blind)
+	if (live)
 		rc = device_update_live(device, &change);
 	else
 		rc = device_restart(device, &change, req->gap_dirty);

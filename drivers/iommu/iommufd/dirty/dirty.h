@@ -183,11 +183,13 @@ struct iommufd_dirty_tracker {
  * @unbound: The device is gone
  * @blind: Nothing is tracked, because the provider failed to start again after it
  *	was stopped for an UPDATE, or has gone: all of @armed is taken for dirty
+ * @quiet: Nor does it write any more, since the provider has gone
  * @failed: The provider has failed to report since it was started. Once is told by
  *	an error; from then on what it fails to report is taken for dirty
  * @trackers: Those that are starting or running
  * @armed: What the provider tracks, NULL if no tracker runs
  * @page_size: What it tracks by
+ * @asked_size: What it was asked to track by: @armed is in multiples of this
  */
 struct iommufd_dirty_device {
 	struct kref kref;
@@ -197,10 +199,12 @@ struct iommufd_dirty_device {
 	struct iommufd_dirty_provider *provider;
 	bool unbound;
 	bool blind;
+	bool quiet;
 	bool failed;
 	struct list_head trackers;
 	struct iommufd_dirty_ranges *armed;
 	u64 page_size;
+	u64 asked_size;
 };
 
 static inline struct iommufd_dirty_tracker *

@@ -79,6 +79,8 @@ out_unlock:
 /**
  * iommufd_dirty_device_unbound() - A device is no longer bound to the iommufd
  * @idev: The device, without a provider
+ *
+ * If it may have written without one, all that was tracked is taken for dirty.
  */
 void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 {
@@ -90,6 +92,9 @@ void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 	mutex_lock(&device->lock);
 	WARN_ON(device->provider);
 	device->unbound = true;
+	/* What it has written since it was asked last nobody knows */
+	if (device->blind && !device->quiet)
+		iommufd_dirty_device_mark(device, device->armed, 0, ULONG_MAX);
 	kvfree(device->armed);
 	device->armed = NULL;
 	device->blind = false;
@@ -105,8 +110,6 @@ static void device_set_provider(struct iommufd_dirty_device *device,
 
 	mutex_lock(&device->lock);
 	device->provider = provider;
-	if (!provider)
-		device->blind = device->armed;
 	mutex_unlock(&device->lock);
 }
 
@@ -149,16 +152,21 @@ EXPORT_SYMBOL_NS_GPL(iommufd_dirty_provider_register, IOMMUFD);
 /* Keep what the provider knows, and stop it */
 static void device_leave(struct iommufd_dirty_device *device)
 {
-	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
-	bool held = ops->hold && ops->hold(device->provider);
+	struct iommufd_dirty_provider *provider = device->provider;
+	const struct iommufd_dirty_provider_ops *ops = provider->ops;
+	bool held = ops->hold && ops->hold(provider);
 
 	iommufd_dirty_device_keep(device, false);
 	mutex_lock(&device->lock);
 	if (!device->blind)
-		ops->stop(device->provider);
+		ops->stop(provider);
+	/* Who reads next must not ask it any more */
+	device->provider = NULL;
+	device->blind = true;
+	device->quiet = provider->quiet;
 	mutex_unlock(&device->lock);
 	/* It may have written in between */
-	if (!held || !ops->release(device->provider))
+	if (!held || !ops->release(provider))
 		iommufd_dirty_device_mark(device, device->armed, 0, ULONG_MAX);
 }
 
@@ -171,7 +179,8 @@ static void device_leave(struct iommufd_dirty_device *device)
  * device that iommufd_dirty_provider_ops::hold does not keep from DMA is taken to
  * have written to all that was tracked: a driver had better stop it before. So is
  * one that stays bound, until another provider is registered and an UPDATE starts
- * it. None of the ops is called any more when this returns.
+ * it, and, unless iommufd_dirty_provider::quiet is set, one that is unbound
+ * afterwards. None of the ops is called any more when this returns.
  *
  * Context: as for iommufd_dirty_provider_register(). May take as long as a READ.
  */
@@ -186,7 +195,8 @@ void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 	if (device->provider == provider) {
 		if (device->armed)
 			device_leave(device);
-		device_set_provider(device, NULL);
+		else
+			device_set_provider(device, NULL);
 	}
 	mutex_unlock(&device->config_mutex);
 }

@@ -57,6 +57,23 @@ void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges)
 	ranges->nr = n + 1;
 }
 
+/**
+ * iommufd_dirty_ranges_widen() - Make ranges begin and end with pages
+ * @ranges: The ranges
+ * @page_size: A power of two
+ */
+void iommufd_dirty_ranges_widen(struct iommufd_dirty_ranges *ranges,
+				u64 page_size)
+{
+	unsigned int i;
+
+	for (i = 0; i < ranges->nr; i++) {
+		ranges->range[i].iova &= ~(page_size - 1);
+		ranges->range[i].last |= page_size - 1;
+	}
+	iommufd_dirty_ranges_normalize(ranges);
+}
+
 static int range_from_user(struct iommufd_dirty_range *range,
 			   struct iommu_dirty_run __user *user, u64 page_size)
 {

@@ -29,6 +29,8 @@ struct iommufd_dirty_ranges *
 iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 			   const struct iommufd_dirty_ranges *b);
 void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges);
+void iommufd_dirty_ranges_widen(struct iommufd_dirty_ranges *ranges,
+				u64 page_size);
 int iommufd_dirty_ranges_coarsen(struct iommufd_dirty_ranges *ranges,
 				 unsigned int max);
 unsigned long

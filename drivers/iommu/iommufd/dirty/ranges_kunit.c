@@ -109,6 +109,27 @@ static void test_normalize(struct kunit *test)
 	}
 }
 
+static void test_widen(struct kunit *test)
+{
+	struct ranges_test *t = test->priv;
+	struct iommufd_dirty_ranges *ranges;
+	unsigned int round, page;
+
+	for (round = 0; round < ROUNDS; round++) {
+		unsigned int pages = 1U << rnd(t, 4);
+
+		t->base = round % 2 ? 0 : -MODEL_BYTES;
+		ranges = make(test);
+		iommufd_dirty_ranges_widen(ranges, pages * SZ_4K);
+		look(test, ranges);
+		for (page = 0; page < MODEL_PAGES; page++)
+			if (t->in[page])
+				memset(t->in + page / pages * pages, 1, pages);
+		KUNIT_EXPECT_MEMEQ(test, t->in, t->out, MODEL_PAGES);
+		KUNIT_EXPECT_EQ(test, runs_of(t->in), ranges->nr);
+	}
+}
+
 /* The narrowest gaps, and no more than need be: a gap at a time would do the same */
 static void model_coarsen(u8 *pages, unsigned int max)
 {
@@ -217,6 +238,7 @@ static void test_union(struct kunit *test)
 
 static struct kunit_case ranges_cases[] = {
 	KUNIT_CASE(test_normalize),
+	KUNIT_CASE(test_widen),
 	KUNIT_CASE(test_coarsen),
 	KUNIT_CASE(test_next),
 	KUNIT_CASE(test_union),
