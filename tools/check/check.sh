@@ -185,11 +185,11 @@ lost_timer() { # log
 vm() { # log run.sh arguments...
 	local log=$1 try
 	shift
-	for try in 1 2; do
+	for try in 1 2 3 4; do
 		"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout 1800 "$@" ||
 			note "the virtual machine ended with code $?"
-		if [ "$try" -eq 2 ] || ! lost_timer "$log"; then break; fi
-		note "an emulated CPU has lost its timer: once more (before: $log.lost)"
+		if [ "$try" -eq 4 ] || ! lost_timer "$log"; then break; fi
+		note "an emulated CPU has lost its timer: again (before: $log.lost)"
 		mv "$log" "$log.lost"
 	done
 }
