@@ -23,6 +23,8 @@
 #   --append TEXT          more of the kernel's command line
 #   --timeout SEC          default: 300
 #   --log FILE             where the console goes too
+#   --silence SEC          when the console has been silent for so long: the state of
+#                          the CPUs to FILE.machine, and an NMI, at which Linux panics
 #   --quiet                do not show the console
 #   --shell                a shell on the console instead of a command
 #
@@ -36,7 +38,7 @@ die_code=125
 here=$repo/tools/vm
 
 kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
-log='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
+log='' silence='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
@@ -52,6 +54,7 @@ while [ $# -gt 0 ]; do
 	--append) append=$2 ;;
 	--timeout) timeout=$2 ;;
 	--log) log=$2 ;;
+	--silence) silence=$2 ;;
 	--accel) accel=$2 ;;	# for the trial of KVM
 	--quiet) quiet=1; shift; continue ;;
 	--shell) shell=1; shift; continue ;;
@@ -147,7 +150,8 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	timeout --foreground -k 5 "$timeout" "$qemu" "${dirs[@]}" -nodefaults -no-user-config \
 		-display none -no-reboot -machine "$machine" "$@" -m "$mem" -smp "$cpus" \
 		"${devices[@]}" -kernel "$image" -initrd "$work/initramfs" \
-		-append "$params panic=-1 loglevel=5 ${shell:+vm-shell} $append" \
+		${silence:+-qmp "unix:$work/qmp,server=on,wait=off"} \
+		-append "$params panic=-1 loglevel=5 ${silence:+unknown_nmi_panic} ${shell:+vm-shell} $append" \
 		"${console[@]}"
 }
 
@@ -202,6 +206,10 @@ if [ -n "$shell" ]; then
 elif [ -z "$quiet" ]; then
 	console=(-chardev "stdio,id=con,signal=off,logfile=$log" -serial chardev:con)
 	exec </dev/null
+fi
+rm -f "$log.machine"
+if [ -n "$silence" ]; then
+	"$here/silence.py" "$work/qmp" "$log" "$silence" "$log.machine" &
 fi
 rc=0
 # shellcheck disable=SC2046 # several words
