@@ -92,6 +92,54 @@ tools_exit() { # code command...
 	[ "$rc" -eq "$want" ] || { echo "exit code $rc, not $want: $*"; return 1; }
 }
 
+# What the folder of sysfs suggests is not what the kernel can do
+tools_probe_denied() { # program, sysfs, what probe says without the kernel's line
+	local rc=0 out want
+	want=$(sed -e 's/a tracker covers it/it cannot be told whether the kernel has dirty trackers/' "$3")
+	out=$(FAKE_KERNEL=denied "$1" probe --sysfs "$2" 2>&1) || rc=$?
+	diff -u - <(echo "$out") <<-EOF || rc=0
+		iommu-dirty: /dev/iommu: Permission denied
+		kernel: Permission denied
+		$want
+	EOF
+	[ "$rc" -eq 1 ] || { echo "exit code $rc, or another output"; return 1; }
+}
+
+# One of three address spaces cannot be tracked: the others are, and the exit code is 1.
+# Rates are the time's, and are left out.
+tools_untracked() { # program, command, expected file, folder
+	local rc=0 out
+	case "$2" in
+	rate) out=$("$1" rate --fd 0 2>&1) ;;
+	rate-json) out=$("$1" rate --fd 0 --json 2>&1) ;;
+	record) out=$("$1" record --fd 0 --seconds 1 --interval 1500 -o "$4/untracked.rec" 2>&1 &&
+		echo "exit code 0") ;;
+	esac || rc=$?
+	[ "$2" != record ] || out+=$'\n'$(sed 's/"time":[0-9.]*/"time":0/' "$4/untracked.rec")
+	sed -E -e "s|$4/||" -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' <<<"$out" |
+		diff -u "$3" - || return
+	[ "$rc" -eq 1 ] || { echo "exit code $rc"; return 1; }
+}
+
+# Who may not look into processes is told so, and not that there is nothing
+tools_no_right() { # program
+	local dir rc=0 run=()
+	dir=$(mktemp -d)
+	cp "$1" "$dir"
+	chmod 755 "$dir"
+	[ "$(id -u)" -ne 0 ] || run=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	{
+		"${run[@]}" "$dir/iommu-dirty" rate --pid 1 || [ $? -eq 1 ] || rc=1
+		"${run[@]}" "$dir/iommu-dirty" rate --device 0000:99:00.0 || [ $? -eq 1 ] || rc=1
+	} >"$dir/out" 2>&1
+	diff -u - "$dir/out" <<-EOF || rc=1
+		iommu-dirty: the files of process 1: Permission denied
+		iommu-dirty: no process with 0000:99:00.0 in its iommufd, of those that may be traced
+	EOF
+	rm -r "$dir"
+	return "$rc"
+}
+
 # A destination that is sent nonsense ends with a message
 tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
 	local port=47113 said="${3:-this is no migration stream}" out rc=0
@@ -138,6 +186,8 @@ stage_tools() {
 	try "heatmap as text" tools_output "$t/heatmap.txt" "$tool" heatmap -r 4 -c 32 "$t/sample.rec"
 	try "heatmap as JSON" tools_output "$t/heatmap.json" \
 		"$tool" heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff "$t/sample.rec"
+	try "heatmap from 0 on" tools_output "$t/heatmap-0.txt" \
+		"$tool" heatmap -r 1 -c 4 --from 0 "$t/sample.rec"
 	try "advise as text" tools_output "$t/advise.txt" "$tool" advise --replay "$t/advise-in.json"
 	try "advise as JSON" tools_output "$t/advise.json" \
 		"$tool" advise --json --bandwidth 100M --slowdown 40 --replay "$t/advise-in.json"
@@ -146,7 +196,7 @@ stage_tools() {
 		"$tool" advise --replay "$out/advise.json"
 	# the kernel's answer is this machine's; the rest is that of the folder
 	try "probe as text" tools_output "$t/probe.txt" sh -c \
-		"'$tool' probe --sysfs '$t/sysfs' | sed -e 1d -e 's/the kernel has no dirty trackers/a tracker covers it/'"
+		"'$tool' probe --sysfs '$t/sysfs' | sed -e 1d -e 's/the kernel has no dirty trackers/a tracker covers it/' -e 's/it cannot be told whether the kernel.*/a tracker covers it/'"
 	# with a kernel in the program
 	tool=$out/iommu-asan/fake-vfio
 	try "probe --vfio as text" tools_output "$t/probe-vfio.txt" "$tool" probe --vfio --sysfs "$t/sysfs"
@@ -154,6 +204,13 @@ stage_tools() {
 		"$tool" probe --vfio --json --sysfs "$t/sysfs"
 	try "probe --vfio without trackers" tools_output "$t/probe-old.txt" sh -c \
 		"FAKE_KERNEL=old '$tool' probe --vfio --sysfs '$t/sysfs' || echo exit code \$?"
+	try "probe: may not ask the kernel" tools_probe_denied "$tool" "$t/sysfs" "$t/probe.txt"
+	for f in rate rate-json record; do
+		try "$f: an address space that cannot be tracked" tools_untracked "$tool" "$f" \
+			"$t/$f.txt" "$out"
+	done
+	try "exit code: no address space can be tracked" tools_exit 1 \
+		env FAKE_KERNEL=none "$tool" rate --fd 0
 	tool=$out/iommu-asan/iommu-dirty
 	# not under sanitizers: fontconfig keeps what it has allocated
 	try "heatmap as SVG" "$out/iommu/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$t/sample.rec"
@@ -173,6 +230,7 @@ stage_tools() {
 	try "exit code: no such file" tools_exit 1 "$tool" heatmap /nonexistent
 	try "exit code: nothing dirty" tools_exit 4 "$tool" heatmap --ioas 77 "$t/sample.rec"
 	try "exit code: no such process" tools_exit 4 "$tool" rate --pid 999999999
+	try "no right to look into a process" tools_no_right "$out/iommu/iommu-dirty"
 	try "exit code: migrate without a side" tools_exit 2 "$tool" migrate
 	try "exit code: migrate to nowhere" tools_exit 1 "$tool" migrate --to nowhere
 	try "migrate: not a stream" tools_not_a_stream "$tool"

@@ -57,7 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->map.columns = parse_number(state, arg, 1, 4096);
 		break;
 	case KEY_FROM:
-		opt->map.first = parse_number(state, arg, 0, UINT64_MAX);
+		opt->map.first = parse_number(state, arg, 0, UINT64_MAX - 1);
 		break;
 	case KEY_TO:
 		opt->map.last = parse_number(state, arg, 1, UINT64_MAX);
@@ -99,7 +99,7 @@ static bool find_bounds(struct heatmap *map, const struct record *record, uint32
 				last = end;
 		}
 	}
-	if (!map->first)
+	if (map->first == UINT64_MAX)
 		map->first = first;
 	if (!map->last)
 		map->last = last;
@@ -229,7 +229,9 @@ int cmd_heatmap(int argc, char **argv)
 		.args_doc = "FILE",
 		.doc = "Draw what iommu-dirty record has written, address by time.",
 	};
-	struct heatmap_options opt = { .map = { .rows = 24, .columns = 64 } };
+	struct heatmap_options opt = {
+		.map = { .rows = 24, .columns = 64, .first = UINT64_MAX },
+	};
 	struct record record;
 	const char *wrong;
 	unsigned int line;

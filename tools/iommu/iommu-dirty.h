@@ -86,7 +86,7 @@ struct watched {
 	uint32_t ioas;
 	uint32_t devices;
 	struct idirty_tracker *tracker;
-	int error;
+	char reason[200];	/* why it is not tracked, or "" */
 };
 
 struct observer {
@@ -95,10 +95,16 @@ struct observer {
 	struct idirty *ctx;
 	struct watched *watched;
 	size_t num;
+	size_t untracked;
 };
 
-/* Both return an exit code and complain */
+/*
+ * Returns an exit code and complains. What cannot be tracked has a reason, and is
+ * complained of; that is a failure if nothing else is there.
+ */
 int observe_open(struct observer *o, const struct observe_options *opt);
+/* What a command that did all else returns: not all was observed, or all */
+int observe_result(const struct observer *o);
 void observe_close(struct observer *o);
 typedef int observe_run_fn(void *arg, const struct idirty_range *run);
 /* Calls @fn for each run that is dirty, and forgets it; 0 or -errno */
@@ -130,9 +136,8 @@ void record_free(struct record *record);
 struct heatmap {
 	unsigned int rows;	/* time */
 	unsigned int columns;	/* address */
-	uint64_t first;
-	uint64_t last;
-	double begin;
+	uint64_t first;		/* UINT64_MAX: of what is dirty */
+	uint64_t last;		/* 0: of what is dirty */
 	double end;
 	double *cells;
 };

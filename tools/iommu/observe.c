@@ -113,19 +113,19 @@ static int entry_number(const char *name)
 	return *name && !*end ? value : -1;
 }
 
-/* The next /dev/iommu of a process from file descriptor @from on; -1 if there is none */
+/* The next /dev/iommu of a process from file descriptor @from on, or -errno */
 static int find_iommufd(int pid, int from)
 {
 	char path[64], link[64];
 	struct dirent *entry;
-	int best = -1;
+	int best = -ENOENT;
 	ssize_t len;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
 	if (!dir)
-		return -1;
+		return errno == ENOENT ? -ESRCH : -errno;
 	while ((entry = readdir(dir))) {
 		int fd = entry_number(entry->d_name);
 
@@ -175,11 +175,17 @@ static bool has_device(int fd, const char *device)
 	return found;
 }
 
+static bool is_denied(int rc)
+{
+	return rc == -EACCES || rc == -EPERM;
+}
+
+/* -EACCES: there is none among the processes that this one may look into */
 static int borrow_of_device(const char *device)
 {
 	DIR *proc = opendir("/proc");
+	int found = -ENOENT, denied = 0;
 	struct dirent *entry;
-	int found = -ENOENT;
 
 	while (proc && found < 0 && (entry = readdir(proc))) {
 		int pid = entry_number(entry->d_name), from;
@@ -194,11 +200,13 @@ static int borrow_of_device(const char *device)
 				found = fd;
 			else if (fd >= 0)
 				close(fd);
+			denied |= is_denied(fd);
 		}
+		denied |= is_denied(from);
 	}
 	if (proc)
 		closedir(proc);
-	return found;
+	return found < 0 && denied ? -EACCES : found;
 }
 
 static int get_fd(struct observer *o, const struct observe_options *opt)
@@ -211,13 +219,22 @@ static int get_fd(struct observer *o, const struct observe_options *opt)
 	}
 	if (opt->device) {
 		o->fd = borrow_of_device(opt->device);
+		if (o->fd == -EACCES)
+			return complain(EXIT_FAILED,
+					"no process with %s in its iommufd, of those that may be traced",
+					opt->device);
 		if (o->fd < 0)
 			return complain(EXIT_NOTHING, "no process with %s in its iommufd",
 					opt->device);
 	} else {
 		from = find_iommufd(opt->pid, 0);
-		if (from < 0)
+		if (from == -ESRCH)
+			return complain(EXIT_NOTHING, "there is no process %d", opt->pid);
+		if (from == -ENOENT)
 			return complain(EXIT_NOTHING, "process %d has no iommufd", opt->pid);
+		if (from < 0)
+			return complain(EXIT_FAILED, "the files of process %d: %s", opt->pid,
+					strerror(-from));
 		o->fd = borrow(opt->pid, from);
 		if (o->fd < 0)
 			return complain(EXIT_FAILED, "cannot borrow the iommufd of process %d: %s",
@@ -252,15 +269,16 @@ static int watch_ioas(struct observer *o, uint32_t ioas, uint32_t devices, bool 
 
 	*w = (struct watched){ .ioas = ioas, .devices = devices };
 	rc = idirty_alloc(o->ctx, &target, &w->tracker);
-	if (!rc) {
-		o->num++;
-		if (start)
-			rc = idirty_start(w->tracker, 0, NULL, 0, NULL);
+	if (rc)
+		return complain(rc == -ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED, "IOAS %u: %s", ioas,
+				idirty_strerror(idirty_last_error(), text, sizeof(text)));
+	o->num++;
+	if (start && idirty_start(w->tracker, 0, NULL, 0, NULL)) {
+		idirty_strerror(idirty_last_error(), w->reason, sizeof(w->reason));
+		o->untracked++;
+		complain(0, "IOAS %u: %s", ioas, w->reason);
 	}
-	if (!rc)
-		return EXIT_OK;
-	return complain(rc == -ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED, "IOAS %u: %s", ioas,
-			idirty_strerror(idirty_last_error(), text, sizeof(text)));
+	return EXIT_OK;
 }
 
 static int watch_all(struct observer *o, bool start)
@@ -283,7 +301,7 @@ static int watch_all(struct observer *o, bool start)
 	idirty_free(objects);
 	if (!rc && !o->num)
 		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
-	return rc;
+	return rc || o->untracked < o->num ? rc : EXIT_FAILED;
 }
 
 int observe_open(struct observer *o, const struct observe_options *opt)
@@ -299,6 +317,11 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	if (rc)
 		observe_close(o);
 	return rc;
+}
+
+int observe_result(const struct observer *o)
+{
+	return o->untracked ? EXIT_FAILED : EXIT_OK;
 }
 
 void observe_close(struct observer *o)

@@ -186,8 +186,8 @@ static const char *member_reason(json_t *vfio)
 	return NULL;
 }
 
-static json_t *probe_device(const char *dir, const char *name, json_t *iommus, bool trackers,
-			    bool ask)
+static json_t *probe_device(const char *dir, const char *name, json_t *iommus,
+			    const char *no_trackers, bool ask)
 {
 	json_t *vfio = ask ? probe_vfio(dir) : json_null();
 	char driver[64], group[64], iommu[64];
@@ -201,8 +201,8 @@ static json_t *probe_device(const char *dir, const char *name, json_t *iommus, b
 		why = member_reason(vfio);
 	else
 		why = iommu_reason(iommus, iommu);
-	if (!why && !trackers)
-		why = "the kernel has no dirty trackers";
+	if (!why)
+		why = no_trackers;
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o}", "device", name, "driver",
 			 driver, "group", group, "iommu", iommu, "tracker", !why, "reason",
 			 why ? why : "", "vfio", vfio);
@@ -229,7 +229,7 @@ static int probe_kernel(void)
 }
 
 static json_t *probe_all(const struct probe_options *opt, const char *sub, json_t *iommus,
-			 bool trackers)
+			 const char *no_trackers)
 {
 	char dir[PATH_MAX - 300], path[PATH_MAX];
 	json_t *all = json_array();
@@ -241,7 +241,7 @@ static json_t *probe_all(const struct probe_options *opt, const char *sub, json_
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
 		json_array_append_new(all, iommus ?
-				      probe_device(path, names[i]->d_name, iommus, trackers,
+				      probe_device(path, names[i]->d_name, iommus, no_trackers,
 						   opt->vfio) :
 				      probe_iommu(path, names[i]->d_name));
 		free(names[i]);
@@ -326,15 +326,18 @@ int cmd_probe(int argc, char **argv)
 	};
 	struct probe_options opt = { .sysfs = "/sys" };
 	json_t *iommus, *devices, *root;
-	const char *kernel;
+	const char *kernel, *no_trackers;
 	int rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opt);
 	rc = probe_kernel();
 	kernel = !rc ? "dirty trackers" : rc == -ENOTTY ? "no dirty trackers" :
 		 rc == -ENOENT ? "no iommufd" : strerror(-rc);
-	iommus = probe_all(&opt, "class/iommu", NULL, false);
-	devices = probe_all(&opt, "bus/pci/devices", iommus, rc != -ENOTTY && rc != -ENOENT);
+	no_trackers = !rc ? NULL : rc == -ENOTTY || rc == -ENOENT ?
+		      "the kernel has no dirty trackers" :
+		      "it cannot be told whether the kernel has dirty trackers";
+	iommus = probe_all(&opt, "class/iommu", NULL, NULL);
+	devices = probe_all(&opt, "bus/pci/devices", iommus, no_trackers);
 	root = json_pack("{s:s, s:o, s:o}", "kernel", kernel, "iommus", iommus, "devices",
 			 devices);
 	if (opt.json) {
@@ -343,5 +346,7 @@ int cmd_probe(int argc, char **argv)
 		print_text(root);
 		json_decref(root);
 	}
-	return rc == -ENOTTY || rc == -ENOENT ? EXIT_NO_KERNEL : EXIT_OK;
+	if (rc && rc != -ENOTTY && rc != -ENOENT)
+		return complain(EXIT_FAILED, "/dev/iommu: %s", strerror(-rc));
+	return rc ? EXIT_NO_KERNEL : EXIT_OK;
 }

@@ -24,6 +24,16 @@ static int count(void *arg, const struct idirty_range *run)
 	return 0;
 }
 
+static void tell_untracked(const struct watched *w, json_t *all)
+{
+	if (all)
+		json_array_append_new(all, json_pack("{s:I, s:I, s:s}", "ioas",
+						     (json_int_t)w->ioas, "devices",
+						     (json_int_t)w->devices, "error", w->reason));
+	else
+		printf("%8u %8u not tracked: %s\n", w->ioas, w->devices, w->reason);
+}
+
 static json_t *to_json(const struct watched *w, uint64_t bytes, uint64_t page_size,
 		       double seconds)
 {
@@ -42,7 +52,7 @@ static void head(void)
 /* Each IOAS from @begin on */
 static int measure(struct observer *o, const struct observe_options *opt, double begin)
 {
-	json_t *all = json_array();
+	json_t *all = opt->json ? json_array() : NULL;
 	char text[200];
 	size_t i;
 
@@ -52,6 +62,10 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 		uint64_t bytes = 0;
 		double seconds;
 
+		if (*w->reason) {
+			tell_untracked(w, all);
+			continue;
+		}
 		if (observe_scan(w, opt->page_size, count, &bytes)) {
 			json_decref(all);
 			return complain(EXIT_FAILED, "IOAS %u: %s", w->ioas,
@@ -68,8 +82,6 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 	if (opt->json)
 		print_json(json_pack("{s:I, s:f, s:o}", "page_size", (json_int_t)opt->page_size,
 				     "seconds", opt->seconds, "address_spaces", all));
-	else
-		json_decref(all);
 	fflush(stdout);
 	return EXIT_OK;
 }
@@ -91,7 +103,7 @@ int cmd_rate(int argc, char **argv)
 		return rc;
 	if (!opt.json)
 		head();
-	rc = measure(&o, &opt, seconds_now());
+	rc = measure(&o, &opt, seconds_now()) ?: observe_result(&o);
 	observe_close(&o);
 	return rc;
 }

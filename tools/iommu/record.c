@@ -84,17 +84,20 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 		next = fmax(next + opt->interval, seconds_now());
 		sleep_until(next);
 		for (i = 0; !rc && i < o->num; i++)
-			rc = take(f, &o->watched[i], opt->observe.page_size, begin);
+			if (!*o->watched[i].reason)
+				rc = take(f, &o->watched[i], opt->observe.page_size, begin);
 		samples++;
 	}
 	if (rc)
 		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
 	if (opt->observe.json)
-		print_json(json_pack("{s:s, s:i, s:i}", "file", opt->output, "samples",
-				     samples, "address_spaces", (int)o->num));
+		print_json(json_pack("{s:s, s:i, s:i, s:i}", "file", opt->output, "samples",
+				     samples, "address_spaces", (int)(o->num - o->untracked),
+				     "untracked", (int)o->untracked));
 	else
-		printf("%s: %u samples of %zu address spaces\n", opt->output, samples, o->num);
-	return EXIT_OK;
+		printf("%s: %u samples of %zu address spaces\n", opt->output, samples,
+		       o->num - o->untracked);
+	return observe_result(o);
 }
 
 int cmd_record(int argc, char **argv)

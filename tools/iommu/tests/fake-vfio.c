@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * iommu-dirty with a kernel of its own behind open() and ioctl(): VFIO devices of
- * different kinds, to be probed. FAKE_KERNEL=old in the environment: it has no
- * trackers.
+ * different kinds, to be probed, and an iommufd with three IOASes of which the second
+ * cannot be tracked, to be observed. FAKE_KERNEL in the environment: "old" has no
+ * trackers, "denied" lets nobody open /dev/iommu, "none" can track no IOAS.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 			 VFIO_DEVICE_FEATURE_DMA_LOGGING_START)
 #define MAX_FD	64
 #define IOAS	5
+#define TRACKER(ioas)	((ioas) + 10)
 
 enum kind {
 	NONE,
@@ -34,12 +37,20 @@ static enum kind kinds[MAX_FD];
 /* Of the device that was bound last */
 static enum kind bound, attached;
 
+static bool is_kernel(const char *name)
+{
+	const char *kernel = getenv("FAKE_KERNEL");
+
+	return kernel && !strcmp(kernel, name);
+}
+
 int __wrap_open(const char *path, int flags, ...)
 {
 	enum kind kind = NONE;
 	int fd;
 
-	if (!strcmp(path, "/dev/vfio/devices/vfio3")) {
+	if (!strcmp(path, "/dev/vfio/devices/vfio3") ||
+	    (is_kernel("denied") && !strcmp(path, "/dev/iommu"))) {
 		errno = EACCES;
 		return -1;
 	}
@@ -107,20 +118,70 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 	return 0;
 }
 
+static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
+{
+	if (cmd->target_id < IOAS || cmd->target_id > IOAS + 2)
+		return -ENOENT;
+	cmd->out_tracker_id = TRACKER(cmd->target_id);
+	return 0;
+}
+
+static int do_list(struct iommu_dirty_list *cmd)
+{
+	struct iommu_dirty_object *objects = (void *)(uintptr_t)cmd->objects;
+
+	for (cmd->num_objects = 0; cmd->num_objects < 3; cmd->num_objects++)
+		objects[cmd->num_objects] = (struct iommu_dirty_object){
+			.type = IOMMU_DIRTY_OBJECT_IOAS,
+			.id = IOAS + cmd->num_objects,
+		};
+	cmd->out_next_id = 0;
+	return 0;
+}
+
+static int do_start(struct iommu_dirty_tracker_start *cmd)
+{
+	if (cmd->tracker_id != TRACKER(IOAS + 1) && !is_kernel("none"))
+		return 0;
+	cmd->out_type = IOMMU_DIRTY_MEMBER_HWPT;
+	cmd->out_id = 4;
+	cmd->out_reason = IOMMU_DIRTY_REASON_NO_HW;
+	return -EOPNOTSUPP;
+}
+
+/* A MiB for the first IOAS, two for the third */
+static int do_scan(struct iommu_dirty_tracker_scan *cmd)
+{
+	struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->runs;
+	struct iommu_dirty_read_tracker *t = (void *)(uintptr_t)cmd->trackers;
+
+	/* Stopped */
+	if (t->tracker_id == TRACKER(IOAS + 1))
+		return -ENODATA;
+	runs[0] = (struct iommu_dirty_run){
+		.iova = 0x100000000ULL,
+		.length = t->tracker_id == TRACKER(IOAS) ? 1 << 20 : 2 << 20,
+	};
+	cmd->num_runs = 1;
+	cmd->out_length = cmd->length;
+	return 0;
+}
+
 static int do_tracker(unsigned long cmd, void *arg)
 {
-	const char *kernel = getenv("FAKE_KERNEL");
-
-	if (kernel && !strcmp(kernel, "old"))
+	if (is_kernel("old"))
 		return -ENOTTY;
 	switch (cmd) {
 	case IOMMU_DIRTY_TRACKER_ALLOC:
-		if (((struct iommu_dirty_tracker_alloc *)arg)->target_id != IOAS)
-			return -ENOENT;
-		((struct iommu_dirty_tracker_alloc *)arg)->out_tracker_id = 6;
-		return 0;
+		return do_alloc(arg);
 	case IOMMU_DIRTY_TRACKER_INFO:
 		return do_info(arg);
+	case IOMMU_DIRTY_LIST:
+		return do_list(arg);
+	case IOMMU_DIRTY_TRACKER_START:
+		return do_start(arg);
+	case IOMMU_DIRTY_TRACKER_SCAN:
+		return do_scan(arg);
 	default:
 		abort();
 	}

@@ -30,7 +30,11 @@ const char *draw_heatmap(const struct heatmap *map, const char *file, bool svg)
 
 bool fuzz_one(char *text, size_t len)
 {
-	struct heatmap map = { .rows = 1 + fuzz_below(9), .columns = 1 + fuzz_below(40) };
+	struct heatmap map = {
+		.rows = 1 + fuzz_below(9),
+		.columns = 1 + fuzz_below(40),
+		.first = fuzz_below(2) ? UINT64_MAX : 0,
+	};
 	struct record record;
 	const char *wrong;
 	unsigned int line, i;
