@@ -81,6 +81,18 @@ static void refuse(struct __test_metadata *_metadata, struct edu *edu, int error
 	EXPECT_EQ(-EINVAL, __log_report(edu->fd, IOVA, SIZE, SZ_4K, &word));
 }
 
+/* A transfer that is started behind the driver's back would not be logged */
+TEST_F(edu_logging, no_mmap)
+{
+	struct vfio_region_info info = vfio_region_info(self->edu.fd,
+							VFIO_PCI_BAR0_REGION_INDEX);
+
+	EXPECT_FALSE(info.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   self->edu.fd, info.offset));
+	EXPECT_EQ(EINVAL, errno);
+}
+
 TEST_F(edu_logging, limits)
 {
 	struct log_range many[MAX_RANGES + 1];

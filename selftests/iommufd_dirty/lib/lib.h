@@ -18,6 +18,7 @@
 #include <kselftest.h>
 #include <linux/iommufd.h>
 #include <linux/iommufd_dirty.h>
+#include <linux/vfio.h>
 
 #ifndef SZ_4K
 #define SZ_4K		0x1000ULL
@@ -63,6 +64,8 @@ void ioas_aperture(int fd, __u32 ioas, struct iommu_iova_range *low,
 		   struct iommu_iova_range *high);
 int __hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags, __u32 *hwpt);
 __u32 hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags);
+/* What IOMMU_GET_HW_INFO says: a mask of IOMMU_HW_CAP_x */
+__u64 hw_capabilities(int fd, __u32 dev);
 int __hwpt_set_dirty(int fd, __u32 hwpt, bool on);
 int __hwpt_get_dirty(int fd, __u32 hwpt, __u64 iova, __u64 len, void *bitmap);
 int __object_destroy(int fd, __u32 id);
@@ -160,6 +163,7 @@ void pci_bind(const char *bdf, const char *driver);
 int vfio_cdev(const char *dir, const char *name, char *file, size_t size);
 /* Opens it and binds it to an iommufd */
 int vfio_open(const char *cdev, int iommufd, __u32 *dev_id);
+struct vfio_region_info vfio_region_info(int fd, __u32 index);
 __u64 vfio_region(int fd, __u32 index);
 void vfio_enable_master(int fd);
 void *vfio_map_bar0(int fd, size_t size);

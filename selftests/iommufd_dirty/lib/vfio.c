@@ -133,7 +133,7 @@ int vfio_open(const char *cdev, int iommufd, __u32 *dev_id)
 	return fd;
 }
 
-__u64 vfio_region(int fd, __u32 index)
+struct vfio_region_info vfio_region_info(int fd, __u32 index)
 {
 	struct vfio_region_info info = {
 		.argsz = sizeof(info),
@@ -142,7 +142,12 @@ __u64 vfio_region(int fd, __u32 index)
 
 	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info))
 		fatal("VFIO_DEVICE_GET_REGION_INFO(%u): error %d", index, errno);
-	return info.offset;
+	return info;
+}
+
+__u64 vfio_region(int fd, __u32 index)
+{
+	return vfio_region_info(fd, index).offset;
 }
 
 void vfio_enable_master(int fd)

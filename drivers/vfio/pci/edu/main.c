@@ -98,8 +98,9 @@ static int edu_open_device(struct vfio_device *vdev)
 		vfio_pci_core_disable(&edu->core_device);
 		return rc;
 	}
-	edu->core_device.bar_mmap_supported[0] = false;
 	vfio_pci_core_finish_enable(&edu->core_device);
+	/* After that, which offers every BAR: a DMA that the driver does not see is not logged */
+	edu->core_device.bar_mmap_supported[0] = false;
 	return 0;
 }
 
