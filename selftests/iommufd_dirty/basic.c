@@ -88,6 +88,13 @@ TEST_F(basic, info_auto)
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO | IOMMU_DIRTY_MEMBER_TRACKED, m->flags);
 }
 
+/* What QEMU asks before it asks for a HWPT that can be tracked */
+TEST_F(basic, hw_info)
+{
+	EXPECT_TRUE(hw_capabilities(self->env.fd, self->env.edu[0].dev_id) &
+		    IOMMU_HW_CAP_DIRTY_TRACKING);
+}
+
 TEST_F(basic, info_explicit)
 {
 	struct env *env = &self->env;

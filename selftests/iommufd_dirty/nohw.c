@@ -69,6 +69,8 @@ TEST_F(nohw, hwpt_alloc)
 
 	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[0].dev_id, env->ioas,
 					    IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	EXPECT_FALSE(hw_capabilities(env->fd, env->edu[0].dev_id) &
+		     IOMMU_HW_CAP_DIRTY_TRACKING);
 }
 
 /* A tracker of an IOAS without page tables runs: then the device may not join */

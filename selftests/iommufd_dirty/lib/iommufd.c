@@ -136,6 +136,14 @@ __u32 hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags)
 	return hwpt;
 }
 
+__u64 hw_capabilities(int fd, __u32 dev)
+{
+	struct iommu_hw_info cmd = { .size = sizeof(cmd), .dev_id = dev };
+
+	check(__iommufd_ioctl(fd, IOMMU_GET_HW_INFO, &cmd));
+	return cmd.out_capabilities;
+}
+
 int __hwpt_set_dirty(int fd, __u32 hwpt, bool on)
 {
 	struct iommu_hwpt_set_dirty_tracking cmd = {
