@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Puts the overlay on a kernel tree: links to our files, and hooks in its own.
 #
-# Usage: apply.sh [--remove] KSRC
+# Usage: apply.sh [--copy | --remove] KSRC
 #
 # Links every file of the repo's drivers/ and include/ into KSRC, and applies
 # hooks/<base>/*.patch in the order of hooks/<base>/series, <base> being the
@@ -10,14 +10,17 @@
 # Can be run again at any time: only files whose content changes are written, so
 # that the kernel's build rebuilds only what depends on them. --remove takes it
 # all off again. What was there before is kept in KSRC/.iommufd-dirty.
+#
+# --copy puts copies there instead of links. Then a file is new to the kernel's
+# build exactly when its content is, whichever checkout it comes from.
 . "$(dirname "$0")/../setup/common.sh"
 
-remove=
-if [ "${1:-}" = --remove ]; then
-	remove=1
-	shift
-fi
-[ $# -eq 1 ] || die "usage: apply.sh [--remove] KSRC"
+remove='' copy=''
+case ${1:-} in
+--remove) remove=1; shift ;;
+--copy) copy=1; shift ;;
+esac
+[ $# -eq 1 ] || die "usage: apply.sh [--copy | --remove] KSRC"
 [ -f "$1/Kbuild" ] || die "$1 is not a kernel tree"
 ksrc=$(cd "$1" && pwd)
 
@@ -37,9 +40,9 @@ original() { # file: print where its original is, if it has one
 	fi
 }
 
-links() { # our files, as paths in the tree
+ours() { # our files, as paths in the tree
 	[ -n "$remove" ] || (cd "$repo" && find drivers include -type f \
-		! -name '.*' ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o')
+		! -name '.*' ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o' | sort)
 }
 
 put() { # from to: only if it changes anything
@@ -76,14 +79,29 @@ if [ -z "$remove" ]; then
 		fi
 	done
 fi
-links | sort >"$work/links"
-while read -r link; do
-	if [ -e "$ksrc/$link" ] && [ ! -L "$ksrc/$link" ]; then
-		die "$ksrc has a $link of its own: the tree is left as it was"
+ours >"$work/ours"
+while read -r file; do
+	if [ -e "$ksrc/$file" ] && [ ! -L "$ksrc/$file" ] && [ "$(original "$file")" = "$ksrc/$file" ]; then
+		die "$ksrc has a $file of its own: the tree is left as it was"
 	fi
-done <"$work/links"
+done <"$work/ours"
+: >"$work/links"
+if [ -n "$copy" ]; then
+	(cd "$repo" && xargs cp --parents -t "$work/new") <"$work/ours"
+	mapfile -t -O ${#touched[@]} touched <"$work/ours"
+else
+	cp "$work/ours" "$work/links"
+fi
 
-# 2. The hooked files
+# 2. Links of before that are none now
+if [ -f "$state/links" ]; then
+	comm -23 "$state/links" "$work/links" | while read -r link; do
+		[ ! -L "$ksrc/$link" ] || rm "$ksrc/$link"
+		rmdir -p --ignore-fail-on-non-empty "$ksrc/${link%/*}" 2>/dev/null || true
+	done
+fi
+
+# 3. The hooked files, and the copies
 for file in "${touched[@]}"; do
 	from=$(original "$file")
 	if [ "$from" = "$ksrc/$file" ] && [ -f "$from" ]; then
@@ -97,19 +115,14 @@ for file in $(files_in "$state/hooked"); do
 	from=$(original "$file")
 	if [ ! -f "$from" ]; then
 		rm "$ksrc/$file"
+		rmdir -p --ignore-fail-on-non-empty "$ksrc/${file%/*}" 2>/dev/null || true
 	else
 		put "$from" "$ksrc/$file"
 	fi
 	rm -f "$state/orig/$file" "$state/hooked/$file"
 done
 
-# 3. The links
-if [ -f "$state/links" ]; then
-	comm -23 "$state/links" "$work/links" | while read -r link; do
-		[ ! -L "$ksrc/$link" ] || rm "$ksrc/$link"
-		rmdir -p --ignore-fail-on-non-empty "$ksrc/${link%/*}" 2>/dev/null || true
-	done
-fi
+# 4. The links
 while read -r link; do
 	[ "$(readlink "$ksrc/$link")" != "$repo/$link" ] || continue
 	mkdir -p "$ksrc/${link%/*}"
