@@ -95,6 +95,8 @@ static void plot_dot(cairo_t *cr, double x, double y, bool send)
 		cairo_set_source_rgb(cr, 0.8, 0.2, 0.1);
 	else
 		cairo_set_source_rgb(cr, 0.1, 0.3, 0.8);
+	/* Not from the end of a text on */
+	cairo_new_path(cr);
 	cairo_arc(cr, x, y, 5, 0, 2 * M_PI);
 	cairo_fill(cr);
 }
