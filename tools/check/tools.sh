@@ -92,17 +92,72 @@ tools_exit() { # code command...
 	[ "$rc" -eq "$want" ] || { echo "exit code $rc, not $want: $*"; return 1; }
 }
 
-# What the folder of sysfs suggests is not what the kernel can do
-tools_probe_denied() { # program, sysfs, what probe says without the kernel's line
-	local rc=0 out want
-	want=$(sed -e 's/a tracker covers it/it cannot be told whether the kernel has dirty trackers/' "$3")
-	out=$(FAKE_KERNEL=denied "$1" probe --sysfs "$2" 2>&1) || rc=$?
-	diff -u - <(echo "$out") <<-EOF || rc=0
-		iommu-dirty: /dev/iommu: Permission denied
-		kernel: Permission denied
-		$want
-	EOF
-	[ "$rc" -eq 1 ] || { echo "exit code $rc, or another output"; return 1; }
+# What the folder of sysfs suggests is not what the kernel can do: its answer comes
+# first, and tells of devices what stands in the way of trackers
+tools_probe() { # program, sysfs, what probe says else, kernel, exit code, answer, of devices, on stderr
+	local rc=0 want out
+	want=$(sed -e "s/a tracker covers it/${7:-&}/" "$3")
+	out=$(FAKE_KERNEL=$4 "$1" probe --sysfs "$2" 2>&1) || rc=$?
+	diff -u <([ -z "$8" ] || echo "iommu-dirty: $8"; echo "kernel: $6"; echo "$want") \
+		<(echo "$out") || return
+	[ "$rc" -eq "$5" ] || { echo "exit code $rc, not $5"; return 1; }
+}
+
+# iommu-dirty observes its own process, which has the files that a list of redirections
+# opens in a folder of what fake-vfio takes for iommufds. Rates are the time's, and pids
+# the machine's
+tools_files() { # expected file, exit code, folder, redirections, command...
+	local want=$1 code=$2 dir=$3 files=$4 rc=0 out
+	shift 4
+	out=$(cd "$dir" && bash -c "exec $files; exec \"\$@\" --pid \$\$" - "$@" 2>&1) || rc=$?
+	[ "$2" != record ] || out+=$'\n'$(sed 's/"time":[0-9.]*/"time":0/' "$dir/several.rec")
+	sed -E -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' -e 's/process [0-9]+/process N/' <<<"$out" |
+		diff -u "$want" - || return
+	[ "$rc" -eq "$code" ] || { echo "exit code $rc, not $code"; return 1; }
+}
+
+tools_iommufds() { # program, folder for files
+	local t=$repo/tools/iommu/tests dir=$2 tool=$1
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	touch "$dir"/fake-{iommu,container,type1,empty}
+	# the third is the first once more, the fourth nobody's business
+	local two="20<fake-iommu 21<fake-container 22<&20 23</dev/null 24<fake-empty"
+	try "iommufds: two of a process" tools_files "$t/several.txt" 1 "$dir" "$two" "$tool" rate
+	try "iommufds: two, as JSON" tools_files "$t/several-json.txt" 1 "$dir" "$two" "$tool" rate --json
+	try "iommufds: two, recorded" tools_files "$t/several-record.txt" 1 "$dir" "$two" \
+		"$tool" record --seconds 1 --interval 1500 -o several.rec
+	try "iommufds: a heatmap of the second" tools_output "$t/several-heatmap.txt" \
+		sh -c "'$tool' heatmap --ioas 21:5 -r 1 -c 8 '$dir/several.rec' | sed 's/1\.5[0-9]*/1.5/'"
+	try "iommufds: a heatmap of which?" tools_exit 2 "$tool" heatmap --ioas 5 "$dir/several.rec"
+	try "iommufds: a heatmap of none" tools_exit 4 "$tool" heatmap --ioas 22:5 "$dir/several.rec"
+	try "iommufds: one, by two descriptors" tools_files "$t/rate.txt" 1 "$dir" \
+		"20<fake-iommu 21<&20" "$tool" rate
+	try "iommufds: a container" tools_files "$t/container.txt" 0 "$dir" \
+		"20<fake-container" "$tool" rate
+	try "iommufds: a container that is none, too" tools_files "$t/container-type1.txt" 1 "$dir" \
+		"20<fake-type1 21<fake-container" "$tool" rate
+	try "iommufds: only a container that is none" tools_files <(
+		echo "iommu-dirty: process N has no iommufd, but a VFIO container that is none"
+	) 4 "$dir" "20<fake-type1 21<fake-empty" "$tool" rate
+	try "iommufds: none" tools_files <(echo "iommu-dirty: process N has no iommufd") \
+		4 "$dir" "20<fake-empty" "$tool" rate
+	try "iommufds: may not be borrowed" tools_files <(
+		echo "iommu-dirty: cannot borrow the iommufd of process N: Operation not permitted"
+	) 1 "$dir" "20<fake-iommu" env FAKE_KERNEL=guarded "$tool" rate
+}
+
+# The pictures of a record, against the record and what is printed of it
+tools_heatmap() { # program, record, rows, columns, folder
+	local draw=("$1" heatmap -r "$3" -c "$4" "$2")
+	"${draw[@]}" --svg "$5/heatmap.svg" --png "$5/heatmap.png" &&
+		"${draw[@]}" --json >"$5/heatmap.json" &&
+		"$repo/tools/iommu/tests/pictures.py" heatmap "$2" "$3" "$4" "$5"/heatmap.{json,svg,png}
+}
+
+tools_advise() { # program, what advise has printed as JSON, folder
+	"$1" advise --replay "$2" -o "$3/advise.svg" && "$1" advise --replay "$2" -o "$3/advise.png" &&
+		"$repo/tools/iommu/tests/pictures.py" advise "$2" "$3"/advise.{svg,png}
 }
 
 # One of three address spaces cannot be tracked: the others are, and the exit code is 1.
@@ -194,9 +249,10 @@ stage_tools() {
 	"$tool" advise --json --replay "$t/advise-in.json" >"$out/advise.json"
 	try "advise: what it writes it reads" tools_output "$t/advise.txt" \
 		"$tool" advise --replay "$out/advise.json"
-	# the kernel's answer is this machine's; the rest is that of the folder
-	try "probe as text" tools_output "$t/probe.txt" sh -c \
-		"'$tool' probe --sysfs '$t/sysfs' | sed -e 1d -e 's/the kernel has no dirty trackers/a tracker covers it/' -e 's/it cannot be told whether the kernel.*/a tracker covers it/'"
+	try "advise: several iommufds" tools_output "$t/advise-fd.txt" \
+		"$tool" advise --replay "$t/advise-fd.json"
+	try "advise: several iommufds, as JSON" tools_output "$t/advise-fd.json" \
+		"$tool" advise --json --replay "$t/advise-fd.json"
 	# with a kernel in the program
 	tool=$out/iommu-asan/fake-vfio
 	try "probe --vfio as text" tools_output "$t/probe-vfio.txt" "$tool" probe --vfio --sysfs "$t/sysfs"
@@ -204,21 +260,27 @@ stage_tools() {
 		"$tool" probe --vfio --json --sysfs "$t/sysfs"
 	try "probe --vfio without trackers" tools_output "$t/probe-old.txt" sh -c \
 		"FAKE_KERNEL=old '$tool' probe --vfio --sysfs '$t/sysfs' || echo exit code \$?"
-	try "probe: may not ask the kernel" tools_probe_denied "$tool" "$t/sysfs" "$t/probe.txt"
+	f="the kernel has no dirty trackers"
+	try "probe: trackers" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" "" 0 "dirty trackers" "" ""
+	try "probe: no trackers" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" \
+		old 3 "no dirty trackers" "$f" ""
+	try "probe: no iommufd" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" none 3 "no iommufd" "$f" ""
+	f="it cannot be told whether the kernel has dirty trackers"
+	try "probe: may not ask the kernel" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" \
+		denied 1 "Permission denied" "$f" "/dev/iommu: Permission denied"
+	tools_iommufds "$tool" "$out/iommufds"
 	for f in rate rate-json record; do
 		try "$f: an address space that cannot be tracked" tools_untracked "$tool" "$f" \
 			"$t/$f.txt" "$out"
 	done
 	try "exit code: no address space can be tracked" tools_exit 1 \
-		env FAKE_KERNEL=none "$tool" rate --fd 0
+		env FAKE_KERNEL=unable "$tool" rate --fd 0
 	tool=$out/iommu-asan/iommu-dirty
 	# not under sanitizers: fontconfig keeps what it has allocated
-	try "heatmap as SVG" "$out/iommu/iommu-dirty" heatmap --svg "$out/heatmap.svg" "$t/sample.rec"
-	try "heatmap as PNG" "$out/iommu/iommu-dirty" heatmap --png "$out/heatmap.png" "$t/sample.rec"
-	try "advise as SVG" "$out/iommu/iommu-dirty" advise -o "$out/advise.svg" \
-		--replay "$t/advise-in.json"
-	try "advise as PNG" "$out/iommu/iommu-dirty" advise -o "$out/advise.png" \
-		--replay "$t/advise-in.json"
+	try "heatmap as SVG and PNG" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" 24 64 "$out"
+	try "heatmap as SVG and PNG: odd cells" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" \
+		7 13 "$out"
+	try "advise as SVG and PNG" tools_advise "$out/iommu/iommu-dirty" "$out/advise.json" "$out"
 	try "exit code: advise to a file of no known kind" tools_exit 2 \
 		"$tool" advise -o advise.gif --replay "$t/advise-in.json"
 	try "exit code: advise about nothing" tools_exit 4 sh -c \

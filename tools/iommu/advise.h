@@ -30,6 +30,7 @@ struct advise_tracker {
 	char name[64];
 	char format[64];	/* of the IO page tables */
 	char reason[200];	/* why there are no rows, or "" */
+	int fd;			/* whose IOAS it is, as in struct watched */
 	uint32_t ioas;
 	bool covers_all;	/* all that writes to the IOAS, or one device of many */
 	double rate;		/* bytes per second, polled every interval */
@@ -92,8 +93,10 @@ int subject_read(struct subject *s, uint64_t page_size, struct reading *reading)
 
 /* recommend.c: seconds that a round takes, READ and sending */
 double advise_round(const struct advise_row *row, const struct advise_limits *limits);
-void advise_recommend(const struct advise_result *result, uint32_t ioas,
+/* For the IOAS that tracker @of is for */
+void advise_recommend(const struct advise_result *result, const struct advise_tracker *of,
 		      const struct advise_limits *limits, struct advice *advice);
+bool advise_same_ioas(const struct advise_tracker *a, const struct advise_tracker *b);
 /* "4K", "2M"; in one of a few buffers */
 const char *size_text(uint64_t size);
 

@@ -5,8 +5,12 @@
  *
  *   {"iommu-dirty-record": 1, "page_size": 4096}
  *   {"time": 0.5, "ioas": 1, "runs": [[4294967296, 8192], ...]}
+ *
+ * Where several iommufds were observed the version is 2, and a sample has the file
+ * descriptor, "fd", by which their owner knows the one that the IOAS is of.
  */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +29,10 @@ static int write_line(FILE *f, json_t *json)
 	return rc || fputc('\n', f) == EOF || fflush(f) ? -EIO : 0;
 }
 
-int record_write_header(FILE *f, uint64_t page_size)
+int record_write_header(FILE *f, uint64_t page_size, bool several)
 {
-	return write_line(f, json_pack("{s:i, s:I}", "iommu-dirty-record", 1, "page_size",
-				       (json_int_t)page_size));
+	return write_line(f, json_pack("{s:i, s:I}", "iommu-dirty-record", several ? 2 : 1,
+				       "page_size", (json_int_t)page_size));
 }
 
 /* Addresses above 2^63 are negative numbers in JSON as the library knows it */
@@ -41,7 +45,8 @@ int record_write_sample(FILE *f, const struct sample *sample)
 		json_array_append_new(runs, json_pack("[I,I]",
 						      (json_int_t)sample->runs[i].iova,
 						      (json_int_t)sample->runs[i].length));
-	return write_line(f, json_pack("{s:f, s:I, s:o}", "time", sample->time, "ioas",
+	return write_line(f, json_pack("{s:f, s:o*, s:I, s:o}", "time", sample->time, "fd",
+				       fd_to_json(sample->fd), "ioas",
 				       (json_int_t)sample->ioas, "runs", runs));
 }
 
@@ -61,15 +66,17 @@ static const char *read_run(json_t *json, struct idirty_range *run)
 static const char *read_sample(json_t *json, struct sample *sample)
 {
 	const char *wrong = NULL;
-	json_int_t ioas;
+	json_int_t ioas, fd = -1;
 	json_t *runs;
 	size_t i;
 
-	if (json_unpack(json, "{s:F, s:I, s:o}", "time", &sample->time, "ioas", &ioas,
-			"runs", &runs) || !json_is_array(runs))
+	if (json_unpack(json, "{s:F, s?I, s:I, s:o}", "time", &sample->time, "fd", &fd, "ioas",
+			&ioas, "runs", &runs) || !json_is_array(runs))
 		return "not a sample with time, ioas and runs";
-	if (!isfinite(sample->time) || sample->time < 0 || ioas < 0 || ioas > UINT32_MAX)
-		return "time or ioas out of range";
+	if (!isfinite(sample->time) || sample->time < 0 || ioas < 0 || ioas > UINT32_MAX ||
+	    fd < -1 || fd > INT_MAX)
+		return "time, fd or ioas out of range";
+	sample->fd = fd;
 	sample->ioas = ioas;
 	sample->num_runs = json_array_size(runs);
 	sample->runs = calloc(sample->num_runs + 1, sizeof(*sample->runs));
@@ -88,7 +95,7 @@ static const char *read_header(json_t *json, struct record *record)
 	if (json_unpack(json, "{s:i, s:I}", "iommu-dirty-record", &version, "page_size",
 			&page_size))
 		return "not a record of iommu-dirty";
-	if (version != 1)
+	if (version != 1 && version != 2)
 		return "a record of a version that is not known here";
 	if (page_size < 4096 || (page_size & (page_size - 1)))
 		return "the page size is out of range";

@@ -4,6 +4,7 @@
  * cell tells which part of its pages was dirty in a sample, on average.
  */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@ struct heatmap_options {
 	const char *file;
 	const char *svg;
 	const char *png;
-	uint32_t ioas;
+	int fd;			/* -1: of any iommufd */
+	uint32_t ioas;		/* 0: that of the first sample */
 	bool json;
 	struct heatmap map;
 };
@@ -25,13 +27,25 @@ static const struct argp_option options[] = {
 	{ "svg", KEY_SVG, "FILE", 0, "draw it as SVG", 0 },
 	{ "png", KEY_PNG, "FILE", 0, "draw it as PNG", 0 },
 	{ "json", 'j', NULL, 0, "print the cells as JSON", 0 },
-	{ "ioas", 'a', "ID", 0, "of this address space (that of the first sample)", 0 },
+	{ "ioas", 'a', "[FD:]ID", 0, "of this address space (that of the first sample)", 0 },
 	{ "rows", 'r', "N", 0, "rows, for time (24)", 0 },
 	{ "columns", 'c', "N", 0, "columns, for addresses (64)", 0 },
 	{ "from", KEY_FROM, "IOVA", 0, "from this address on (the first dirty one)", 0 },
 	{ "to", KEY_TO, "IOVA", 0, "to this address (the last dirty one)", 0 },
 	{ 0 }
 };
+
+/* ID, or FD:ID as rate prints it */
+static void parse_ioas(struct argp_state *state, char *arg, struct heatmap_options *opt)
+{
+	char *colon = strchr(arg, ':');
+
+	if (colon) {
+		*colon = 0;
+		opt->fd = parse_number(state, arg, 0, INT_MAX);
+	}
+	opt->ioas = parse_number(state, colon ? colon + 1 : arg, 1, UINT32_MAX);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -48,7 +62,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->json = true;
 		break;
 	case 'a':
-		opt->ioas = parse_number(state, arg, 1, UINT32_MAX);
+		parse_ioas(state, arg, opt);
 		break;
 	case 'r':
 		opt->map.rows = parse_number(state, arg, 1, 4096);
@@ -77,7 +91,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* What is not given, from what there is; false if there is nothing */
-static bool find_bounds(struct heatmap *map, const struct record *record, uint32_t ioas)
+static bool find_bounds(struct heatmap *map, const struct record *record, int fd,
+			uint32_t ioas)
 {
 	uint64_t first = UINT64_MAX, last = 0;
 	bool any = false;
@@ -86,7 +101,7 @@ static bool find_bounds(struct heatmap *map, const struct record *record, uint32
 	for (i = 0; i < record->num; i++) {
 		const struct sample *s = &record->samples[i];
 
-		if (s->ioas != ioas)
+		if (s->fd != fd || s->ioas != ioas)
 			continue;
 		map->end = s->time;
 		for (j = 0; j < s->num_runs; j++) {
@@ -127,12 +142,12 @@ static void add_run(struct heatmap *map, unsigned int row, const struct idirty_r
 	}
 }
 
-int heatmap_fill(struct heatmap *map, const struct record *record, uint32_t ioas)
+int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint32_t ioas)
 {
 	unsigned int *samples, row, c;
 	size_t i, j;
 
-	if (!find_bounds(map, record, ioas))
+	if (!find_bounds(map, record, fd, ioas))
 		return -ENOENT;
 	samples = calloc(map->rows, sizeof(*samples));
 	map->cells = calloc((size_t)map->rows * map->columns, sizeof(*map->cells));
@@ -143,7 +158,7 @@ int heatmap_fill(struct heatmap *map, const struct record *record, uint32_t ioas
 	for (i = 0; i < record->num; i++) {
 		const struct sample *s = &record->samples[i];
 
-		if (s->ioas != ioas)
+		if (s->fd != fd || s->ioas != ioas)
 			continue;
 		/* A sample is about the time before it */
 		row = map->end > 0 ? ceil(s->time / map->end * map->rows) : 0;
@@ -221,6 +236,30 @@ static int output(const struct heatmap_options *opt)
 	return EXIT_OK;
 }
 
+/* Which iommufd's IOAS is meant; an exit code */
+static int choose_ioas(struct heatmap_options *opt, const struct record *record)
+{
+	const struct sample *found = NULL;
+	size_t i;
+
+	for (i = 0; i < record->num; i++) {
+		const struct sample *s = &record->samples[i];
+
+		if ((opt->ioas && s->ioas != opt->ioas) || (opt->fd >= 0 && s->fd != opt->fd))
+			continue;
+		if (!found)
+			found = s;
+		else if (opt->ioas && s->fd != found->fd)
+			return complain(EXIT_USAGE, "%s: there is --ioas %d:%u, and --ioas %d:%u",
+					opt->file, found->fd, opt->ioas, s->fd, opt->ioas);
+	}
+	if (found) {
+		opt->fd = found->fd;
+		opt->ioas = found->ioas;
+	}
+	return EXIT_OK;
+}
+
 int cmd_heatmap(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -230,6 +269,7 @@ int cmd_heatmap(int argc, char **argv)
 		.doc = "Draw what iommu-dirty record has written, address by time.",
 	};
 	struct heatmap_options opt = {
+		.fd = -1,
 		.map = { .rows = 24, .columns = 64, .first = UINT64_MAX },
 	};
 	struct record record;
@@ -246,9 +286,12 @@ int cmd_heatmap(int argc, char **argv)
 	fclose(f);
 	if (wrong)
 		return complain(EXIT_FAILED, "%s: line %u: %s", opt.file, line, wrong);
-	if (!opt.ioas && record.num)
-		opt.ioas = record.samples[0].ioas;
-	rc = heatmap_fill(&opt.map, &record, opt.ioas);
+	rc = choose_ioas(&opt, &record);
+	if (rc) {
+		record_free(&record);
+		return rc;
+	}
+	rc = heatmap_fill(&opt.map, &record, opt.fd, opt.ioas);
 	if (rc == -ENOENT)
 		rc = complain(EXIT_NOTHING, "%s: nothing is dirty there", opt.file);
 	else if (rc)

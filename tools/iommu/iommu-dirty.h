@@ -6,7 +6,7 @@
  *   probe.c, rate.c, record.c, heatmap.c, advise.c	a subcommand each; rate.c
  *		has watch too, and advise.h lists what belongs to advise.c
  *   probe-vfio.c	what a device says to the one who opens it
- *   observe.c	trackers on the iommufd of another process
+ *   observe.c	trackers on the iommufds of another process; borrow.c borrows these
  *   file.c	record files
  *   draw.c	pictures as SVG or PNG, by cairo
  *   migrate.c, migrate/	a subcommand and its parts
@@ -81,22 +81,38 @@ struct observe_options {
 extern const struct argp target_argp;
 extern const struct argp observe_argp;
 
+/* An iommufd of somebody else */
+struct iommufd {
+	int fd;
+	int number;		/* the file descriptor that its owner has */
+	bool own_fd;
+	struct idirty *ctx;
+	struct idirty_object *objects;
+	size_t num_objects;
+};
+
 /* A tracker of ours on an IOAS of somebody else's */
 struct watched {
+	const struct iommufd *file;
+	int fd;			/* @file->number where there are several, else -1 */
 	uint32_t ioas;
+	char name[24];		/* the IOAS: "5", or "9:5" for that of a @fd of 9 */
 	uint32_t devices;
 	struct idirty_tracker *tracker;
 	char reason[200];	/* why it is not tracked, or "" */
 };
 
 struct observer {
-	int fd;
-	bool own_fd;
-	struct idirty *ctx;
+	struct iommufd *files;
+	size_t num_files;
+	bool has_container;	/* of VFIO's own, too: that cannot be observed */
 	struct watched *watched;
 	size_t num;
 	size_t untracked;
 };
+
+/* borrow.c: fills in the files; returns an exit code and complains */
+int borrow_files(struct observer *o, const struct observe_options *opt);
 
 /*
  * Returns an exit code and complains. What cannot be tracked has a reason, and is
@@ -112,9 +128,16 @@ int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void
 double seconds_now(void);
 void sleep_until(double when);
 
+/* Of struct watched, as a field of JSON; NULL, for a field that is left out, if -1 */
+static inline json_t *fd_to_json(int fd)
+{
+	return fd < 0 ? NULL : json_integer(fd);
+}
+
 /* file.c: a record is a line of JSON, a header and then one for each sample */
 struct sample {
 	double time;		/* seconds since the beginning */
+	int fd;			/* whose IOAS it is, as in struct watched */
 	uint32_t ioas;
 	size_t num_runs;
 	struct idirty_range *runs;
@@ -126,7 +149,8 @@ struct record {
 	struct sample *samples;
 };
 
-int record_write_header(FILE *f, uint64_t page_size);
+/* @several: samples have file descriptors */
+int record_write_header(FILE *f, uint64_t page_size, bool several);
 int record_write_sample(FILE *f, const struct sample *sample);
 /* NULL, or what is wrong with it; @line says where */
 const char *record_read(FILE *f, struct record *record, unsigned int *line);
@@ -142,7 +166,7 @@ struct heatmap {
 	double *cells;
 };
 
-int heatmap_fill(struct heatmap *map, const struct record *record, uint32_t ioas);
+int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint32_t ioas);
 /* draw.c: NULL or an error */
 const char *draw_heatmap(const struct heatmap *map, const char *file, bool svg);
 

@@ -214,37 +214,40 @@ static int measure_one(struct subject *s)
 /* That of the IOAS that a device is attached to, or NULL */
 static struct subject *find_ioas(struct subject *ioases, size_t num_ioases,
 				 const struct idirty_object *device,
-				 const struct idirty_object *objects, size_t num)
+				 const struct iommufd *file)
 {
+	const struct idirty_object *objects = file->objects;
 	size_t i, j;
 
-	for (i = 0; device->parent_id && i < num; i++)
+	for (i = 0; device->parent_id && i < file->num_objects; i++)
 		for (j = 0; objects[i].id == device->parent_id && j < num_ioases; j++)
-			if (objects[i].parent_id == ioases[j].watched->ioas)
+			if (ioases[j].watched->file == file &&
+			    objects[i].parent_id == ioases[j].watched->ioas)
 				return &ioases[j];
 	return NULL;
 }
 
 /* For what was found to be written to in the IOAS */
-static int measure_device(struct observer *o, const struct idirty_object *device,
-			  const struct subject *ioas, struct advise_tracker *out)
+static int measure_device(const struct idirty_object *device, const struct subject *ioas,
+			  struct advise_tracker *out)
 {
 	struct idirty_target target = IDIRTY_TARGET(device->id);
-	struct watched watched = { .ioas = ioas->watched->ioas, .devices = 1 };
+	struct watched watched = { .devices = 1 };
 	struct subject s = *ioas;
 	int rc;
 
 	s.watched = &watched;
 	s.out = out;
 	s.is_device = true;
-	out->ioas = watched.ioas;
+	out->fd = ioas->out->fd;
+	out->ioas = ioas->out->ioas;
 	out->covers_all = ioas->watched->devices == 1;
 	snprintf(out->name, sizeof(out->name), "device %s", device->name);
 	if (!s.num_extents) {
 		snprintf(out->reason, sizeof(out->reason), "it is not known where it writes");
 		return EXIT_OK;
 	}
-	if (idirty_alloc(o->ctx, &target, &watched.tracker)) {
+	if (idirty_alloc(ioas->watched->file->ctx, &target, &watched.tracker)) {
 		tell_reason(out);
 		return EXIT_OK;
 	}
@@ -253,37 +256,47 @@ static int measure_device(struct observer *o, const struct idirty_object *device
 	return rc;
 }
 
-static int measure_all(struct observer *o, const struct measure_options *opt,
-		       struct subject *ioases, const struct idirty_object *objects, size_t num,
-		       struct advise_result *result)
+static int measure_ioases(struct observer *o, const struct measure_options *opt,
+			  struct subject *ioases, struct advise_result *result)
 {
-	struct subject *ioas;
 	int rc = EXIT_OK;
 	size_t i;
 
 	for (i = 0; !rc && i < o->num; i++) {
 		struct advise_tracker *out = &result->trackers[result->num++];
+		struct watched *w = &o->watched[i];
 
-		out->ioas = o->watched[i].ioas;
+		out->fd = w->fd;
+		out->ioas = w->ioas;
 		out->covers_all = true;
-		snprintf(out->name, sizeof(out->name), "IOAS %u", out->ioas);
-		ioases[i] = (struct subject){ .opt = opt, .watched = &o->watched[i], .out = out };
+		snprintf(out->name, sizeof(out->name), "IOAS %s", w->name);
+		ioases[i] = (struct subject){ .opt = opt, .watched = w, .out = out };
 		rc = measure_one(&ioases[i]);
 	}
-	for (i = 0; !rc && opt->devices && i < num; i++) {
-		if (objects[i].type != IDIRTY_OBJECT_DEVICE)
+	return rc;
+}
+
+static int measure_devices(struct observer *o, const struct iommufd *file,
+			   struct subject *ioases, struct advise_result *result)
+{
+	struct subject *ioas;
+	int rc = EXIT_OK;
+	size_t i;
+
+	for (i = 0; !rc && i < file->num_objects; i++) {
+		const struct idirty_object *device = &file->objects[i];
+
+		if (device->type != IDIRTY_OBJECT_DEVICE)
 			continue;
-		ioas = find_ioas(ioases, o->num, &objects[i], objects, num);
+		ioas = find_ioas(ioases, o->num, device, file);
 		if (ioas)
-			rc = measure_device(o, &objects[i], ioas,
-					    &result->trackers[result->num++]);
+			rc = measure_device(device, ioas, &result->trackers[result->num++]);
 	}
 	return rc;
 }
 
 int advise_measure(struct advise_result *result, const struct measure_options *opt)
 {
-	struct idirty_object *objects;
 	struct subject *ioases;
 	struct observer o;
 	size_t num, i;
@@ -293,20 +306,19 @@ int advise_measure(struct advise_result *result, const struct measure_options *o
 	rc = observe_open(&o, &opt->observe);
 	if (rc)
 		return rc;
-	if (idirty_list(o.ctx, &objects, &num)) {
-		observe_close(&o);
-		return complain(EXIT_FAILED, "it could not be listed what there is");
-	}
+	for (num = o.num, i = 0; i < o.num_files; i++)
+		num += o.files[i].num_objects;
 	ioases = calloc(o.num, sizeof(*ioases));
-	result->trackers = calloc(o.num + num, sizeof(*result->trackers));
+	result->trackers = calloc(num, sizeof(*result->trackers));
 	if (ioases && result->trackers)
-		rc = measure_all(&o, opt, ioases, objects, num, result);
+		rc = measure_ioases(&o, opt, ioases, result);
 	else
 		rc = complain(EXIT_FAILED, "out of memory");
+	for (i = 0; !rc && opt->devices && i < o.num_files; i++)
+		rc = measure_devices(&o, &o.files[i], ioases, result);
 	for (i = 0; ioases && i < o.num; i++)
 		free(ioases[i].extents);
 	free(ioases);
-	idirty_free(objects);
 	observe_close(&o);
 	return rc;
 }

@@ -27,18 +27,19 @@ static int count(void *arg, const struct idirty_range *run)
 static void tell_untracked(const struct watched *w, json_t *all)
 {
 	if (all)
-		json_array_append_new(all, json_pack("{s:I, s:I, s:s}", "ioas",
+		json_array_append_new(all, json_pack("{s:o*, s:I, s:I, s:s}", "fd",
+						     fd_to_json(w->fd), "ioas",
 						     (json_int_t)w->ioas, "devices",
 						     (json_int_t)w->devices, "error", w->reason));
 	else
-		printf("%8u %8u not tracked: %s\n", w->ioas, w->devices, w->reason);
+		printf("%8s %8u not tracked: %s\n", w->name, w->devices, w->reason);
 }
 
 static json_t *to_json(const struct watched *w, uint64_t bytes, uint64_t page_size,
 		       double seconds)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:f}", "ioas", (json_int_t)w->ioas,
-			 "devices", (json_int_t)w->devices, "pages",
+	return json_pack("{s:o*, s:I, s:I, s:I, s:I, s:f}", "fd", fd_to_json(w->fd),
+			 "ioas", (json_int_t)w->ioas, "devices", (json_int_t)w->devices, "pages",
 			 (json_int_t)((bytes + page_size - 1) / page_size),
 			 "bytes", (json_int_t)bytes, "mib_per_second",
 			 bytes / seconds / (1 << 20));
@@ -68,14 +69,14 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 		}
 		if (observe_scan(w, opt->page_size, count, &bytes)) {
 			json_decref(all);
-			return complain(EXIT_FAILED, "IOAS %u: %s", w->ioas,
+			return complain(EXIT_FAILED, "IOAS %s: %s", w->name,
 					idirty_strerror(idirty_last_error(), text, sizeof(text)));
 		}
 		seconds = seconds_now() - begin;
 		if (opt->json)
 			json_array_append_new(all, to_json(w, bytes, opt->page_size, seconds));
 		else
-			printf("%8u %8u %12llu %12.1f %10.1f\n", w->ioas, w->devices,
+			printf("%8s %8u %12llu %12.1f %10.1f\n", w->name, w->devices,
 			       (unsigned long long)((bytes + opt->page_size - 1) / opt->page_size),
 			       bytes / 1048576.0, bytes / seconds / 1048576);
 	}

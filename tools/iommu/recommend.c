@@ -58,7 +58,12 @@ static bool is_better(const struct choice *a, const struct choice *b, double fas
 	return a->cost < b->cost;
 }
 
-static size_t collect(const struct advise_result *result, uint32_t ioas,
+bool advise_same_ioas(const struct advise_tracker *a, const struct advise_tracker *b)
+{
+	return a->fd == b->fd && a->ioas == b->ioas;
+}
+
+static size_t collect(const struct advise_result *result, const struct advise_tracker *of,
 		      const struct advise_limits *limits, struct choice *choices)
 {
 	size_t num = 0, i, j;
@@ -66,7 +71,7 @@ static size_t collect(const struct advise_result *result, uint32_t ioas,
 	for (i = 0; i < result->num; i++) {
 		const struct advise_tracker *t = &result->trackers[i];
 
-		if (t->ioas != ioas || !t->covers_all)
+		if (!advise_same_ioas(t, of) || !t->covers_all)
 			continue;
 		for (j = 0; j < t->num_rows; j++)
 			choices[num++] = (struct choice){
@@ -89,15 +94,19 @@ static void say(struct advice *advice, const char *format, ...)
 	va_end(args);
 }
 
-static void nothing(const struct advise_result *result, uint32_t ioas, struct advice *advice)
+static void nothing(const struct advise_result *result, const struct advise_tracker *of,
+		    struct advice *advice)
 {
 	size_t i;
 
-	for (i = 0; i < result->num; i++)
-		if (result->trackers[i].ioas == ioas && result->trackers[i].covers_all) {
-			say(advice, "%s", result->trackers[i].reason);
+	for (i = 0; i < result->num; i++) {
+		const struct advise_tracker *t = &result->trackers[i];
+
+		if (advise_same_ioas(t, of) && t->covers_all) {
+			say(advice, "%s", t->reason);
 			return;
 		}
+	}
 	say(advice, "no tracker covers all of it");
 }
 
@@ -129,17 +138,17 @@ static void explain(const struct advise_result *result, const struct advise_limi
 		    result->interval, limits->bandwidth / 1048576);
 }
 
-void advise_recommend(const struct advise_result *result, uint32_t ioas,
+void advise_recommend(const struct advise_result *result, const struct advise_tracker *of,
 		      const struct advise_limits *limits, struct advice *advice)
 {
 	struct choice choices[result->num * ADVISE_ROWS + 1];
-	size_t num = collect(result, ioas, limits, choices), slow = 0, i;
+	size_t num = collect(result, of, limits, choices), slow = 0, i;
 	const struct choice *fastest = NULL, *best = NULL, *worst = NULL, *other = NULL;
 	bool all_slow;
 
 	*advice = (struct advice){};
 	if (!num) {
-		nothing(result, ioas, advice);
+		nothing(result, of, advice);
 		return;
 	}
 	for (i = 0; i < num; i++)

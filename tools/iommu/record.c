@@ -61,7 +61,7 @@ static int append(void *arg, const struct idirty_range *run)
 
 static int take(FILE *f, struct watched *w, uint64_t page_size, double begin)
 {
-	struct sample sample = { .ioas = w->ioas };
+	struct sample sample = { .fd = w->fd, .ioas = w->ioas };
 	int rc = observe_scan(w, page_size, append, &sample);
 
 	sample.time = seconds_now() - begin;
@@ -78,7 +78,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	size_t i;
 	int rc;
 
-	rc = record_write_header(f, opt->observe.page_size);
+	rc = record_write_header(f, opt->observe.page_size, o->num_files > 1);
 	while (!rc && seconds_now() - begin < opt->observe.seconds) {
 		/* Samples that are late are left out */
 		next = fmax(next + opt->interval, seconds_now());

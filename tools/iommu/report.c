@@ -3,6 +3,7 @@
  * What advise has measured: as a table, as a plot of characters and as JSON; and
  * from JSON, which may come from anywhere.
  */
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ const struct advise_tracker *advise_next_ioas(const struct advise_result *result
 		const struct advise_tracker *t = &result->trackers[(*pos)++];
 		size_t i = 0;
 
-		while (result->trackers[i].ioas != t->ioas)
+		while (!advise_same_ioas(&result->trackers[i], t))
 			i++;
 		if (&result->trackers[i] == t)
 			return t;
@@ -76,12 +77,15 @@ void advise_print(const struct advise_result *result, const struct advise_limits
 	for (i = 0; (t = advise_next_ioas(result, &i));) {
 		struct advice advice;
 
-		advise_recommend(result, t->ioas, limits, &advice);
+		advise_recommend(result, t, limits, &advice);
+		printf("For IOAS ");
+		if (t->fd >= 0)
+			printf("%d:", t->fd);
 		if (advice.row)
-			printf("For IOAS %u: %s, pages of %s: %s.\n", t->ioas, advice.tracker->name,
+			printf("%u: %s, pages of %s: %s.\n", t->ioas, advice.tracker->name,
 			       size_text(advice.row->page_size), advice.reason);
 		else
-			printf("For IOAS %u: nothing to recommend: %s.\n", t->ioas, advice.reason);
+			printf("%u: nothing to recommend: %s.\n", t->ioas, advice.reason);
 	}
 }
 
@@ -155,9 +159,10 @@ static json_t *tracker_to_json(const struct advise_tracker *t)
 						      (json_int_t)row->sent_bytes,
 						      "bytes_per_second", row->throughput));
 	}
-	return json_pack("{s:s, s:s, s:s, s:I, s:b, s:f, s:f, s:f, s:o}", "tracker", t->name,
-			 "format", t->format, "reason", t->reason, "ioas", (json_int_t)t->ioas,
-			 "covers_all", t->covers_all, "rate", t->rate, "slow_rate", t->slow_rate,
+	return json_pack("{s:s, s:s, s:s, s:o*, s:I, s:b, s:f, s:f, s:f, s:o}", "tracker",
+			 t->name, "format", t->format, "reason", t->reason, "fd",
+			 fd_to_json(t->fd), "ioas", (json_int_t)t->ioas, "covers_all",
+			 t->covers_all, "rate", t->rate, "slow_rate", t->slow_rate,
 			 "bytes_per_second_off", t->throughput, "page_sizes", rows);
 }
 
@@ -172,9 +177,10 @@ json_t *advise_to_json(const struct advise_result *result, const struct advise_l
 	for (i = 0; (t = advise_next_ioas(result, &i));) {
 		struct advice advice;
 
-		advise_recommend(result, t->ioas, limits, &advice);
+		advise_recommend(result, t, limits, &advice);
 		json_array_append_new(advices,
-				      json_pack("{s:I, s:s, s:I, s:s}", "ioas", (json_int_t)t->ioas,
+				      json_pack("{s:o*, s:I, s:s, s:I, s:s}", "fd",
+						fd_to_json(t->fd), "ioas", (json_int_t)t->ioas,
 						"tracker", advice.row ? advice.tracker->name : "",
 						"page_size", advice.row ?
 						(json_int_t)advice.row->page_size : 0,
@@ -213,22 +219,23 @@ static const char *row_from(json_t *json, struct advise_row *row)
 static const char *tracker_from(json_t *json, struct advise_tracker *t)
 {
 	const char *name, *format, *reason, *wrong = NULL;
-	json_int_t ioas;
+	json_int_t ioas, fd = -1;
 	int covers_all;
 	json_t *rows;
 	size_t i;
 
-	if (json_unpack(json, "{s:s, s:s, s:s, s:I, s:b, s:F, s:F, s:F, s:o}", "tracker", &name,
-			"format", &format, "reason", &reason, "ioas", &ioas, "covers_all",
-			&covers_all, "rate", &t->rate, "slow_rate", &t->slow_rate,
+	if (json_unpack(json, "{s:s, s:s, s:s, s?I, s:I, s:b, s:F, s:F, s:F, s:o}", "tracker",
+			&name, "format", &format, "reason", &reason, "fd", &fd, "ioas", &ioas,
+			"covers_all", &covers_all, "rate", &t->rate, "slow_rate", &t->slow_rate,
 			"bytes_per_second_off", &t->throughput, "page_sizes", &rows))
 		return "something is missing in a tracker";
-	if (ioas < 0 || ioas > UINT32_MAX || !in_range(t->rate) || !in_range(t->slow_rate) ||
-	    !in_range(t->throughput))
+	if (ioas < 0 || ioas > UINT32_MAX || fd < -1 || fd > INT_MAX ||
+	    !in_range(t->rate) || !in_range(t->slow_rate) || !in_range(t->throughput))
 		return "a number is out of range";
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	snprintf(t->format, sizeof(t->format), "%s", format);
 	snprintf(t->reason, sizeof(t->reason), "%s", reason);
+	t->fd = fd;
 	t->ioas = ioas;
 	t->covers_all = covers_all;
 	t->num_rows = json_array_size(rows);

@@ -3,7 +3,12 @@
  * iommu-dirty with a kernel of its own behind open() and ioctl(): VFIO devices of
  * different kinds, to be probed, and an iommufd with three IOASes of which the second
  * cannot be tracked, to be observed. FAKE_KERNEL in the environment: "old" has no
- * trackers, "denied" lets nobody open /dev/iommu, "none" can track no IOAS.
+ * trackers, "none" has no iommufd, "denied" lets nobody open /dev/iommu, "unable" can
+ * track no IOAS, "guarded" lets nobody borrow a file.
+ *
+ * The process to observe is this program itself. Files of these names in it are:
+ * fake-iommu, the iommufd; fake-container, a VFIO container that is an iommufd with
+ * one IOAS and a device; fake-type1, one that is none; fake-empty, one with no device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +17,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <linux/iommufd_dirty.h>
 #include <linux/vfio.h>
@@ -22,6 +29,9 @@
 #define ASK_LOGGING	(VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET | \
 			 VFIO_DEVICE_FEATURE_DMA_LOGGING_START)
 #define MAX_FD	64
+#ifndef F_DUPFD_QUERY
+#define F_DUPFD_QUERY	1027
+#endif
 #define IOAS	5
 #define TRACKER(ioas)	((ioas) + 10)
 
@@ -31,6 +41,19 @@ enum kind {
 	GOOD,		/* all features, tracked */
 	POOR,		/* no feature, cannot be tracked */
 	BUSY,		/* somebody has it open */
+	CONTAINER,
+	TYPE1,
+	EMPTY,
+};
+
+static const struct {
+	const char *name, *link;
+	enum kind kind;
+} files[] = {
+	{ "/fake-iommu", "/dev/iommu", IOMMUFD },
+	{ "/fake-container", "/dev/vfio/vfio", CONTAINER },
+	{ "/fake-type1", "/dev/vfio/vfio", TYPE1 },
+	{ "/fake-empty", "/dev/vfio/vfio", EMPTY },
 };
 
 static enum kind kinds[MAX_FD];
@@ -49,6 +72,10 @@ int __wrap_open(const char *path, int flags, ...)
 	enum kind kind = NONE;
 	int fd;
 
+	if (is_kernel("none") && !strcmp(path, "/dev/iommu")) {
+		errno = ENOENT;
+		return -1;
+	}
 	if (!strcmp(path, "/dev/vfio/devices/vfio3") ||
 	    (is_kernel("denied") && !strcmp(path, "/dev/iommu"))) {
 		errno = EACCES;
@@ -126,10 +153,18 @@ static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 	return 0;
 }
 
-static int do_list(struct iommu_dirty_list *cmd)
+static int do_list(int fd, struct iommu_dirty_list *cmd)
 {
 	struct iommu_dirty_object *objects = (void *)(uintptr_t)cmd->objects;
 
+	if (kinds[fd] == CONTAINER) {
+		objects[0] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_IOAS, IOAS };
+		objects[1] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_HWPT, 2, IOAS };
+		objects[2] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_DEVICE, 3, 2 };
+		cmd->num_objects = 3;
+		cmd->out_next_id = 0;
+		return 0;
+	}
 	for (cmd->num_objects = 0; cmd->num_objects < 3; cmd->num_objects++)
 		objects[cmd->num_objects] = (struct iommu_dirty_object){
 			.type = IOMMU_DIRTY_OBJECT_IOAS,
@@ -141,7 +176,7 @@ static int do_list(struct iommu_dirty_list *cmd)
 
 static int do_start(struct iommu_dirty_tracker_start *cmd)
 {
-	if (cmd->tracker_id != TRACKER(IOAS + 1) && !is_kernel("none"))
+	if (cmd->tracker_id != TRACKER(IOAS + 1) && !is_kernel("unable"))
 		return 0;
 	cmd->out_type = IOMMU_DIRTY_MEMBER_HWPT;
 	cmd->out_id = 4;
@@ -149,8 +184,8 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 	return -EOPNOTSUPP;
 }
 
-/* A MiB for the first IOAS, two for the third */
-static int do_scan(struct iommu_dirty_tracker_scan *cmd)
+/* A MiB for the first IOAS, two for the third, three for that of the container */
+static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 {
 	struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->runs;
 	struct iommu_dirty_read_tracker *t = (void *)(uintptr_t)cmd->trackers;
@@ -160,14 +195,15 @@ static int do_scan(struct iommu_dirty_tracker_scan *cmd)
 		return -ENODATA;
 	runs[0] = (struct iommu_dirty_run){
 		.iova = 0x100000000ULL,
-		.length = t->tracker_id == TRACKER(IOAS) ? 1 << 20 : 2 << 20,
+		.length = (kinds[fd] == CONTAINER ? 3 :
+			   t->tracker_id == TRACKER(IOAS) ? 1 : 2) << 20,
 	};
 	cmd->num_runs = 1;
 	cmd->out_length = cmd->length;
 	return 0;
 }
 
-static int do_tracker(unsigned long cmd, void *arg)
+static int do_tracker(int fd, unsigned long cmd, void *arg)
 {
 	if (is_kernel("old"))
 		return -ENOTTY;
@@ -177,11 +213,11 @@ static int do_tracker(unsigned long cmd, void *arg)
 	case IOMMU_DIRTY_TRACKER_INFO:
 		return do_info(arg);
 	case IOMMU_DIRTY_LIST:
-		return do_list(arg);
+		return do_list(fd, arg);
 	case IOMMU_DIRTY_TRACKER_START:
 		return do_start(arg);
 	case IOMMU_DIRTY_TRACKER_SCAN:
-		return do_scan(arg);
+		return do_scan(fd, arg);
 	default:
 		abort();
 	}
@@ -189,7 +225,13 @@ static int do_tracker(unsigned long cmd, void *arg)
 
 static int answer(int fd, unsigned long cmd, void *arg)
 {
+	if (kinds[fd] == TYPE1)
+		return -ENOTTY;
+	if (kinds[fd] == EMPTY)
+		return -EINVAL;
 	switch (cmd) {
+	case IOMMU_IOAS_IOVA_RANGES:
+		return -ENOENT;
 	case VFIO_DEVICE_BIND_IOMMUFD:
 		return do_bind(fd, arg);
 	case VFIO_DEVICE_FEATURE:
@@ -209,7 +251,7 @@ static int answer(int fd, unsigned long cmd, void *arg)
 	case IOMMU_DESTROY:
 		return 0;
 	default:
-		return do_tracker(cmd, arg);
+		return do_tracker(fd, cmd, arg);
 	}
 }
 
@@ -227,4 +269,63 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 		return 0;
 	errno = -rc;
 	return -1;
+}
+
+/* As far as somebody asks whether both are one open file: these have one offset */
+int __wrap_fcntl(int fd, int cmd, ...)
+{
+	off_t offset;
+	va_list args;
+	int other;
+
+	va_start(args, cmd);
+	other = va_arg(args, int);
+	va_end(args);
+	if (cmd != F_DUPFD_QUERY)
+		abort();
+	offset = lseek(fd, 0, SEEK_CUR);
+	lseek(other, offset + 1, SEEK_SET);
+	return lseek(fd, 0, SEEK_CUR) == offset + 1;
+}
+
+ssize_t __wrap_readlinkat(int dir, const char *path, char *buf, size_t size)
+{
+	ssize_t len = __real_readlinkat(dir, path, buf, size), name;
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		name = strlen(files[i].name);
+		if (len < name || memcmp(buf + len - name, files[i].name, name))
+			continue;
+		len = strlen(files[i].link);
+		memcpy(buf, files[i].link, len);
+		kinds[atoi(path)] = files[i].kind;
+	}
+	return len;
+}
+
+/* pidfd_open(2) and pidfd_getfd(2), for this process */
+long __wrap_syscall(long number, ...)
+{
+	va_list args;
+	int fd;
+
+	if (number == SYS_pidfd_open)
+		return __real_open("/dev/null", O_RDONLY);
+	if (number != SYS_pidfd_getfd)
+		abort();
+	if (is_kernel("guarded")) {
+		errno = EPERM;
+		return -1;
+	}
+	va_start(args, number);
+	va_arg(args, int);
+	number = va_arg(args, int);
+	va_end(args);
+	fd = dup(number);
+	if (fd >= MAX_FD)
+		abort();
+	if (fd >= 0)
+		kinds[fd] = kinds[number];
+	return fd;
 }

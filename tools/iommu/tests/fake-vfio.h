@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the linker puts in the place of open() and ioctl().
+ * What the linker puts in the place of functions of the C library.
  */
 #ifndef _FAKE_VFIO_H
 #define _FAKE_VFIO_H
 
+#include <sys/types.h>
+
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_fcntl(int fd, int cmd, ...);
+ssize_t __real_readlinkat(int dir, const char *path, char *buf, size_t size);
+ssize_t __wrap_readlinkat(int dir, const char *path, char *buf, size_t size);
+long __wrap_syscall(long number, ...);
 
 #endif

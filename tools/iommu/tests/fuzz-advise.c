@@ -20,8 +20,9 @@ static void recommend(const struct advise_result *result)
 	size_t pos;
 
 	for (pos = 0; (t = advise_next_ioas(result, &pos));) {
-		advise_recommend(result, t->ioas, &limits, &advice);
-		if (advice.row && (advice.tracker->ioas != t->ioas || !advice.tracker->covers_all))
+		advise_recommend(result, t, &limits, &advice);
+		if (advice.row && (!advise_same_ioas(advice.tracker, t) ||
+				   !advice.tracker->covers_all))
 			abort();
 		if (advice.row && (advice.row < advice.tracker->rows ||
 				   advice.row >= advice.tracker->rows + advice.tracker->num_rows))

@@ -46,7 +46,8 @@ bool fuzz_one(char *text, size_t len)
 	fclose(f);
 	if (wrong)
 		return false;
-	if (record.num && !heatmap_fill(&map, &record, record.samples[0].ioas))
+	if (record.num && !heatmap_fill(&map, &record, record.samples[0].fd,
+					record.samples[0].ioas))
 		for (i = 0; i < map.rows * map.columns; i++)
 			if (!(map.cells[i] >= 0 && map.cells[i] <= 1))
 				abort();

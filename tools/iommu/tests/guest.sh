@@ -40,6 +40,41 @@ throughput() { # with and without
 	[ "$(grep -c '"bytes_per_second": [1-9]' /tmp/advise)" -eq 4 ] &&
 		grep '"bytes_per_second_off": [1-9]' /tmp/advise
 }
+# A device that writes, in the background, until it does
+load() { # how
+	rm -f /tmp/load
+	test-vm load edu_vfio_pci /tmp/load 600 "$@" >/tmp/load.log &
+	load=$!
+	until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
+}
+unload() {
+	kill "$load"
+	wait "$load" 2>/dev/null
+}
+both_are_seen() { # a rate for an IOAS of each iommufd
+	iommu-dirty rate --pid "$load" --seconds 1 --json >/tmp/rate || return
+	cat /tmp/rate
+	[ "$(sed -n 's/.*"fd": \([0-9]*\),/\1/p' /tmp/rate | sort -u | wc -l)" -eq 2 ] &&
+		[ "$(grep -c '"bytes": [1-9]' /tmp/rate)" -eq 2 ] && [ "$(grep -c '"devices": 1' /tmp/rate)" -eq 2 ]
+}
+# only that which has the device
+one_is_seen() { rate_is_seen --device "$1" && ! grep '"fd"' /tmp/rate; }
+both_are_drawn() {
+	iommu-dirty record --pid "$load" --seconds 1 --output /tmp/rec || return
+	sed -n 's/.*"fd":\([0-9]*\),"ioas":\([0-9]*\),.*/\1:\2/p' /tmp/rec | sort -u |
+		while read -r ioas; do
+			iommu-dirty heatmap --ioas "$ioas" /tmp/rec | grep '|.*[0-9].*|' && echo "$ioas"
+		done >/tmp/drawn
+	cat /tmp/drawn
+	[ "$(grep -c '^[0-9]*:[0-9]*$' /tmp/drawn)" -eq 2 ]
+}
+both_are_advised() {
+	iommu-dirty advise --pid "$load" --devices --repeat 1 >/tmp/advise || return
+	cat /tmp/advise
+	[ "$(grep -c '^IOAS [0-9]*:[0-9]*, VT-d.*dirtied' /tmp/advise)" -eq 2 ] &&
+		[ "$(grep -c '^device .*dirtied' /tmp/advise)" -eq 2 ] &&
+		[ "$(grep -c '^For IOAS [0-9]*:[0-9]*: ' /tmp/advise)" -eq 2 ]
+}
 # What perf makes of an event: all of its fields
 perf_shows() {
 	perf record -q -a -e iommufd_dirty:iommufd_dirty_harvest -o /tmp/perf.data -- \
@@ -157,9 +192,7 @@ until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
 kill -INT "$source"
 check "a source that is interrupted" end 5 5
 check "interrupted: the device goes on" both_devices_run
-test-vm load edu_vfio_pci /tmp/load 600 >/tmp/load.log &
-load=$!
-until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
+load
 check "probe --vfio leaves a device alone that is in use" in_use
 check "advise" advised 8 --json --devices --repeat 3
 check "advise: 4 KiB" small_pages
@@ -170,7 +203,19 @@ check "advise: throughput" throughput
 check "advise as text" iommu-dirty advise --pid "$load" --repeat 1
 check "perf shows a harvest" perf_shows
 check "the program that was observed goes on" still_works
-kill "$load"
-wait "$load" 2>/dev/null
+unload
+
+load container
+check "a VFIO container: rate of the process" rate_is_seen --pid "$load"
+check "a VFIO container: rate of the device" one_is_seen 0000:00:04.0
+check "a VFIO container: the program goes on" still_works
+unload
+load both
+check "two iommufds: rates of the process" both_are_seen
+check "two iommufds: rate of a device" one_is_seen 0000:00:05.0
+check "two iommufds: record and heatmap" both_are_drawn
+check "two iommufds: advise" both_are_advised
+check "two iommufds: the program goes on" still_works
+unload
 check "no device stays in use" free_again
 echo "1..$n"

@@ -9,9 +9,10 @@
  *				an IOAS, an IOVA and a length, while the device
  *				writes there, must succeed and not be silent
  *   test-vm progression COMMAND	a migration, see examples/progression.c
- *   test-vm load DRIVER FILE SECONDS
+ *   test-vm load DRIVER FILE SECONDS [container | both]
  *				no test: lets the device write, and keeps how many
- *				bytes it has written so far in FILE
+ *				bytes it has written so far in FILE; that is a device
+ *				in an iommufd, in a VFIO container, or one of each
  *
  * For the fallbacks a kernel without trackers is needed; to the library this
  * program makes any kernel look like one.
@@ -218,22 +219,63 @@ static void run_commands(char **commands)
 	stage_close(&s);
 }
 
-/* One page of each 64 KiB, at random */
-static void load(const char *driver, const char *file, double seconds)
+/* A stage for which VFIO's container takes the place of /dev/iommu; its group's file */
+static int container_open(struct stage *s, const char *driver, unsigned int index)
 {
-	struct timespec begin, now;
-	uint64_t bytes = 0;
-	struct stage s;
-	char text[32];
-	int fd;
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.iova = VM_IOVA,
+		.size = SZ_4K,
+	};
+	unsigned int page;
+	int group;
 
-	stage_open(&s, driver, NULL);
+	memset(s, 0, sizeof(*s));
+	s->fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	if (s->fd < 0)
+		fatal("/dev/vfio/vfio: error %d", errno);
+	edu_set_driver(driver);
+	group = edu_open_container(&s->edu, index, s->fd, VFIO_TYPE1v2_IOMMU);
+	s->mem = mem_alloc(VM_SIZE);
+	/* 4 KiB entries */
+	for (page = 0; page < VM_PAGES; page++, map.iova += SZ_4K) {
+		map.vaddr = (uintptr_t)s->mem + page * SZ_4K;
+		if (ioctl(s->fd, VFIO_IOMMU_MAP_DMA, &map))
+			fatal("VFIO_IOMMU_MAP_DMA: error %d", errno);
+	}
+	return group;
+}
+
+static void container_close(struct stage *s, int group)
+{
+	edu_close(&s->edu);
+	close(group);
+	close(s->fd);
+	mem_free(s->mem, VM_SIZE);
+}
+
+/* One page of each 64 KiB, at random */
+static void load(const char *driver, const char *file, double seconds, const char *how)
+{
+	bool iommufd = strcmp(how, "container"), container = *how;
+	struct stage stages[2], *s = stages;
+	struct timespec begin, now;
+	int fd, group = -1;
+	uint64_t bytes = 0;
+	char text[32];
+
+	if (iommufd)
+		stage_open(s++, driver, NULL);
+	if (container)
+		group = container_open(s++, driver, iommufd);
 	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		fatal("%s: error %d", file, errno);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	do {
-		edu_dma_to(&s.edu, VM_IOVA + random_below(VM_SIZE / SZ_64K) * SZ_64K, 0, SZ_4K);
+		s = &stages[bytes / SZ_4K % (iommufd + container)];
+		edu_dma_to(&s->edu, VM_IOVA + random_below(VM_SIZE / SZ_64K) * SZ_64K, 0, SZ_4K);
 		bytes += SZ_4K;
 		snprintf(text, sizeof(text), "%-20llu\n", (unsigned long long)bytes);
 		if (pwrite(fd, text, strlen(text), 0) < 0)
@@ -241,7 +283,10 @@ static void load(const char *driver, const char *file, double seconds)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while (now.tv_sec - begin.tv_sec < seconds);
 	close(fd);
-	stage_close(&s);
+	if (container)
+		container_close(&stages[iommufd], group);
+	if (iommufd)
+		stage_close(&stages[0]);
 }
 
 int main(int argc, char **argv)
@@ -249,8 +294,8 @@ int main(int argc, char **argv)
 	const char *what = argc > 1 ? argv[1] : "";
 
 	random_init();
-	if (!strcmp(what, "load") && argc == 5) {
-		load(argv[2], argv[3], atof(argv[4]));
+	if (!strcmp(what, "load") && argc >= 5) {
+		load(argv[2], argv[3], atof(argv[4]), argc > 5 ? argv[5] : "");
 		return 0;
 	}
 	printf("TAP version 13\n");
