@@ -7,6 +7,7 @@
 #   plain     for the demo and for timing
 #   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
 #   kcsan     the same with KCSAN and kmemleak instead of KASAN
+#   cov       the same without sanitizers; it counts which of our code is run
 #   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
 #   off       the same with the trackers off
 #   tree      only unpacks the tree and puts the overlay on it; prints its path
@@ -16,6 +17,7 @@
 #   upstream  for the kernel's own tests of iommufd
 #   base      the same without the overlay, to compare with
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
+#   um-cov    the same; it counts which code is run
 #   bench     a program (ARCH=um) that times the walkers
 #
 # Without KSRC it is Debian's linux-source-6.12, unpacked in the cache. Builds
@@ -135,15 +137,17 @@ case $config in
 tree)
 	echo "$tree"
 	;;
-plain | debug | kcsan | upstream)
+plain | debug | kcsan | cov | upstream)
 	fragments=(core.config "$cpu")
 	case $config in
 	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
 	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
+	cov) fragments+=(debug.config dirty-kunit.config soft.config cov.config) ;;
 	upstream) fragments+=(upstream.config) ;;
 	esac
 	configure "$build" "${fragments[@]}" dirty.config
-	compile "$build" "${kernel##*/}"
+	# in the folders of others only dirty.c is ours
+	compile "$build" "${kernel##*/} GCOV_PROFILE_dirty.o=y"
 	echo "$builds/$build/$kernel"
 	;;
 base)
@@ -165,6 +169,16 @@ um)
 	configure um um.config
 	compile um
 	echo "$builds/um/linux"
+	;;
+um-cov)
+	arch=um
+	configure um-cov um.config um-cov.config
+	# The kernel has a function of the same name as gcc's library that writes the
+	# counters, and a linker script that drops the call of it at the end
+	compile um-cov "linux CFLAGS_seq_file.o=-Dmangle_path=seq_mangle_path
+		CFLAGS_seq_buf.o=-Dmangle_path=seq_mangle_path
+		LDFLAGS_EXECSTACK=--defsym=_fini=__gcov_exit"
+	echo "$builds/um-cov/linux"
 	;;
 bench)
 	arch=um

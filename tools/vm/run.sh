@@ -19,6 +19,8 @@
 #                          is for the rest of them, too (default: 0, not at all)
 #   --drive FILE           a virtio disk, /dev/vda and so on (read-only)
 #   --nvme FILE            the disk of an NVMe controller (read-only)
+#   --gcov FILE            a kernel that counts which of its code is run (build.sh cov):
+#                          the counters, when the command has ended, as a tar archive
 #   --add FILE[:DEST]      put a file or folder in the guest (default: in /bin)
 #   --append TEXT          more of the kernel's command line
 #   --timeout SEC          default: 300
@@ -38,7 +40,7 @@ die_code=125
 here=$repo/tools/vm
 
 kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
-log='' silence='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
+gcov='' log='' silence='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
@@ -50,6 +52,7 @@ while [ $# -gt 0 ]; do
 	--dma-delay) delay=$2 ;;
 	--drive) drives+=("$2") ;;
 	--nvme) nvmes+=("$2") ;;
+	--gcov) gcov=$2 ;;
 	--add) adds+=("$2") ;;
 	--append) append=$2 ;;
 	--timeout) timeout=$2 ;;
@@ -144,6 +147,12 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		devices+=(-drive "file=${nvmes[i]},if=none,format=raw,readonly=on,id=nvme$i"
 			-device "nvme,drive=nvme$i,serial=$i,addr=$((16 + i))")
 	done
+	if [ -n "$gcov" ]; then
+		rm -f "$gcov"
+		truncate -s 64M "$gcov"
+		devices+=(-drive "file=$gcov,if=none,format=raw,id=gcov"
+			-device "virtio-blk-pci,drive=gcov,serial=gcov")
+	fi
 	for fw in /usr/share/seabios /usr/share/qemu; do
 		dirs+=(-L "$fw")
 	done
