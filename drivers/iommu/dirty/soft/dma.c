@@ -19,8 +19,6 @@
 
 #include "soft.h"
 
-#define CMD_RUN		BIT_ULL(0)
-#define CMD_TO_RAM	BIT_ULL(1)
 #define BUF		0x40000		/* address of the buffer */
 
 LIST_HEAD(soft_devices);
@@ -211,14 +209,14 @@ void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
  */
 void soft_dma_run(struct soft_device *sdev, u64 cmd)
 {
-	bool write = cmd & CMD_TO_RAM;
+	bool write = cmd & SOFT_CMD_TO_RAM;
 	u64 iova = write ? sdev->dst : sdev->src;
 	u64 at = (write ? sdev->src : sdev->dst) - BUF;
 	u64 left = sdev->cnt;
 
 	lockdep_assert_held(&sdev->lock);
 
-	if (!(cmd & CMD_RUN) || at > SOFT_BUF_SIZE || left > SOFT_BUF_SIZE - at)
+	if (!(cmd & SOFT_CMD_RUN) || at > SOFT_BUF_SIZE || left > SOFT_BUF_SIZE - at)
 		return;
 	while (left) {
 		size_t len = min(left, SZ_4K - iova % SZ_4K);

@@ -18,6 +18,27 @@ MODULE_PARM_DESC(skip_flush,
 
 struct iommu_device soft_iommu;
 
+/**
+ * soft_fault() - Is it this call's turn to fail?
+ * @sdev: The device
+ * @op: What is called
+ *
+ * Return: 0 or the negative errno to fail with.
+ */
+int soft_fault(struct soft_device *sdev, enum soft_op op)
+{
+	struct soft_inject *inject = &sdev->inject;
+
+	if (inject->op != op || !inject->count)
+		return 0;
+	if (inject->skip) {
+		inject->skip--;
+		return 0;
+	}
+	inject->count--;
+	return -(int)inject->error;
+}
+
 static int soft_block(struct iommu_domain *domain, struct device *dev)
 {
 	soft_dma_attach(to_soft_device(dev), NULL, 0);
@@ -78,9 +99,21 @@ static size_t soft_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	return size;
 }
 
+/* Only who is being killed does not wait: as on hardware, a flush cannot fail */
+static void soft_wait_flush(struct soft_device *sdev)
+{
+	atomic_inc(&sdev->held);
+	wait_event_killable(sdev->flushes, !READ_ONCE(sdev->inject.hold_flush));
+	atomic_dec(&sdev->held);
+}
+
 static void soft_iotlb_sync(struct iommu_domain *domain,
 			    struct iommu_iotlb_gather *gather)
 {
+	struct soft_device *sdev = to_soft_domain(domain)->dev;
+
+	if (READ_ONCE(sdev->inject.hold_flush))
+		soft_wait_flush(sdev);
 	soft_dma_invalidate(to_soft_domain(domain), gather->start, gather->end);
 	iommu_put_pages_list(&gather->freelist);
 }
@@ -112,7 +145,11 @@ static void soft_domain_free(struct iommu_domain *domain)
 static int soft_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 {
 	struct soft_domain *soft = to_soft_domain(domain);
+	int rc = soft_fault(soft->dev,
+			    enable ? SOFT_OP_ENABLE : SOFT_OP_DISABLE);
 
+	if (rc)
+		return rc;
 	WRITE_ONCE(soft->tracking, enable);
 	/* Writes by what was cached before set no dirty bit */
 	soft_dma_invalidate(soft, 0, ULONG_MAX);
@@ -140,13 +177,16 @@ static int soft_harvest(struct iommu_domain *domain,
 		.bits = soft->fmt->bits,
 		.page_shift = 12,
 	};
+	int rc = soft_fault(soft->dev, SOFT_OP_HARVEST);
 
+	if (rc)
+		walk->last = walk->iova + (walk->last - walk->iova) / 2;
 	soft->fmt->walk(&table, walk);
 	if (READ_ONCE(skip_flush)) {
 		walk->flush_iova = ULONG_MAX;
 		walk->flush_last = 0;
 	}
-	return 0;
+	return rc;
 }
 
 static const struct iommu_dirty_ops soft_dirty_ops = {
@@ -157,21 +197,26 @@ static const struct iommu_dirty_ops soft_dirty_ops = {
 
 static bool soft_dirty_capable(struct device *dev, u32 flags)
 {
-	return true;
+	return !READ_ONCE(to_soft_device(dev)->inject.untrackable);
 }
 
 static void soft_dirty_describe(struct iommu_domain *domain,
 				struct iommu_dirty_desc *desc)
 {
-	desc->format = to_soft_domain(domain)->fmt->id;
-	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
-					   IOMMU_DIRTY_REASON_NOT_REQUESTED;
+	struct soft_domain *soft = to_soft_domain(domain);
+
+	desc->format = soft->fmt->id;
+	desc->reason = IOMMU_DIRTY_REASON_OK;
+	if (soft->dev->inject.untrackable)
+		desc->reason = IOMMU_DIRTY_REASON_NO_HW;
+	else if (!domain->dirty_ops)
+		desc->reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
 }
 
 static bool soft_capable(struct device *dev, enum iommu_cap cap)
 {
 	return cap == IOMMU_CAP_CACHE_COHERENCY ||
-	       cap == IOMMU_CAP_DIRTY_TRACKING;
+	       (cap == IOMMU_CAP_DIRTY_TRACKING && soft_dirty_capable(dev, 0));
 }
 
 static struct iommu_domain *soft_alloc(struct device *dev, bool dirty)
@@ -181,7 +226,8 @@ static struct iommu_domain *soft_alloc(struct device *dev, bool dirty)
 
 	if (!soft)
 		return ERR_PTR(-ENOMEM);
-	soft->fmt = to_soft_device(dev)->fmt;
+	soft->dev = to_soft_device(dev);
+	soft->fmt = soft->dev->fmt;
 	if (soft_table_init(soft)) {
 		kfree(soft);
 		return ERR_PTR(-ENOMEM);

@@ -30,6 +30,11 @@ static struct soft_log *to_log(struct iommufd_dirty_provider *provider)
 	return container_of(provider, struct soft_log, provider);
 }
 
+static struct soft_device *log_dev(struct soft_log *log)
+{
+	return container_of(log, struct soft_device, log);
+}
+
 static unsigned long log_bits(const struct soft_log_range *range,
 			      unsigned int shift)
 {
@@ -121,21 +126,6 @@ void soft_log_write(struct soft_log *log, unsigned long iova, size_t len)
 	spin_unlock(&log->lock);
 }
 
-/* Is it this call's turn to fail? Then a negative errno */
-static int log_fault(struct soft_log *log, enum soft_log_op op)
-{
-	struct soft_log_faults *faults = &log->faults;
-
-	if (faults->op != op || !faults->count)
-		return 0;
-	if (faults->skip) {
-		faults->skip--;
-		return 0;
-	}
-	faults->count--;
-	return -(int)faults->error;
-}
-
 static struct soft_log_ranges *log_swap(struct soft_log *log,
 					struct soft_log_ranges *ranges)
 {
@@ -175,11 +165,11 @@ static bool log_aligned(const struct iommufd_dirty_range *ranges,
 static void soft_get_caps(struct iommufd_dirty_provider *provider,
 			  struct iommufd_dirty_caps *caps)
 {
-	struct soft_log *log = to_log(provider);
+	const struct soft_inject *inject = &log_dev(to_log(provider))->inject;
 
-	caps->page_sizes = ~(max(log->faults.granule, SZ_4K) - 1);
-	caps->max_ranges = log->faults.max_ranges;
-	caps->max_span = log->faults.max_span;
+	caps->page_sizes = ~(max(inject->granule, SZ_4K) - 1);
+	caps->max_ranges = inject->max_ranges;
+	caps->max_span = inject->max_span;
 	caps->quiesces = provider->ops->hold;
 }
 
@@ -191,12 +181,12 @@ static int soft_start(struct iommufd_dirty_provider *provider,
 	struct soft_log_ranges *new;
 	int rc;
 
-	rc = log_fault(log, SOFT_LOG_START);
+	rc = soft_fault(log_dev(log), SOFT_OP_START);
 	if (rc)
 		return rc;
 	if (!log_aligned(ranges, nr, *page_size))
 		return -EINVAL;
-	*page_size = max(*page_size, max(log->faults.granule, SZ_4K));
+	*page_size = max3(*page_size, log_dev(log)->inject.granule, SZ_4K);
 	if (!log_fits(ranges, nr, ilog2(*page_size)))
 		return -E2BIG;
 	new = log_alloc(ranges, nr, ilog2(*page_size));
@@ -212,7 +202,7 @@ static int soft_stop(struct iommufd_dirty_provider *provider)
 	struct soft_log *log = to_log(provider);
 
 	log_free(log_swap(log, NULL));
-	return log_fault(log, SOFT_LOG_STOP);
+	return soft_fault(log_dev(log), SOFT_OP_STOP);
 }
 
 static int soft_read_and_clear(struct iommufd_dirty_provider *provider,
@@ -221,8 +211,9 @@ static int soft_read_and_clear(struct iommufd_dirty_provider *provider,
 {
 	struct soft_log *log = to_log(provider);
 	struct soft_log_ranges *ranges = log->ranges;
+	u64 stray = log_dev(log)->inject.stray;
 	unsigned int i;
-	int rc = log_fault(log, SOFT_LOG_READ);
+	int rc = soft_fault(log_dev(log), SOFT_OP_READ);
 
 	for (i = 0; i < ranges->nr; i++) {
 		struct soft_log_range *range = &ranges->range[i];
@@ -238,9 +229,8 @@ static int soft_read_and_clear(struct iommufd_dirty_provider *provider,
 		else
 			log_report(ranges, range, first, end, sink);
 	}
-	if (log->faults.stray)
-		sink->ops->mark_range(sink, log->faults.stray,
-				      log->faults.stray + SZ_4K - 1);
+	if (stray)
+		sink->ops->mark_range(sink, stray, stray + SZ_4K - 1);
 	return rc;
 }
 
@@ -279,7 +269,7 @@ static int soft_update(struct iommufd_dirty_provider *provider,
 	struct soft_log_ranges *old, *new;
 	int rc;
 
-	rc = log_fault(log, SOFT_LOG_UPDATE);
+	rc = soft_fault(log_dev(log), SOFT_OP_UPDATE);
 	if (rc)
 		return rc;
 	if (!log_aligned(ranges, nr, BIT(log->ranges->shift)))
@@ -298,10 +288,11 @@ static int soft_update(struct iommufd_dirty_provider *provider,
 /* Quiescent: no thread writes, and no register starts a DMA */
 static bool soft_hold(struct iommufd_dirty_provider *provider)
 {
-	struct soft_device *sdev = container_of(to_log(provider),
-						struct soft_device, log);
+	struct soft_device *sdev = log_dev(to_log(provider));
 
 	mutex_lock(&sdev->lock);
+	if (soft_fault(sdev, SOFT_OP_HOLD))
+		soft_dma_run(sdev, SOFT_CMD_RUN | SOFT_CMD_TO_RAM);
 	if (!atomic_read(&sdev->running))
 		return true;
 	mutex_unlock(&sdev->lock);
@@ -310,11 +301,11 @@ static bool soft_hold(struct iommufd_dirty_provider *provider)
 
 static bool soft_release(struct iommufd_dirty_provider *provider)
 {
-	struct soft_device *sdev = container_of(to_log(provider),
-						struct soft_device, log);
+	struct soft_device *sdev = log_dev(to_log(provider));
+	bool quiet = !soft_fault(sdev, SOFT_OP_RELEASE);
 
 	mutex_unlock(&sdev->lock);
-	return true;
+	return quiet;
 }
 
 static const struct iommufd_dirty_provider_ops soft_ops = {

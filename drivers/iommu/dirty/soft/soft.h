@@ -26,11 +26,16 @@
 #include <linux/platform_device.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #define SOFT_ENTRIES	512	/* of a table */
 #define SOFT_TLB	256	/* translations that a port caches */
 #define SOFT_THREADS	8	/* at most, of a device */
 #define SOFT_BUF_SIZE	4096
+
+/* Commands of a device, as of QEMU's edu device */
+#define SOFT_CMD_RUN	BIT_ULL(0)
+#define SOFT_CMD_TO_RAM	BIT_ULL(1)
 
 /**
  * struct soft_fmt - A page-table format with a granule of 4 KiB
@@ -87,12 +92,14 @@ extern const unsigned int soft_nr_fmts;
 /**
  * struct soft_domain - A page table
  * @domain: What the IOMMU core sees
+ * @dev: The device that it was made for, whose faults it has
  * @fmt: Its format
  * @root: The root
  * @tracking: set_dirty_tracking() is on
  */
 struct soft_domain {
 	struct iommu_domain domain;
+	struct soft_device *dev;
 	const struct soft_fmt *fmt;
 	u64 *root;
 	bool tracking;
@@ -181,17 +188,35 @@ enum {
 	SOFT_PROVIDER_BUSY,	/* cannot tell whether the device is quiescent */
 };
 
-/* The op that shall fail */
-enum soft_log_op {
-	SOFT_LOG_START = 1,
-	SOFT_LOG_STOP,
-	SOFT_LOG_READ,
-	SOFT_LOG_UPDATE,
+/**
+ * enum soft_op - The op that shall fail
+ * @SOFT_OP_START: Of the log
+ * @SOFT_OP_STOP: Of the log, which stops all the same
+ * @SOFT_OP_READ: Of the log, which forgets what it was asked for
+ * @SOFT_OP_UPDATE: Of the log
+ * @SOFT_OP_HOLD: Of the log: the device does its last DMA again, to memory, and is
+ *	held only then
+ * @SOFT_OP_RELEASE: Of the log: the device may have written while it was held
+ * @SOFT_OP_ENABLE: Of a page table: dirty tracking stays off
+ * @SOFT_OP_DISABLE: Of a page table: it stays on
+ * @SOFT_OP_HARVEST: Of a page table: only the first half of the range is walked
+ */
+enum soft_op {
+	SOFT_OP_START = 1,
+	SOFT_OP_STOP,
+	SOFT_OP_READ,
+	SOFT_OP_UPDATE,
+	SOFT_OP_HOLD,
+	SOFT_OP_RELEASE,
+	SOFT_OP_ENABLE,
+	SOFT_OP_DISABLE,
+	SOFT_OP_HARVEST,
 };
 
 /**
- * struct soft_log_faults - What is wrong with a device's log, for tests
- * @op: enum soft_log_op
+ * struct soft_inject - What is wrong with a device's log, and with the page tables
+ *	that are made for it, for tests
+ * @op: enum soft_op
  * @error: The errno that it returns
  * @skip: How many calls succeed before that
  * @count: How many fail then
@@ -199,8 +224,10 @@ enum soft_log_op {
  * @granule: Smallest page size, 0: 4 KiB
  * @max_ranges: The most ranges, 0: unknown
  * @max_span: The widest span, 0: unknown
+ * @hold_flush: As long as it is 1, flushes of the IOTLB wait
+ * @untrackable: 1: new page tables cannot be tracked, as without the hardware
  */
-struct soft_log_faults {
+struct soft_inject {
 	u64 op;
 	u64 error;
 	u64 skip;
@@ -209,6 +236,8 @@ struct soft_log_faults {
 	u64 granule;
 	u64 max_ranges;
 	u64 max_span;
+	u64 hold_flush;
+	u64 untrackable;
 };
 
 /**
@@ -241,15 +270,12 @@ struct soft_log_ranges {
  * @provider_mutex: Held while a provider is registered or unregistered
  * @lock: Held while a write is logged, and while @ranges is exchanged
  * @ranges: What is logged, NULL: nothing
- * @faults: What shall go wrong; written with soft_device::lock held, before the
- *	ops that it is about
  */
 struct soft_log {
 	struct iommufd_dirty_provider provider;
 	struct mutex provider_mutex;	/* see above */
 	spinlock_t lock;		/* see above */
 	struct soft_log_ranges *ranges;
-	struct soft_log_faults faults;
 };
 
 /**
@@ -266,6 +292,10 @@ struct soft_log {
  * @running: Threads that have not ended
  * @faults: DMAs that the page table did not allow
  * @log: What it has written, if somebody wants to know
+ * @inject: What shall go wrong; written with @lock held, before the ops that it is
+ *	about
+ * @flushes: Who waits for soft_inject::hold_flush
+ * @held: How many do
  * @buf: What is copied from and to memory
  * @ports: The first serves the registers, the others one thread each
  */
@@ -282,6 +312,9 @@ struct soft_device {
 	atomic_t running;
 	atomic64_t faults;
 	struct soft_log log;
+	struct soft_inject inject;
+	wait_queue_head_t flushes;
+	atomic_t held;
 	u8 buf[SOFT_BUF_SIZE];
 	struct soft_port ports[1 + SOFT_THREADS];
 };
@@ -332,6 +365,7 @@ void soft_table_unmap(struct soft_domain *domain, unsigned long iova,
 u64 *soft_table_lookup(struct soft_domain *domain, unsigned long iova,
 		       unsigned int *level, bool set_accessed);
 
+int soft_fault(struct soft_device *sdev, enum soft_op op);
 bool soft_updates_bits(const struct soft_domain *domain);
 void soft_dma_init(struct soft_device *sdev);
 void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain,

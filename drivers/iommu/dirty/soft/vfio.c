@@ -24,9 +24,11 @@
 /* How many writes the threads have tried, and how many DMAs were not allowed */
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
-/* struct soft_log_faults, register by register */
-#define REG_LOG		0x100200
-#define REG_LOG_END	(REG_LOG + sizeof(struct soft_log_faults))
+/* How many flushes of the IOTLB wait for soft_inject::hold_flush */
+#define REG_HELD	0x100098
+/* struct soft_inject, register by register */
+#define REG_INJECT	0x100200
+#define REG_INJECT_END	(REG_INJECT + sizeof(struct soft_inject))
 /* Which provider to register: SOFT_PROVIDER_* */
 #define REG_PROVIDER	0x100280
 #define REGION_SIZE	0x101000
@@ -68,8 +70,8 @@ static u64 *soft_plain_reg(struct soft_device *sdev, loff_t reg)
 		return &sdev->cnt;
 	case REG_STORM ... REG_STORM_END - 1:
 		return (u64 *)&sdev->storm + (reg - REG_STORM) / 8;
-	case REG_LOG ... REG_LOG_END - 1:
-		return (u64 *)&sdev->log.faults + (reg - REG_LOG) / 8;
+	case REG_INJECT ... REG_INJECT_END - 1:
+		return (u64 *)&sdev->inject + (reg - REG_INJECT) / 8;
 	default:
 		return NULL;
 	}
@@ -88,6 +90,8 @@ static u64 soft_reg_read(struct soft_device *sdev, loff_t reg)
 		return soft_writes(sdev);
 	case REG_FAULTS:
 		return atomic64_read(&sdev->faults);
+	case REG_HELD:
+		return atomic_read(&sdev->held);
 	default:
 		/* REG_CMD: DMAs end before the write that starts them does */
 		return 0;
@@ -102,7 +106,8 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 		if (reg >= REG_STORM && reg < REG_STORM_END &&
 		    atomic_read(&sdev->running))
 			return -EBUSY;
-		*plain = val;
+		WRITE_ONCE(*plain, val);
+		wake_up_all(&sdev->flushes);
 		return 0;
 	}
 	switch (reg) {
@@ -221,7 +226,8 @@ static void soft_vfio_close(struct vfio_device *vdev)
 	if (vdev->iommufd_device)
 		soft_log_offer(&sdev->log, vdev->iommufd_device,
 			       SOFT_PROVIDER_NONE);
-	memset(&sdev->log.faults, 0, sizeof(sdev->log.faults));
+	memset(&sdev->inject, 0, sizeof(sdev->inject));
+	wake_up_all(&sdev->flushes);
 }
 
 static const struct vfio_device_ops soft_vfio_ops = {
