@@ -22,6 +22,9 @@ unsigned int fake_started, fake_stopped, fake_reads;
 unsigned int fake_entry;
 bool fake_mapped;
 uint64_t fake_log_size;
+uint32_t fake_fault_id;
+uint64_t fake_fault_length;
+uint64_t fake_now_ns, fake_read_ns;
 struct vfio_device_feature_dma_logging_range fake_ranges[256];
 unsigned int fake_num_ranges;
 struct iommu_dirty_run fake_covered;
@@ -61,6 +64,7 @@ void fake_reset(void)
 	fake_mapped = true;
 	fake_log_size = 4096;
 	fake_num_ranges = 0;
+	fake_fault_id = 0;
 }
 
 static bool is_logged(uint64_t iova)
@@ -218,8 +222,11 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 static int do_read(struct iommu_dirty_tracker_read *cmd)
 {
 	struct iommu_dirty_read_tracker *entries = (void *)(uintptr_t)cmd->trackers;
+	uint64_t length = cmd->length;
 	unsigned int t, i;
+	int rc = 0;
 
+	fake_now_ns += fake_read_ns;
 	if (cmd->num_trackers > 64)
 		return -EINVAL;
 	for (i = 0; i < cmd->num_trackers; i++) {
@@ -229,16 +236,21 @@ static int do_read(struct iommu_dirty_tracker_read *cmd)
 			entries[i].out_error = ENODATA;
 			return -ENODATA;
 		}
+		if (entries[i].tracker_id == fake_fault_id) {
+			length = fake_fault_length;
+			entries[i].out_error = EFAULT;
+			rc = -EFAULT;
+		}
 	}
 	for (i = 0; i < cmd->num_trackers; i++) {
 		tracker_of(entries[i].tracker_id, &t);
 		entries[i].out_pages = harvest(t, !(cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR),
-					       cmd->iova, cmd->length, cmd->page_size,
+					       cmd->iova, length, cmd->page_size,
 					       (void *)(uintptr_t)cmd->data);
 		cmd->out_pages += entries[i].out_pages;
 	}
-	cmd->out_length = cmd->length;
-	return 0;
+	cmd->out_length = length;
+	return rc;
 }
 
 /* Run by run, until there is no room */
@@ -494,4 +506,12 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 		return 0;
 	errno = -rc;
 	return -1;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	(void)clock;
+	ts->tv_sec = fake_now_ns / 1000000000;
+	ts->tv_nsec = fake_now_ns % 1000000000;
+	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <linux/iommufd_dirty.h>
 #include <linux/vfio.h>
@@ -43,6 +44,11 @@ extern unsigned int fake_num_ranges;
 extern struct iommu_dirty_run fake_covered;
 /* Reads of HWPTs and of VFIO devices since the reset */
 extern unsigned int fake_reads;
+/* A READ of this tracker gets so far only, and fails; 0: of none */
+extern uint32_t fake_fault_id;
+extern uint64_t fake_fault_length;
+/* What time it is, and how long a READ takes */
+extern uint64_t fake_now_ns, fake_read_ns;
 /* Of all calls since ever */
 extern unsigned int fake_started, fake_stopped;
 
@@ -51,8 +57,9 @@ void fake_reset(void);
 uint64_t fake_below(uint64_t limit);
 /* The device writes to a page: it gets dirty for all trackers */
 void fake_write(unsigned int page);
-/* Called by the library in the place of ioctl() */
+/* Called by the library in the place of ioctl() and clock_gettime() */
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 
 #define expect(cond)								\
 do {										\

@@ -9,6 +9,8 @@
 static unsigned int now[FAKE_PAGES], there[FAKE_PAGES];
 static unsigned int writes_per_send, fail_at, sends, resumed;
 static bool stopped, fail_when_stopped;
+static unsigned int ns_per_byte;
+static struct idirty_round last;
 
 static void device_writes(unsigned int n)
 {
@@ -28,6 +30,7 @@ static int send_run(void *arg, uint64_t iova, uint64_t length)
 	(void)arg;
 	if (++sends == fail_at || (stopped && fail_when_stopped))
 		return -EPIPE;
+	fake_now_ns += length * ns_per_byte;
 	for (; length; length -= 4096, page++)
 		there[page] = now[page];
 	if (!stopped)
@@ -42,6 +45,7 @@ static enum idirty_decision decide(void *arg, const struct idirty_round *round,
 
 	expect(round->round == ++*rounds);
 	expect(round->dirty_bytes % 4096 == 0);
+	last = *round;
 	return proposed;
 }
 
@@ -60,9 +64,60 @@ static void resume(void *arg)
 	resumed++;
 }
 
+static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, resume };
+
+/* READ takes a ms for each of two ranges; a byte takes one ns to send, then three */
+static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges)
+{
+	/* What the device writes while the two ranges are sent, one after the other */
+	const uint64_t dirty = 2 * 700 * 4096;
+	const uint64_t down = 2000000 + FAKE_SIZE + 2000000 + dirty;
+	struct idirty_precopy_limits limits = { .rounds = 1 };
+	struct idirty_precopy_result result;
+	struct idirty_precopy *p;
+	unsigned int rounds = 0;
+
+	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
+	fake_read_ns = 1000000;
+	ns_per_byte = 1;
+	writes_per_send = 700;
+	limits.downtime_ns = 2000000 + dirty - 1;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.decision == IDIRTY_GIVE_UP && result.total_ns == FAKE_SIZE + 2000000);
+	expect(last.sent_bytes == FAKE_SIZE && last.send_ns == FAKE_SIZE);
+	expect(last.read_ns == 2000000 && last.dirty_bytes == dirty);
+	expect(last.bandwidth == 1000000000 && last.downtime_ns == limits.downtime_ns + 1);
+
+	/* The speed is that of all that was sent; nothing is written any more */
+	ns_per_byte = 3;
+	writes_per_send = 0;
+	limits.downtime_ns = 2000000;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(last.sent_bytes == dirty && last.send_ns == 3 * dirty && !last.dirty_bytes);
+	expect(last.bandwidth == (uint64_t)((FAKE_SIZE + dirty) * 1e9 / (FAKE_SIZE + 3 * dirty)));
+	expect(result.decision == IDIRTY_FINISH);
+	/* quiesce() writes five pages */
+	expect(result.downtime_ns == 2000000 + 3 * 5 * 4096);
+	idirty_precopy_free(p);
+	stopped = false;
+
+	/* As much as is allowed */
+	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
+	ns_per_byte = 1;
+	writes_per_send = 700;
+	limits.downtime_ns = 2000000 + dirty;
+	rounds = 0;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.decision == IDIRTY_FINISH && result.rounds == 1);
+	expect(result.downtime_ns == limits.downtime_ns + 5 * 4096);
+	expect(result.total_ns == down + 5 * 4096);
+	idirty_precopy_free(p);
+	stopped = false;
+	ok("estimates");
+}
+
 int main(void)
 {
-	static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, resume };
 	struct idirty_range ranges[] = {
 		{ FAKE_IOVA, FAKE_SIZE / 2 }, { FAKE_IOVA + FAKE_SIZE / 2, FAKE_SIZE / 2 },
 	};
@@ -79,6 +134,7 @@ int main(void)
 	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, NULL, 0, NULL));
 	expect(idirty_precopy_new(&t, 1, ranges, 0, 4096, &p) == -EINVAL);
 	expect(idirty_precopy_new(&t, 1, ranges, 2, 1000, &p) == -EINVAL);
+	estimate(t, ranges);
 	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
 
 	/* Does not converge: gives up, and nothing is forgotten */

@@ -94,6 +94,46 @@ static void run(const char *name, struct idirty_target *target, unsigned int num
 	ok(name);
 }
 
+/* A part of the trackers fails: which one, and how far all got, is told of the whole */
+static void one_fails(void)
+{
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
+				    .page_size = 4096, .bitmap = bitmap };
+	unsigned int i;
+
+	fake_reset();
+	memset(bitmap, 0, sizeof(bitmap));
+	expect(!idirty_open(5, &ctx));
+	for (i = 0; i < TRACKERS; i++) {
+		expect(!idirty_alloc(ctx, &target, &trackers[i]));
+		expect(!idirty_start(trackers[i], 0, NULL, 0, NULL));
+	}
+	for (i = 0; i < TRACKERS; i++) {
+		fake_write(2);
+		fake_write(900);
+		fake_fault_id = idirty_tracker_id(trackers[i]);
+		fake_fault_length = (i + 1) * 4096 * 50;
+		expect(idirty_read_threads(trackers, TRACKERS, &read, 4) == -EFAULT);
+		expect(idirty_last_error()->code == EFAULT);
+		expect(idirty_last_error()->tracker == i + 1);
+		expect(read.out_length == fake_fault_length);
+		/* The others have got to the end */
+		expect(read.out_pages == 2);
+		expect(idirty_bitmap_test(bitmap, 2) && idirty_bitmap_test(bitmap, 900));
+		memset(bitmap, 0, sizeof(bitmap));
+		fake_fault_id = 0;
+		expect(!idirty_read_threads(trackers, TRACKERS, &read, 4));
+		expect(read.out_length == FAKE_SIZE && read.out_pages == 1);
+		expect(idirty_bitmap_test(bitmap, 900));
+		memset(bitmap, 0, sizeof(bitmap));
+	}
+	for (i = 0; i < TRACKERS; i++)
+		expect(!idirty_destroy(trackers[i]));
+	idirty_close(ctx);
+	ok("threads: one of the trackers fails");
+}
+
 /* Each call may come too late or too early: but these are all the answers there are */
 static void *changer(void *arg)
 {
@@ -184,6 +224,7 @@ int main(void)
 
 	fake_reset();
 	run("threads: trackers", &ioas, TRACKERS);
+	one_fails();
 	fake_reset();
 	fake_has_trackers = false;
 	run("threads: HWPTs", &hwpts, 1);

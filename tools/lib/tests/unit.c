@@ -83,6 +83,7 @@ static void test_map(void)
 	expect(!idirty_map_add(map, 0x1000, 0x1000, memory));
 	expect(!idirty_map_add(map, 0x2000, 0x1000, memory + 0x1000));
 	expect(idirty_map_add(map, 0x2fff, 2, memory) == -EEXIST);
+	expect(idirty_map_add(map, 0x8fff, 2, memory) == -EEXIST);
 	expect(idirty_map_add(map, -1ULL, 2, memory) == -EOVERFLOW);
 	expect(idirty_map_find(map, 0x2800, &length) == memory + 0x1800 && length == 0x800);
 	expect(!idirty_map_find(map, 0x3000, NULL));
@@ -214,6 +215,40 @@ static void test_reads(const char *name, struct idirty_target *target, unsigned 
 		expect(!idirty_destroy(t[i]));
 	idirty_close(ctx);
 	ok(name);
+}
+
+/* In the second of two ioctls, and in the first, behind which nobody was asked */
+static void test_batches(void)
+{
+	static const unsigned int failing[2] = { 66, 3 };
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	static uint8_t bitmap[FAKE_PAGES / 8];
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
+				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_tracker *t[70];
+	struct idirty *ctx;
+	unsigned int i;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	for (i = 0; i < 70; i++) {
+		expect(!idirty_alloc(ctx, &target, &t[i]));
+		expect(!idirty_start(t[i], 0, NULL, 0, NULL));
+	}
+	fake_fault_length = 0x10000;
+	for (i = 0; i < 2; i++) {
+		fake_fault_id = idirty_tracker_id(t[failing[i]]);
+		expect(idirty_read(t, 70, &read, NULL) == -EFAULT);
+		expect(idirty_last_error()->tracker == failing[i] + 1);
+		expect(read.out_length == (failing[i] < 64 ? 0 : 0x10000));
+	}
+	/* The last one of the first ioctl, with nobody behind it */
+	expect(idirty_read(t, 64, &read, NULL) == -EFAULT);
+	expect(read.out_length == 0x10000);
+	for (i = 0; i < 70; i++)
+		expect(!idirty_destroy(t[i]));
+	idirty_close(ctx);
+	ok("read: one of 70 trackers fails");
 }
 
 static void test_fallback(void)
@@ -360,6 +395,7 @@ int main(void)
 	test_reads("read: a tracker", &ioas, 1);
 	/* More than one ioctl takes */
 	test_reads("read: 70 trackers", &ioas, 70);
+	test_batches();
 	fake_reset();
 	fake_has_trackers = false;
 	test_reads("read: HWPTs", &hwpts, 1);
