@@ -80,6 +80,14 @@ void edu_set_driver(const char *name)
 	edu_driver = name;
 }
 
+static void edu_init(struct edu *edu, const char *bdf, bool soft)
+{
+	memcpy(edu->bdf, bdf, sizeof(edu->bdf));
+	edu->soft = soft;
+	edu->bar = NULL;
+	edu->bar_offset = 0;
+}
+
 /* Finds the device and its driver; @cdev gets the name of its file */
 static const char *edu_prepare(struct edu *edu, unsigned int index, char *cdev,
 			       size_t size)
@@ -89,10 +97,7 @@ static const char *edu_prepare(struct edu *edu, unsigned int index, char *cdev,
 
 	if (edu_find(bdfs, &dir) <= index)
 		fatal("there is no edu device %u", index);
-	memcpy(edu->bdf, bdfs[index], sizeof(edu->bdf));
-	edu->soft = !strcmp(dir, SOFT_DEVICES);
-	edu->bar = NULL;
-	edu->bar_offset = 0;
+	edu_init(edu, bdfs[index], !strcmp(dir, SOFT_DEVICES));
 	if (vfio_cdev(dir, edu->bdf, cdev, size) ||
 	    (!edu->soft && !pci_driver_is(edu->bdf, edu_driver))) {
 		if (edu->soft)
@@ -124,6 +129,19 @@ void edu_open(struct edu *edu, unsigned int index, int iommufd)
 	edu->iommufd = iommufd;
 	edu->fd = vfio_open(cdev, iommufd, &edu->dev_id);
 	edu_setup(edu);
+}
+
+bool edu_open_soft(struct edu *edu, const char *format, int iommufd)
+{
+	char names[VFIO_MAX_DEVICES][32], cdev[300];
+
+	if (!vfio_find(SOFT_DEVICES, is_soft, format, names))
+		return false;
+	edu_init(edu, names[0], true);
+	check(vfio_cdev(SOFT_DEVICES, edu->bdf, cdev, sizeof(cdev)));
+	edu->iommufd = iommufd;
+	edu->fd = vfio_open(cdev, iommufd, &edu->dev_id);
+	return true;
 }
 
 int edu_open_container(struct edu *edu, unsigned int index, int container,

@@ -50,7 +50,7 @@ void fail_nth(unsigned int nth)
 		fatal("/proc/thread-self/fail-nth: error %d", errno);
 }
 
-bool fail_nth_end(void)
+unsigned int fail_nth_left(void)
 {
 	char text[16] = "";
 	unsigned int left;
@@ -59,5 +59,10 @@ bool fail_nth_end(void)
 		fatal("/proc/thread-self/fail-nth: error %d", errno);
 	left = strtoul(text, NULL, 0);
 	fail_nth(0);
-	return !left;
+	return left;
+}
+
+bool fail_nth_end(void)
+{
+	return !fail_nth_left();
 }

@@ -210,7 +210,9 @@ unsigned int edu_count(void);
 /* The driver for the PCI devices opened from now on, instead of vfio-pci */
 void edu_set_driver(const char *name);
 void edu_open(struct edu *edu, unsigned int index, int iommufd);
-/* The same by its group and a VFIO container; returns the group's file */
+/* The first of the software IOMMU's, soft-<format>; false if there is none */
+bool edu_open_soft(struct edu *edu, const char *format, int iommufd);
+/* As edu_open(), by its group and a VFIO container; returns the group's file */
 int edu_open_container(struct edu *edu, unsigned int index, int container,
 		       unsigned long type);
 void edu_close(struct edu *edu);
@@ -264,8 +266,16 @@ enum { PROVIDER_NONE, PROVIDER_PLAIN, PROVIDER_LIVE, PROVIDER_BUSY };
 
 void soft_provider(struct edu *edu, unsigned int provider);
 
-/* What is wrong with it; 0: nothing */
-enum { FAULT_START = 1, FAULT_STOP, FAULT_READ, FAULT_UPDATE };
+/*
+ * What is wrong with it, and with the page tables that are made for the device; 0:
+ * nothing. FAULT_HOLD: it repeats its last DMA, to memory, before it is held.
+ * FAULT_RELEASE: it may have written while it was held. FAULT_HARVEST: all but the
+ * first half of a mapping is left out.
+ */
+enum {
+	FAULT_START = 1, FAULT_STOP, FAULT_READ, FAULT_UPDATE, FAULT_HOLD, FAULT_RELEASE,
+	FAULT_ENABLE, FAULT_DISABLE, FAULT_HARVEST,
+};
 
 struct soft_faults {
 	__u64 op;		/* FAULT_x: that op fails */
@@ -276,9 +286,13 @@ struct soft_faults {
 	__u64 granule;		/* the smallest page size */
 	__u64 max_ranges;
 	__u64 max_span;
+	__u64 hold_flush;	/* 1: flushes of the IOTLB wait until it is 0 */
+	__u64 untrackable;	/* 1: new page tables cannot be tracked */
 };
 
 void soft_faults(struct edu *edu, struct soft_faults faults);
+/* Until a flush waits */
+void soft_wait_held(struct edu *edu);
 
 /*
  * access.c: in-kernel software that uses an IOAS, if the kernel has
@@ -305,6 +319,27 @@ void *mem_alloc_huge(size_t size);	/* NULL if there are no 2 MiB pages */
 void *mem_alloc_repeat(size_t chunk, size_t size);
 void mem_free(void *mem, size_t size);
 void mem_fill(void *mem, __u64 value, size_t size);
+
+/*
+ * hold.c: a page at which whoever accesses it first waits, the kernel on behalf of
+ * another thread, too
+ */
+struct hold {
+	int fd;
+	void *page;
+};
+
+void hold_open(struct hold *h);
+/* Until somebody waits */
+void hold_wait(struct hold *h);
+/* It is all zeroes, and nobody waits any more */
+void hold_release(struct hold *h);
+void hold_close(struct hold *h);
+/*
+ * Until the thread sleeps where only what it waits for can wake it, as for a lock of
+ * the kernel's, or @done is set
+ */
+void hold_wait_blocked(pid_t tid, const bool *done);
 
 /* bitmap.c */
 bool bitmap_test(const void *bitmap, __u64 bit);
@@ -420,6 +455,8 @@ bool fail_setup(void);
 void fail_nth(unsigned int nth);
 /* No failure any more; has there been one since fail_nth()? */
 bool fail_nth_end(void);
+/* The same; how many more could there have been until the failure? */
+unsigned int fail_nth_left(void);
 
 /*
  * consumer.c: a tracker, and a copy of the pages of @mem that it has reported. Can

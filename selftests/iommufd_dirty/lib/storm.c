@@ -14,7 +14,8 @@
 #define REG_RUN		0x100080
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
-#define REG_LOG		0x100200	/* struct soft_faults */
+#define REG_HELD	0x100098
+#define REG_INJECT	0x100200	/* struct soft_faults */
 #define REG_PROVIDER	0x100280
 
 #define SKIP_FLUSH	"/sys/module/iommu_dirty_soft/parameters/skip_flush"
@@ -86,5 +87,11 @@ void soft_faults(struct edu *edu, struct soft_faults faults)
 	size_t i;
 
 	for (i = 0; i < sizeof(faults) / sizeof(*words); i++)
-		edu_write(edu, REG_LOG + i * sizeof(*words), words[i]);
+		edu_write(edu, REG_INJECT + i * sizeof(*words), words[i]);
+}
+
+void soft_wait_held(struct edu *edu)
+{
+	while (!edu_read(edu, REG_HELD))
+		sched_yield();
 }

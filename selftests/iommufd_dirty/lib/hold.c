@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the kernel accesses memory of the user it can be made to wait: for tests of
+ * what happens just then. By userfaultfd().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+void hold_open(struct hold *h)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	h->page = mem_alloc(SZ_4K);
+	h->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	range.range.start = (uintptr_t)h->page;
+	range.range.len = SZ_4K;
+	if (h->fd < 0 || ioctl(h->fd, UFFDIO_API, &api) ||
+	    ioctl(h->fd, UFFDIO_REGISTER, &range))
+		fatal("userfaultfd: error %d", errno);
+}
+
+void hold_wait(struct hold *h)
+{
+	struct uffd_msg msg;
+
+	if (read(h->fd, &msg, sizeof(msg)) != sizeof(msg) ||
+	    msg.event != UFFD_EVENT_PAGEFAULT)
+		fatal("userfaultfd: no fault");
+}
+
+void hold_release(struct hold *h)
+{
+	struct uffdio_zeropage zero = {
+		.range.start = (uintptr_t)h->page,
+		.range.len = SZ_4K,
+	};
+
+	if (ioctl(h->fd, UFFDIO_ZEROPAGE, &zero))
+		fatal("UFFDIO_ZEROPAGE: error %d", errno);
+}
+
+void hold_close(struct hold *h)
+{
+	close(h->fd);
+	mem_free(h->page, SZ_4K);
+}
+
+/* The state that /proc has of a thread; no memory is allocated, which takes locks */
+static char state_of(pid_t tid)
+{
+	char path[64], text[256] = "";
+	char *end;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = check(open(path, O_RDONLY | O_CLOEXEC));
+	check(read(fd, text, sizeof(text) - 1));
+	close(fd);
+	/* number (name) state ... */
+	end = strrchr(text, ')');
+	return end ? end[2] : 0;
+}
+
+void hold_wait_blocked(pid_t tid, const bool *done)
+{
+	while (!__atomic_load_n(done, __ATOMIC_ACQUIRE) && state_of(tid) != 'D')
+		sched_yield();
+}

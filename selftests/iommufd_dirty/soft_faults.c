@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An IOMMU whose driver fails, or is slow: page tables of which one cannot be
+ * enabled, harvests that break off, and flushes of the IOTLB that are held while
+ * others go on. Nothing that a device wrote is missed, and all or nothing is
+ * enabled. Devices of the software IOMMU only.
+ */
+#include <errno.h>
+#include <kselftest_harness.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define IOVA	0x40000000ULL
+#define PAGES	64
+#define SIZE	(PAGES * SZ_4K)
+
+FIXTURE(soft_faults)
+{
+	struct env env;
+	struct oracle o;
+};
+
+FIXTURE_SETUP(soft_faults)
+{
+	const char *reason = env_open(&self->env, 2);
+
+	if (!reason && !self->env.edu[0].soft)
+		reason = "no device of the software IOMMU";
+	if (reason)
+		SKIP(return, "%s", reason);
+	oracle_open(&self->o, &self->env, PAGES, IOVA);
+	oracle_map(&self->o, self->env.ioas);
+}
+
+FIXTURE_TEARDOWN(soft_faults)
+{
+	if (!self->o.mem)
+		return;
+	oracle_close(&self->o);
+	env_close(&self->env);
+}
+
+static void fault(struct env *env, unsigned int index, __u64 op)
+{
+	soft_faults(&env->edu[index], (struct soft_faults) {
+		.op = op,
+		.error = EIO,
+		.count = 1,
+	});
+}
+
+static __u32 dirty_hwpt(struct env *env, unsigned int index)
+{
+	return hwpt_alloc(env->fd, env->edu[index].dev_id, env->ioas,
+			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+}
+
+static __u32 tracker_flags(int fd, __u32 tracker)
+{
+	struct iommu_dirty_tracker_info info = { .tracker_id = tracker };
+
+	__tracker_info(fd, &info);
+	return info.out_flags;
+}
+
+/* The device has written, and READ has found just that */
+static bool tracked(struct oracle *o, unsigned int index)
+{
+	env_load(o->env, index);
+	oracle_write(o, index, 0);
+	oracle_write(o, index, PAGES - 1);
+	return oracle_read(o, 0) == 2 && bitmap_test(o->bitmap, 0) &&
+	       bitmap_test(o->bitmap, PAGES - 1);
+}
+
+/* Is dirty tracking on in the page table of the device? Asked past all trackers */
+static bool enabled(struct oracle *o, unsigned int index, __u32 hwpt)
+{
+	__u64 word = 0;
+
+	env_load(o->env, index);
+	oracle_write(o, index, 5);
+	check(__hwpt_get_dirty(o->env->fd, hwpt, IOVA, SIZE, &word));
+	return word;
+}
+
+/* Whichever of the page tables fails: START names it, and leaves none enabled */
+TEST_F(soft_faults, enable)
+{
+	struct env *env = &self->env;
+	struct iommu_dirty_tracker_start start;
+	unsigned int i, j;
+	__u32 hwpt[2];
+
+	for (i = 0; i < 2; i++) {
+		hwpt[i] = dirty_hwpt(env, i);
+		edu_attach(&env->edu[i], hwpt[i]);
+	}
+	for (i = 0; i < 2; i++) {
+		fault(env, i, FAULT_ENABLE);
+		EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, env->tracker, &start));
+		EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
+		EXPECT_EQ(hwpt[i], start.out_id);
+		EXPECT_EQ(IOMMU_DIRTY_REASON_ENABLE_FAILED, start.out_reason);
+		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
+		for (j = 0; j < 2; j++)
+			EXPECT_FALSE(enabled(&self->o, j, hwpt[j]));
+	}
+	env_start(env);
+	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(tracked(&self->o, 1));
+	tracker_stop(env->fd, env->tracker);
+	for (i = 0; i < 2; i++) {
+		EXPECT_FALSE(enabled(&self->o, i, hwpt[i]));
+		/* so that it means something */
+		ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt[i], true));
+		EXPECT_TRUE(enabled(&self->o, i, hwpt[i]));
+	}
+}
+
+/* One that cannot be disabled: STOP says so, and the tracker is stopped */
+TEST_F(soft_faults, disable)
+{
+	struct env *env = &self->env;
+
+	env_start(env);
+	fault(env, 0, FAULT_DISABLE);
+	EXPECT_EQ(-EIO, __tracker_stop(env->fd, env->tracker));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
+	env_start(env);
+	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+}
+
+/* One that cannot be tracked comes and goes: all is dirty before and afterwards */
+static void check_stays_blind(struct __test_metadata *_metadata, struct oracle *o)
+{
+	struct env *env = o->env;
+	__u32 other;
+
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  tracker_flags(env->fd, env->tracker));
+	other = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0);
+	EXPECT_EQ(PAGES, oracle_read(o, 0));
+	object_destroy(env->fd, other);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  tracker_flags(env->fd, env->tracker));
+	EXPECT_EQ(PAGES, oracle_read(o, 0));
+	EXPECT_EQ(PAGES, oracle_read(o, 0));
+}
+
+static void start_degraded(struct env *env)
+{
+	check(__tracker_start_flags(env->fd, env->tracker, IOMMU_DIRTY_START_DEGRADED,
+				    NULL));
+}
+
+/* Nobody knows of the writes of a device whose page table was not enabled */
+TEST_F(soft_faults, enable_degraded)
+{
+	struct env *env = &self->env;
+
+	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
+	fault(env, 1, FAULT_ENABLE);
+	start_degraded(env);
+	check_stays_blind(_metadata, &self->o);
+	tracker_stop(env->fd, env->tracker);
+	/* The next START enables it, and is not blind */
+	start_degraded(env);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED, tracker_flags(env->fd, env->tracker));
+	EXPECT_TRUE(tracked(&self->o, 1));
+}
+
+/* The same with a page table that joins later, which others keep out */
+TEST_F(soft_faults, enable_joining)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	env_start(env);
+	fault(env, 1, FAULT_ENABLE);
+	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
+					    IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+
+	start_degraded(env);
+	EXPECT_TRUE(tracked(&self->o, 0));
+	fault(env, 1, FAULT_ENABLE);
+	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
+	check_stays_blind(_metadata, &self->o);
+}
+
+/*
+ * A harvest that breaks off has cleaned entries: they are flushed all the same, so
+ * that the next write is seen. What it did not get to is still dirty.
+ */
+TEST_F(soft_faults, harvest)
+{
+	struct env *env = &self->env;
+	struct read_args args = {
+		.fd = env->fd,
+		.tracker = env->tracker,
+		.iova = IOVA,
+		.length = SIZE,
+		.page_size = SZ_4K,
+		.data = self->o.bitmap,
+	};
+
+	env_start(env);
+	env_load(env, 0);
+	oracle_write(&self->o, 0, 3);
+	oracle_write(&self->o, 0, PAGES - 1);
+	fault(env, 0, FAULT_HARVEST);
+	EXPECT_EQ(-EIO, __tracker_read(&args));
+	EXPECT_EQ(0, args.out_length);
+	EXPECT_TRUE(bitmap_test(self->o.bitmap, 3));
+	oracle_write(&self->o, 0, 3);
+	EXPECT_EQ(2, oracle_read(&self->o, 0));
+	EXPECT_TRUE(bitmap_test(self->o.bitmap, 3));
+	EXPECT_TRUE(bitmap_test(self->o.bitmap, PAGES - 1));
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+}
+
+/* START has to harvest, too: the tracker is stopped, and the page table disabled */
+TEST_F(soft_faults, harvest_at_start)
+{
+	struct env *env = &self->env;
+	__u32 hwpt = dirty_hwpt(env, 0);
+
+	edu_attach(&env->edu[0], hwpt);
+	fault(env, 0, FAULT_HARVEST);
+	EXPECT_EQ(-EIO, __tracker_start(env->fd, env->tracker, NULL));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
+	EXPECT_FALSE(enabled(&self->o, 0, hwpt));
+	env_start(env);
+	EXPECT_TRUE(tracked(&self->o, 0));
+}
+
+/* What is being unmapped can be asked for only once: if that fails, all is dirty */
+TEST_F(soft_faults, harvest_at_unmap)
+{
+	struct env *env = &self->env;
+
+	env_start(env);
+	env_load(env, 0);
+	oracle_write(&self->o, 0, PAGES - 2);
+	fault(env, 0, FAULT_HARVEST);
+	ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+}
+
+struct caller {
+	struct env *env;
+	pthread_t thread;
+	pid_t tid;
+	__u32 id;
+	void *data;
+	bool done;
+	int rc;
+	struct scan_args scan;
+};
+
+static void caller_end(struct caller *c, int rc)
+{
+	c->rc = rc;
+	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+}
+
+static void *set_run(void *arg)
+{
+	struct caller *c = arg;
+
+	caller_end(c, __hwpt_set_dirty(c->env->fd, c->id, true));
+	return NULL;
+}
+
+/* While a per-HWPT ioctl cleans entries, no tracker starts */
+TEST_F(soft_faults, start_during_set)
+{
+	struct env *env = &self->env;
+	struct caller c = { .env = env, .id = dirty_hwpt(env, 1) };
+
+	edu_attach(&env->edu[1], c.id);
+	soft_faults(&env->edu[1], (struct soft_faults) { .hold_flush = 1 });
+	ASSERT_EQ(0, pthread_create(&c.thread, NULL, set_run, &c));
+	soft_wait_held(&env->edu[1]);
+	EXPECT_EQ(-EBUSY, __tracker_start(env->fd, env->tracker, NULL));
+	soft_faults(&env->edu[1], (struct soft_faults) {});
+	pthread_join(c.thread, NULL);
+	EXPECT_EQ(0, c.rc);
+	EXPECT_EQ(0, __hwpt_set_dirty(env->fd, c.id, false));
+	env_start(env);
+	EXPECT_TRUE(tracked(&self->o, 1));
+}
+
+static void *read_run(void *arg)
+{
+	struct caller *c = arg;
+	struct read_args args = {
+		.fd = c->env->fd,
+		.tracker = c->id,
+		.iova = IOVA,
+		.length = SIZE,
+		.page_size = SZ_4K,
+		.data = c->data,
+	};
+
+	caller_end(c, __tracker_read(&args));
+	return NULL;
+}
+
+static void *scan_run(void *arg)
+{
+	struct caller *c = arg;
+
+	__atomic_store_n(&c->tid, gettid(), __ATOMIC_RELEASE);
+	c->scan = (struct scan_args) {
+		.fd = c->env->fd,
+		.tracker = c->id,
+		.iova = IOVA,
+		.length = SIZE,
+		.page_size = SZ_4K,
+		.runs = c->data,
+		.num_runs = 64,
+	};
+	caller_end(c, __tracker_scan(&c->scan));
+	return NULL;
+}
+
+/*
+ * A SCAN, held where it writes its first run, then finds what a READ of another
+ * tracker has marked meanwhile. Until that has flushed the IOTLB the device may write
+ * the page again, unseen: the SCAN must not return so early.
+ */
+TEST_F(soft_faults, scan_waits_for_flush)
+{
+	struct env *env = &self->env;
+	struct caller reader = { .env = env, .id = env->tracker };
+	struct caller scanner = { .env = env };
+	struct hold hold;
+
+	env_twin(env);
+	env_start(env);
+	hold_open(&hold);
+	reader.data = self->o.bitmap;
+	scanner.id = env->twin;
+	scanner.data = hold.page;
+	env_load(env, 0);
+	oracle_write(&self->o, 0, 1);
+	oracle_write(&self->o, 0, 9);
+	ASSERT_EQ(0, pthread_create(&scanner.thread, NULL, scan_run, &scanner));
+	hold_wait(&hold);
+
+	oracle_write(&self->o, 0, 30);
+	soft_faults(&env->edu[0], (struct soft_faults) { .hold_flush = 1 });
+	ASSERT_EQ(0, pthread_create(&reader.thread, NULL, read_run, &reader));
+	soft_wait_held(&env->edu[0]);
+	hold_release(&hold);
+	hold_wait_blocked(scanner.tid, &scanner.done);
+	EXPECT_FALSE(scanner.done);
+	EXPECT_FALSE(reader.done);
+
+	soft_faults(&env->edu[0], (struct soft_faults) {});
+	pthread_join(reader.thread, NULL);
+	pthread_join(scanner.thread, NULL);
+	EXPECT_EQ(0, reader.rc);
+	EXPECT_EQ(0, scanner.rc);
+	EXPECT_EQ(3, scanner.scan.num_runs);
+	EXPECT_EQ(IOVA + 30 * SZ_4K, scanner.scan.runs[2].iova);
+	hold_close(&hold);
+}
+
+/* A device whose IOMMU driver knows nothing of trackers: one of iommufd's own tests */
+TEST_F(soft_faults, foreign_driver)
+{
+	struct env *env = &self->env;
+	struct iommu_dirty_member m[4];
+	struct mock mock;
+	__u32 i, num;
+	int rc;
+
+	env_start(env);
+	rc = __mock_attach(env->fd, env->ioas, &mock);
+	if (rc == -ENOTTY)
+		SKIP(return, "no CONFIG_IOMMUFD_TEST");
+	EXPECT_EQ(-EOPNOTSUPP, rc);
+	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+
+	start_degraded(env);
+	ASSERT_EQ(0, __mock_attach(env->fd, env->ioas, &mock));
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  tracker_flags(env->fd, env->tracker));
+	num = tracker_members(env->fd, env->tracker, m, 4);
+	for (i = 0; i < num && m[i].id != mock.hwpt; i++)
+		;
+	ASSERT_GT(num, i);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, m[i].reason);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, m[i].flags);
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	object_destroy(env->fd, mock.id);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED, tracker_flags(env->fd, env->tracker));
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	EXPECT_TRUE(tracked(&self->o, 0));
+}
+
+TEST_HARNESS_MAIN
