@@ -23,6 +23,7 @@ FIXTURE_SETUP(hugepages)
 {
 	struct env *env = &self->env;
 	const char *reason = env_open(env, 1);
+	struct iommu_dirty_member m;
 	unsigned int i;
 
 	if (reason)
@@ -44,9 +45,11 @@ FIXTURE_SETUP(hugepages)
 	env_start(env);
 	env_load(env, 0);
 
-	env_store(env, 0, IOVA);
-	if (env_read(env, IOVA, SIZE, SZ_4K, 0, self->bitmap) == 1)
+	ASSERT_EQ(1, tracker_members(env->fd, env->tracker, &m, 1));
+	if (!(m.io_page_sizes & SZ_2M))
 		SKIP(return, "this IOMMU has no 2 MiB entries");
+	env_store(env, 0, IOVA);
+	ASSERT_EQ(512, env_read(env, IOVA, SIZE, SZ_4K, 0, self->bitmap));
 	memset(self->bitmap, 0, sizeof(self->bitmap));
 }
 
