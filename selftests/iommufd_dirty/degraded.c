@@ -245,40 +245,58 @@ TEST_F(degraded, twice)
 	EXPECT_TRUE(tracked(&self->o, 0));
 }
 
+/* The member that iommufd has made by itself and that cannot be tracked, or NULL */
+static const struct iommu_dirty_member *untracked_auto(struct env *env)
+{
+	static struct iommu_dirty_member m[8];
+	__u32 i, num = tracker_members(env->fd, env->tracker, m, 8);
+
+	for (i = 0; i < num; i++)
+		if (m[i].flags == IOMMU_DIRTY_MEMBER_AUTO)
+			return &m[i];
+	return NULL;
+}
+
 /*
- * By attaching a device to the IOAS: one of iommufd's own tests, which knows
- * nothing of trackers, and exists only where there is no other IOMMU.
+ * By attaching to the IOAS a device behind an IOMMU without dirty bits: one of the
+ * software IOMMU, of another format than other devices have.
  */
 TEST_F(degraded, attach)
 {
+	const char *devices = getenv("DIRTY_DEVICES");
+	bool riscv = devices && !strcmp(devices, "soft-riscv");
 	struct env *env = &self->env;
 	const struct iommu_dirty_member *m;
-	struct mock mock;
-	int rc;
+	struct edu other;
 
+	if (!edu_open_soft(&other, riscv ? "soft-vtd_ss" : "soft-riscv", env->fd))
+		SKIP(return, "needs iommu_dirty_soft.devices=");
+	soft_faults(&other, (struct soft_faults) { .untrackable = 1 });
 	env_start(env);
-	rc = __mock_attach(env->fd, env->ioas, &mock);
-	if (rc == -ENOTTY || rc == -EINVAL)
-		SKIP(return, "no device of CONFIG_IOMMUFD_TEST");
-	EXPECT_EQ(-EOPNOTSUPP, rc);
+	EXPECT_EQ(-EOPNOTSUPP, __edu_attach(&other, env->ioas));
 	EXPECT_TRUE(tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 	tracker_stop(env->fd, env->twin);
 
 	start_degraded(env);
-	ASSERT_EQ(0, __mock_attach(env->fd, env->ioas, &mock));
+	ASSERT_EQ(0, __edu_attach(&other, env->ioas));
 	EXPECT_TRUE(tracker_flags(env->fd, env->tracker) &
 		    IOMMU_DIRTY_TRACKER_BLIND);
-	m = member_of(env, mock.hwpt);
+	m = untracked_auto(env);
 	ASSERT_NE(NULL, m);
-	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, m->reason);
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, m->flags);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, m->type);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_HW, m->reason);
+	edu_dma_from(&other, ENV_STAGE_IOVA, 0, 8);
+	edu_dma_to(&other, IOVA + 5 * SZ_4K, 0, 8);
+	EXPECT_EQ(env->value, *(__u64 *)(self->o.mem + 5 * SZ_4K));
 	EXPECT_TRUE(all_dirty(&self->o));
-	object_destroy(env->fd, mock.id);
+	edu_detach(&other);
 	EXPECT_FALSE(tracker_flags(env->fd, env->tracker) &
 		     IOMMU_DIRTY_TRACKER_BLIND);
 	EXPECT_TRUE(all_dirty(&self->o));
+	oracle_copy(&self->o);
 	EXPECT_TRUE(tracked(&self->o, 0));
+	edu_close(&other);
 }
 
 TEST_HARNESS_MAIN
