@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stage "coverage": which lines and branches of our code the tests run. Sourced by
+# check.sh.
+#
+# The kernel's are counted by two builds of it: one that runs KUnit as a program, and
+# one for virtual machines, in which KUnit and the selftests run; those of the library
+# and of iommu-dirty by a build with gcc's --coverage, for which the stage "tools" runs
+# once more. The end is a table. A file of the kernel of which less than coverage_floor
+# percent of the lines were run is a failure, unless the file coverage-reasons beside
+# this one has a reason for it.
+# shellcheck disable=SC2154 # variables of check.sh
+
+coverage_floor=90
+# Software formats that are hardware's, too, are there with the programs that map and
+# harvest; and nohw for an IOMMU without dirty bits
+coverage_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2 vtd-off
+	soft-x86_64 soft-amd_v1 soft-arm_s1 soft-arm_s2 soft-riscv"
+# A branch in these macros is the kernel's, and one that a working kernel never takes
+coverage_not_ours='WARN_ON|WARN_ONCE|BUG_ON|lockdep_assert|might_sleep|trace_iommufd_dirty'
+
+coverage_lcov() {
+	lcov -q --rc lcov_branch_coverage=1 --rc lcov_excl_br_line="$coverage_not_ours" "$@" 2>>"$logs/coverage.log"
+}
+
+jobs_coverage() {
+	local mode tests needs="coverage-um coverage-kunit coverage-user"
+	needs_kernel um-cov cov
+	needs_qemu
+	job build-selftests build-cov build_selftests
+	for mode in ${MODES:-$coverage_modes}; do
+		case $mode in
+		soft-vtd_ss | vtd-* | amd-*) tests=${TESTS:-$(known_tests)} ;;
+		*) tests=${TESTS:-"rounds geometry soft unmap"} ;;
+		esac
+		# shellcheck disable=SC2086 # a list
+		tests=$(tests_for "$mode" $tests)
+		[ -n "$tests" ] || continue
+		needs+=" coverage-$mode"
+		job "coverage-$mode" "build-cov build-qemu build-selftests" \
+			coverage_selftests "coverage-$mode" "$mode" "$tests"
+	done
+	job coverage-kunit "build-cov build-qemu" coverage_kunit
+	job coverage-um build-um-cov coverage_um
+	job coverage-user "" coverage_user
+	job coverage "$needs" coverage_sum "$needs"
+}
+
+# A tracefile of counters, with the names of our own files
+coverage_trace() { # name folder...
+	local trace=$logs/$1.info dir from=()
+	shift
+	for dir; do
+		from+=(-d "$dir")
+	done
+	coverage_lcov -o "$trace" -c "${from[@]}"
+	# wherever the source was when it was compiled
+	sed -i -E "s#^SF:.*/((drivers|include|tools)/.*)#SF:$repo/\1#" "$trace"
+}
+
+coverage_um() {
+	local dir log=$logs/coverage-um.log
+	"$repo/tools/setup/setup.sh" coverage
+	dir=$(dirname "$(image um-cov)")
+	find "$dir" -name '*.gcda' -delete
+	timeout 300 "$dir/linux" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	# shellcheck disable=SC2046 # a list
+	count kunit-um "$log" $(suites iommu)
+	coverage_trace coverage-um "$dir/drivers/iommu/dirty" "$dir/drivers/iommu/iommufd/dirty"
+}
+
+# From a guest come the counters alone; what they count is known where it was compiled
+coverage_guest() { # name
+	local dir=$logs/$1.gcov file
+	"$repo/tools/setup/setup.sh" coverage
+	rm -rf "$dir"
+	mkdir "$dir"
+	tar -xf "$logs/$1.tar" -C "$dir"
+	while read -r file; do
+		cp "/${file%.gcda}.gcno" "$dir/${file%.gcda}.gcno"
+	done < <(cd "$dir" && find . -name '*.gcda')
+	coverage_trace "$1" "$dir"
+	rm -rf "$dir" "$logs/$1.tar"
+}
+
+coverage_selftests() { # name mode programs
+	selftests_vm "$logs/$1.log" "$2" "$3" "$(image cov)" --gcov "$logs/$1.tar"
+	count "$1" "$logs/$1.log"
+	coverage_guest "$1"
+}
+
+coverage_kunit() {
+	local log=$logs/coverage-kunit.log
+	vm "$log" --iommu vtd-ss --kernel "$(image cov)" --gcov "$logs/coverage-kunit.tar" \
+		--append "kunit.enable=1 loglevel=7" true
+	# shellcheck disable=SC2046 # a list
+	count coverage-kunit "$log" $(suites .)
+	coverage_guest coverage-kunit
+}
+
+# The stage "tools" in folders of its own. Its results do not count here: a program that
+# links a library with counters without the option to count does not link.
+coverage_user() {
+	local dir=$cache/coverage log=$logs/coverage-user.log
+	"$repo/tools/setup/setup.sh" coverage
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	(with cache="$dir" results=/dev/null logs="$dir" CFLAGS="-O1 -g --coverage" stage_tools) >"$log" 2>&1
+	coverage_trace coverage-user "$dir"
+	passed "coverage-user: counted"
+}
+
+# One tracefile of several, and only what is ours in it
+coverage_merge() { # tracefile file-list tracefile...
+	local out=$1 ours=$2 trace add=() files
+	shift 2
+	for trace; do
+		add+=(-a "$trace")
+	done
+	coverage_lcov -o "$out.all" "${add[@]}"
+	mapfile -t files <"$ours"
+	coverage_lcov -o "$out" -e "$out.all" "${files[@]/#/$repo/}"
+	rm "$out.all"
+}
+
+# PATH LINES% LINES BRANCHES% BRANCHES for each file, and the total; - where there is none
+coverage_table() { # tracefile
+	lcov --rc lcov_branch_coverage=1 --list "$1" --list-full-path 2>/dev/null |
+		awk -F '|' -v repo="$repo/" 'NF == 4 && $2 ~ /[0-9]$/ {
+			sub(repo, "", $1); gsub(/%/, " "); split($2, l, " "); split($4, b, " ")
+			print $1, l[1], l[2], b[1], b[2] }' | sed 's/^ *Total:/total/; s/  */ /g'
+}
+
+coverage_sum() { # names of the jobs
+	local name traces=() path lines n branches m reason
+	for name in $1; do
+		[ "$name" = coverage-user ] || traces+=("$logs/$name.info")
+	done
+	ours -name '*.[ch]' | grep -vE '_kunit|/bench|/break\.[ch]|^include/(uapi|trace)/|/trace\.c' >"$work/ours"
+	coverage_merge "$logs/coverage-kernel.info" "$work/ours" "${traces[@]}"
+	(cd "$repo" && find tools/lib/src tools/iommu -name '*.[ch]' ! -path '*/tests/*' | sort) >"$work/ours-user"
+	coverage_merge "$logs/coverage-tools.info" "$work/ours-user" "$logs/coverage-user.info"
+
+	coverage_table "$logs/coverage-kernel.info" >"$logs/coverage.table"
+	printf '%-48s %7s %7s %9s %9s\n' "the kernel's part" lines of branches of
+	while read -r path lines n branches m; do
+		printf '%-48s %6s%% %7s %8s%% %9s\n' "$path" "$lines" "$n" "$branches" "$m"
+		[ "$path" != total ] || continue
+		reason=$(awk -v p="$path" '$1 == p { print substr($0, length(p) + 1) }' "$here/coverage-reasons")
+		if [ "${lines%.*}" -ge "$coverage_floor" ]; then
+			if [ -z "$reason" ]; then
+				passed "coverage: $path"
+			else
+				failed "coverage: $path: coverage-reasons has a reason that it does not need"
+			fi
+		elif [ -n "$reason" ]; then
+			passed "coverage: $path: $lines %, for a reason"
+		else
+			failed "coverage: $path: $lines % of the lines, and no reason in coverage-reasons"
+		fi
+	done <"$logs/coverage.table"
+	coverage_table "$logs/coverage-tools.info" >"$logs/coverage-tools.table"
+	printf '\n%-48s %7s %7s %9s %9s\n' "library and iommu-dirty" lines of branches of
+	while read -r path lines n branches m; do
+		printf '%-48s %6s%% %7s %8s%% %9s\n' "$path" "$lines" "$n" "$branches" "$m"
+	done <"$logs/coverage-tools.table"
+	echo "line by line: genhtml --branch-coverage $logs/coverage-kernel.info"
+}
