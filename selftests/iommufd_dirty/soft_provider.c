@@ -369,6 +369,35 @@ TEST_F(soft_provider, unregistered_busy)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
+/* The device writes once more, after all was kept and before it is held */
+TEST_F(soft_provider, last_write)
+{
+	struct logged *l = &self->l;
+
+	ASSERT_EQ(0, __logged_start(l));
+	logged_write(l, 12);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	fault(self->edu, FAULT_HOLD, EIO, 0, 1);
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
+	bitmap_set(l->want, 12);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* It may have written while it was held, as one that is reset then: all is dirty */
+TEST_F(soft_provider, not_held)
+{
+	struct logged *l = &self->l;
+
+	ASSERT_EQ(0, __logged_start(l));
+	fault(self->edu, FAULT_RELEASE, EIO, 0, 1);
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE / 2));
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, 3);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
 /* It has written without one, and is not bound any more when that is asked for */
 TEST_F(soft_provider, unregistered_closed)
 {
@@ -489,6 +518,35 @@ TEST_F(soft_provider, closed)
 	close_with(self, PROVIDER_PLAIN);
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+}
+
+/* One whose device writes while it is being held, and then one that was not held */
+TEST_F(soft_provider, closed_last_write)
+{
+	struct logged *l = &self->l;
+
+	ASSERT_EQ(0, __logged_start(l));
+	logged_write(l, 12);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	fault(self->edu, FAULT_HOLD, EIO, 0, 1);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	bitmap_set(l->want, 12);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+TEST_F(soft_provider, closed_not_held)
+{
+	struct logged *l = &self->l;
+
+	ASSERT_EQ(0, __logged_start(l));
+	fault(self->edu, FAULT_RELEASE, EIO, 0, 1);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	dirty_all(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
 /* One that cannot tell whether the device writes: all is dirty, once */
