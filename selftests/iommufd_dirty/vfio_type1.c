@@ -259,6 +259,43 @@ TEST_F(vfio_type1, unmap)
 	EXPECT_EQ(1ULL << 30, dirty(self));
 }
 
+/* The tracker behind it is destroyed, and its id is another's: that is left alone */
+TEST_F(vfio_type1, tracker_replaced)
+{
+	struct iommu_vfio_ioas compat = {
+		.size = sizeof(compat),
+		.op = IOMMU_VFIO_IOAS_GET,
+	};
+	struct iommu_dirty_member m;
+	__u32 id, mine = 0;
+
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	ASSERT_EQ(0, __iommufd_ioctl(self->container, IOMMU_VFIO_IOAS, &compat));
+	for (id = 1; id < 16; id++) {
+		struct iommu_dirty_tracker_info info = {
+			.tracker_id = id,
+			.num_members = 1,
+			.members = (uintptr_t)&m,
+			.member_len = sizeof(m),
+		};
+
+		if (__tracker_info(self->container, &info))
+			continue;
+		object_destroy(self->container, id);
+		mine = tracker_alloc(self->container, compat.ioas_id);
+		break;
+	}
+	ASSERT_EQ(id, mine);
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(self->container, mine));
+	device_writes(self, 7);
+	EXPECT_EQ(1ULL << 7, dirty(self));
+	EXPECT_EQ(0, __tracker_start(self->container, mine, NULL));
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, tracker_state(self->container, mine));
+}
+
 /* The capability by which a VMM knows that all this is there */
 TEST_F(vfio_type1, capability)
 {
