@@ -14,8 +14,7 @@
 #
 # For x86_64, the default, also:
 #
-#   upstream  for the kernel's own tests of iommufd
-#   base      the same without the overlay, to compare with
+#   base      for the kernel's own tests of iommufd, without the overlay
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
 #   um-cov    the same; it counts which code is run
 #   bench     a program (ARCH=um) that times the walkers
@@ -51,7 +50,13 @@ use_tree() { # sets tree, builds
 		tree=$cache/linux-$v
 		builds=$cache/build/$v
 	fi
-	lock_cache "kernel-$(basename "$builds")"
+	# a build without the overlay has the tree for itself
+	if [ "$config" = base ]; then
+		lock_cache "overlay-$(basename "$builds")"
+	else
+		lock_cache "overlay-$(basename "$builds")" -s
+	fi
+	lock_cache "tree-$(basename "$builds")"
 	if [ ! -d "$tree" ]; then
 		note "unpacking ${tarball##*/}"
 		rm -rf "$tree.new"
@@ -132,18 +137,20 @@ arm64)
 	;;
 esac
 use_tree
-[ "$config" = base ] || "$here/apply.sh" "$tree"
+# copies: another checkout may build in the same tree the next time
+[ "$config" = base ] || "$here/apply.sh" --copy "$tree"
+unlock_cache
+[ "$config" = tree ] || lock_cache "build-$(basename "$builds")-$build"
 case $config in
 tree)
 	echo "$tree"
 	;;
-plain | debug | kcsan | cov | upstream)
+plain | debug | kcsan | cov)
 	fragments=(core.config "$cpu")
 	case $config in
 	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
 	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
 	cov) fragments+=(debug.config dirty-kunit.config soft.config cov.config) ;;
-	upstream) fragments+=(upstream.config) ;;
 	esac
 	configure "$build" "${fragments[@]}" dirty.config
 	# in the folders of others only dirty.c is ours
@@ -151,15 +158,13 @@ plain | debug | kcsan | cov | upstream)
 	echo "$builds/$build/$kernel"
 	;;
 base)
-	# In the build folder of the kernel that it is compared with: only what the
-	# overlay touches is compiled twice
 	base=$builds/base.bzImage
 	want=$(cd "$here" && hash_files configs/core.config "configs/$cpu" configs/upstream.config "$tree/Makefile")
 	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
 		"$here/apply.sh" --remove "$tree"
-		configure upstream core.config "$cpu" upstream.config
-		compile upstream bzImage
-		cp "$builds/upstream/$kernel" "$base"
+		configure base core.config "$cpu" upstream.config
+		compile base bzImage
+		cp "$builds/base/$kernel" "$base"
 		echo "$want" >"$base.from"
 	fi
 	echo "$base"

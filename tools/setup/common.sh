@@ -16,23 +16,26 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 # One hash of the contents of files
 hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
-# Wait until no other run works on the same part of the cache
-lock_cache() {
+# Wait until no other run works on the same part of the cache, or, with -s, none but
+# those that do not mind each other. Held until the end of the script, or unlock_cache
+lock_cache() { # part [-s]
 	mkdir -p "$cache"
 	exec {lock_fd}>"$cache/.lock-$1"
-	flock -n "$lock_fd" && return
+	flock "${2:--x}" -n "$lock_fd" && return
 	note "waiting for another run that holds $1"
-	flock "$lock_fd"
+	flock "${2:--x}" "$lock_fd"
 }
 
-# apt-get that knows one suite of the machine's own archive only, with lists of
-# its own: sets apt
+unlock_cache() { exec {lock_fd}>&-; }
+
+# apt-get that knows one suite of the machine's own archive only (or several, as one
+# word), with lists of its own: sets apt
 private_apt() { # folder deb|deb-src suite option...
 	local dir=$1 kind=$2 suite=$3
 	shift 3
 	rm -rf "$dir"
 	mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/archives/partial"
-	"$repo/tools/setup/apt-source.py" "$kind" "$suite" >"$dir/parts/$suite.sources"
+	"$repo/tools/setup/apt-source.py" "$kind" "$suite" >"$dir/parts/debian.sources"
 	apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null
 		-o Dir::Etc::sourceparts="$dir/parts" -o Dir::State::lists="$dir/lists"
 		-o Dir::Cache="$dir" -o Debug::NoLocking=1 "$@")
