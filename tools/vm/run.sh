@@ -25,8 +25,9 @@
 #   --append TEXT          more of the kernel's command line
 #   --timeout SEC          default: 300
 #   --log FILE             where the console goes too
-#   --silence SEC          when the console has been silent for so long: the state of
-#                          the CPUs to FILE.machine, and an NMI, at which Linux panics
+#   --silence SEC          when the console has been silent for so long, or the emulator
+#                          has lost a timer: the state of the CPUs to FILE.machine, and
+#                          an NMI, at which Linux panics (see silence.py)
 #   --quiet                do not show the console
 #   --shell                a shell on the console instead of a command
 #
@@ -230,6 +231,7 @@ case $rc in
 	;;
 esac
 [ "$rc" -eq 0 ] || die "QEMU failed ($rc)"
-code=$(tr -d '\r' <"$log" | sed -n 's/^@@guest-exit \([0-9]*\)$/\1/p' | tail -n 1)
+# what the command has left on the last line may stand before it
+code=$(tr -d '\r' <"$log" | sed -n 's/^.*@@guest-exit \([0-9]*\)$/\1/p' | tail -n 1)
 [ -n "$code" ] || { note "the guest died before the command ended"; exit 126; }
 exit "$code"
