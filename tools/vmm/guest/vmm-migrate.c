@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * In the outer virtual machine: unmodified QEMUs run inner machines with edu devices
+ * by vfio-pci, and live-migrate them to each other. Called by tools/check/vmm.sh, with
+ * guest-run; edu_vfio_pci has the devices.
+ *
+ * Usage: vmm-migrate MODE CASE...
+ *
+ * MODE is the outer machine's IOMMU, part of the names of the tests. A case is made of
+ * words with colons between them:
+ *
+ *   10 | 11            the QEMU in /q10 or /q11
+ *   iommufd | legacy   its backend: /dev/iommu, or the container /dev/vfio/vfio
+ *   device | iommu     who tells what is dirty: DMA logging, or the IOMMU's page tables
+ *   two                two devices instead of one
+ *   slow               devices whose transfers last
+ *   cancel             the first migration is cancelled
+ *   back               the inner machine migrates back, to a third QEMU
+ *   static | remap     an IOMMU in the inner machine: everything stays mapped, or each
+ *                      transfer has a mapping of its own
+ *   all                everything is dirty, as nothing tells what is
+ *   untracked          nothing tracks, and QEMU thinks that nothing is dirty
+ *   unflushed          the kernel leaves the IOTLB as it is (CONFIG_IOMMUFD_DIRTY_BREAK)
+ *
+ * A case passes when all migrations are completed, the inner software finds no bad page
+ * in the source nor in the destination, there over a whole pass at least; when QEMU went
+ * the way that the case names, by its own trace; and when it was told of dirty pages,
+ * but not of every page. With untracked and unflushed there must be bad pages. With
+ * remap there are, by faults of QEMU: that is told as an expected failure.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define BAD_PAGES	5	/* exit code of a case in which nothing else is wrong */
+
+#define BREAK		"/sys/module/iommufd/parameters/dirty_break"
+#define BREAK_FLUSH	"8"	/* drivers/iommu/iommufd/dirty/break.h */
+
+/* Of pre-copy before the switch, at least: rounds, and passes over all pages */
+#define ROUNDS		4
+#define PASSES		3
+
+#ifdef __aarch64__
+#define QEMU		"qemu-system-aarch64"
+#define MACHINE		"virt,highmem=off -cpu cortex-a57"
+#else
+#define QEMU		"qemu-system-x86_64"
+#define MACHINE		"q35"
+#endif
+
+struct test {
+	const char *name;
+	int qemu;
+	bool iommufd, device;
+	bool two, slow, cancel, back, viommu, remap, all, untracked, unflushed;
+};
+
+/*
+ * Addresses of all edu devices, in order: two of a source, two of a destination, one of
+ * each that is slow
+ */
+#define SOURCE		0
+#define DESTINATION	2
+#define SLOW_SOURCE	4
+#define SLOW_DESTINATION 5
+#define NR_DEVICES	6
+
+static char devices[NR_DEVICES][16];
+
+static unsigned int nr_devices(const struct test *test)
+{
+	return test->two ? 2 : 1;
+}
+
+static void arg_devices(struct argv *argv, const struct test *test, unsigned int first)
+{
+	/* else QEMU migrates only what it is sure to track: with a container, logging devices */
+	bool force = test->untracked || (!test->iommufd && !test->device);
+	unsigned int i;
+
+	if (test->iommufd)
+		arg(argv, "-object iommufd,id=iommufd0");
+	for (i = 0; i < nr_devices(test); i++)
+		arg(argv, "-device vfio-pci,host=%s,addr=%x%s%s%s", devices[first + i], 0x10 + i,
+		    test->iommufd ? ",iommufd=iommufd0" : "",
+		    test->device ? "" : ",x-device-dirty-page-tracking=off",
+		    force ? ",enable-migration=on" : "");
+}
+
+/* A QEMU with the devices from the given one on */
+static struct vm *start(const struct test *test, const char *name, unsigned int first,
+			bool incoming)
+{
+	struct argv argv = {};
+	unsigned int i;
+
+	arg(&argv, "/q%d/ld.so --library-path /q%d/lib /q%d/bin/" QEMU " -L /q%d/share",
+	    test->qemu, test->qemu, test->qemu, test->qemu);
+	arg(&argv, "-nodefaults -no-user-config -display none -M " MACHINE);
+	arg(&argv, "-accel tcg,tb-size=32 -m 64M -kernel /bin/inner");
+	if (test->viommu)
+		arg(&argv, "-device intel-iommu,caching-mode=on");
+	if (test->remap)
+		arg(&argv, "-append remap");
+	arg_devices(&argv, test, first);
+	for (i = 0; i < ARRAY_SIZE(way_events); i++)
+		arg(&argv, "-trace %s", way_events[i]);
+	return vm_start(name, &argv, incoming);
+}
+
+static bool is_described(const struct vm *vm)
+{
+	return vm->described;
+}
+
+static void check_inner(const struct test *test, struct vm *vm)
+{
+	vm_wait(vm, "inner machine", is_described);
+	if (vm->devices != nr_devices(test) || vm->viommu != test->viommu ||
+	    vm->remap != test->remap)
+		fail("the inner machine has %u devices, %u IOMMU, remap %u", vm->devices,
+		     vm->viommu, vm->remap);
+}
+
+static void migrate(struct vm *from, struct vm *to)
+{
+	vm_precopy(from, ROUNDS, PASSES);
+	vm_complete(from);
+	/* the first line may be the end of a pass that began in the source */
+	vm_wait_passes(to, 2);
+	vm_query(from);
+	printf("# %s to %s: QEMU %d, %lu rounds, %lu pages sent, %lu ms down\n", from->name,
+	       to->name, from->version, vm_answer(from, "dirty-sync-count"),
+	       vm_answer(from, "normal"), vm_answer(from, "downtime"));
+	printf("# %s: %u passes, %u bad pages; %s: %u passes, %u bad pages\n",
+	       from->name, from->passes, from->bad, to->name, to->passes, to->bad);
+}
+
+/* A source's way is the one of the test's name, and no other; and what it was told */
+static void check_way(const struct test *test, const struct vm *vm)
+{
+	bool hwpt = test->iommufd && !test->device && !test->untracked;
+	unsigned int number = nr_devices(test);
+	struct way way = way_of(vm);
+
+	if (way.cdev != (test->iommufd ? number : 0) || way.group != (test->iommufd ? 0 : number))
+		fail("%s: the devices are not all of %s", vm->name,
+		     test->iommufd ? "an iommufd" : "a container");
+	if (!way.hwpt_set != !hwpt || !way.hwpt_get != !hwpt)
+		fail("%s: the ioctls of a HWPT were %s", vm->name, hwpt ? "not used" : "used");
+	if (!way.device_start != !test->device)
+		fail("%s: DMA logging was %s", vm->name, test->device ? "not used" : "used");
+	if (!way.queries != test->untracked)
+		fail("%s: it was %s for dirty pages", vm->name,
+		     test->untracked ? "asked" : "not asked");
+	/* QEMU's vIOMMU puts what it unmaps at another place */
+	if (test->untracked || test->unflushed || test->remap)
+		return;
+	if (!way.dirty)
+		fail("%s: no page was dirty", vm->name);
+	if (test->all ? !way.full : way.full || way.dirty >= way.pages)
+		fail("%s: %s was dirty", vm->name, test->all ? "not everything" : "everything");
+}
+
+static bool set_break(const char *value)
+{
+	int fd = open(BREAK, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, value, strlen(value)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* In a process of its own */
+static void run(const struct test *test)
+{
+	unsigned int first = test->slow ? SLOW_SOURCE : SOURCE;
+	unsigned int second = test->slow ? SLOW_DESTINATION : DESTINATION;
+	struct vm *from, *to, *last;
+
+	from = start(test, "source", first, false);
+	check_inner(test, from);
+	vm_wait_passes(from, 2);
+	if (test->cancel) {
+		to = start(test, "cancelled", second, true);
+		vm_precopy(from, ROUNDS, PASSES);
+		vm_cancel(from);
+		vm_quit(to);
+		vm_wait_passes(from, 2);
+	}
+	to = start(test, "destination", second, true);
+	if (test->unflushed && !set_break(BREAK_FLUSH))
+		fail("%s: %s", BREAK, strerror(errno));
+	migrate(from, to);
+	check_way(test, from);
+	last = to;
+	if (test->back) {
+		vm_quit(from);
+		last = start(test, "back", first, true);
+		migrate(to, last);
+		check_way(test, to);
+	}
+	vm_quit_all();
+	exit(from->bad || to->bad || last->bad ? BAD_PAGES : 0);
+}
+
+static bool parse_word(struct test *test, const char *word, size_t len)
+{
+	const struct {
+		const char *word;
+		bool *flag;
+	} words[] = {
+		{ "iommufd", &test->iommufd }, { "legacy", NULL },
+		{ "device", &test->device }, { "iommu", NULL },
+		{ "two", &test->two }, { "slow", &test->slow },
+		{ "cancel", &test->cancel }, { "back", &test->back },
+		{ "static", &test->viommu }, { "remap", &test->remap },
+		{ "all", &test->all }, { "untracked", &test->untracked },
+		{ "unflushed", &test->unflushed },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strlen(words[i].word) != len || memcmp(words[i].word, word, len))
+			continue;
+		if (words[i].flag)
+			*words[i].flag = true;
+		return true;
+	}
+	return false;
+}
+
+static struct test parse(const char *name)
+{
+	struct test test = { .name = name };
+	const char *word = name;
+	size_t len;
+
+	test.qemu = atoi(name);
+	for (word += strcspn(word, ":"); *word; word += len) {
+		word++;
+		len = strcspn(word, ":");
+		if (!parse_word(&test, word, len)) {
+			printf("Bail out! %s: no word %.*s\n", name, (int)len, word);
+			exit(2);
+		}
+	}
+	test.viommu |= test.remap;
+	return test;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static bool is_edu(const char *device)
+{
+	char path[320], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/uevent", device);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (fgets(text, sizeof(text), f) && strncmp(text, "PCI_ID=", 7))
+		;
+	fclose(f);
+	return !strncmp(text, "PCI_ID=1234:11E8", 16);
+}
+
+static unsigned int find_devices(void)
+{
+	DIR *dir = opendir("/sys/bus/pci/devices");
+	struct dirent *entry;
+	unsigned int n = 0;
+
+	while (dir && (entry = readdir(dir)) && n < NR_DEVICES)
+		if (is_edu(entry->d_name))
+			snprintf(devices[n++], sizeof(devices[0]), "%.15s", entry->d_name);
+	if (dir)
+		closedir(dir);
+	qsort(devices, n, sizeof(devices[0]), by_name);
+	return n;
+}
+
+/* Tells the result of a case; false if it is not as it should be */
+static bool report(int number, const char *mode, const struct test *test, int code)
+{
+	bool lossy = test->untracked || test->unflushed || test->remap;
+	bool lost = code == BAD_PAGES;
+
+	if (lossy && !code)
+		puts("# no page is bad, but some were expected to be");
+	if (test->remap && lost)
+		printf("not ok %d %s:%s # XFAIL Q2, Q3: QEMU's vIOMMU loses what was unmapped\n",
+		       number, mode, test->name);
+	else
+		printf("%s %d %s:%s\n", (lossy ? lost : !code) ? "ok" : "not ok", number, mode,
+		       test->name);
+	return lossy ? lost : !code;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	int i, status, failed = 0;
+	struct test test;
+	double begin;
+	pid_t pid;
+
+	if (argc < 3) {
+		fputs("usage: vmm-migrate MODE CASE...\n", stderr);
+		return 2;
+	}
+	if (find_devices() != NR_DEVICES) {
+		printf("Bail out! fewer than %d edu devices\n", NR_DEVICES);
+		return 1;
+	}
+	printf("TAP version 13\n1..%d\n", argc - 2);
+	for (i = 2; i < argc; i++) {
+		test = parse(argv[i]);
+		begin = now();
+		fflush(stdout);
+		pid = fork();
+		if (!pid)
+			run(&test);
+		if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+			status = 1 << 8;
+		if (test.unflushed)
+			set_break("0");
+		printf("# %s took %.1f s\n", test.name, now() - begin);
+		failed += !report(i - 1, argv[1], &test, WEXITSTATUS(status));
+	}
+	return failed != 0;
+}
