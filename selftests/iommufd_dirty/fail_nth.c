@@ -257,6 +257,56 @@ TEST_F_TIMEOUT(fail_nth, ioas_unmap, 240)
 }
 
 /* A HWPT joins, and its device writes; then both leave, which cannot fail */
+/*
+ * How many allocations does a READ make when nothing is dirty? Some are for what the
+ * other tracker's ledger might get, and are freed again at its end. The fewest of
+ * several calls: now and then there is one for the allocator itself
+ */
+static unsigned int allocations(struct ground *g)
+{
+	unsigned int i, most_left = 0;
+
+	if (consumer_missed(&g->first) || consumer_missed(&g->second))
+		fatal("missed pages");
+	for (i = 0; i < 5; i++) {
+		unsigned int left;
+
+		fail_nth(MAX_NTH);
+		check(__consumer_read(&g->first, 0, NULL));
+		left = fail_nth_left();
+		most_left = left > most_left ? left : most_left;
+	}
+	return MAX_NTH - most_left;
+}
+
+/* Whether an unmap succeeds or fails: nothing that it reserved stays in the ledgers */
+TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
+{
+	unsigned int before, nth = 0, errors = 0;
+	struct ground *g = &self->g;
+	bool failed;
+
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	before = allocations(g);
+	EXPECT_LE(2, before);
+	ASSERT_EQ(0, call_ioas_unmap(g));
+	ASSERT_EQ(0, ground_map(g));
+	EXPECT_EQ(before, allocations(g));
+	do {
+		int rc;
+
+		fail_nth(++nth);
+		rc = call_ioas_unmap(g);
+		failed = fail_nth_end();
+		errors += rc == -ENOMEM;
+		if (!rc)
+			ASSERT_EQ(0, ground_map(g));
+		EXPECT_EQ(before, allocations(g));
+	} while (failed && nth < MAX_NTH);
+	EXPECT_LT(0, errors);
+	lib_note("%u allocations, %u errors", before, errors);
+}
+
 static int call_attach(struct ground *g)
 {
 	struct env *env = &g->env;
