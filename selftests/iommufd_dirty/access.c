@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include <kselftest_harness.h>
+#include <pthread.h>
 
 #include "lib.h"
 
@@ -371,6 +372,48 @@ TEST_F(access, alias)
 	access_unpin(self->fd, self->pins, pin);
 	EXPECT_TRUE(found(&alias, 5, 1, 0));
 	EXPECT_TRUE(nothing_found(&self->o));
+}
+
+struct software {
+	FIXTURE_DATA(access) * self;
+	bool stop;
+	unsigned int writes;
+};
+
+static void *software_run(void *arg)
+{
+	struct software *sw = arg;
+
+	while (!__atomic_load_n(&sw->stop, __ATOMIC_ACQUIRE)) {
+		check(__access_write(sw->self->fd, sw->self->rw, IOVA, sw->self->data,
+				     sizeof(sw->self->data)));
+		sw->writes++;
+	}
+	return NULL;
+}
+
+/* Trackers come and go while it writes; each that runs is told of all of it */
+TEST_F_TIMEOUT(access, start_and_stop, 120)
+{
+	struct software sw = { .self = self };
+	struct env *env = &self->env;
+	pthread_t thread;
+	unsigned int i;
+
+	env_start(env);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, software_run, &sw));
+	for (i = 0; i < 500; i++) {
+		__u32 tracker = tracker_alloc(env->fd, env->ioas);
+
+		tracker_start(env->fd, tracker);
+		if (i % 2)
+			tracker_stop(env->fd, tracker);
+		object_destroy(env->fd, tracker);
+	}
+	__atomic_store_n(&sw.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, sw.writes);
+	EXPECT_TRUE(found(&self->o, 0, 4, 0));
 }
 
 /* Beside a device: neither hides what the other has written */
