@@ -326,9 +326,11 @@ static unsigned int setting(const char *name, const char *otherwise)
 FIXTURE_SETUP(torture)
 {
 	struct torture *t = calloc(1, sizeof(*t));
-	const char *reason = env_open(&t->env, 2);
+	const char *reason;
 	size_t i;
 
+	ASSERT_NE(NULL, t);
+	reason = env_open(&t->env, 2);
 	self->t = t;
 	if (!reason && !fail_setup())
 		reason = "no fault injection in this kernel";

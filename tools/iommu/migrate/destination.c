@@ -91,13 +91,14 @@ static int send_result(struct destination *d, const struct incoming *in)
 {
 	size_t head = DIGEST_SIZE * (in->num_regions + in->num_devices);
 	size_t size = head + in->memory / PAGE * SUM_SIZE, i;
-	unsigned char *result = calloc(1, size), *sums = result + head;
+	unsigned char *result = calloc(1, size), *sums;
 	unsigned char page[PAGE];
 	unsigned int n;
 	int rc;
 
 	if (!result)
 		return -ENOMEM;
+	sums = result + head;
 	for (n = 0; n < in->num_regions; n++) {
 		const struct stream_region *r = &in->regions[n];
 

@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define STREAM_MAGIC		"IOMMUMIG"
-#define STREAM_VERSION		1
+#define STREAM_VERSION		1u
 #define STREAM_PAGE		4096UL
 #define STREAM_MAX_REGIONS	16
 #define STREAM_MAX_DEVICES	8

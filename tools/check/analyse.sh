@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stage "analyse": compilers and analysers that nothing else is built with, or
+# looked at by. Sourced by check.sh.
+#
+# Each is silent, or what it says is in the file analyse-reasons, with the reason why it
+# stays. A reason for something that is not said any more is an error, too.
+#
+# Not here: smatch, of which Debian 12 has no package. Of coccinelle's scripts those in
+# OCaml are left out, as they would take a compiler for that.
+# shellcheck disable=SC2154 # variables of check.sh
+
+jobs_analyse() {
+	job analyse-user "" stage_analyse_user
+	job analyse-cocci "" stage_analyse_cocci
+	job analyse-clang-kernel "" stage_analyse_clang_kernel
+}
+
+# From "FILE:LINE...: TEXT" on stdin: "FILE: TEXT", each once, of files of ours. Places
+# change with every edit, and are not part of it
+analyse_lines() { # folder that file names begin with
+	sed -nE -e "s|^$1/||" -e 's/^((drivers|include|selftests|tools)[^: ]*):[0-9:-]*:? */\1: /p' |
+		sed -E 's/\bline [0-9]+/line N/g' | LC_ALL=C sort -u
+}
+
+analyse_listed() { # tool
+	awk -F ' [|] ' -v tool="$1" '$1 == tool { print $2 ": " $3 }' "$here/analyse-reasons" |
+		LC_ALL=C sort -u
+}
+
+# What it has said is what is listed
+analyse_judge() { # tool file
+	diff -u --label "analyse-reasons of $1" --label "$1" <(analyse_listed "$1") "$2"
+}
+
+# tool | file | text | reason, and no other tool than those that there are
+analyse_reasons() {
+	! grep -nvE -e '^#' -e '^$' \
+		-e '^(fanalyzer|cppcheck|coccicheck) \| [^ |]+ \| [^|]+ \| [^|]*[a-z][^|]*$' "$here/analyse-reasons"
+}
+
+# The library, iommu-dirty, their tests and the selftests; always all of it
+analyse_make() { # folder make-argument...
+	local out=$1
+	shift
+	rm -rf "$out"
+	make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" KSRC="$tree" "$@" all tests vm
+	make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" LIB="$out/lib" KSRC="$tree" "$@" all tests
+	make -C "$repo/selftests/iommufd_dirty" -j "$jobs" OUT="$out/selftests" KSRC="$tree" "$@"
+}
+
+analyse_cppcheck() {
+	cd "$repo" || return
+	# complain() has a value, which not everybody wants
+	cppcheck -q --enable=warning,performance --suppress=constStatement --library=posix --library=gnu \
+		--library="$here/cppcheck.cfg" --std=c11 -j "$jobs" --template='{file}:{line}: {message} [{id}]' \
+		-D_GNU_SOURCE -I tools/lib/include -I tools/lib/src -I tools/iommu -I tools/iommu/migrate \
+		-I selftests/iommufd_dirty/lib tools/lib tools/iommu selftests
+}
+
+stage_analyse_user() {
+	local tree log=$logs/analyse-fanalyzer.log
+	"$repo/tools/setup/setup.sh" analyse tools
+	tree=$("$overlay/build.sh" tree)
+	try "the list of reasons" analyse_reasons
+
+	LC_ALL=C logged "$log" analyse_make "$cache/analyse/gcc" \
+		CFLAGS="-O2 -g -fanalyzer -fdiagnostics-plain-output"
+	grep 'Wanalyzer' "$log" | sed 's/: warning: /: /' | analyse_lines "$repo" >"$log.lines"
+	try "fanalyzer" analyse_judge fanalyzer "$log.lines"
+
+	log=$logs/analyse-cppcheck.log
+	logged "$log" analyse_cppcheck
+	analyse_lines "$repo" <"$log" >"$log.lines"
+	try "cppcheck" analyse_judge cppcheck "$log.lines"
+
+	# a head of VFIO's with what belongs behind it is a struct of both: -Wno-gnu...
+	try "clang: user space" analyse_make "$cache/analyse/clang" CC=clang CXX=clang++ \
+		CFLAGS="-O2 -g -Werror -Wno-gnu-variable-sized-type-not-at-end"
+}
+
+# One script on one folder or file; its complaints on stdout
+analyse_spatch() { # script target
+	local options
+	options=$(sed -n 's,^// *Options: *,,p' "$1" | head -n 1)
+	# shellcheck disable=SC2086 # a list
+	spatch -D report --no-show-diff --very-quiet --cocci-file "$1" $options \
+		-I arch/x86/include -I include -I arch/x86/include/uapi -I include/uapi \
+		--include include/linux/kconfig.h --dir "$2"
+}
+
+# What is wrong here is found: spatch says nothing if it cannot run a script of Python
+analyse_cocci_works() {
+	local dir out
+	dir=$(mktemp -d)
+	printf 'int f(int a)\n{\n\tif (a) {\n\t\ta++;\n\t};\n\treturn a;\n}\n' >"$dir/semicolon.c"
+	out=$(cd "$tree" && analyse_spatch scripts/coccinelle/misc/semicolon.cocci "$dir" 2>&1)
+	rm -r "$dir"
+	[[ $out == *"semicolon.c:5:2-3: Unneeded semicolon"* ]] || { echo "$out"; return 1; }
+}
+
+# As the kernel's scripts/coccicheck does, which looks at a whole tree; on our sources
+analyse_cocci() {
+	cd "$tree" || return
+	export -f analyse_spatch
+	grep -rl --include='*.cocci' '^virtual.*report' scripts/coccinelle | xargs grep -L script:ocaml |
+		sort >"$logs/analyse-cocci.scripts"
+	# shellcheck disable=SC2016 # of the shell that runs it
+	xargs -P "$jobs" -I{} bash -c 'analyse_spatch "$1" "$2" || echo "tools: $1: code $?"' \
+		- {} "$repo/drivers" <"$logs/analyse-cocci.scripts"
+}
+
+stage_analyse_cocci() {
+	local tree log=$logs/analyse-coccicheck.log
+	"$repo/tools/setup/setup.sh" analyse
+	tree=$("$overlay/build.sh" tree)
+	try "coccicheck: finds something" analyse_cocci_works
+	logged "$log" analyse_cocci
+	analyse_lines "$repo" <"$log" >"$log.lines"
+	try "coccicheck: $(wc -l <"$logs/analyse-cocci.scripts") scripts" analyse_judge coccicheck "$log.lines"
+}
+
+# Our objects of the debug kernel, by clang; a warning is an error
+analyse_clang_kernel() {
+	local out=$cache/analyse/clang-kernel fragment
+	local make=(make -C "$tree" O="$out" ARCH=x86_64 LLVM=1 -s -j "$jobs")
+	mkdir -p "$out"
+	for fragment in core x86 debug dirty-kunit soft dirty; do
+		cat "$overlay/configs/$fragment.config"
+	done >"$out/.wanted"
+	"${make[@]}" KCONFIG_ALLCONFIG="$out/.wanted" allnoconfig
+	[ "$(grep -cx -e CONFIG_CC_IS_CLANG=y -e CONFIG_WERROR=y -e CONFIG_IOMMUFD_DIRTY=y \
+		-e CONFIG_IOMMU_DIRTY_SOFT=y "$out/.config")" -eq 4 ] || return
+	"${make[@]}" prepare drivers/iommu/ drivers/vfio/
+}
+
+stage_analyse_clang_kernel() {
+	local tree log=$logs/analyse-clang-kernel.log
+	"$repo/tools/setup/setup.sh" analyse kernel
+	tree=$("$overlay/build.sh" tree)
+	try "clang: kernel" logged "$log" analyse_clang_kernel
+}
