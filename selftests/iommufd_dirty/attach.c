@@ -5,6 +5,9 @@
  */
 #include <kselftest_harness.h>
 
+#include <pthread.h>
+#include <time.h>
+
 #include "lib.h"
 
 #define IOVA	0x40000000ULL
@@ -161,6 +164,66 @@ TEST_F(attach, other_ioas)
 	EXPECT_EQ(2, oracle_read(&self->o, 0));
 	EXPECT_TRUE(bitmap_test(self->o.bitmap, 1));
 	EXPECT_TRUE(bitmap_test(self->o.bitmap, 3));
+}
+
+struct crosser {
+	struct edu *edu;
+	__u32 to[2];
+	pthread_barrier_t *start;
+	pthread_t thread;
+};
+
+#define CROSSINGS	600
+
+static void *crosser_run(void *arg)
+{
+	struct crosser *c = arg;
+	unsigned int i;
+
+	for (i = 0; i < CROSSINGS; i++) {
+		pthread_barrier_wait(c->start);
+		edu_attach(c->edu, c->to[i % 2]);
+	}
+	return NULL;
+}
+
+/*
+ * One device goes from IOAS to IOAS while another goes the other way, again and
+ * again: neither waits for the other for ever. A kernel where they do cannot end the
+ * threads any more.
+ */
+TEST_F_TIMEOUT(attach, crossing, 120)
+{
+	struct env *env = &self->env;
+	__u32 there = ioas_alloc(env->fd);
+	struct crosser c[2];
+	pthread_barrier_t start;
+	struct timespec end;
+	unsigned int i;
+
+	ioas_set_huge_pages(env->fd, there, false);
+	pthread_barrier_init(&start, NULL, 2);
+	for (i = 0; i < 2; i++) {
+		__u32 hwpt[2] = {
+			dirty_hwpt(env, i, env->ioas), dirty_hwpt(env, i, there),
+		};
+
+		c[i] = (struct crosser) {
+			.edu = &env->edu[i],
+			.to = { hwpt[!i], hwpt[i] },
+			.start = &start,
+		};
+		edu_attach(c[i].edu, hwpt[i]);
+	}
+	env_start(env);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&c[i].thread, NULL, crosser_run, &c[i]));
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 60;
+	for (i = 0; i < 2; i++)
+		if (pthread_timedjoin_np(c[i].thread, NULL, &end))
+			fatal("device %u hangs", i);
+	EXPECT_TRUE(tracked(&self->o, 0));
 }
 
 TEST_HARNESS_MAIN
