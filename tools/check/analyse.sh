@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "analyse": compilers and analysers that nothing else is built with, or
+# The stage "analyse", in check-long: compilers and analysers that nothing else is built with, or
 # looked at by. Sourced by check.sh.
 #
 # Each is silent, or what it says is in the file analyse-reasons, with the reason why it
@@ -11,9 +11,10 @@
 # shellcheck disable=SC2154 # variables of check.sh
 
 jobs_analyse() {
-	job analyse-user "" stage_analyse_user
-	job analyse-cocci "" stage_analyse_cocci
-	job analyse-clang-kernel "" stage_analyse_clang_kernel
+	needs_kernel tree
+	job analyse-user build-tree analyse_user
+	job analyse-cocci build-tree analyse_cocci
+	job analyse-clang-kernel build-tree analyse_clang_kernel
 }
 
 # From "FILE:LINE...: TEXT" on stdin: "FILE: TEXT", each once, of files of ours. Places
@@ -58,10 +59,10 @@ analyse_cppcheck() {
 		-I selftests/iommufd_dirty/lib tools/lib tools/iommu selftests
 }
 
-stage_analyse_user() {
+analyse_user() {
 	local tree log=$logs/analyse-fanalyzer.log
 	"$repo/tools/setup/setup.sh" analyse tools
-	tree=$("$overlay/build.sh" tree)
+	tree=$(image tree)
 	try "the list of reasons" analyse_reasons
 
 	LC_ALL=C logged "$log" analyse_make "$cache/analyse/gcc" \
@@ -80,7 +81,7 @@ stage_analyse_user() {
 }
 
 # One script on one folder or file; its complaints on stdout
-analyse_spatch() { # script target
+cocci_script() { # script target
 	local options
 	options=$(sed -n 's,^// *Options: *,,p' "$1" | head -n 1)
 	# shellcheck disable=SC2086 # a list
@@ -90,38 +91,38 @@ analyse_spatch() { # script target
 }
 
 # What is wrong here is found: spatch says nothing if it cannot run a script of Python
-analyse_cocci_works() {
+cocci_works() {
 	local dir out
 	dir=$(mktemp -d)
 	printf 'int f(int a)\n{\n\tif (a) {\n\t\ta++;\n\t};\n\treturn a;\n}\n' >"$dir/semicolon.c"
-	out=$(cd "$tree" && analyse_spatch scripts/coccinelle/misc/semicolon.cocci "$dir" 2>&1)
+	out=$(cd "$tree" && cocci_script scripts/coccinelle/misc/semicolon.cocci "$dir" 2>&1)
 	rm -r "$dir"
 	[[ $out == *"semicolon.c:5:2-3: Unneeded semicolon"* ]] || { echo "$out"; return 1; }
 }
 
 # As the kernel's scripts/coccicheck does, which looks at a whole tree; on our sources
-analyse_cocci() {
+cocci_scripts() {
 	cd "$tree" || return
-	export -f analyse_spatch
+	export -f cocci_script
 	grep -rl --include='*.cocci' '^virtual.*report' scripts/coccinelle | xargs grep -L script:ocaml |
 		sort >"$logs/analyse-cocci.scripts"
 	# shellcheck disable=SC2016 # of the shell that runs it
-	xargs -P "$jobs" -I{} bash -c 'analyse_spatch "$1" "$2" || echo "tools: $1: code $?"' \
+	xargs -P "$jobs" -I{} bash -c 'cocci_script "$1" "$2" || echo "tools: $1: code $?"' \
 		- {} "$repo/drivers" <"$logs/analyse-cocci.scripts"
 }
 
-stage_analyse_cocci() {
+analyse_cocci() {
 	local tree log=$logs/analyse-coccicheck.log
 	"$repo/tools/setup/setup.sh" analyse
-	tree=$("$overlay/build.sh" tree)
-	try "coccicheck: finds something" analyse_cocci_works
-	logged "$log" analyse_cocci
+	tree=$(image tree)
+	try "coccicheck: finds something" cocci_works
+	logged "$log" cocci_scripts
 	analyse_lines "$repo" <"$log" >"$log.lines"
 	try "coccicheck: $(wc -l <"$logs/analyse-cocci.scripts") scripts" analyse_judge coccicheck "$log.lines"
 }
 
 # Our objects of the debug kernel, by clang; a warning is an error
-analyse_clang_kernel() {
+clang_kernel() {
 	local out=$cache/analyse/clang-kernel fragment
 	local make=(make -C "$tree" O="$out" ARCH=x86_64 LLVM=1 -s -j "$jobs")
 	mkdir -p "$out"
@@ -134,9 +135,9 @@ analyse_clang_kernel() {
 	"${make[@]}" prepare drivers/iommu/ drivers/vfio/
 }
 
-stage_analyse_clang_kernel() {
+analyse_clang_kernel() {
 	local tree log=$logs/analyse-clang-kernel.log
 	"$repo/tools/setup/setup.sh" analyse kernel
-	tree=$("$overlay/build.sh" tree)
-	try "clang: kernel" logged "$log" analyse_clang_kernel
+	tree=$(image tree)
+	try "clang: kernel" logged "$log" clang_kernel
 }
