@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stage "vmm": Debian's unmodified QEMU in the virtual machine live-migrates inner
+# machines with devices of VFIO; a machine, and a job, for each IOMMU mode. What a case
+# is, and when it passes: tools/vmm/guest/vmm-migrate.c. Sourced by check.sh.
+# shellcheck disable=SC2154 # variables of check.sh
+
+vmm_ways="iommufd:device iommufd:iommu legacy:device legacy:iommu"
+
+# Each word of a list with something before and behind it
+vmm_each() { # before list [behind]
+	local word
+	for word in $2; do
+		printf '%s ' "$1$word${3-}"
+	done
+}
+
+# Without dirty bits in the IOMMU: what QEMU does then
+vmm_off="iommufd:iommu:untracked legacy:iommu:all"
+
+# Some of each kind, but all ways
+vmm_gate() { # mode
+	case $1 in
+	*-off) vmm_each 10: "$vmm_off" ;;
+	vtd-ss)
+		vmm_each 10: "$vmm_ways"
+		vmm_each 11: "$vmm_ways"
+		echo 10:iommufd:iommu:two 11:legacy:device:two 10:iommufd:iommu:slow \
+			11:iommufd:iommu:cancel 10:legacy:iommu:back \
+			11:iommufd:iommu:static 11:legacy:iommu:remap
+		;;
+	*) vmm_each 10: "$vmm_ways" ;;
+	esac
+}
+
+# Everything with everything
+vmm_all() { # mode
+	local qemu what
+	for qemu in 10: 11:; do
+		case $1 in
+		*-off) vmm_each "$qemu" "$vmm_off" ;;
+		*)
+			for what in '' :two :slow :cancel :back :two:cancel:back; do
+				vmm_each "$qemu" "$vmm_ways" "$what"
+			done
+			;;
+		esac
+	done
+	case $1 in
+	vtd-?s | amd-*)
+		for what in :static :static:cancel:back :remap; do
+			vmm_each 11: "iommufd:iommu legacy:iommu" "$what"
+		done
+		;;
+	esac
+}
+
+# Under the debug kernel, where a case takes six times as long: the kernel without its
+# IOTLB flush, which only that one can leave out; and what runs under its eyes
+vmm_debug() { # gate|all mode
+	case $1:$2 in
+	*:*-off) ;;
+	all:*)
+		vmm_each 10: "$vmm_ways"
+		vmm_each 11: "$vmm_ways" :two:cancel:back
+		echo 10:legacy:iommu:unflushed
+		;;
+	gate:vtd-ss | gate:smmu-s1) echo 10:legacy:iommu:unflushed 11:iommufd:device 10:iommufd:iommu ;;
+	esac
+}
+
+# apt goes by a proxy that is not there
+vmm_unanswered() { # what is in the cache, or nothing; what is expected
+	local dir rc=0 out
+	dir=$(mktemp -d)
+	if [ -n "$1" ]; then
+		mkdir -p "$dir/vmm/$arch/11/$1"
+		: >"$dir/vmm/$arch/11/$1/ld.so"
+	fi
+	out=$(http_proxy=http://127.0.0.1:9 IOMMUFD_DIRTY_CACHE=$dir \
+		"$repo/tools/vmm/gather.sh" 11 "$arch" 2>&1) || rc=$?
+	rm -rf "$dir"
+	echo "exit code $rc: $out"
+	# shellcheck disable=SC2254 # a pattern
+	case "$rc $out" in $2) ;; *) return 1 ;; esac
+}
+
+# For each QEMU: a file with its folder, or one with the reason why there is none
+build_vmm() {
+	local qemu rc
+	"$repo/tools/setup/setup.sh" vmm
+	[ "$arch" != arm64 ] || "$repo/tools/setup/setup.sh" arm64
+	# all of it: a second, and no time stamp of another checkout misleads make
+	logged "$logs/vmm-build.log" make -B -C "$repo/tools/vmm" OUT="$cache/vmm/$arch/out" \
+		CROSS_COMPILE="$cross"
+	for qemu in 10 11; do
+		rc=0
+		"$repo/tools/vmm/gather.sh" "$qemu" "$arch" >"$work/vmm-$qemu" \
+			2>"$logs/vmm-gather-$qemu.log" || rc=$?
+		cat "$logs/vmm-gather-$qemu.log"
+		case $rc in
+		0) ;;
+		4)
+			tail -n 1 "$logs/vmm-gather-$qemu.log" >"$work/vmm-$qemu.none"
+			rm "$work/vmm-$qemu"
+			;;
+		*) return "$rc" ;;
+		esac
+	done
+	try "vmm: no archive, but something in the cache" vmm_unanswered "11.0.9+ds-1" \
+		"0 *the archive does not answer*11.0.9+ds-1 is used*/11.0.9+ds-1"
+	try "vmm: no archive, nothing in the cache" vmm_unanswered "" \
+		"4 *no qemu-system-*the archive does not answer*"
+}
+
+vmm_mode() { # name of the results, mode, cases, kernel configuration
+	local name=$1 mode=$2 config=$4 log=$logs/$1.log c qemu folder cases=() add=()
+	declare -A folders=()
+	for c in $3; do
+		qemu=${c%%:*}
+		if [ ! -f "$work/vmm-$qemu" ]; then
+			skipped "$name: $c: $(cat "$work/vmm-$qemu.none")"
+			continue
+		fi
+		folder=$(cat "$work/vmm-$qemu")
+		case ${folder##*/}:$c in
+		1[1-9].*) ;;
+		*:static* | *:remap)
+			skipped "$name: $c: QEMU ${folder##*/} cannot migrate with a vIOMMU"
+			continue
+			;;
+		esac
+		cases+=("$c")
+		folders[$qemu]=$folder
+	done
+	[ ${#cases[@]} -gt 0 ] || return 0
+	for qemu in "${!folders[@]}"; do
+		add+=(--add "${folders[$qemu]}:q$qemu")
+	done
+	for c in inner vmm-migrate; do
+		add+=(--add "$cache/vmm/$arch/out/$c")
+	done
+	local LIMIT=$((180 + 60 * ${#cases[@]}))
+	# two devices for each side, and one for each whose transfers last
+	vm "$log" --kernel "$(image "$config")" --iommu "$mode" --mem 2G --edu 6 \
+		--dma-delay 0,0,0,0,700 "${add[@]}" --add "$here/guest-run" \
+		"bind-vfio edu_vfio_pci >/dev/null; LIMIT=$LIMIT guest-run 'vmm-migrate $mode ${cases[*]}'"
+	count "$name" "$log"
+	# how it went, case by case
+	grep -aE '^(not )?ok |^# [^ ]* took' "$log" | tr -d '\r' | sed 's/^/    /'
+}
+
+# A job for each mode, and one under the debug kernel
+jobs_vmm() { # gate|all modes
+	local mode cases
+	needs_qemu
+	job build-vmm "" build_vmm
+	for mode in $2; do
+		[[ $mode != soft-* ]] || continue
+		cases=$("vmm_$1" "$mode")
+		needs_kernel plain
+		job "vmm-$mode" "build-plain build-qemu build-vmm" \
+			vmm_mode "vmm-$mode" "$mode" "${cases//$'\n'/ }" plain
+		cases=$(vmm_debug "$1" "$mode")
+		[ -n "$cases" ] || continue
+		needs_kernel debug
+		job "vmm-debug-$mode" "build-debug build-qemu build-vmm" \
+			vmm_mode "vmm-debug-$mode" "$mode" "${cases//$'\n'/ }" debug
+	done
+}
