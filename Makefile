@@ -12,6 +12,7 @@ CACHE := $(or $(IOMMUFD_DIRTY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iomm
 help: ## this list (the default)
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 	@echo
+	@echo "  STAGE=\"a b\" only those stages of check (tools/check/check.sh has the list)"
 	@echo "  ARCH=arm64  of check*, kernel*, qemu, vm-shell: for that machine, emulated"
 	@echo "  KSRC=tree   another kernel tree than Debian's linux-source-6.12"
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
@@ -20,21 +21,30 @@ help: ## this list (the default)
 demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 	@tools/demo/demo.sh $(DEMO)
 
-.PHONY: check check-static check-builds check-kunit check-vm check-tools check-kcsan
-check: ## all tests; ends with "N passed, N failed, N skipped"
-	@tools/check/check.sh --arch $(ARCH)
+.PHONY: check check-long check-static check-builds check-kunit check-vm check-vmm check-tools check-kcsan
+check: ## the gate; ends with "N passed, N failed, N skipped"
+	@tools/check/check.sh --arch $(ARCH) $(STAGE)
+check-long: ## every test in every mode, races, mutations, analysers, arm64: hours
+	@rc=0; for arch in x86_64 arm64; do \
+		tools/check/check.sh --arch $$arch --long || rc=1; \
+	done; exit $$rc
 check-static: ## checkpatch, sparse, kernel-doc, shellcheck
 	@tools/check/check.sh --arch $(ARCH) static sparse
 check-builds: ## the kernel builds with IOMMUFD=m, and with the trackers off
 	@tools/check/check.sh --arch $(ARCH) builds
 check-kunit: ## KUnit under ARCH=um and in a virtual machine
-	@tools/check/check.sh --arch $(ARCH) kunit-um kunit-vm
+	@tools/check/check.sh --arch $(ARCH) $(if $(filter arm64,$(ARCH)),,kunit-um) kunit-vm
 check-vm: ## selftests in virtual machines; TESTS="a b" MODES="c d" limit them
 	@tools/check/check.sh --arch $(ARCH) selftests
+check-vmm: ## Debian's QEMU migrates a virtual machine with a device
+	@tools/check/check.sh --arch $(ARCH) vmm
 check-tools: ## the library and iommu-dirty: under sanitizers, and in a virtual machine
 	@tools/check/check.sh tools tools-vm
 check-kcsan: ## selftests under KCSAN and kmemleak, a kernel of its own
 	@tools/check/check.sh --arch $(ARCH) kcsan
+.PHONY: coverage
+coverage: ## which lines and branches of our code the tests run
+	@tools/check/check.sh coverage
 
 .PHONY: lib tools install
 lib: ## the C library; OUT=folder of the results
@@ -62,5 +72,5 @@ vm-shell: ## a shell in a virtual machine with our kernel and edu devices
 docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
-	rm -rf '$(CACHE)'/build '$(CACHE)'/check '$(CACHE)'/docs '$(CACHE)'/selftests \
-		'$(CACHE)'/tools '$(CACHE)'/upstream '$(CACHE)'/demo '$(CACHE)'/vm '$(CACHE)'/qemu/x86_64 '$(CACHE)'/qemu/aarch64
+	cd '$(CACHE)' && rm -rf build check coverage demo docs mutate selftests src tools upstream vm \
+		qemu/x86_64 qemu/aarch64

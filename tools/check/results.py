@@ -2,23 +2,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Count the tests of a console log.
 
-Usage: results.py [--suite NAME]... [--against FILE] [--save FILE] LOG
+Usage: results.py [--name RUN] [--suite NAME]... [--against FILE] [--save FILE] LOG
+       results.py --undisturbed BYTES LOG
 
 The log is that of KUnit (KTAP from the kernel, each --suite must be there), or
-of guest-run (TAP of several programs, and the kernel log after each of them).
-Prints every test that failed, and as the last line "passed failed skipped".
+of guest-run (TAP of several programs, and the kernel log after each of them), or,
+with --suite, of both. Prints every test that failed, and as the last line "passed
+failed skipped".
 
 A test that was planned and has no result failed: the program or the kernel
 died. A report in the kernel log fails a test named "dmesg after ...", unless
 the file dmesg-waivers beside this one names it.
 
+With --name a test that was skipped failed, unless the file expected-skips beside this
+one has it for that run.
+
 --save keeps the names of the tests that passed. With --against, a file of such
-names, only a test that passed there and does not pass here counts as failed.
+names, only a test that passed there and does not pass here counts as failed; one that
+fails in both is skipped.
+
+--undisturbed tells by its exit code whether nothing had gone wrong when the log had
+that many bytes: no test has failed, and the kernel reports nothing, but that a CPU
+gets no further, before or after.
 """
 
 import argparse
+import fnmatch
 import os
 import re
+import sys
 
 REPORT = re.compile(
     r"WARNING: |BUG: |BUG at |KASAN: |UBSAN: |INFO: task |INFO: rcu|"
@@ -99,11 +111,21 @@ def parse_tap(results, prefix, lines):
     return top
 
 
-def read_waivers():
-    path = os.path.join(os.path.dirname(__file__), "dmesg-waivers")
-    with open(path) as f:
+def read_list(name):
+    """The lines of a file beside this one that are no comments"""
+    with open(os.path.join(os.path.dirname(__file__), name)) as f:
         lines = [line.strip() for line in f]
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def refuse_skips(results, run):
+    """A skip that expected-skips does not have for this run is a failure"""
+    expected = [line.split(None, 1) for line in read_list("expected-skips")]
+    for i, (name, state) in enumerate(results.tests):
+        if state == "skip" and not any(fnmatch.fnmatchcase(run, runs) and
+                                       fnmatch.fnmatchcase(name, tests)
+                                       for runs, tests in expected):
+            results.tests[i] = (f"{name} # it was skipped", "not ok")
 
 
 def check_dmesg(results, name, lines, waivers):
@@ -146,9 +168,11 @@ def parse_guest(results, lines, waivers):
             dmesg.append(line[4:])
         elif line.startswith("@@rc ") and name:
             code, before = int(word[2]), len(results.names("not ok"))
+            skipped = len(results.names("skip"))
             if name != "boot":
                 parse_tap(results, name, tap)
-            if code not in (0, 4) and len(results.names("not ok")) == before:
+            if code != 0 and len(results.names("not ok")) == before and \
+                    (code != 4 or len(results.names("skip")) == skipped):
                 results.add(f"{name}: exit code {code}", "not ok")
             check_dmesg(results, name, dmesg, waivers)
             name = None
@@ -168,21 +192,40 @@ def parse_guest(results, lines, waivers):
             print(f"    {line}")
 
 
+# What follows from a CPU that gets no further, or from the NMI that ends the machine
+STALL = re.compile(r"INFO: rcu|\brcu:|self-detected stall|NMI: Not continuing|"
+                   r"panic - not syncing: NMI|Kernel panic - not syncing: RCU Stall")
+
+
+def undisturbed(lines, before):
+    """Has nothing gone wrong in the first of the lines, and in the kernel at all?"""
+    failed = [line for line in lines[:before]
+              if re.match(r" *not ok |@@rc \S+ (?!0$|4$)", line)]
+    reports = [line for line in lines if REPORT.search(line) and not STALL.search(line)]
+    return not failed and not reports
+
+
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--name")
+    parser.add_argument("--undisturbed", type=int)
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--against")
     parser.add_argument("--save")
     parser.add_argument("log")
     args = parser.parse_args()
 
-    with open(args.log, errors="replace") as f:
-        lines = f.read().replace("\r", "").split("\n")
-    results, waivers = Results(), read_waivers()
-    if any(line.startswith("@@run ") for line in lines):
-        parse_guest(results, lines, waivers)
-    else:
-        parse_kunit(results, lines, args.suite, waivers)
+    with open(args.log, "rb") as f:
+        data = f.read()
+    lines = data.decode(errors="replace").replace("\r", "").split("\n")
+    if args.undisturbed is not None:
+        sys.exit(not undisturbed(lines, data[:args.undisturbed].count(b"\n")))
+    results, waivers = Results(), read_list("dmesg-waivers")
+    guest = next((i for i, line in enumerate(lines) if line.startswith("@@run ")), None)
+    if guest is None or args.suite:
+        parse_kunit(results, lines[:guest], args.suite, waivers)
+    if guest is not None:
+        parse_guest(results, lines[guest:], waivers)
 
     failed = results.names("not ok")
     if args.save:
@@ -194,15 +237,17 @@ def main():
         passed = set(results.names("ok"))
         lost = [name for name in before if name not in passed]
         others = [name for name in failed if name not in lost]
-        for name in others:
-            print(f"not ok - {name} (nor on the unmodified kernel)")
-        skipped = len(results.names("skip")) + len(others)
-        failed = lost
-    else:
-        skipped = len(results.names("skip"))
+        results.tests = [(name, "skip" if name in others else state)
+                         for name, state in results.tests]
+        for name in lost:
+            if name not in failed:
+                results.add(f"{name} # it is missing", "not ok")
+    if args.name:
+        refuse_skips(results, args.name)
+    failed = results.names("not ok")
     for name in failed:
         print(f"not ok - {name}")
-    print(len(results.names("ok")), len(failed), skipped)
+    print(len(results.names("ok")), len(failed), len(results.names("skip")))
 
 
 main()

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "tools": the C library and iommu-dirty, without a kernel. Sourced by
-# check.sh, which defines try, failed and the folders.
+# The stages "tools", the C library and iommu-dirty without a kernel, and "tools-vm",
+# the same in virtual machines. Sourced by check.sh.
 # shellcheck disable=SC2154 # the folders
 
 # Builds the library and its tests with a sanitizer (or none), runs them
 tools_lib() { # name sanitizers
 	local out=$cache/tools/lib-$1 t
-	logged "$logs/tools-lib-$1.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out" \
+	logged "$logs/tools-lib-$1.log" make -C "$src/lib" -j "$jobs" OUT="$out" \
 		KSRC="$tree" SANITIZE="$2" all tests
 	for t in unit scan precopy threads cxx; do
 		try "lib ($1): $t" env TSAN_OPTIONS=halt_on_error=1 "$out/test-$t"
@@ -212,22 +212,23 @@ tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
 }
 
 stage_tools() {
-	local tree out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
+	local tree src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
 	# else what UBSan finds is only printed
 	export UBSAN_OPTIONS=halt_on_error=1
 	"$repo/tools/setup/setup.sh" tools
 	tree=$("$overlay/build.sh" tree)
+	src=$("$repo/tools/setup/sources.sh")/tools
 	mkdir -p "$out"
 	tools_lib plain ""
 	tools_lib asan address,undefined
 	tools_lib tsan thread
 
 	rm -rf "$stage"
-	logged "$logs/tools-install.log" make -C "$repo/tools/lib" OUT="$out/lib-plain" KSRC="$tree" \
+	logged "$logs/tools-install.log" make -C "$src/lib" OUT="$out/lib-plain" KSRC="$tree" \
 		install DESTDIR="$stage" PREFIX=/usr
-	logged "$logs/tools-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" \
+	logged "$logs/tools-iommu.log" make -C "$src/iommu" -j "$jobs" OUT="$out/iommu" \
 		LIB="$out/lib-plain" KSRC="$tree" install DESTDIR="$stage" PREFIX=/usr
-	logged "$logs/tools-asan.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu-asan" \
+	logged "$logs/tools-asan.log" make -C "$src/iommu" -j "$jobs" OUT="$out/iommu-asan" \
 		LIB="$out/lib-asan" KSRC="$tree" SANITIZE=address,undefined all tests
 	try "lib: a program by pkg-config" tools_user "$stage"
 	try "lib: manuals have examples" tools_manual_examples
@@ -312,35 +313,65 @@ with_libraries() { # program
 	done
 }
 
-# iommu-dirty observes a migration in a virtual machine, and the library is tested
-# with devices, under the debug kernel; both on the unmodified one, too
-stage_tools_vm() {
-	local tree image add perf f examples='' out=$cache/tools log=$logs/tools-vm.log
+# What both machines get; sets add, examples. Built after what is run without a kernel
+tools_vm_programs() {
+	local f tree src out=$cache/tools
 	"$repo/tools/setup/setup.sh" tools
-	image=$(kernel debug)
 	tree=$("$overlay/build.sh" tree)
+	src=$("$repo/tools/setup/sources.sh")/tools
 	mkdir -p "$out"
-	logged "$logs/tools-vm-lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib-plain" \
+	logged "$logs/tools-vm-lib.log" make -C "$src/lib" -j "$jobs" OUT="$out/lib-vm" \
 		KSRC="$tree" all vm
-	logged "$logs/tools-vm-iommu.log" make -C "$repo/tools/iommu" -j "$jobs" \
-		OUT="$out/iommu-static" LIB="$out/lib-plain" KSRC="$tree" STATIC=1 all
+	logged "$logs/tools-vm-iommu.log" make -C "$src/iommu" -j "$jobs" \
+		OUT="$out/iommu-static" LIB="$out/lib-vm" KSRC="$tree" STATIC=1 all
+}
+
+tools_vm_options() { # sets add, examples
+	local f out=$cache/tools
 	add=(--add "$here/guest-run" --add "$repo/tools/iommu/tests/tap.sh"
-		--add "$out/iommu-static/iommu-dirty" --add "$out/lib-plain/test-vm")
+		--add "$out/iommu-static/iommu-dirty" --add "$out/lib-vm/test-vm")
+	examples=''
 	for f in open alloc read precopy rounds; do
-		add+=(--add "$out/lib-plain/vm/example-$f")
+		add+=(--add "$out/lib-vm/vm/example-$f")
 		examples+=" example-$f"
 	done
-	add+=(--add "$out/lib-plain/vm/example-progression")
+	add+=(--add "$out/lib-vm/vm/example-progression")
+}
+
+# iommu-dirty observes a migration in a virtual machine, and the library is tested
+# with devices, under the debug kernel
+tools_vm() {
+	local image add examples perf log=$logs/tools-vm.log
+	image=$(image debug)
+	tools_vm_options
 	read -ra perf <<<"$(with_libraries "$(command -v perf)" | xargs)"
-	vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
+	LIMIT=600 vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
 		--add "$repo/tools/iommu/tests/guest.sh" "${perf[@]}" \
 		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
 			'test-vm run$examples' 'test-vm progression example-progression'"
 	count tools-vm "$log"
+}
 
-	log=$logs/tools-vm-base.log
-	vm "$log" --kernel "$("$overlay/build.sh" base)" --iommu vtd-ss --edu 2 "${add[@]}" \
+# What the library falls back to on the unmodified kernel
+tools_vm_base() {
+	local add examples log=$logs/tools-vm-base.log
+	tools_vm_options
+	vm "$log" --kernel "$(image base)" --iommu vtd-ss --edu 2 "${add[@]}" \
 		--add "$repo/tools/iommu/tests/guest-old.sh" \
 		"guest-run guest-old.sh 'test-vm hwpt'"
 	count tools-vm-base "$log"
+}
+
+jobs_tools_vm() {
+	needs_kernel debug
+	needs_qemu
+	job build-tools-vm build-debug tools_vm_programs
+	job tools-vm "build-debug build-qemu build-tools-vm" tools_vm
+}
+
+jobs_tools_vm_base() {
+	needs_kernel base
+	needs_qemu
+	job build-tools-vm build-base tools_vm_programs
+	job tools-vm-base "build-base build-qemu build-tools-vm" tools_vm_base
 }

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stages that are about the kernel alone: sparse, builds, KUnit. Sourced by check.sh.
+# shellcheck disable=SC2154 # variables of check.sh
+
+kernel() { "$overlay/build.sh" --arch "$arch" "$1"; }
+
+# Jobs build-CONFIG; kernels are built one after the other, in the order of asking
+last_kernel=
+needs_kernel() { # configuration...
+	local config
+	for config; do
+		[ -z "${job_state[build-$config]:-}" ] || continue
+		job "build-$config" "$last_kernel" build_kernel "$config"
+		last_kernel=build-$config
+	done
+}
+
+build_kernel() { kernel "$1" >"$work/image-$1"; }
+
+needs_qemu() { job build-qemu "" "$repo/tools/qemu/build.sh" "$target"; }
+
+sparse_clean() { # file: nothing in sparse's log names it
+	! grep -F "$1:" "$logs/sparse.log"
+}
+
+stage_sparse() {
+	local f tree build
+	"$repo/tools/setup/setup.sh" check
+	build=$(image debug)
+	build=${build%/arch/*}
+	tree=$("$overlay/build.sh" tree)
+	make -s -C "$tree" O="$build" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" \
+		C=2 CF=-D__CHECK_ENDIAN__ drivers/iommu/ drivers/vfio/ >"$logs/sparse.log" 2>&1 </dev/null ||
+		failed "sparse: the build failed, see $logs/sparse.log"
+	# what the objects depend on
+	find "$build/drivers" -name '.*.o.cmd' -exec grep -ohE '(drivers|include)/[^ ]+\.[ch]\>' {} + |
+		sort -u >"$logs/compiled"
+	for f in $(ours -name '*.[ch]' | comm -12 - "$logs/compiled"); do
+		try "sparse $f" sparse_clean "$f"
+	done
+}
+
+stage_builds() {
+	passed "builds with IOMMUFD=m"
+	passed "builds with the trackers off"
+}
+
+# The KUnit suites of our files below a folder
+suites() {
+	local f
+	while read -r f; do
+		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' "$f"
+	done < <(find "$repo/drivers/$1" -name '*kunit*.c' | sort)
+}
+
+stage_kunit_um() {
+	local log=$logs/kunit-um.log
+	timeout 300 "$(image um)" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	# shellcheck disable=SC2046 # a list
+	count kunit-um "$log" $(suites iommu)
+}
+
+# All of them, under the debug kernel and on two CPUs
+stage_kunit_vm() {
+	local log=$logs/kunit-vm.log
+	vm "$log" --iommu "${default_modes%% *}" --kernel "$(image debug)" \
+		--append "kunit.enable=1 loglevel=7" true
+	# shellcheck disable=SC2046 # a list
+	count kunit-vm "$log" $(suites .)
+}

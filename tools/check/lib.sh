@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the stages have in common: tests that are commands, tests in a log, virtual
+# machines. Sourced by check.sh; $results is the file of the job that is running.
+# shellcheck disable=SC2154,SC2034 # variables of check.sh; vm_code
+
+passed() { echo "ok $*" >>"$results"; }
+failed() {
+	echo "not ok - $*"
+	echo "not ok $*" >>"$results"
+}
+skipped() { # name: reason
+	echo "skipped - $*"
+	echo "skip $*" >>"$results"
+}
+
+# A test that is a command: its output only when it fails
+try() { # name command...
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1 </dev/null); then
+		passed "$name"
+	else
+		printf '%s\n' "$out" | head -n 40 | sed 's/^/    /'
+		failed "$name"
+	fi
+}
+
+# Take over the tests of a log; the last line of results.py are the sums
+count() { # name log arguments of results.py...
+	local name=$1 log=$2 out sums
+	shift 2
+	if ! out=$("$here/results.py" --name "$name" "$@" "$log"); then
+		failed "$name: no results"
+		return
+	fi
+	sums=${out##*$'\n'}
+	[ "$out" = "$sums" ] || printf '%s\n' "${out%$'\n'*}"
+	echo "sum $name $sums" >>"$results"
+	case $sums in
+	*\ 0\ *) ;;
+	*) echo "log: $log" ;;
+	esac
+}
+
+# A command with some variables set
+with() { # VARIABLE=VALUE... command...
+	while [[ $1 == *=* ]]; do
+		export "${1?}"
+		shift
+	done
+	"$@"
+}
+
+# What build.sh CONFIG printed in the job that built it
+image() { cat "$work/image-$1"; }
+
+# Was it the emulator that forgot the timer of a CPU? silence.py tells, by what it has
+# read in the CPU's interrupt controller. And nothing else may have gone wrong
+lost_timer() { # log
+	local at
+	at=$(sed -n '1s/^verdict: lost timer .* at byte \([0-9]*\) of the log$/\1/p' "$1.machine" 2>/dev/null)
+	[ -n "$at" ] && "$here/results.py" --undisturbed "$at" "$1"
+}
+
+# Boot a kernel, with the console in a log. No program may be silent for longer than
+# guest-run lets it run: LIMIT seconds, or 300. Sets vm_code, to that of run.sh
+vm() { # log run.sh arguments...
+	local log=$1
+	shift
+	rm -f "$log" "$log.machine" "$log".lost*
+	vm_once "$log" "$@"
+	if lost_timer "$log"; then
+		echo "an emulated CPU has lost its timer: once more (before: $log.lost)"
+		echo "retried ${log##*/}" >>"$results"
+		mv "$log" "$log.lost"
+		mv "$log.machine" "$log.lost.machine"
+		vm_once "$log" "$@"
+	fi
+}
+
+vm_once() { # log run.sh arguments...
+	local log=$1
+	shift
+	vm_code=0
+	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout $((${LIMIT:-300} * 6)) \
+		--silence $((${LIMIT:-300} + 120)) "$@" || vm_code=$?
+}

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Runs jobs two at a time, each when those that it needs are done. Sourced by check.sh,
+# which defines note and $work; a job writes its results to $results, and what is to
+# be seen of it to its standard output, which is shown as one piece when it ends.
+# shellcheck disable=SC2154 # $work
+
+declare -A job_needs job_command job_state job_seconds
+job_names=()
+
+# In the order in which they are to start; a job that is there already stays as it is
+job() { # name "needs" command...
+	local name=$1 needs=$2
+	shift 2
+	[ -z "${job_state[$name]:-}" ] || return 0
+	job_names+=("$name")
+	job_needs[$name]=$needs
+	job_command[$name]=$(printf '%q ' "$@")
+	job_state[$name]=waiting
+}
+
+# ready, waiting, or the name of a job that it needs and that failed
+job_standing() { # name
+	local need state=ready
+	for need in ${job_needs[$1]}; do
+		case ${job_state[$need]:-none} in
+		ended | none) ;;
+		failed) echo "$need"; return ;;
+		*) state=waiting ;;
+		esac
+	done
+	echo "$state"
+}
+
+job_run() { # name: in a process of its own
+	results=$work/$1.results
+	: >"$results"
+	# not in a condition: set -e holds
+	eval "${job_command[$1]}"
+}
+
+# What it said, and what it found
+job_end() { # name code
+	local name=$1 rc=$2 results=$work/$1.results sums
+	job_state[$name]=ended
+	job_seconds[$name]=$((SECONDS - job_seconds[$name]))
+	if [ "$rc" -ne 0 ]; then
+		echo "not ok $name: broke off, code $rc" >>"$results"
+		echo "not ok - $name broke off (code $rc)" >>"$work/$name.out"
+		job_state[$name]=failed
+	elif [[ $name != build-* ]] && [ ! -s "$results" ]; then
+		echo "not ok $name: ran no test" >>"$results"
+		echo "not ok - $name ran no test" >>"$work/$name.out"
+	fi
+	read -ra sums < <(job_sums "$results")
+	note "$name: $(job_text "${sums[@]}"), ${job_seconds[$name]} s"
+	cat "$work/$name.out"
+}
+
+job_sums() { # file...: passed failed skipped retried
+	awk '/^ok / { p++ } /^not ok / { f++ } /^skip / { s++ } /^retried / { r++ }
+	     /^sum / { p += $3; f += $4; s += $5 }
+	     END { print p + 0, f + 0, s + 0, r + 0 }' "$@"
+}
+
+# The last number only where there is something to tell
+job_text() { # passed failed skipped retried
+	printf '%d passed, %d failed, %d skipped' "$1" "$2" "$3"
+	[ "$4" -eq 0 ] || printf ', %d retried' "$4"
+}
+
+# All jobs; the table of them; the last line are the sums. 1 if a test failed
+jobs_run() {
+	local name pid rc standing progress running=0 slots=2 files=() sums
+	declare -A of
+	while :; do
+		progress=''
+		for name in "${job_names[@]}"; do
+			[ "$running" -lt "$slots" ] || break
+			[ "${job_state[$name]}" = waiting ] || continue
+			standing=$(job_standing "$name")
+			case $standing in
+			waiting) continue ;;
+			ready)
+				note "$name: starts"
+				job_state[$name]=running
+				job_seconds[$name]=$SECONDS
+				(set -e; job_run "$name") >"$work/$name.out" 2>&1 </dev/null &
+				of[$!]=$name
+				running=$((running + 1))
+				;;
+			*)
+				job_seconds[$name]=$SECONDS
+				echo "it needs $standing, which failed" >"$work/$name.out"
+				: >"$work/$name.results"
+				job_end "$name" 1
+				;;
+			esac
+			progress=1
+		done
+		if [ "$running" -eq 0 ]; then
+			[ -n "$progress" ] || break
+			continue
+		fi
+		rc=0
+		wait -n -p pid "${!of[@]}" || rc=$?
+		name=${of[$pid]}
+		unset "of[$pid]"
+		running=$((running - 1))
+		job_end "$name" "$rc"
+	done
+	printf '%-28s %7s  %s\n' "" seconds ""
+	for name in "${job_names[@]}"; do
+		files+=("$work/$name.results")
+		read -ra sums < <(job_sums "$work/$name.results")
+		printf '%-28s %7d  %s\n' "$name" "${job_seconds[$name]}" "$(job_text "${sums[@]}")"
+	done
+	printf '%-28s %7d\n' "in all, two at a time" "$SECONDS"
+	read -ra sums < <(job_sums "${files[@]}")
+	job_text "${sums[@]}"
+	echo
+	[ "${sums[1]}" -eq 0 ]
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stage "static": what can be said of files as text. Sourced by check.sh.
+#
+# What has passed once is not looked at again until the file, or the checker, changes.
+# shellcheck disable=SC2154,SC2034 # variables of check.sh; batch gets names of lists
+
+ours() { # names of our kernel files, by find's tests
+	(cd "$repo" && find drivers include -type f "$@" | sort)
+}
+
+# One test per file. The checker gets many at once; when it complains of some, each alone
+batch() { # title, what the answer depends on besides the file, name of a list of files, checker
+	local title=$1 salt=$2 checker=$4 f key out todo=()
+	local -n files=$3
+	declare -A keys
+	salt+=$(declare -f "$checker")
+	while read -r key f; do
+		keys[$f]=$known/$(hash_files <(echo "$title $salt $f $key"))
+		[ -e "${keys[$f]}" ] || todo+=("$f")
+	done < <(cd "$repo" && sha256sum "${files[@]}")
+	if [ ${#todo[@]} -gt 0 ] && out=$(in_repo "$checker" "${todo[@]}" 2>&1) && [ -z "$out" ]; then
+		for f in "${todo[@]}"; do
+			touch "${keys[$f]}"
+		done
+	fi
+	for f in "${files[@]}"; do
+		if [ -e "${keys[$f]}" ]; then
+			passed "$title $f"
+		else
+			try "$title $f" in_repo "$checker" "$f"
+		fi
+	done
+}
+
+in_repo() { (cd "$repo" && "$@"); }
+
+# In the tree, which has copies of our files
+checkpatch() { env -C "$tree" scripts/checkpatch.pl --strict -q --show-types "$@"; }
+checkpatch_kernel() { checkpatch -f "$@"; }
+# what the macros of trace events are like in every tree
+checkpatch_trace() { checkpatch --ignore "PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE" -f "$@"; }
+checkpatch_hooks() { checkpatch --no-signoff --ignore FILE_PATH_CHANGES "${@/#/$repo/}"; }
+checkpatch_user() { checkpatch --no-tree -f "${@/#/$repo/}"; }
+kernel_doc() { "$tree/scripts/kernel-doc" -none -Werror "$@"; }
+shell_check() { shellcheck -x -P SCRIPTDIR "$@"; }
+
+# Each program.test that the documentation names as a proof
+documented_tests() {
+	local t missing=
+	while read -r t; do
+		grep -qE "^TEST_F\(${t%.*}, ${t#*.}\)" "$repo/selftests/iommufd_dirty/${t%.*}.c" || missing+=" $t"
+	done < <(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' "$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u)
+	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
+}
+
+stage_static() {
+	local tree known=$cache/check/known salt list
+	"$repo/tools/setup/setup.sh" check
+	tree=$("$overlay/build.sh" tree)
+	mkdir -p "$known"
+	salt=$(hash_files "$tree"/scripts/{checkpatch.pl,spelling.txt,const_structs.checkpatch,kernel-doc})
+	mapfile -t list < <(ours -name '*.[ch]' ! -path 'include/trace/*')
+	batch checkpatch "$salt" list checkpatch_kernel
+	mapfile -t list < <(ours -name '*.[ch]' -path 'include/trace/*')
+	batch checkpatch "$salt" list checkpatch_trace
+	mapfile -t list < <(ours -name '*.[ch]')
+	batch kernel-doc "$salt" list kernel_doc
+	mapfile -t list < <(cd "$repo" && find tools/overlay/hooks -name '*.patch' | sort)
+	batch checkpatch "$salt" list checkpatch_hooks
+	mapfile -t list < <(cd "$repo" && find selftests tools -name '*.[ch]' | sort)
+	batch checkpatch "$salt" list checkpatch_user
+	mapfile -t list < <(cd "$repo" && grep -rlE -e '^#!/bin/(ba)?sh' -e '^# shellcheck shell=' tools .ci | sort)
+	batch shellcheck "$(shellcheck --version | sed -n 's/^version: //p')" list shell_check
+	try "tests that the documentation names" documented_tests
+	try "what silence.py takes for a lost timer" "$repo/tools/vm/silence_test.py"
+}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The stages "upstream" and "upstream-base": the kernel's own tests of iommufd, on our
+# kernel and on the unmodified one. Sourced by check.sh.
+#
+# What passes on the unmodified kernel is kept in upstream.passed, which upstream-base,
+# a part of check-long, compares with what passes there now.
+# shellcheck disable=SC2154 # variables of check.sh
+
+upstream_programs="iommufd iommufd_fail_nth"
+
+# The programs of tools/testing/selftests/iommu, static, from copies in which the
+# time limit of a test suits an emulator
+upstream_build() { # tree, folder
+	local tree=$1 out=$2 p def defs=()
+	local src=$out/tools/testing/selftests
+	make -s -C "$tree" O="$out/headers" headers
+	rm -rf "$out/tools"
+	mkdir -p "$src"
+	ln -sfn "$tree/drivers" "$out/drivers"
+	cp -r "$tree"/tools/testing/selftests/{iommu,kselftest.h,kselftest_harness.h} "$src"
+	sed -i 's/\(define TEST_TIMEOUT_DEFAULT\) 30$/\1 300/' "$src/kselftest_harness.h"
+	# Debian's copy of the tests uses names that its kernel does not have yet: this
+	# way they ask for what it has
+	for def in IOMMU_HW_INFO_TYPE_DEFAULT=0 IOMMU_HW_INFO_FLAG_INPUT_TYPE=0 \
+		in_data_type=out_data_type MOCK_FLAGS_DEVICE_PASID=0 MOCK_PASID_WIDTH=0; do
+		grep -qw "${def%%=*}" "$out/headers/usr/include/linux/iommufd.h" \
+			"$tree/drivers/iommu/iommufd/iommufd_test.h" || defs+=("-D$def")
+	done
+	for p in $upstream_programs; do
+		gcc -Wall -O2 -Wno-unused-function -D_GNU_SOURCE= "${defs[@]}" \
+			-isystem "$out/headers/usr/include" -static -o "$out/$p" "$src/iommu/$p.c"
+	done
+}
+
+build_upstream_programs() {
+	"$repo/tools/setup/setup.sh" kernel
+	mkdir -p "$cache/upstream"
+	logged "$logs/upstream-build.log" upstream_build "$("$overlay/build.sh" tree)" "$cache/upstream"
+}
+
+upstream_run() { # log, program, kernel configuration
+	LIMIT=600 vm "$1" --kernel "$(image "$3")" --iommu none --edu 0 --mem 2G \
+		--add "$here/guest-run" --add "$cache/upstream/$2" \
+		"echo 64 >/proc/sys/vm/nr_hugepages; LIMIT=600 guest-run $2"
+}
+
+upstream_ours() { # program
+	upstream_run "$logs/upstream-$1.log" "$1" debug
+	count "upstream-$1" "$logs/upstream-$1.log" --against <(grep "^$1: " "$here/upstream.passed")
+}
+
+upstream_base() {
+	local p passed=$logs/upstream-base.passed
+	for p in $upstream_programs; do
+		upstream_run "$logs/upstream-base-$p.log" "$p" base
+		"$here/results.py" --save "$passed.$p" "$logs/upstream-base-$p.log" >/dev/null || true
+	done
+	cat "$passed".iommufd* >"$passed"
+	try "upstream.passed is what passes on the unmodified kernel" \
+		diff -u <(grep -v '^#' "$here/upstream.passed") "$passed"
+}
+
+jobs_upstream() {
+	local p
+	needs_kernel debug
+	needs_qemu
+	job build-upstream-programs build-debug build_upstream_programs
+	for p in $upstream_programs; do
+		job "upstream-$p" "build-debug build-qemu build-upstream-programs" upstream_ours "$p"
+	done
+}
+
+jobs_upstream_base() {
+	needs_kernel base
+	needs_qemu
+	job build-upstream-programs build-base build_upstream_programs
+	job upstream-base "build-base build-qemu build-upstream-programs" upstream_base
+}
