@@ -33,6 +33,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool dirty[TRACKERS][FAKE_PAGES];
 static bool running[TRACKERS];
 static bool is_device[TRACKERS];
+/* The iommufd that a tracker was made by, and that of the call */
+static int fd_of[TRACKERS], called_fd;
 static unsigned int num_trackers;
 
 /* The one of the HWPT, and that of the device */
@@ -91,7 +93,9 @@ void fake_write(unsigned int page)
 static int tracker_of(uint32_t id, unsigned int *t)
 {
 	*t = id - FIRST_ID + 2;
-	return id < FIRST_ID || *t >= num_trackers ? -ENOENT : 0;
+	if (id < FIRST_ID || *t >= num_trackers || fd_of[*t] != called_fd)
+		return -ENOENT;
+	return 0;
 }
 
 static bool in_range(unsigned int page, uint64_t iova, uint64_t last)
@@ -133,6 +137,7 @@ static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 	if (num_trackers == TRACKERS)
 		return -ENOMEM;
 	is_device[num_trackers] = cmd->target_id == FAKE_DEVICE;
+	fd_of[num_trackers] = called_fd;
 	cmd->out_tracker_id = FIRST_ID + num_trackers++ - 2;
 	return 0;
 }
@@ -443,6 +448,7 @@ static int answer(int fd, unsigned long cmd, void *arg)
 {
 	unsigned int t;
 
+	called_fd = fd;
 	if (cmd == fake_fail_cmd) {
 		fake_fail_cmd = 0;
 		return -fake_fail_errno;

@@ -251,6 +251,37 @@ static void test_batches(void)
 	ok("read: one of 70 trackers fails");
 }
 
+/* One ioctl knows the trackers of one iommufd only */
+static void test_two_iommufds(void)
+{
+	static const uint8_t both[1] = { 3 };
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	uint8_t bitmap[1] = {};
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = 8 * 4096,
+				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_tracker *t[3];
+	struct idirty *ctx[2];
+	unsigned int i;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx[0]));
+	expect(!idirty_open(6, &ctx[1]));
+	for (i = 0; i < 3; i++) {
+		expect(!idirty_alloc(ctx[i % 2], &target, &t[i]));
+		expect(!idirty_start(t[i], 0, NULL, 0, NULL));
+	}
+	fake_write(0);
+	fake_write(1);
+	expect(!idirty_read(t, 3, &read, NULL));
+	expect(read.out_length == read.length && read.out_pages == 2);
+	expect(!memcmp(bitmap, both, sizeof(bitmap)));
+	for (i = 0; i < 3; i++)
+		expect(!idirty_destroy(t[i]));
+	idirty_close(ctx[0]);
+	idirty_close(ctx[1]);
+	ok("read: trackers of two iommufds");
+}
+
 static void test_fallback(void)
 {
 	uint32_t hwpts[] = { FAKE_HWPT, 44 };
@@ -396,6 +427,7 @@ int main(void)
 	/* More than one ioctl takes */
 	test_reads("read: 70 trackers", &ioas, 70);
 	test_batches();
+	test_two_iommufds();
 	fake_reset();
 	fake_has_trackers = false;
 	test_reads("read: HWPTs", &hwpts, 1);
