@@ -400,6 +400,13 @@ static void test_device(void)
 	expect(!idirty_covered(t, &covered, &num));
 	expect(num == 1 && covered[0].iova == ranges[0].iova && covered[0].length == 0x1000);
 	idirty_free(covered);
+	/* It goes on when it cannot be stopped now */
+	fake_fail_cmd = IOMMU_DIRTY_TRACKER_STOP;
+	fake_fail_errno = EBUSY;
+	expect(idirty_stop(t) == -EBUSY);
+	expect(!idirty_covered(t, &covered, &num));
+	expect(num == 1);
+	idirty_free(covered);
 	expect(!idirty_stop(t));
 	expect(!idirty_covered(t, &covered, &num));
 	expect(num == 0);
