@@ -248,6 +248,60 @@ TEST_F(scan, sparse)
 	oracle_close(&end[1]);
 }
 
+/* More mappings than a harvest visits at once: START, READ and SCAN get to all */
+#define MANY	1100	/* the kernel's HARVEST_MAX_AREAS is 1024 */
+
+TEST_F_TIMEOUT(scan, many_mappings, 120)
+{
+	const __u64 iova = 8 * SZ_1G;
+	struct oracle many;
+	size_t page;
+
+	oracle_open(&many, &self->env, MANY, iova);
+	for (page = 0; page < MANY; page++)
+		ioas_map(self->env.fd, self->env.ioas, many.mem + page * SZ_4K, SZ_4K,
+			 iova + page * SZ_4K);
+	/* What is dirty when the twin starts is for the other one alone */
+	tracker_start(self->env.fd, self->env.tracker);
+	write_pages(&many, MANY - 1, 1);
+	tracker_start(self->env.fd, self->env.twin);
+	self->args.iova = iova;
+	self->args.length = MANY * SZ_4K;
+	ASSERT_EQ(0, __tracker_scan(&self->args));
+	EXPECT_EQ(0, self->args.num_runs);
+	write_pages(&many, 0, 1);
+	write_pages(&many, MANY - 1, 1);
+	self->args.num_runs = 64;
+	ASSERT_EQ(0, __tracker_scan(&self->args));
+	ASSERT_EQ(2, self->args.num_runs);
+	EXPECT_TRUE(run_is(&self->runs[0], iova, SZ_4K));
+	EXPECT_TRUE(run_is(&self->runs[1], iova + (MANY - 1) * SZ_4K, SZ_4K));
+	write_pages(&many, MANY - 2, 2);
+	self->env.twin = 0;
+	EXPECT_EQ(3, oracle_read(&many, 0));
+	EXPECT_TRUE(bitmap_test(many.bitmap, MANY - 1));
+	oracle_close(&many);
+}
+
+/* A mapping that ends where the address space does: START and SCAN end there, too */
+TEST_F(scan, last_byte)
+{
+	const __u64 iova = -4 * SZ_4K;
+	__u32 ioas = ioas_alloc(self->env.fd);
+
+	/* No page table limits the aperture of an IOAS without devices */
+	ioas_map(self->env.fd, ioas, self->o.mem, 4 * SZ_4K, iova);
+	self->args.tracker = tracker_alloc(self->env.fd, ioas);
+	tracker_start(self->env.fd, self->args.tracker);
+	self->args.iova = iova;
+	self->args.length = 4 * SZ_4K;
+	ASSERT_EQ(0, __tracker_scan(&self->args));
+	EXPECT_EQ(0, self->args.num_runs);
+	EXPECT_EQ(4 * SZ_4K, self->args.out_length);
+	/* Unmapping goes through it window by window as well */
+	ioas_unmap(self->env.fd, ioas, iova, 4 * SZ_4K);
+}
+
 /* Both trackers in one SCAN, and one of them twice: runs are merged */
 TEST_F(scan, several)
 {
