@@ -38,6 +38,8 @@ static int tracker_enable_hw(struct iommufd_hwpt_paging *hwpt)
 {
 	struct iommu_domain *domain = hwpt->common.domain;
 
+	lockdep_assert_held(&hwpt->ioas->iopt.dirty.attach_rwsem);
+
 	return domain->dirty_ops->set_dirty_tracking(domain, true);
 }
 
@@ -45,6 +47,8 @@ static int tracker_disable_hw(struct iommufd_hwpt_paging *hwpt)
 {
 	struct iommu_domain *domain = hwpt->common.domain;
 	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->iopt.dirty.attach_rwsem);
 
 	rc = domain->dirty_ops->set_dirty_tracking(domain, false);
 	if (rc)
