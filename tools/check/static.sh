@@ -73,5 +73,6 @@ stage_static() {
 	mapfile -t list < <(cd "$repo" && grep -rlE -e '^#!/bin/(ba)?sh' -e '^# shellcheck shell=' tools .ci | sort)
 	batch shellcheck "$(shellcheck --version | sed -n 's/^version: //p')" list shell_check
 	try "tests that the documentation names" documented_tests
+	try "syzkaller's description is in step" "$here/syz-in-step.py" "$tree"
 	try "what silence.py takes for a lost timer" "$repo/tools/vm/silence_test.py"
 }
