@@ -6,8 +6,10 @@
  * enabled. Devices of the software IOMMU only.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -258,6 +260,8 @@ struct caller {
 	pthread_t thread;
 	pid_t tid;
 	__u32 id;
+	__u64 iova;
+	__u64 length;
 	void *data;
 	bool done;
 	int rc;
@@ -303,8 +307,8 @@ static void *read_run(void *arg)
 	struct read_args args = {
 		.fd = c->env->fd,
 		.tracker = c->id,
-		.iova = IOVA,
-		.length = SIZE,
+		.iova = c->iova,
+		.length = c->length,
 		.page_size = SZ_4K,
 		.data = c->data,
 	};
@@ -339,7 +343,9 @@ static void *scan_run(void *arg)
 TEST_F(soft_faults, scan_waits_for_flush)
 {
 	struct env *env = &self->env;
-	struct caller reader = { .env = env, .id = env->tracker };
+	struct caller reader = {
+		.env = env, .id = env->tracker, .iova = IOVA, .length = SIZE,
+	};
 	struct caller scanner = { .env = env };
 	struct hold hold;
 
@@ -372,6 +378,87 @@ TEST_F(soft_faults, scan_waits_for_flush)
 	EXPECT_EQ(3, scanner.scan.num_runs);
 	EXPECT_EQ(IOVA + 30 * SZ_4K, scanner.scan.runs[2].iova);
 	hold_close(&hold);
+}
+
+/*
+ * A bitmap in a file, whose page is written back while READ has it pinned: what is
+ * marked later has to be written back, too. Of two mappings of @len bytes at @mem,
+ * the second has been unmapped, so that it is marked last. @file is a block device.
+ */
+static __u64 read_into_file(struct env *env, __u32 ioas, void *mem, __u64 len, int file)
+{
+	struct caller c = {
+		.env = env,
+		.id = tracker_alloc(env->fd, ioas),
+		.iova = 4 * SZ_1G,
+		.length = 2 * len,
+	};
+	static char bitmap[SZ_4K];
+
+	c.data = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (c.data == MAP_FAILED)
+		fatal("mmap of the file: error %d", errno);
+	memset(c.data, 0, SZ_4K);
+	ioas_map(env->fd, ioas, mem, len, c.iova);
+	ioas_map(env->fd, ioas, (char *)mem + len, len, c.iova + len);
+	tracker_start(env->fd, c.id);
+	env_store(env, 0, c.iova);
+	env_store(env, 0, c.iova + len);
+	ioas_unmap(env->fd, ioas, c.iova + len, len);
+
+	soft_faults(&env->edu[0], (struct soft_faults) { .hold_flush = 1 });
+	if (pthread_create(&c.thread, NULL, read_run, &c))
+		fatal("pthread_create");
+	soft_wait_held(&env->edu[0]);
+	if (msync(c.data, SZ_4K, MS_SYNC))
+		fatal("msync: error %d", errno);
+	soft_faults(&env->edu[0], (struct soft_faults) {});
+	pthread_join(c.thread, NULL);
+	check(c.rc);
+
+	munmap(c.data, SZ_4K);
+	/* Drop what is not dirty from the page cache */
+	posix_fadvise(file, 0, SZ_4K, POSIX_FADV_DONTNEED);
+	if (pread(file, bitmap, SZ_4K, 0) != SZ_4K)
+		fatal("pread: error %d", errno);
+	return bitmap_count(bitmap, 2 * len / SZ_4K);
+}
+
+static int open_ram_disk(void)
+{
+	return open("/dev/ram0", O_RDWR | O_CLOEXEC);
+}
+
+/* Bit by bit */
+TEST_F(soft_faults, bitmap_in_file)
+{
+	int file = open_ram_disk();
+
+	if (file < 0)
+		SKIP(return, "this kernel has no CONFIG_BLK_DEV_RAM");
+	env_load(&self->env, 0);
+	EXPECT_EQ(2, read_into_file(&self->env, self->env.ioas, self->o.mem, SZ_4K, file));
+	close(file);
+}
+
+/* By whole words: pages of 2 MiB */
+TEST_F(soft_faults, words_in_file)
+{
+	void *mem = mem_alloc_huge(2 * SZ_2M);
+	struct env *env = &self->env;
+	int file = open_ram_disk();
+	__u32 ioas;
+
+	if (file < 0)
+		SKIP(return, "this kernel has no CONFIG_BLK_DEV_RAM");
+	ASSERT_NE(NULL, mem);
+	memset(mem, 0, 2 * SZ_2M);
+	ioas = ioas_alloc(env->fd);
+	env_map_stage(env, ioas);
+	edu_attach(&env->edu[0], ioas);
+	env_load(env, 0);
+	EXPECT_EQ(1024, read_into_file(env, ioas, mem, SZ_2M, file));
+	close(file);
 }
 
 /* A device whose IOMMU driver knows nothing of trackers: one of iommufd's own tests */
