@@ -127,8 +127,9 @@ coverage_merge() { # tracefile file-list tracefile...
 coverage_table() { # tracefile
 	lcov --rc lcov_branch_coverage=1 --list "$1" --list-full-path 2>/dev/null |
 		awk -F '|' -v repo="$repo/" 'NF == 4 && $2 ~ /[0-9]$/ {
-			sub(repo, "", $1); gsub(/%/, " "); split($2, l, " "); split($4, b, " ")
-			print $1, l[1], l[2], b[1], b[2] }' | sed 's/^ *Total:/total/; s/  */ /g'
+			name = $1; sub(repo, "", name)
+			rates = $2 " " $4; gsub(/%/, "", rates); split(rates, r, " ")
+			print name, r[1], r[2], r[3], r[4] }' | sed 's/^ *Total:/total/; s/  */ /g'
 }
 
 coverage_sum() { # names of the jobs
