@@ -62,7 +62,7 @@ build_selftests() {
 }
 
 # A machine of a mode, with the options that all modes share
-selftests_vm() { # log mode programs kernel
+selftests_vm() { # log mode programs kernel [option of run.sh...]
 	local log=$1 mode=$2 tests=$3 image=$4 t disk=$cache/selftests/disk.img
 	local run="DIRTY_FORMAT=$mode guest-run $tests" machine options
 	# the last one's transfers last, for those tests that look at one in flight
@@ -81,7 +81,7 @@ selftests_vm() { # log mode programs kernel
 	for t in $tests; do
 		options+=(--add "$cache/selftests/$arch/$t")
 	done
-	vm "$log" "${machine[@]}" "${options[@]}" "$run"
+	vm "$log" "${machine[@]}" "${options[@]}" "${@:5}" "$run"
 }
 
 selftests_mode() { # name of the results, mode, programs, kernel configuration
