@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <kselftest_harness.h>
 #include <linux/vfio.h>
+#include <sched.h>
 
 #include "lib.h"
 
@@ -226,6 +227,63 @@ TEST_F(device_update, while_it_writes)
 	EXPECT_EQ(0, memcmp(copy, l->mem, HALF * SZ_4K));
 	EXPECT_GT(u.done, 0);
 	mem_free(copy, SIZE);
+}
+
+/* So much that an UPDATE takes a while, most of it behind the pages that are written */
+#define WIDE	(4 * SZ_1G)
+
+struct wide {
+	struct logged *l;
+	bool stop;
+	unsigned int calls;
+	unsigned int done;
+};
+
+static void *wide_run(void *arg)
+{
+	struct wide *w = arg;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		w->done += !__logged_update(w->l, 0, IOVA, WIDE);
+		__atomic_add_fetch(&w->calls, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static unsigned int wide_calls(struct wide *w)
+{
+	return __atomic_load_n(&w->calls, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * The user resumes the device and stops it again, which must wait for an UPDATE that
+ * relies on its not writing. What was asked of the device in P2P it writes when it is
+ * resumed; it is looked for after the UPDATE that was under way.
+ */
+TEST_F_TIMEOUT(device_update, resumed_meanwhile, 120)
+{
+	struct logged *l = &self->l;
+	struct wide w = { .l = l };
+	unsigned int page, calls;
+	pthread_t thread;
+
+	device_start(l->env.fd, l->tracker, IOVA, WIDE);
+	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wide_run, &w));
+	for (page = 0; page < 24; page++) {
+		edu_ask_to(&l->env.edu[0], AT(page), 0, 8);
+		mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING);
+		mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+		calls = wide_calls(&w);
+		while (wide_calls(&w) == calls)
+			sched_yield();
+		bitmap_set(l->want, page);
+		EXPECT_TRUE(logged_exact(l, l->tracker));
+	}
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	EXPECT_GT(w.done, 0);
+	lib_note("%u UPDATEs, %u refused", w.done, w.calls - w.done);
 }
 
 TEST_HARNESS_MAIN
