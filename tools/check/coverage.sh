@@ -73,9 +73,13 @@ coverage_um() {
 coverage_guest() { # name
 	local dir=$logs/$1.gcov file
 	"$repo/tools/setup/setup.sh" coverage
-	rm -rf "$dir"
+	rm -rf "$dir" "$logs/$1.info"
 	mkdir "$dir"
-	tar -xf "$logs/$1.tar" -C "$dir"
+	tar -xmf "$logs/$1.tar" -C "$dir"
+	if [ -z "$(find "$dir" -name '*.gcda' -print -quit)" ]; then
+		failed "$1: no counters came out of the guest"
+		return
+	fi
 	while read -r file; do
 		cp "/${file%.gcda}.gcno" "$dir/${file%.gcda}.gcno"
 	done < <(cd "$dir" && find . -name '*.gcda')
@@ -135,7 +139,10 @@ coverage_table() { # tracefile
 coverage_sum() { # names of the jobs
 	local name traces=() path lines n branches m reason
 	for name in $1; do
-		[ "$name" = coverage-user ] || traces+=("$logs/$name.info")
+		# that there is none has been told
+		if [ "$name" != coverage-user ] && [ -f "$logs/$name.info" ]; then
+			traces+=("$logs/$name.info")
+		fi
 	done
 	ours -name '*.[ch]' | grep -vE '_kunit|/bench|/break\.[ch]|^include/(uapi|trace)/|/trace\.c' >"$work/ours"
 	coverage_merge "$logs/coverage-kernel.info" "$work/ours" "${traces[@]}"
