@@ -125,42 +125,62 @@ static int race_walker_fn(void *data)
 }
 
 /*
- * Change an entry as hardware does, and RACE_OTHER with it. Where a walk is
- * exclusive, a dirty entry does not change; otherwise @any_time says whether it
- * may.
+ * Hardware changes an entry that is accessed and dirty no further: a walk that is
+ * exclusive relies on that
  */
-static void race_change(struct race *race, unsigned int i, bool written,
-			bool any_time)
+static bool race_settled(struct race *race, u64 pte)
 {
-	u64 old = READ_ONCE(*race->ptes[i]), new;
+	return kpte_is_dirty(&race->pt, pte) &&
+	       (pte & race->pt.fmt->accessed) == race->pt.fmt->accessed;
+}
 
-	do {
-		if (!any_time && kpte_is_dirty(&race->pt, old))
-			return;
-		new = written ? kpte_written(&race->pt, old) :
-				old | race->pt.fmt->accessed;
-		new ^= RACE_OTHER;
-	} while (!try_cmpxchg(race->ptes[i], &old, new));
+/* What a write makes of a clean entry; @alone: dirty, but not yet accessed */
+static u64 race_written(struct race *race, u64 pte, bool alone)
+{
+	u64 new = kpte_written(&race->pt, pte);
 
+	return alone ? new & ~race->pt.fmt->accessed : new;
+}
+
+/* Exchange an entry, and RACE_OTHER with it, if it still is what it was */
+static bool race_exchange(struct race *race, unsigned int i, u64 old, u64 new)
+{
+	new ^= RACE_OTHER;
+	if (!try_cmpxchg(race->ptes[i], &old, new))
+		return false;
 	if ((old & RACE_OTHER) != race->other[i])
 		race->stale++;
 	race->other[i] = new & RACE_OTHER;
+	return true;
 }
 
 /* A write, as hardware does it: nothing to an entry that is dirty already */
-static void race_write(struct race *race, unsigned int i)
+static void race_write(struct race *race, unsigned int i, bool alone)
 {
+	u64 old;
+
 	/* The data comes first */
 	WRITE_ONCE(race->writes[i], race->writes[i] + 1);
 	smp_mb(); /* pairs with the one in race_walk() */
-	race_change(race, i, true, false);
+	do {
+		old = READ_ONCE(*race->ptes[i]);
+		if (kpte_is_dirty(&race->pt, old))
+			return;
+	} while (!race_exchange(race, i, old, race_written(race, old, alone)));
 }
 
 /* A read sets no more than A */
 static void race_read(struct race *race, unsigned int i)
 {
-	race_change(race, i, false,
-		    !(race->flags & IOMMU_DIRTY_WALK_EXCLUSIVE));
+	u64 old;
+
+	do {
+		old = READ_ONCE(*race->ptes[i]);
+		if ((race->flags & IOMMU_DIRTY_WALK_EXCLUSIVE) &&
+		    race_settled(race, old))
+			return;
+	} while (!race_exchange(race, i, old,
+				old | race->pt.fmt->accessed));
 }
 
 static void race_map(struct race *race)
@@ -225,7 +245,7 @@ static void check_race(struct kunit *test, unsigned int nr_walkers,
 		r %= RACE_ENTRIES;
 		if (i % 8)
 			r &= RACE_GROUPS | (RACE_HOT - 1);
-		race_write(race, r);
+		race_write(race, r, i % 2);
 		race_read(race, r ^ 1);
 		race_read(race, r);
 		if (i % 64 == 0)
