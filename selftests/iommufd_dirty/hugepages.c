@@ -143,6 +143,24 @@ TEST_F(hugepages, both_ends_in_part)
 	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
 }
 
+/* The per-HWPT ioctl, of a half of the entry */
+TEST_F(hugepages, per_hwpt_part)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	tracker_stop(env->fd, env->tracker);
+	hwpt = hwpt_alloc(env->fd, env->edu[0].dev_id, self->ioas,
+			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+	edu_attach(&env->edu[0], hwpt);
+	ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, true));
+	env_load(env, 0);
+	env_store(env, 0, IOVA + SZ_2M);
+	memset(self->bitmap, 0, sizeof(self->bitmap));
+	ASSERT_EQ(0, __hwpt_get_dirty(env->fd, hwpt, IOVA + SZ_2M, SZ_1M, self->bitmap));
+	EXPECT_EQ(256, bitmap_count(self->bitmap, sizeof(self->bitmap) * 8));
+}
+
 /* Written again after each READ: the flush must reach a 2 MiB entry */
 TEST_F(hugepages, write_again)
 {
