@@ -56,6 +56,10 @@ mutate_test() { # where test log
 		timeout 60 "$image" mem=512M kunit_shutdown=halt console=tty \
 			kunit.filter_glob="$test" </dev/null >"$log" 2>&1 || true
 		;;
+	"vm kunit")
+		vm "$log" --iommu none --edu 0 --kernel "$image" \
+			--append "kunit.enable=1 kunit.filter_glob=$test loglevel=7" true
+		;;
 	vm*)
 		# all of the program: it takes little longer than to boot
 		LIMIT=100 selftests_vm "$log" "${where#vm }" "${test%%.*}" "$image"
