@@ -65,16 +65,18 @@ build_selftests() {
 selftests_vm() { # log mode programs kernel [option of run.sh...]
 	local log=$1 mode=$2 tests=$3 image=$4 t disk=$cache/selftests/disk.img
 	local run="DIRTY_FORMAT=$mode guest-run $tests" machine options
-	# the last one's transfers last, for those tests that look at one in flight
-	local edu=(--edu 4 --dma-delay "0,0,0,100000")
+	# the last one's transfers last, for those tests that look at one in flight; and a
+	# device of the software IOMMU, which can be made one that cannot be tracked
+	local edu=(--edu 4 --dma-delay "0,0,0,100000" --append iommu_dirty_soft.devices=1)
 	case $mode in
 	soft-*)
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
-		run="DIRTY_DEVICES=$mode FUZZ_CALLS=${FUZZ_CALLS:-100000} $run"
+		run="DIRTY_DEVICES=$mode $run"
 		;;
 	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
+	[[ -z ${FUZZ_CALLS:-} && $mode != soft-* ]] || run="FUZZ_CALLS=${FUZZ_CALLS:-100000} $run"
 	[ -z "${TORTURE_ROUNDS:-}" ] || run="TORTURE_ROUNDS=$TORTURE_ROUNDS $run"
 	[ -z "${LIMIT:-}" ] || run="LIMIT=$LIMIT $run"
 	options=(--kernel "$image" --mem 2G --add "$here/guest-run")
