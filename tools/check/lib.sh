@@ -66,15 +66,18 @@ lost_timer() { # log
 # Boot a kernel, with the console in a log. No program may be silent for longer than
 # guest-run lets it run: LIMIT seconds, or 300. Sets vm_code, to that of run.sh
 vm() { # log run.sh arguments...
-	local log=$1
+	local log=$1 kept
 	shift
-	rm -f "$log" "$log.machine" "$log".lost*
+	rm -f "$log" "$log.machine"
 	vm_once "$log" "$@"
 	if lost_timer "$log"; then
-		echo "an emulated CPU has lost its timer: once more (before: $log.lost)"
+		# rare enough to be kept
+		kept=$logs/lost-timers/$(date +%F-%H%M%S)-${log##*/}
+		echo "an emulated CPU has lost its timer: once more (before: $kept)"
 		echo "retried ${log##*/}" >>"$results"
-		mv "$log" "$log.lost"
-		mv "$log.machine" "$log.lost.machine"
+		mkdir -p "${kept%/*}"
+		mv "$log" "$kept"
+		mv "$log.machine" "$kept.machine"
 		vm_once "$log" "$@"
 	fi
 }

@@ -27,7 +27,7 @@ import sys
 import time
 
 QUESTIONS = ("info cpus", "info registers -a", "info lapic 0", "info lapic 1",
-             "info pic", "info irq", "info timer")
+             "info pic", "info irq")
 EVERY = 10      # seconds between two looks at the timers
 TIMES = 3       # as often it must look lost, two seconds apart
 
