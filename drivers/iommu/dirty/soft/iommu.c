@@ -3,8 +3,12 @@
  * The IOMMU driver of the software IOMMU: domains, attaching, mapping, dirty
  * tracking. Called by the IOMMU core, which iommufd and vfio use, with its locks.
  */
+#include <linux/cleanup.h>
+#include <linux/err.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
@@ -29,6 +33,8 @@ int soft_fault(struct soft_device *sdev, enum soft_op op)
 {
 	struct soft_inject *inject = &sdev->inject;
 
+	/* Ops of several page tables and of the log run at the same time */
+	guard(spinlock)(&sdev->inject_lock);
 	if (inject->op != op || !inject->count)
 		return 0;
 	if (inject->skip) {
@@ -36,7 +42,7 @@ int soft_fault(struct soft_device *sdev, enum soft_op op)
 		return 0;
 	}
 	inject->count--;
-	return -(int)inject->error;
+	return -(int)clamp_t(u64, inject->error, 1, MAX_ERRNO);
 }
 
 static int soft_block(struct iommu_domain *domain, struct device *dev)
@@ -99,7 +105,11 @@ static size_t soft_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	return size;
 }
 
-/* Only who is being killed does not wait: as on hardware, a flush cannot fail */
+/*
+ * Only who is being killed does not wait: as on hardware, a flush cannot fail.
+ * An exiting task cannot be killed any more, nor can a kernel thread that closes
+ * its files in its stead.
+ */
 static void soft_wait_flush(struct soft_device *sdev)
 {
 	atomic_inc(&sdev->held);
@@ -112,7 +122,8 @@ static void soft_iotlb_sync(struct iommu_domain *domain,
 {
 	struct soft_device *sdev = to_soft_domain(domain)->dev;
 
-	if (READ_ONCE(sdev->inject.hold_flush))
+	if (READ_ONCE(sdev->inject.hold_flush) &&
+	    !(current->flags & (PF_EXITING | PF_KTHREAD)))
 		soft_wait_flush(sdev);
 	soft_dma_invalidate(to_soft_domain(domain), gather->start, gather->end);
 	iommu_put_pages_list(&gather->freelist);
@@ -206,10 +217,11 @@ static void soft_dirty_describe(struct iommu_domain *domain,
 	struct soft_domain *soft = to_soft_domain(domain);
 
 	desc->format = soft->fmt->id;
-	desc->reason = IOMMU_DIRTY_REASON_OK;
-	if (soft->dev->inject.untrackable)
+	if (domain->dirty_ops)
+		desc->reason = IOMMU_DIRTY_REASON_OK;
+	else if (READ_ONCE(soft->dev->inject.untrackable))
 		desc->reason = IOMMU_DIRTY_REASON_NO_HW;
-	else if (!domain->dirty_ops)
+	else
 		desc->reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
 }
 

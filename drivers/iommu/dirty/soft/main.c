@@ -38,6 +38,7 @@ static int __init soft_add_device(const struct soft_fmt *fmt, unsigned int id)
 		return -ENOMEM;
 	sdev->fmt = fmt;
 	mutex_init(&sdev->lock);
+	spin_lock_init(&sdev->inject_lock);
 	init_waitqueue_head(&sdev->flushes);
 	soft_dma_init(sdev);
 	soft_log_init(&sdev->log);

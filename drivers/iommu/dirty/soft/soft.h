@@ -13,6 +13,7 @@
  *
  * Locks, in this order: soft_log::provider_mutex, iommufd's of a provider,
  * soft_device::lock (registers), soft_attach_lock, soft_port::lock, soft_log::lock.
+ * Within any of them: soft_device::inject_lock.
  */
 #ifndef __IOMMU_DIRTY_SOFT_H
 #define __IOMMU_DIRTY_SOFT_H
@@ -217,14 +218,15 @@ enum soft_op {
  * struct soft_inject - What is wrong with a device's log, and with the page tables
  *	that are made for it, for tests
  * @op: enum soft_op
- * @error: The errno that it returns
+ * @error: The errno that it returns; the nearest one if it is none
  * @skip: How many calls succeed before that
  * @count: How many fail then
  * @stray: IOVA of a page that each report marks too, 0: none
- * @granule: Smallest page size, 0: 4 KiB
+ * @granule: Smallest page size, a power of two, 0: 4 KiB
  * @max_ranges: The most ranges, 0: unknown
  * @max_span: The widest span, 0: unknown
- * @hold_flush: As long as it is 1, flushes of the IOTLB wait
+ * @hold_flush: As long as it is 1, flushes of the IOTLB wait, but those of tasks
+ *	that exit
  * @untrackable: 1: new page tables cannot be tracked, as without the hardware
  */
 struct soft_inject {
@@ -292,8 +294,8 @@ struct soft_log {
  * @running: Threads that have not ended
  * @faults: DMAs that the page table did not allow
  * @log: What it has written, if somebody wants to know
- * @inject: What shall go wrong; written with @lock held, before the ops that it is
- *	about
+ * @inject_lock: Held while @inject is written and while a fault is counted
+ * @inject: What shall go wrong
  * @flushes: Who waits for soft_inject::hold_flush
  * @held: How many do
  * @buf: What is copied from and to memory
@@ -312,6 +314,7 @@ struct soft_device {
 	atomic_t running;
 	atomic64_t faults;
 	struct soft_log log;
+	spinlock_t inject_lock;	/* see above */
 	struct soft_inject inject;
 	wait_queue_head_t flushes;
 	atomic_t held;

@@ -5,6 +5,7 @@
  * write by themselves. They are read and written with pread() and pwrite(), 8
  * bytes at a time. Called by vfio.
  */
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -106,7 +107,12 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 		if (reg >= REG_STORM && reg < REG_STORM_END &&
 		    atomic_read(&sdev->running))
 			return -EBUSY;
+		if (plain == &sdev->inject.granule && val &&
+		    !is_power_of_2(val))
+			return -EINVAL;
+		spin_lock(&sdev->inject_lock);
 		WRITE_ONCE(*plain, val);
+		spin_unlock(&sdev->inject_lock);
 		wake_up_all(&sdev->flushes);
 		return 0;
 	}
@@ -226,7 +232,10 @@ static void soft_vfio_close(struct vfio_device *vdev)
 	if (vdev->iommufd_device)
 		soft_log_offer(&sdev->log, vdev->iommufd_device,
 			       SOFT_PROVIDER_NONE);
+	/* Page tables that were made for the device may outlive its file */
+	spin_lock(&sdev->inject_lock);
 	memset(&sdev->inject, 0, sizeof(sdev->inject));
+	spin_unlock(&sdev->inject_lock);
 	wake_up_all(&sdev->flushes);
 }
 
