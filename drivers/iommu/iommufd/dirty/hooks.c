@@ -27,8 +27,9 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
  * @idev: The device
  * @flags: IOMMU_HWPT_ALLOC_* that the HWPT is allocated with
  *
- * Wider than IOMMU_CAP_DIRTY_TRACKING, which VMMs know and rely on: that tells
- * of page tables in the format that the driver uses without being asked.
+ * Wider than IOMMU_CAP_DIRTY_TRACKING, by which a driver tells of page tables in
+ * the format that it uses without being asked. User space is told of either, as
+ * IOMMU_HW_CAP_DIRTY_TRACKING.
  *
  * Return: true if the driver can harvest dirty bits of such a HWPT.
  */
