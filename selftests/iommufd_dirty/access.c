@@ -8,6 +8,7 @@
 
 #include <kselftest_harness.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "lib.h"
 
@@ -387,9 +388,18 @@ static void *software_run(void *arg)
 	while (!__atomic_load_n(&sw->stop, __ATOMIC_ACQUIRE)) {
 		check(__access_write(sw->self->fd, sw->self->rw, IOVA, sw->self->data,
 				     sizeof(sw->self->data)));
-		sw->writes++;
+		__atomic_fetch_add(&sw->writes, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
+}
+
+/* Until a write has begun and ended: the first to end may have begun before */
+static void software_wait(struct software *sw)
+{
+	unsigned int end = __atomic_load_n(&sw->writes, __ATOMIC_ACQUIRE) + 2;
+
+	while ((int)(end - __atomic_load_n(&sw->writes, __ATOMIC_ACQUIRE)) > 0)
+		sched_yield();
 }
 
 /* Trackers come and go while it writes; each that runs is told of all of it */
@@ -404,8 +414,20 @@ TEST_F_TIMEOUT(access, start_and_stop, 120)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, software_run, &sw));
 	for (i = 0; i < 500; i++) {
 		__u32 tracker = tracker_alloc(env->fd, env->ioas);
+		__u64 pages[PAGES / 64] = {};
+		struct read_args args = {
+			.fd = env->fd,
+			.tracker = tracker,
+			.iova = IOVA,
+			.length = SIZE,
+			.page_size = SZ_4K,
+			.data = pages,
+		};
 
 		tracker_start(env->fd, tracker);
+		software_wait(&sw);
+		tracker_read(&args);
+		ASSERT_EQ(0xf, pages[0]);
 		if (i % 2)
 			tracker_stop(env->fd, tracker);
 		object_destroy(env->fd, tracker);
