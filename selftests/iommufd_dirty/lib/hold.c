@@ -71,8 +71,15 @@ static char state_of(pid_t tid)
 	return end ? end[2] : 0;
 }
 
+/* Not just now, as for a lock that somebody else has for a moment */
+#define BLOCKED_LOOKS	20
+
 void hold_wait_blocked(pid_t tid, const bool *done)
 {
-	while (!__atomic_load_n(done, __ATOMIC_ACQUIRE) && state_of(tid) != 'D')
+	unsigned int looks = 0;
+
+	while (looks < BLOCKED_LOOKS && !__atomic_load_n(done, __ATOMIC_ACQUIRE)) {
+		looks = state_of(tid) == 'D' ? looks + 1 : 0;
 		sched_yield();
+	}
 }
