@@ -256,19 +256,19 @@ TEST_F_TIMEOUT(fail_nth, ioas_unmap, 240)
 	sweep(&self->g, &s);
 }
 
-/* A HWPT joins, and its device writes; then both leave, which cannot fail */
 /*
  * How many allocations does a READ make when nothing is dirty? Some are for what the
  * other tracker's ledger might get, and are freed again at its end. The fewest of
- * several calls: now and then there is one for the allocator itself
+ * several calls, until there are no more than @enough: now and then there is one for
+ * the allocator itself
  */
-static unsigned int allocations(struct ground *g)
+static unsigned int allocations(struct ground *g, unsigned int enough)
 {
 	unsigned int i, most_left = 0;
 
 	if (consumer_missed(&g->first) || consumer_missed(&g->second))
 		fatal("missed pages");
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 20 && MAX_NTH - most_left > enough; i++) {
 		unsigned int left;
 
 		fail_nth(MAX_NTH);
@@ -279,7 +279,10 @@ static unsigned int allocations(struct ground *g)
 	return MAX_NTH - most_left;
 }
 
-/* Whether an unmap succeeds or fails: nothing that it reserved stays in the ledgers */
+/*
+ * Whether an unmap succeeds or fails: nothing that it reserved stays in the ledgers,
+ * or a READ would have less to allocate
+ */
 TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
 {
 	unsigned int before, nth = 0, errors = 0;
@@ -287,11 +290,11 @@ TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
 	bool failed;
 
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
-	before = allocations(g);
+	before = allocations(g, 0);
 	EXPECT_LE(2, before);
 	ASSERT_EQ(0, call_ioas_unmap(g));
 	ASSERT_EQ(0, ground_map(g));
-	EXPECT_EQ(before, allocations(g));
+	EXPECT_LE(before, allocations(g, before));
 	do {
 		int rc;
 
@@ -301,12 +304,13 @@ TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
 		errors += rc == -ENOMEM;
 		if (!rc)
 			ASSERT_EQ(0, ground_map(g));
-		EXPECT_EQ(before, allocations(g));
+		EXPECT_LE(before, allocations(g, before));
 	} while (failed && nth < MAX_NTH);
 	EXPECT_LT(0, errors);
 	lib_note("%u allocations, %u errors", before, errors);
 }
 
+/* A HWPT joins, and its device writes; then both leave, which cannot fail */
 static int call_attach(struct ground *g)
 {
 	struct env *env = &g->env;
