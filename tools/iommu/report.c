@@ -170,10 +170,15 @@ json_t *advise_to_json(const struct advise_result *result, const struct advise_l
 {
 	json_t *trackers = json_array(), *advices = json_array();
 	const struct advise_tracker *t;
+	int version = 1;
 	size_t i;
 
-	for (i = 0; i < result->num; i++)
+	for (i = 0; i < result->num; i++) {
 		json_array_append_new(trackers, tracker_to_json(&result->trackers[i]));
+		/* Without its fd, an IOAS of several iommufds would be another's */
+		if (result->trackers[i].fd >= 0)
+			version = 2;
+	}
 	for (i = 0; (t = advise_next_ioas(result, &i));) {
 		struct advice advice;
 
@@ -186,8 +191,8 @@ json_t *advise_to_json(const struct advise_result *result, const struct advise_l
 						(json_int_t)advice.row->page_size : 0,
 						"reason", advice.reason));
 	}
-	return json_pack("{s:i, s:f, s:f, s:f, s:o, s:o}", "iommu-dirty-advise", 1, "interval",
-			 result->interval, "bandwidth", limits->bandwidth, "slowdown",
+	return json_pack("{s:i, s:f, s:f, s:f, s:o, s:o}", "iommu-dirty-advise", version,
+			 "interval", result->interval, "bandwidth", limits->bandwidth, "slowdown",
 			 limits->slowdown, "trackers", trackers, "recommendations", advices);
 }
 
@@ -256,7 +261,7 @@ static const char *result_from(json_t *json, struct advise_result *result)
 	if (json_unpack(json, "{s:i, s:F, s:o}", "iommu-dirty-advise", &version, "interval",
 			&result->interval, "trackers", &trackers))
 		return "not what iommu-dirty advise --json has written";
-	if (version != 1)
+	if (version != 1 && version != 2)
 		return "of a version that is not known here";
 	if (!(result->interval > 0 && result->interval < 1e6))
 		return "the interval is out of range";
