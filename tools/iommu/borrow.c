@@ -59,17 +59,22 @@ static int find_file(int pid, int from)
 	return best;
 }
 
-static int borrow(int pid, int fd)
+/*
+ * A process, not the next one that gets its number: find_file() may see files of that
+ * one, but they are not borrowed
+ */
+static int open_process(int pid)
 {
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	int got, err;
 
-	if (pidfd < 0)
-		return -errno;
-	got = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	err = errno;
-	close(pidfd);
-	return got < 0 ? -err : got;
+	return pidfd < 0 ? -errno : pidfd;
+}
+
+static int borrow(int pidfd, int fd)
+{
+	int got = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	return got < 0 ? -errno : got;
 }
 
 /*
@@ -123,20 +128,19 @@ static int take_file(struct observer *o, int fd, int number)
 	return rc;
 }
 
-static int borrow_all(struct observer *o, int pid)
+static int borrow_from(struct observer *o, int pid, int pidfd)
 {
-	int number, fd, rc;
+	int number, fd;
 
 	for (number = find_file(pid, 0); number >= 0; number = find_file(pid, number + 1)) {
-		fd = borrow(pid, number);
+		fd = borrow(pidfd, number);
 		/* It was closed meanwhile */
 		if (fd == -EBADF)
 			continue;
 		if (fd < 0)
 			return complain(EXIT_FAILED, "cannot borrow the iommufd of process %d: %s",
 					pid, strerror(-fd));
-		rc = take_file(o, fd, number);
-		if (rc)
+		if (take_file(o, fd, number))
 			return complain(EXIT_FAILED, "out of memory");
 	}
 	if (number == -ESRCH)
@@ -144,85 +148,132 @@ static int borrow_all(struct observer *o, int pid)
 	if (number != -ENOENT)
 		return complain(EXIT_FAILED, "the files of process %d: %s", pid,
 				strerror(-number));
+	return EXIT_OK;
+}
+
+static int borrow_all(struct observer *o, int pid)
+{
+	int pidfd = open_process(pid), rc;
+
+	if (pidfd == -ESRCH)
+		return complain(EXIT_NOTHING, "there is no process %d", pid);
+	if (pidfd < 0)
+		return complain(EXIT_FAILED, "process %d: %s", pid, strerror(-pidfd));
+	rc = borrow_from(o, pid, pidfd);
+	close(pidfd);
+	if (rc)
+		return rc;
 	if (!o->num_files)
 		return complain(EXIT_NOTHING, "process %d has no iommufd%s", pid,
 				o->has_container ? ", but a VFIO container that is none" : "");
 	if (o->has_container)
-		complain(0, "process %d has a VFIO container that is no iommufd: %s", pid,
-			 "it is not observed");
+		complain(0, "process %d has a VFIO container that is no iommufd, and not observed",
+			 pid);
 	return EXIT_OK;
 }
 
-/* Is the device in this iommufd? */
-static bool has_device(int fd, const char *device)
+/* Is the device in this iommufd? 1, 0, or -errno: -ENOTTY if the kernel does not tell */
+static int has_device(int fd, const char *device)
 {
 	struct idirty_object *objects;
-	bool found = false;
 	struct idirty *ctx;
+	int rc, found = 0;
 	size_t num, i;
 
-	if (idirty_open(fd, &ctx))
-		return false;
-	if (!idirty_list(ctx, &objects, &num)) {
+	rc = idirty_open(fd, &ctx);
+	if (rc)
+		return rc;
+	rc = idirty_list(ctx, &objects, &num);
+	if (!rc) {
 		for (i = 0; i < num; i++)
 			found |= objects[i].type == IDIRTY_OBJECT_DEVICE &&
 				 !strcmp(objects[i].name, device);
 		idirty_free(objects);
 	}
 	idirty_close(ctx);
-	return found;
+	return rc ? rc : found;
 }
+
+/* For the iommufd with a device, in all processes */
+struct search {
+	const char *device;
+	int fd;			/* what was found, or -1 */
+	int number;		/* as of struct iommufd */
+	bool denied;		/* there are processes that may not be traced */
+	bool no_trackers;	/* the kernel has none */
+};
 
 static bool is_denied(int rc)
 {
 	return rc == -EACCES || rc == -EPERM;
 }
 
-/* -EACCES: there is none among the processes that this one may look into */
-static int borrow_of_device(const char *device, int *number)
+static void search_file(struct search *s, int fd, int number)
 {
+	int rc = has_device(fd, s->device);
+
+	if (rc > 0) {
+		s->fd = fd;
+		s->number = number;
+		return;
+	}
+	/* A container of VFIO's own says so, too, and means itself */
+	s->no_trackers |= rc == -ENOTTY && !ask_iommufd(fd);
+	close(fd);
+}
+
+static void search_process(struct search *s, int pid)
+{
+	int pidfd = open_process(pid), number, fd;
+
+	if (pidfd < 0)
+		return;
+	for (number = find_file(pid, 0); number >= 0 && s->fd < 0;
+	     number = find_file(pid, number + 1)) {
+		fd = borrow(pidfd, number);
+		if (fd >= 0)
+			search_file(s, fd, number);
+		s->denied |= is_denied(fd);
+	}
+	s->denied |= is_denied(number);
+	close(pidfd);
+}
+
+static int borrow_of_device(struct observer *o, const char *device)
+{
+	struct search s = { .device = device, .fd = -1 };
 	DIR *proc = opendir("/proc");
-	int found = -ENOENT, denied = 0;
 	struct dirent *entry;
 
-	while (proc && found < 0 && (entry = readdir(proc))) {
-		int pid = entry_number(entry->d_name), from;
+	while (proc && s.fd < 0 && (entry = readdir(proc))) {
+		int pid = entry_number(entry->d_name);
 
-		if (pid <= 0 || pid == getpid())
-			continue;
-		for (from = find_file(pid, 0); from >= 0 && found < 0;
-		     from = find_file(pid, from + 1)) {
-			int fd = borrow(pid, from);
-
-			*number = from;
-			if (fd >= 0 && has_device(fd, device))
-				found = fd;
-			else if (fd >= 0)
-				close(fd);
-			denied |= is_denied(fd);
-		}
-		denied |= is_denied(from);
+		if (pid > 0 && pid != getpid())
+			search_process(&s, pid);
 	}
 	if (proc)
 		closedir(proc);
-	return found < 0 && denied ? -EACCES : found;
+	if (s.fd < 0 && s.no_trackers)
+		return complain(EXIT_NO_KERNEL, "the kernel has no dirty trackers");
+	if (s.fd < 0 && s.denied)
+		return complain(EXIT_FAILED,
+				"no process with %s in its iommufd, of those that may be traced",
+				device);
+	if (s.fd < 0)
+		return complain(EXIT_NOTHING, "no process with %s in its iommufd", device);
+	if (!add_file(o, s.fd, s.number, true))
+		return EXIT_OK;
+	close(s.fd);
+	return complain(EXIT_FAILED, "out of memory");
 }
 
 int borrow_files(struct observer *o, const struct observe_options *opt)
 {
-	int fd = opt->fd, number = fd;
-
 	if (opt->pid)
 		return borrow_all(o, opt->pid);
 	if (opt->device)
-		fd = borrow_of_device(opt->device, &number);
-	if (fd == -EACCES)
-		return complain(EXIT_FAILED,
-				"no process with %s in its iommufd, of those that may be traced",
-				opt->device);
-	if (fd < 0)
-		return complain(EXIT_NOTHING, "no process with %s in its iommufd", opt->device);
-	if (add_file(o, fd, number, opt->device))
+		return borrow_of_device(o, opt->device);
+	if (add_file(o, opt->fd, opt->fd, false))
 		return complain(EXIT_FAILED, "out of memory");
 	return EXIT_OK;
 }

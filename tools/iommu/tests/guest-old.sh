@@ -22,6 +22,8 @@ load=$!
 until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
 check "probe: a device in use" probed "  VFIO: in use"
 check "rate" refused iommu-dirty rate --pid "$load"
+# it cannot even be told which iommufd has it
+check "rate of a device" refused iommu-dirty rate --device 0000:00:01.0
 check "advise" refused iommu-dirty advise --pid "$load"
 kill "$load"
 wait "$load" 2>/dev/null
