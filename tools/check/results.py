@@ -23,7 +23,7 @@ fails in both is skipped.
 
 --undisturbed tells by its exit code whether nothing had gone wrong when the log had
 that many bytes: no test has failed, and the kernel reports nothing, but that a CPU
-gets no further, before or after.
+gets no further, before or after. The kernel must have told, by its panic.
 """
 
 import argparse
@@ -39,11 +39,15 @@ REPORT = re.compile(
     r"possible recursive locking|inconsistent lock state|suspicious RCU usage|"
     r"held lock freed|lock held when returning|bad unlock balance|"
     r"unsafe .* lock order|Invalid wait context|nested lock was not taken|"
-    r"corruption|ODEBUG: |soft lockup|hard LOCKUP|self-detected stall")
+    r"corruption|ODEBUG: |soft lockup|hard LOCKUP|self-detected stall|"
+    r"nobody cared|duplicate filename|cut here")
 RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ?([^#]*)(#.*)?$")
 PLAN = re.compile(r"^( *)1\.\.(\d+)")
 SUBTEST = re.compile(r"^( *)# Subtest: (.*)")
 STAMP = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\] ?")
+CONSOLE = re.compile(r"\[ *\d+\.\d{6}\] .*")     # what else is on the line stands before
+RUN = re.compile(r"@@run (\S+)$")
+RC = re.compile(r"@@rc (\S+) (\d+)$")
 
 
 class Results:
@@ -73,6 +77,9 @@ def parse_tap(results, prefix, lines):
         for d in sorted(set(done) | set(plan), reverse=True):
             if d < depth:
                 continue
+            if done.get(d, 0) > plan.get(d, done.get(d, 0)):
+                results.add(full_name(d, f"{done[d]} results, {plan[d]} planned"), "not ok")
+                failed[d] = True
             for i in range(done.get(d, 0), plan.get(d, 0)):
                 results.add(full_name(d, f"test {i + 1} of {plan[d]} did not run"),
                             "not ok")
@@ -82,9 +89,12 @@ def parse_tap(results, prefix, lines):
 
     for line in lines:
         if m := PLAN.match(line):
-            plan[len(m[1]) // 4] = int(m[2])
+            depth = len(m[1]) // 4
+            plan[depth] = int(m[2])
             if re.search(r"# *SKIP", line, re.I):
                 results.add(f"{prefix}: all of it", "skip")
+            elif not plan[depth]:
+                results.add(full_name(depth, "no test is planned"), "not ok")
         elif m := SUBTEST.match(line):
             subtest[len(m[1]) // 4] = m[2]
         elif "Bail out!" in line:
@@ -103,8 +113,14 @@ def parse_tap(results, prefix, lines):
                 failed[depth] = failed.pop(d) or failed.get(depth, False)
             failed[depth] = failed.get(depth, False) or state == "not ok"
             done[depth] = done.get(depth, 0) + 1
+            if int(m[3]) != done[depth]:
+                results.add(full_name(depth, f"result {m[3]} is number {done[depth]}"), "not ok")
+                failed[depth] = True
+                done[depth] = int(m[3])
             if depth == 0:
                 top[name] = state
+        elif re.match(r" *not ok\b", line):
+            results.add(f"{prefix}: {line.strip()}", "not ok")
     if 0 not in plan:
         results.add(f"{prefix}: no test plan", "not ok")
     close(0)
@@ -158,34 +174,47 @@ def parse_kunit(results, lines, suites, waivers):
 
 def parse_guest(results, lines, waivers):
     """guest-run prints @@run NAME, the TAP, @@rc NAME CODE and the kernel log"""
-    name, tap, dmesg, ended = None, [], [], False
+    name, tap, dmesg, ended, outside = None, [], [], False, []
+
+    def died():
+        parse_tap(results, name, tap)
+        results.add(f"{name}: did not end", "not ok")
+        check_dmesg(results, name, dmesg, waivers)
+
     for line in lines:
-        word = line.split()
-        if line.startswith("@@run "):
-            ended = False
-            name, tap, dmesg = word[1], [], []
+        if m := RUN.match(line):
+            if name:
+                died()
+            name, tap, dmesg, ended = m[1], [], [], False
         elif line.startswith("@@k "):
             dmesg.append(line[4:])
-        elif line.startswith("@@rc ") and name:
-            code, before = int(word[2]), len(results.names("not ok"))
+        elif (m := RC.match(line)) and m[1] == name:
+            code, before = int(m[2]), len(results.names("not ok"))
             skipped = len(results.names("skip"))
             if name != "boot":
                 parse_tap(results, name, tap)
-            if code != 0 and len(results.names("not ok")) == before and \
-                    (code != 4 or len(results.names("skip")) == skipped):
+            told = len(results.names("not ok")) > before or \
+                (code == 4 and len(results.names("skip")) > skipped)
+            # one that crashed says nothing of that
+            if code >= 128 or (code and not told):
                 results.add(f"{name}: exit code {code}", "not ok")
             check_dmesg(results, name, dmesg, waivers)
             name = None
-        elif line.startswith("@@lockdep "):
+        elif line.startswith("@@lockdep"):
             results.add("lockdep is still on at the end",
-                        "ok" if word[1] == "1" else "not ok")
+                        "ok" if line.split()[1:] == ["1"] else "not ok")
         elif line.startswith("@@end"):
             ended = True
         elif name:
             tap.append(line)
+            if m := CONSOLE.search(line):
+                dmesg.append(m[0])
+        else:
+            outside.append(line)
     if name:
-        parse_tap(results, name, tap)
-        results.add(f"{name}: did not end", "not ok")
+        died()
+    if any(REPORT.search(line) for line in outside):
+        check_dmesg(results, "the programs", outside, waivers)
     if not ended:
         results.add("the guest died", "not ok")
         for line in lines[-30:]:
@@ -197,12 +226,25 @@ STALL = re.compile(r"INFO: rcu|\brcu:|self-detected stall|NMI: Not continuing|"
                    r"panic - not syncing: NMI|Kernel panic - not syncing: RCU Stall")
 
 
+# What a test that fails, or hangs, leaves; also when its result is not there yet
+FAILED = re.compile(r" *not ok |@@rc \S+ (?!0$|4$)|@@lockdep 0|# \S+:\d+:\S+:Expected |"
+                    r"# *FAIL |Bail out!|# stack \d of ")
+
+
 def undisturbed(lines, before):
     """Has nothing gone wrong in the first of the lines, and in the kernel at all?"""
-    failed = [line for line in lines[:before]
-              if re.match(r" *not ok |@@rc \S+ (?!0$|4$)", line)]
-    reports = [line for line in lines if REPORT.search(line) and not STALL.search(line)]
-    return not failed and not reports
+    panic = next((i for i, line in enumerate(lines)
+                  if "Kernel panic - not syncing: " in line and STALL.search(line)), None)
+    if panic is None or any(FAILED.match(line) for line in lines[:before]):
+        return False
+
+    def from_panic(i):
+        """lockdep about panic itself, which reads the time in an NMI"""
+        return i > panic and "WARNING: inconsistent lock state" in lines[i] and \
+            any("-> {IN-NMI} usage" in line for line in lines[i + 1:i + 6])
+
+    return not any(REPORT.search(line) and not STALL.search(line) and not from_panic(i)
+                   for i, line in enumerate(lines))
 
 
 def main():
@@ -221,7 +263,7 @@ def main():
     if args.undisturbed is not None:
         sys.exit(not undisturbed(lines, data[:args.undisturbed].count(b"\n")))
     results, waivers = Results(), read_list("dmesg-waivers")
-    guest = next((i for i, line in enumerate(lines) if line.startswith("@@run ")), None)
+    guest = next((i for i, line in enumerate(lines) if RUN.match(line)), None)
     if guest is None or args.suite:
         parse_kunit(results, lines[:guest], args.suite, waivers)
     if guest is not None:
@@ -250,4 +292,6 @@ def main():
     print(len(results.names("ok")), len(failed), len(results.names("skip")))
 
 
-main()
+
+if __name__ == "__main__":
+    main()

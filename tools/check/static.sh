@@ -11,14 +11,19 @@ ours() { # names of our kernel files, by find's tests
 
 # One test per file. The checker gets many at once; when it complains of some, each alone
 batch() { # title, what the answer depends on besides the file, name of a list of files, checker
-	local title=$1 salt=$2 checker=$4 f key out todo=()
+	local title=$1 salt=$2 checker=$4 f key out sums todo=()
 	local -n files=$3
 	declare -A keys
-	salt+=$(declare -f "$checker")
+	if [ ${#files[@]} -eq 0 ]; then
+		failed "$title: no files for $checker"
+		return
+	fi
+	salt+=$(declare -f "$checker" checkpatch in_repo)
+	sums=$(cd "$repo" && sha256sum "${files[@]}")
 	while read -r key f; do
 		keys[$f]=$known/$(hash_files <(echo "$title $salt $f $key"))
 		[ -e "${keys[$f]}" ] || todo+=("$f")
-	done < <(cd "$repo" && sha256sum "${files[@]}")
+	done <<<"$sums"
 	if [ ${#todo[@]} -gt 0 ] && out=$(in_repo "$checker" "${todo[@]}" 2>&1) && [ -z "$out" ]; then
 		for f in "${todo[@]}"; do
 			touch "${keys[$f]}"
@@ -47,10 +52,12 @@ shell_check() { shellcheck -x -P SCRIPTDIR "$@"; }
 
 # Each program.test that the documentation names as a proof
 documented_tests() {
-	local t missing=
+	local t tests missing=
+	tests=$(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' \
+		"$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u)
 	while read -r t; do
 		grep -qE "^TEST_F\(${t%.*}, ${t#*.}\)" "$repo/selftests/iommufd_dirty/${t%.*}.c" || missing+=" $t"
-	done < <(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' "$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u)
+	done <<<"$tests"
 	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
 }
 
@@ -71,8 +78,11 @@ stage_static() {
 	mapfile -t list < <(cd "$repo" && find selftests tools -name '*.[ch]' | sort)
 	batch checkpatch "$salt" list checkpatch_user
 	mapfile -t list < <(cd "$repo" && grep -rlE -e '^#!/bin/(ba)?sh' -e '^# shellcheck shell=' tools .ci | sort)
-	batch shellcheck "$(shellcheck --version | sed -n 's/^version: //p')" list shell_check
+	# -x: what one says of another depends on both
+	salt=$(shellcheck --version)$(cd "$repo" && hash_files "${list[@]}")
+	batch shellcheck "$salt" list shell_check
 	try "tests that the documentation names" documented_tests
 	try "syzkaller's description is in step" "$here/syz-in-step.py" "$tree"
+	try "what results.py takes for a failure" "$here/results_test.py"
 	try "what silence.py takes for a lost timer" "$repo/tools/vm/silence_test.py"
 }
