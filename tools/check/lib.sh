@@ -9,16 +9,30 @@ failed() {
 	echo "not ok - $*"
 	echo "not ok $*" >>"$results"
 }
-skipped() { # name: reason
-	echo "skipped - $*"
-	echo "skip $*" >>"$results"
+# By the same rule as that of results.py --name
+skipped() { # run test
+	local runs tests
+	while read -r runs tests; do
+		# shellcheck disable=SC2053 # patterns
+		if [[ $1 == $runs && $2 == $tests ]]; then
+			echo "skipped - $1: $2"
+			echo "skip $1: $2" >>"$results"
+			return
+		fi
+	done <"$here/expected-skips"
+	failed "$1: $2 # it was skipped"
 }
 
-# A test that is a command: its output only when it fails
+# A test that is a command: its output only when it fails. Not to be called in a
+# condition: a function stops at its first error, which bash would not do there
 try() { # name command...
-	local name=$1 out
+	local name=$1 out rc
 	shift
-	if out=$("$@" 2>&1 </dev/null); then
+	set +e
+	out=$(set -e; "$@" 2>&1 </dev/null)
+	rc=$?
+	set -e
+	if [ "$rc" -eq 0 ]; then
 		passed "$name"
 	else
 		printf '%s\n' "$out" | head -n 40 | sed 's/^/    /'
@@ -64,7 +78,8 @@ lost_timer() { # log
 }
 
 # Boot a kernel, with the console in a log. No program may be silent for longer than
-# guest-run lets it run: LIMIT seconds, or 300. Sets vm_code, to that of run.sh
+# guest-run lets it run: LIMIT seconds, or 300. Sets vm_code, to that of run.sh. A machine
+# that does not end by itself is a failure, unless who calls has set may_die
 vm() { # log run.sh arguments...
 	local log=$1 kept
 	shift
@@ -80,6 +95,10 @@ vm() { # log run.sh arguments...
 		mv "$log.machine" "$kept.machine"
 		vm_once "$log" "$@"
 	fi
+	[ -z "${may_die:-}" ] || return 0
+	case $vm_code in
+	124 | 125 | 126) failed "${log##*/}: the machine ended with code $vm_code of run.sh" ;;
+	esac
 }
 
 vm_once() { # log run.sh arguments...

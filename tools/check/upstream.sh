@@ -51,10 +51,13 @@ upstream_ours() { # program
 }
 
 upstream_base() {
-	local p passed=$logs/upstream-base.passed
+	local p log passed=$logs/upstream-base.passed
+	rm -f "$passed"*
 	for p in $upstream_programs; do
-		upstream_run "$logs/upstream-base-$p.log" "$p" base
-		"$here/results.py" --save "$passed.$p" "$logs/upstream-base-$p.log" >/dev/null || true
+		log=$logs/upstream-base-$p.log
+		upstream_run "$log" "$p" base
+		count "upstream-base-$p" "$log" --save "$passed.$p" \
+			--against <(grep "^$p: " "$here/upstream.passed")
 	done
 	cat "$passed".iommufd* >"$passed"
 	try "upstream.passed is what passes on the unmodified kernel" \

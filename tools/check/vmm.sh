@@ -65,7 +65,8 @@ vmm_debug() { # gate|all mode
 		vmm_each 11: "$vmm_ways" :two:cancel:back
 		echo 10:legacy:iommu:unflushed
 		;;
-	gate:vtd-ss | gate:smmu-s1) echo 10:legacy:iommu:unflushed 10:iommufd:device 10:iommufd:iommu ;;
+	gate:vtd-ss) echo 10:legacy:iommu:unflushed ;;
+	gate:smmu-s1) echo 10:legacy:iommu:unflushed 10:iommufd:device 10:iommufd:iommu ;;
 	esac
 }
 
@@ -77,7 +78,7 @@ vmm_unanswered() { # what is in the cache, or nothing; what is expected
 		mkdir -p "$dir/vmm/$arch/11/$1"
 		: >"$dir/vmm/$arch/11/$1/ld.so"
 	fi
-	out=$(http_proxy=http://127.0.0.1:9 IOMMUFD_DIRTY_CACHE=$dir \
+	out=$(http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 IOMMUFD_DIRTY_CACHE=$dir \
 		"$repo/tools/vmm/gather.sh" 11 "$arch" 2>&1) || rc=$?
 	rm -rf "$dir"
 	echo "exit code $rc: $out"
@@ -119,14 +120,15 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 	for c in $3; do
 		qemu=${c%%:*}
 		if [ ! -f "$work/vmm-$qemu" ]; then
-			skipped "$name: $c: $(cat "$work/vmm-$qemu.none")"
+			cat "$work/vmm-$qemu.none"
+			skipped "$name" "$c: QEMU $qemu is not to be had"
 			continue
 		fi
 		folder=$(cat "$work/vmm-$qemu")
 		case ${folder##*/}:$c in
 		1[1-9].*) ;;
 		*:static* | *:remap)
-			skipped "$name: $c: QEMU ${folder##*/} cannot migrate with a vIOMMU"
+			skipped "$name" "$c: QEMU ${folder##*/} cannot migrate with a vIOMMU"
 			continue
 			;;
 		esac
@@ -152,11 +154,12 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 
 # A job for each mode, and before it one under the debug kernel: that takes longest
 jobs_vmm() { # gate|all modes
-	local mode cases
+	local mode cases found=''
 	needs_qemu
 	job build-vmm "" build_vmm
 	for mode in $2; do
 		[[ $mode != soft-* ]] || continue
+		found=1
 		cases=$(vmm_debug "$1" "$mode")
 		if [ -n "$cases" ]; then
 			needs_kernel debug
@@ -168,4 +171,5 @@ jobs_vmm() { # gate|all modes
 		job "vmm-$mode" "build-plain build-qemu build-vmm" \
 			vmm_mode "vmm-$mode" "$mode" "${cases//$'\n'/ }" plain
 	done
+	[ -n "$found" ] || die "the stage vmm has no case for the modes $2"
 }
