@@ -59,13 +59,14 @@ coverage_trace() { # name folder...
 }
 
 coverage_um() {
-	local dir log=$logs/coverage-um.log
+	local dir list log=$logs/coverage-um.log
+	list=$(suites iommu)
 	"$repo/tools/setup/setup.sh" coverage
 	dir=$(dirname "$(image um-cov)")
 	find "$dir" -name '*.gcda' -delete
-	timeout 300 "$dir/linux" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
-	# shellcheck disable=SC2046 # a list
-	count kunit-um "$log" $(suites iommu)
+	timeout --foreground -k 5 300 "$dir/linux" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	# shellcheck disable=SC2086 # a list
+	count kunit-um "$log" $list
 	coverage_trace coverage-um "$dir/drivers/iommu/dirty" "$dir/drivers/iommu/iommufd/dirty"
 }
 
@@ -94,11 +95,12 @@ coverage_selftests() { # name mode programs
 }
 
 coverage_kunit() {
-	local log=$logs/coverage-kunit.log
+	local list log=$logs/coverage-kunit.log
+	list=$(suites .)
 	vm "$log" --iommu vtd-ss --kernel "$(image cov)" --gcov "$logs/coverage-kunit.tar" \
 		--append "kunit.enable=1 loglevel=7" true
-	# shellcheck disable=SC2046 # a list
-	count coverage-kunit "$log" $(suites .)
+	# shellcheck disable=SC2086 # a list
+	count coverage-kunit "$log" $list
 	coverage_guest coverage-kunit
 }
 

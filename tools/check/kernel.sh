@@ -21,7 +21,9 @@ build_kernel() { kernel "$1" >"$work/image-$1"; }
 needs_qemu() { job build-qemu "" "$repo/tools/qemu/build.sh" "$target"; }
 
 sparse_clean() { # file: nothing in sparse's log names it
-	! grep -F "$1:" "$logs/sparse.log"
+	local rc=0
+	grep -F "$1:" "$logs/sparse.log" || rc=$?
+	[ "$rc" -eq 1 ]
 }
 
 stage_sparse() {
@@ -29,6 +31,8 @@ stage_sparse() {
 	"$repo/tools/setup/setup.sh" check
 	build=$(image debug)
 	build=${build%/arch/*}
+	# as build.sh does
+	lock_cache "build-$(basename "${build%/*}")-${build##*/}"
 	tree=$("$overlay/build.sh" tree)
 	make -s -C "$tree" O="$build" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" \
 		C=2 CF=-D__CHECK_ENDIAN__ drivers/iommu/ drivers/vfio/ >"$logs/sparse.log" 2>&1 </dev/null ||
@@ -48,24 +52,24 @@ stage_builds() {
 
 # The KUnit suites of our files below a folder
 suites() {
-	local f
-	while read -r f; do
-		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' "$f"
-	done < <(find "$repo/drivers/$1" -name '*kunit*.c' | sort)
+	find "$repo/drivers/$1" -name '*kunit*.c' -exec \
+		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' {} + | grep .
 }
 
 stage_kunit_um() {
-	local log=$logs/kunit-um.log
-	timeout 300 "$(image um)" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
-	# shellcheck disable=SC2046 # a list
-	count kunit-um "$log" $(suites iommu)
+	local log=$logs/kunit-um.log list
+	list=$(suites iommu)
+	timeout --foreground -k 5 300 "$(image um)" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	# shellcheck disable=SC2086 # a list
+	count kunit-um "$log" $list
 }
 
 # All of them, under the debug kernel and on two CPUs
 stage_kunit_vm() {
-	local log=$logs/kunit-vm.log
+	local log=$logs/kunit-vm.log list
+	list=$(suites .)
 	vm "$log" --iommu "${default_modes%% *}" --kernel "$(image debug)" \
 		--append "kunit.enable=1 loglevel=7" true
-	# shellcheck disable=SC2046 # a list
-	count kunit-vm "$log" $(suites .)
+	# shellcheck disable=SC2086 # a list
+	count kunit-vm "$log" $list
 }

@@ -49,11 +49,11 @@ mutate_test() { # where test log
 	case $where in
 	lib)
 		[ -x "$dir/lib/test-$test" ] || return 2
-		timeout 100 "$dir/lib/test-$test" >"$log" 2>&1 || return 1
+		timeout --foreground -k 5 100 "$dir/lib/test-$test" >"$log" 2>&1 || return 1
 		return
 		;;
 	um)
-		timeout 60 "$image" mem=512M kunit_shutdown=halt console=tty \
+		timeout --foreground -k 5 60 "$image" mem=512M kunit_shutdown=halt console=tty \
 			kunit.filter_glob="$test" </dev/null >"$log" 2>&1 || true
 		;;
 	"vm kunit")

@@ -28,7 +28,7 @@ tools_user() { # folder
 		# shellcheck disable=SC2046 # a list of options
 		gcc -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror -o "$dir/user" "$f" \
 			$(PKG_CONFIG_PATH=$dir/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$dir \
-				pkg-config --cflags --libs libiommudirty) || return
+				pkg-config --cflags --libs libiommudirty)
 	done
 }
 
@@ -56,25 +56,30 @@ tools_symbols() { # folder
 
 tools_man() { # page
 	local out
-	out=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l "$1" 2>&1 >/dev/null)
-	[ -z "$out" ] || { echo "$out"; return 1; }
+	if ! out=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l "$1" 2>&1 >/dev/null) ||
+		[ -n "$out" ]; then
+		echo "$out"
+		return 1
+	fi
 }
 
 # Each option that --help tells of is completed, and is in the manual
 tools_options() { # program
-	local page=$repo/tools/iommu/iommu-dirty.8 command option missing='' COMPREPLY=() known
+	local page=$repo/tools/iommu/iommu-dirty.8 command option options missing='' COMPREPLY=() known
 	. "$repo/tools/iommu/iommu-dirty.bash"
 	COMP_WORDS=(iommu-dirty '') COMP_CWORD=1
 	_iommu_dirty
+	[ "${#COMPREPLY[@]}" -gt 1 ] || { echo "no command is completed"; return 1; }
 	for command in "${COMPREPLY[@]%--help}"; do
 		[ -n "$command" ] || continue
 		COMP_WORDS=(iommu-dirty "$command" --) COMP_CWORD=2
 		_iommu_dirty
 		known=" ${COMPREPLY[*]} "
+		options=$("$1" "$command" --help | grep -oE -- ' --[a-z-]+' | grep -v -e --usage | sort -u | tr -d ' ')
 		while read -r option; do
 			[[ $known == *" $option "* ]] || missing+=" $command $option: completion"
 			grep -qF -- "${option//-/\\-}" "$page" || missing+=" $command $option: manual"
-		done < <("$1" "$command" --help | grep -oE -- ' --[a-z-]+' | grep -v -e --usage | sort -u | tr -d ' ')
+		done <<<"$options"
 	done
 	[ -z "$missing" ] || { echo "not in:$missing"; return 1; }
 }
@@ -197,7 +202,7 @@ tools_no_right() { # program
 
 # A destination that is sent nonsense ends with a message
 tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
-	local port=47113 said="${3:-this is no migration stream}" out rc=0
+	local port=$((20000 + BASHPID % 10000)) said="${3:-this is no migration stream}" out rc=0
 	"$1" migrate --listen "$port" >"$logs/tools-migrate.log" 2>&1 &
 	until printf '%b' "${2:-GET / HTTP/1.0 }0123456789abcdef" 2>/dev/null >"/dev/tcp/127.0.0.1/$port"; do
 		kill -0 $! || break
