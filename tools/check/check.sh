@@ -109,7 +109,7 @@ for stage in "${stages[@]}"; do
 			TORTURE_ROUNDS=2000 FUZZ_CALLS=1000000 LIMIT=3000
 		;;
 	no-dirty-bits)
-		jobs_selftests none "" "" debug
+		needs_selftests debug
 		job "no-dirty-bits" "build-debug build-qemu build-selftests" \
 			stage_no_dirty_bits no-dirty-bits-$off "$off"
 		;;

@@ -76,7 +76,7 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
-	[[ -z ${FUZZ_CALLS:-} && $mode != soft-* ]] || run="FUZZ_CALLS=${FUZZ_CALLS:-100000} $run"
+	[[ -z ${FUZZ_CALLS:-} && $mode != soft-* ]] || run="FUZZ_CALLS=${FUZZ_CALLS:-20000} $run"
 	[ -z "${TORTURE_ROUNDS:-}" ] || run="TORTURE_ROUNDS=$TORTURE_ROUNDS $run"
 	[ -z "${LIMIT:-}" ] || run="LIMIT=$LIMIT $run"
 	options=(--kernel "$image" --mem 2G --add "$here/guest-run")
@@ -92,19 +92,26 @@ selftests_mode() { # name of the results, mode, programs, kernel configuration
 	count "$1" "$log"
 }
 
+needs_selftests() { # kernel configuration
+	needs_kernel "$1"
+	needs_qemu
+	job build-selftests "build-$1" build_selftests
+}
+
 # A job for each mode that has a program to run; what takes longest comes first
 jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VALUE...
-	local prefix=$1 modes=$2 programs=$3 config=$4 mode t
+	local prefix=$1 modes=$2 programs=$3 config=$4 mode t found=''
 	shift 4
-	needs_kernel "$config"
-	needs_qemu
-	job build-selftests "build-$config" build_selftests
+	needs_selftests "$config"
 	for mode in $modes; do
 		# shellcheck disable=SC2086 # a list
 		t=$(tests_for "$mode" $programs)
-		[ -z "$t" ] || job "$prefix-$mode" "build-$config build-qemu build-selftests" \
+		[ -n "$t" ] || continue
+		found=1
+		job "$prefix-$mode" "build-$config build-qemu build-selftests" \
 			with "$@" selftests_mode "$prefix-$mode" "$mode" "$t" "$config"
 	done
+	[ -n "$found" ] || die "none of the programs runs in any of the modes $modes: $programs"
 }
 
 # In the machine without dirty bits there is time for KUnit before, of what UML cannot
