@@ -87,16 +87,21 @@ fi
 mkdir -p "$logs"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-trap 'trap - TERM; kill 0; exit 130' INT TERM
+trap 'jobs_stop; exit 130' INT TERM
 
 for file in pool lib static kernel selftests upstream tools vmm analyse mutate coverage; do
 	# shellcheck disable=SC1090 # those of this folder
 	[ ! -f "$here/$file.sh" ] || . "$here/$file.sh"
 done
 check_names
+# two runs would build into, and test, the same folders
+lock_cache check
 
 # The jobs of each stage; a stage that is one job is a function stage_NAME
 for stage in "${stages[@]}"; do
+	if [ -n "$long" ] || [[ " $more " == *" $stage "* ]]; then
+		job_limit=36000
+	fi
 	case $stage in
 	selftests) jobs_selftests selftests "${MODES:-$default_modes}" "${TESTS:-$(known_tests)}" debug ;;
 	kcsan)

@@ -3,10 +3,14 @@
 # Runs jobs two at a time, each when those that it needs are done. Sourced by check.sh,
 # which defines note and $work; a job writes its results to $results, and what is to
 # be seen of it to its standard output, which is shown as one piece when it ends.
+# Each is a process group of its own, which jobs_stop ends.
 # shellcheck disable=SC2154 # $work
 
-declare -A job_needs job_command job_state job_seconds
+declare -A job_needs job_command job_state job_seconds job_limits
+declare -A job_of=()	# running process: job
 job_names=()
+job_limit=7200		# seconds, for the jobs that are added next
+job_tick=30 job_ticker=	# how often that is looked at; the process that waits so long
 
 # In the order in which they are to start; a job that is there already stays as it is
 job() { # name "needs" command...
@@ -17,14 +21,15 @@ job() { # name "needs" command...
 	job_needs[$name]=$needs
 	job_command[$name]=$(printf '%q ' "$@")
 	job_state[$name]=waiting
+	job_limits[$name]=$job_limit
 }
 
 # ready, waiting, or the name of a job that it needs and that failed
 job_standing() { # name
 	local need state=ready
 	for need in ${job_needs[$1]}; do
-		case ${job_state[$need]:-none} in
-		ended | none) ;;
+		case ${job_state[$need]} in
+		ended) ;;
 		failed) echo "$need"; return ;;
 		*) state=waiting ;;
 		esac
@@ -37,6 +42,31 @@ job_run() { # name: in a process of its own
 	: >"$results"
 	# not in a condition: set -e holds
 	eval "${job_command[$1]}"
+}
+
+jobs_stop() {
+	local pid
+	[ -z "$job_ticker" ] || kill "$job_ticker"
+	for pid in "${!job_of[@]}"; do
+		note "${job_of[$pid]}: stopped after $((SECONDS - job_seconds[${job_of[$pid]}])) s"
+		kill -- "-$pid" || true
+	done
+}
+
+# The first time so that it can clean up, half a minute later no more
+job_over_time() {
+	local pid name over
+	for pid in "${!job_of[@]}"; do
+		name=${job_of[$pid]}
+		over=$((SECONDS - job_seconds[$name] - job_limits[$name]))
+		[ "$over" -ge 0 ] || continue
+		if [ "$over" -lt "$job_tick" ]; then
+			echo "the time limit of ${job_limits[$name]} s was reached" >>"$work/$name.out"
+			kill -- "-$pid" || true
+		else
+			kill -KILL -- "-$pid" || true
+		fi
+	done
 }
 
 # What it said, and what it found
@@ -69,14 +99,20 @@ job_text() { # passed failed skipped retried
 	[ "$4" -eq 0 ] || printf ', %d retried' "$4"
 }
 
-# All jobs; the table of them; the last line are the sums. 1 if a test failed
+# All jobs; the table of them; the last line are the sums. 1 if a test failed, or none ran
 jobs_run() {
-	local name pid rc standing progress running=0 slots=2 files=() sums
-	declare -A of
+	local name need pid rc standing progress slots=2 files=() sums
+	for name in "${job_names[@]}"; do
+		for need in ${job_needs[$name]}; do
+			[ -n "${job_state[$need]:-}" ] || die "job $name needs $need, which is none"
+		done
+	done
+	sleep "$job_tick" &
+	job_ticker=$!
 	while :; do
 		progress=''
 		for name in "${job_names[@]}"; do
-			[ "$running" -lt "$slots" ] || break
+			[ ${#job_of[@]} -lt "$slots" ] || break
 			[ "${job_state[$name]}" = waiting ] || continue
 			standing=$(job_standing "$name")
 			case $standing in
@@ -85,9 +121,10 @@ jobs_run() {
 				note "$name: starts"
 				job_state[$name]=running
 				job_seconds[$name]=$SECONDS
-				(set -e; job_run "$name") >"$work/$name.out" 2>&1 </dev/null &
-				of[$!]=$name
-				running=$((running + 1))
+				set -m
+				(set +m -e; job_run "$name") >"$work/$name.out" 2>&1 </dev/null &
+				set +m
+				job_of[$!]=$name
 				;;
 			*)
 				job_seconds[$name]=$SECONDS
@@ -98,16 +135,26 @@ jobs_run() {
 			esac
 			progress=1
 		done
-		if [ "$running" -eq 0 ]; then
+		if [ ${#job_of[@]} -eq 0 ]; then
 			[ -n "$progress" ] || break
 			continue
 		fi
 		rc=0
-		wait -n -p pid "${!of[@]}" || rc=$?
-		name=${of[$pid]}
-		unset "of[$pid]"
-		running=$((running - 1))
+		wait -n -p pid "$job_ticker" "${!job_of[@]}" || rc=$?
+		if [ "$pid" = "$job_ticker" ]; then
+			job_over_time
+			sleep "$job_tick" &
+			job_ticker=$!
+			continue
+		fi
+		name=${job_of[$pid]}
+		unset "job_of[$pid]"
 		job_end "$name" "$rc"
+	done
+	kill "$job_ticker"
+	job_ticker=
+	for name in "${job_names[@]}"; do
+		[ "${job_state[$name]}" != waiting ] || die "job $name waits for ever: ${job_needs[$name]}"
 	done
 	printf '%-28s %7s  %s\n' "" seconds ""
 	for name in "${job_names[@]}"; do
@@ -119,5 +166,5 @@ jobs_run() {
 	read -ra sums < <(job_sums "${files[@]}")
 	job_text "${sums[@]}"
 	echo
-	[ "${sums[1]}" -eq 0 ]
+	[ "${sums[1]}" -eq 0 ] && [ "${sums[0]}" -gt 0 ]
 }
