@@ -6,12 +6,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,6 +22,7 @@
 #include "vm.h"
 
 #define PATIENCE	120	/* seconds for anything that one waits for */
+#define LAST_PATIENCE	20	/* for the end of QEMU */
 #define EVENTS		"{'capabilities': [{'capability': 'events', 'state': true}]}"
 #define REST		"'downtime-limit': %u, 'avail-switchover-bandwidth': %lu"
 #define STREAM		"{'uri': 'unix:/tmp/migration'}"
@@ -40,14 +43,13 @@ static void path_of(char *path, size_t size, const struct vm *vm, const char *wh
 	snprintf(path, size, "/tmp/%s.%s", vm->name, what);
 }
 
-static void show_end(const struct vm *vm, const char *what)
+static void show_end(const struct vm *vm, const char *path)
 {
-	char path[64], text[1500];
+	char text[1500];
 	ssize_t n;
 	char *line;
 	int fd;
 
-	path_of(path, sizeof(path), vm, what);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -56,16 +58,63 @@ static void show_end(const struct vm *vm, const char *what)
 	n = read(fd, text, sizeof(text) - 1);
 	text[n < 0 ? 0 : n] = 0;
 	for (line = strtok(text, "\r\n"); line; line = strtok(NULL, "\r\n"))
-		printf("#   %s.%s: %s\n", vm->name, what, line);
+		printf("#   %s: %s: %s\n", vm->name, path, line);
 	close(fd);
+}
+
+/* What it was about */
+static void show(const struct vm *vm)
+{
+	char path[64];
+
+	printf("# %s: migration %s, %u rounds, %u passes; last answer: %.*s\n", vm->name,
+	       vm->status[0] ? vm->status : "none", vm->rounds, vm->passes,
+	       (int)strcspn(vm->answer, "\r\n"), vm->answer);
+	path_of(path, sizeof(path), vm, "err");
+	show_end(vm, path);
+	path_of(path, sizeof(path), vm, "trace");
+	show_end(vm, path);
+}
+
+/* Where in the kernel each thread of it is */
+static void show_stacks(const struct vm *vm)
+{
+	char pattern[64];
+	glob_t found;
+	size_t i;
+
+	snprintf(pattern, sizeof(pattern), "/proc/%d/task/*/stack", vm->pid);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		show_end(vm, found.gl_pathv[i]);
+	globfree(&found);
+}
+
+/* A killed process ends, unless it is stuck in the kernel */
+static bool has_ended(pid_t pid)
+{
+	double end = now() + LAST_PATIENCE;
+
+	while (!waitpid(pid, NULL, WNOHANG)) {
+		if (now() >= end)
+			return false;
+		usleep(10000);
+	}
+	return true;
 }
 
 void vm_quit(struct vm *vm)
 {
-	if (!vm->pid)
+	if (vm->pid <= 0)
 		return;
 	kill(vm->pid, SIGKILL);
-	waitpid(vm->pid, NULL, 0);
+	if (!has_ended(vm->pid)) {
+		show_stacks(vm);
+		/* It is not waited for again */
+		vm->pid = 0;
+		fail("%s: QEMU does not end when it is killed", vm->name);
+	}
 	vm->pid = 0;
 	close(vm->qmp.fd);
 	close(vm->serial.fd);
@@ -92,7 +141,7 @@ void fail(const char *format, ...)
 	va_end(args);
 	putchar('\n');
 	for (i = 0; i < nr_vms; i++)
-		show_end(&vms[i], "err");
+		show(&vms[i]);
 	vm_quit_all();
 	exit(1);
 }
@@ -269,6 +318,9 @@ void vm_precopy(struct vm *vm, unsigned int rounds, unsigned int passes)
 			fail("%s: only %u rounds, or %u passes", vm->name, vm->rounds, vm->passes);
 		take_next(end);
 	}
+	if (vm->rounds < rounds || vm->passes < passes)
+		fail("%s: migration is %s already after %u of %u rounds, %u of %u passes",
+		     vm->name, vm->status, vm->rounds, rounds, vm->passes, passes);
 }
 
 static void wait_over(struct vm *vm, const char *status)
@@ -329,6 +381,8 @@ static void run(const char *err, struct argv *argv)
 {
 	int fd = open(err, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
+	/* Whatever ends the case: nobody else can have the devices before QEMU ends */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	execv(argv->arg[0], argv->arg);

@@ -42,7 +42,7 @@ struct argv {
 /* Adds words, with spaces between them */
 void arg(struct argv *argv, const char *format, ...) __printf(2, 3);
 
-/* Prints why, and what QEMUs have said last; ends all of them, and the process */
+/* Prints why, how QEMUs are and what they have said last; ends them, and the process */
 noreturn void fail(const char *format, ...) __printf(1, 2);
 
 /*
@@ -65,8 +65,8 @@ void vm_wait(struct vm *vm, const char *what, bool (*condition)(const struct vm 
 void vm_wait_passes(struct vm *vm, unsigned int more);
 
 /*
- * Migrates for so many rounds, and until the inner software has made so many passes, if
- * nothing ends that before; it cannot be completed while pages become dirty
+ * Migrates for so many rounds, and until the inner software has made so many passes; it
+ * cannot be completed while pages become dirty
  */
 void vm_precopy(struct vm *vm, unsigned int rounds, unsigned int passes);
 /* Completes or cancels that */
@@ -80,7 +80,7 @@ struct way {
 	unsigned long device_start;		/* DMA logging */
 	unsigned long queries;			/* whatever the way */
 	unsigned long pages, dirty;		/* sums of all queries */
-	unsigned long full;			/* queries of which every page was dirty */
+	unsigned long full;			/* large queries of which every page was dirty */
 };
 
 /* Events that vm_start()'s caller has to ask for */

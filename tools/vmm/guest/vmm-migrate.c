@@ -25,10 +25,11 @@
  * A case passes when all migrations are completed, the inner software finds no bad page
  * in the source nor in the destination, there over a whole pass at least; when QEMU went
  * the way that the case names, by its own trace; and when it was told of dirty pages,
- * but not of every page. With untracked and unflushed there must be bad pages; unflushed
- * is for trackers, which serve the container, and not for the ioctls of a HWPT. With remap
- * there are bad pages by faults of QEMU: that is told as an expected failure, and if there
- * are none any more, that is a failure.
+ * but not of every page. With untracked and unflushed there must be bad pages in the
+ * destination, and none in the source; unflushed is for trackers, which serve the
+ * container, and not for the ioctls of a HWPT. With remap there are bad pages by faults
+ * of QEMU: that is told as an expected failure, and if there are none any more, that is a
+ * failure.
  *
  * The faults, in QEMU 10.0.2 and 11.1.3:
  *   Q1  forced to migrate where nothing tracks, it takes no page for dirty instead of all
@@ -40,6 +41,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +214,9 @@ static void run(const struct test *test)
 		fail("%s: %s", BREAK, strerror(errno));
 	migrate(from, to);
 	check_way(test, from);
+	/* Migration alone shall lose pages there */
+	if ((test->untracked || test->unflushed) && from->bad)
+		fail("%s: bad pages without a migration", from->name);
 	last = to;
 	if (test->back) {
 		vm_quit(from);
@@ -330,8 +335,8 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	int i, status, failed = 0;
-	struct test test;
+	int i, status = 0, failed = 0;
+	struct test *tests, *test;
 	double begin;
 	pid_t pid;
 
@@ -343,20 +348,33 @@ int main(int argc, char **argv)
 		printf("Bail out! fewer than %d edu devices\n", NR_DEVICES);
 		return 1;
 	}
+	/* A QEMU that has ended is told of by its case, not by a signal */
+	signal(SIGPIPE, SIG_IGN);
+	tests = calloc(argc, sizeof(*tests));
+	if (!tests) {
+		puts("Bail out! no memory");
+		return 1;
+	}
+	for (i = 2; i < argc; i++)
+		tests[i] = parse(argv[i]);
 	printf("TAP version 13\n1..%d\n", argc - 2);
 	for (i = 2; i < argc; i++) {
-		test = parse(argv[i]);
+		test = &tests[i];
 		begin = now();
 		fflush(stdout);
 		pid = fork();
 		if (!pid)
-			run(&test);
-		if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+			run(test);
+		if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status)) {
+			if (pid > 0 && WIFSIGNALED(status))
+				printf("# ended by signal %d\n", WTERMSIG(status));
 			status = 1 << 8;
-		if (test.unflushed)
+		}
+		if (test->unflushed)
 			set_break("0");
-		printf("# %s took %.1f s\n", test.name, now() - begin);
-		failed += !report(i - 1, argv[1], &test, WEXITSTATUS(status));
+		printf("# %s took %.1f s\n", test->name, now() - begin);
+		failed += !report(i - 1, argv[1], test, WEXITSTATUS(status));
 	}
+	free(tests);
 	return failed != 0;
 }

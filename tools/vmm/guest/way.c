@@ -12,6 +12,9 @@
 
 #include "vm.h"
 
+/* Of a query of fewer pages all may well be dirty: QEMU also asks about single mappings */
+#define LARGE	16
+
 const char *const way_events[] = {
 	"vfio*dirty*", "vfio*attach*", "iommufd*dirty*", "iommufd_cdev_connect_and_bind",
 };
@@ -44,7 +47,7 @@ static void take_event(struct way *way, const char *line)
 		dirty = number_after(line, " dirty_pages=");
 		way->pages += pages;
 		way->dirty += dirty;
-		way->full += pages > 1 && dirty >= pages;
+		way->full += pages >= LARGE && dirty >= pages;
 	}
 }
 

@@ -5,7 +5,7 @@
  * must hold is kept in memory that the CPU writes, so it migrates whatever becomes
  * of device writes: a page that a migration forgot is bad on the destination.
  *
- * Prints to the serial port, for tools/vmm/guest/migrate.c:
+ * Prints to the serial port, for tools/vmm/guest/vm.c:
  *   "devices N iommu N remap N"     once
  *   "bad page N words N"            the first few of them
  *   "pass N bad N"                  after each pass over all pages: the sum of bad ones
