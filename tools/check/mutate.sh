@@ -7,7 +7,7 @@
 # are two of them, one for what is tried without a virtual machine and one for the rest,
 # so that both go on at once. Each test has to pass before the faults, or else its
 # failing would say nothing.
-# shellcheck disable=SC2154 # variables of check.sh
+# shellcheck disable=SC2154,SC2034 # variables of check.sh; may_die, of vm
 
 jobs_mutate() {
 	needs_kernel tree
@@ -43,14 +43,16 @@ mutate_build() { # where test
 	esac
 }
 
-# Does it pass? 1 if not, 2 if there is no such test
+# Does it pass? 1 if it fails, 2 if there is no such test, 4 if anything else went wrong:
+# the guest did not boot, say, or another test of the program has failed
 mutate_test() { # where test log
-	local where=$1 test=$2 log=$3 sums good bad
+	local where=$1 test=$2 log=$3 out good bad name
 	case $where in
 	lib)
 		[ -x "$dir/lib/test-$test" ] || return 2
-		timeout --foreground -k 5 100 "$dir/lib/test-$test" >"$log" 2>&1 || return 1
-		return
+		timeout --foreground -k 5 100 "$dir/lib/test-$test" >"$log" 2>&1 && return
+		grep -q '^not ok - ' "$log" || return 4
+		return 1
 		;;
 	um)
 		timeout --foreground -k 5 60 "$image" mem=512M kunit_shutdown=halt console=tty \
@@ -65,16 +67,25 @@ mutate_test() { # where test log
 		LIMIT=100 selftests_vm "$log" "${where#vm }" "${test%%.*}" "$image"
 		;;
 	esac
-	sums=$("$here/results.py" --name mutate "$log" | tail -n 1)
-	read -r good bad _ <<<"$sums"
-	[ "${bad:-1}" -eq 0 ] || return 1
+	out=$("$here/results.py" --name mutate "$log") || return 4
+	read -r good bad _ <<<"${out##*$'\n'}"
+	if [ "$bad" -ne 0 ]; then
+		case $where in
+		um | "vm kunit") name="kunit: ${test/./: }(: .*)?" ;;
+		*) name="${test%%.*}: ${test/./\\.(.*\\.)?}" ;;
+		esac
+		grep -qE "^not ok - $name$" <<<"$out" && return 1
+		# for the log
+		echo "$out"
+		return 4
+	fi
 	# more than the messages of the kernel
 	grep -qE '^ *(\[[ 0-9.]+\] *)?ok ' "$log" && [ "$good" -gt 0 ] || return 2
 }
 
 # One by one; in the middle of the night a survivor's log is what one wants to have
 stage_mutate() { # native|vm
-	local lane=$1 dir src linux image number where test text rc log begin
+	local lane=$1 dir src linux image number where test text rc log begin may_die=1
 	mutate_copies "$lane"
 	while IFS=$'\t' read -r number where test text; do
 		case $lane:$where in
@@ -108,6 +119,7 @@ stage_mutate() { # native|vm
 			printf 'killed by %-40s %4d s  %s\n' "$where $test" $((SECONDS - begin)) "$text"
 			passed "mutate: $text"
 			;;
+		4) failed "mutate: not by $where $test, but something else has failed: $text" ;;
 		2) failed "mutate: no test $where $test: $text" ;;
 		*) failed "mutate: does not build: $text" ;;
 		esac
