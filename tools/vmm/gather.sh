@@ -54,7 +54,7 @@ have() { # sets found
 # A file of the packages, links resolved as if they were installed
 unpacked() { # name
 	local file to
-	file=$(find "$work/root" -name "$1" ! -type d -path "*/${2:-$triplet}/*" | head -n 1)
+	file=$(find "$work/root" -name "$1" ! -type d -path "*/$triplet/*" -print -quit)
 	[ -n "$file" ] || { echo "no $1 in the packages that $package needs"; return 1; }
 	while [ -L "$file" ]; do
 		to=$(readlink "$file")
@@ -68,18 +68,19 @@ unpacked() { # name
 
 # The program and the libraries that it needs, directly or not
 pick() { # folder
-	local file lib name todo
+	local file lib name needed todo
 	declare -A seen=()
 	mkdir -p "$1/bin" "$1/lib" "$1/share"
 	cp "$work/root/usr/bin/$qemu" "$1/bin"
 	for name in "${blobs[@]}"; do
-		file=$(find "$work/root/usr/share" -name "$name" -type f | head -n 1)
+		file=$(find "$work/root/usr/share" -name "$name" -type f -print -quit)
 		cp "$file" "$1/share"
 	done
 	todo=("$1/bin/$qemu")
 	while [ ${#todo[@]} -gt 0 ]; do
 		file=${todo[0]} todo=("${todo[@]:1}")
-		for name in $(readelf -d "$file" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p'); do
+		needed=$(readelf -d "$file" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p')
+		for name in $needed; do
 			[ -z "${seen[$name]:-}" ] || continue
 			seen[$name]=1
 			lib=$(unpacked "$name")
@@ -102,27 +103,31 @@ fetch() { # version
 	"${apt[@]}" -t "$release-backports" download ${packages/$package/$package=$1}
 	for deb in *.deb; do dpkg-deb -x "$deb" "$work/root"; done
 	pick "$new"
+	[ -s "$new/bin/$qemu" ] && [ -s "$new/ld.so" ]
 	rm -rf "${dir:?}/$(name_of "$1")"
 	mv "$new" "$dir/$(name_of "$1")"
 }
 
-# Sets found; or why, and fails
+# Sets found, or why. Not to be called in a condition: fetch stops at its first error
 from_archive() {
-	local version versions apt
+	local version versions apt rc
 	note "gathering Debian's $package $(name_of "$wanted") for $arch"
 	if ! private_apt "$work/apt" deb "$release $release-backports" \
 		-o Dir::State::status=/dev/null -o APT::Architecture="$arch" \
 		-o APT::Architectures="$arch" -o APT::Update::Error-Mode=any \
 		-o Acquire::Retries=1 -o Acquire::http::Timeout=20 >"$work/log" 2>&1; then
-		why="the archive does not answer: $(grep '^[EW]:' "$work/log" | head -n 1)"
-		return 1
+		why="the archive does not answer: $(grep -m 1 '^[EW]:' "$work/log" || true)"
+		return
 	fi
-	# what is wanted first, else the newest first
-	mapfile -t versions < <(apt-cache "${apt[@]:2}" madison "$package" | awk '{print $3}' |
-		sort -rV | awk -v wanted="$wanted" '$0 == wanted {print 0, $0; next} {print NR, $0}' |
-		sort -n | cut -d' ' -f2)
+	mapfile -t versions < <(apt-cache "${apt[@]:2}" madison "$package" | awk '{print $3}' | sort -rV)
+	# what is wanted and nothing else, or the newest that can be had
+	[[ " ${versions[*]} " != *" $wanted "* ]] || versions=("$wanted")
 	for version in "${versions[@]}"; do
-		LOG_TAIL=5 logged "$work/log" fetch "$version" || continue
+		set +e
+		(LOG_TAIL=5 logged "$work/log" fetch "$version")
+		rc=$?
+		set -e
+		[ "$rc" -eq 0 ] || continue
 		found=$dir/$(name_of "$version")
 		if [ "$version" != "$wanted" ]; then
 			note "the archive has no $package $(name_of "$wanted") any more"
@@ -131,7 +136,6 @@ from_archive() {
 		return
 	done
 	why="of the versions that the archive lists none could be had: ${versions[*]:-none}"
-	return 1
 }
 
 cached() { # the newest that was ever gathered
@@ -146,7 +150,8 @@ if ! have; then
 		mkdir -p "$dir"
 		work=$(mktemp -d "$dir/.work-XXXXXX")
 		trap 'rm -rf "$work"' EXIT
-		if ! from_archive; then
+		from_archive
+		if [ -z "$found" ]; then
 			found=$(cached)
 			[ -n "$found" ] || die_code=4 die "no $package for $arch: $why"
 			note "$package for $arch: $why"
