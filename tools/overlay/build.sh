@@ -50,12 +50,6 @@ use_tree() { # sets tree, builds
 		tree=$cache/linux-$v
 		builds=$cache/build/$v
 	fi
-	# a build without the overlay has the tree for itself
-	if [ "$config" = base ]; then
-		lock_cache "overlay-$(basename "$builds")"
-	else
-		lock_cache "overlay-$(basename "$builds")" -s
-	fi
 	lock_cache "tree-$(basename "$builds")"
 	if [ ! -d "$tree" ]; then
 		note "unpacking ${tarball##*/}"
@@ -161,6 +155,11 @@ base)
 	base=$builds/base.bzImage
 	want=$(cd "$here" && hash_files configs/core.config "configs/$cpu" configs/upstream.config "$tree/Makefile")
 	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
+		# a tree of its own, as others build in the one with the overlay
+		lock_cache "tree-$(basename "$builds")"
+		rsync -a --delete --link-dest="$tree" "$tree/" "$builds/base-tree/"
+		unlock_cache
+		tree=$builds/base-tree
 		"$here/apply.sh" --remove "$tree"
 		configure base core.config "$cpu" upstream.config
 		compile base bzImage

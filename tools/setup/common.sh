@@ -16,14 +16,14 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 # One hash of the contents of files
 hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
-# Wait until no other run works on the same part of the cache, or, with -s, none but
-# those that do not mind each other. Held until the end of the script, or unlock_cache
-lock_cache() { # part [-s]
+# Wait until no other run works on the same part of the cache. Held until the end of the
+# script, or unlock_cache
+lock_cache() { # part
 	mkdir -p "$cache"
 	exec {lock_fd}>"$cache/.lock-$1"
-	flock "${2:--x}" -n "$lock_fd" && return
+	flock -n "$lock_fd" && return
 	note "waiting for another run that holds $1"
-	flock "${2:--x}" "$lock_fd"
+	flock "$lock_fd"
 }
 
 unlock_cache() { exec {lock_fd}>&-; }
