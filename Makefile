@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 ARCH ?= x86_64
 PREFIX ?= /usr/local
-TOOLS_OUT = $(or $(OUT),$(CACHE)/tools)
+TOOLS_OUT = $(abspath $(or $(OUT),$(CACHE)/tools))
 CACHE := $(or $(IOMMUFD_DIRTY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iommufd-dirty)
 
 .PHONY: help
@@ -25,9 +25,9 @@ demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 check: ## the gate; ends with "N passed, N failed, N skipped"
 	@tools/check/check.sh --arch $(ARCH) $(STAGE)
 check-long: ## every test in every mode, races, mutations, analysers, arm64: hours
-	@rc=0; for arch in x86_64 arm64; do \
-		tools/check/check.sh --arch $$arch --long || rc=1; \
-	done; exit $$rc
+	@rc=0; sums=$$(mktemp); for arch in x86_64 arm64; do \
+		SUMS=$$sums tools/check/check.sh --arch $$arch --long || rc=1; \
+	done; cat $$sums; rm $$sums; exit $$rc
 check-static: ## checkpatch, sparse, kernel-doc, shellcheck
 	@tools/check/check.sh --arch $(ARCH) static sparse
 check-builds: ## the kernel builds with IOMMUFD=m, and with the trackers off
@@ -47,14 +47,18 @@ coverage: ## which lines and branches of our code the tests run
 	@tools/check/check.sh coverage
 
 .PHONY: lib tools install
+BUILD_LIB = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/lib" OUT=$(TOOLS_OUT)/lib \
+	KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
+BUILD_TOOLS = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/iommu" OUT=$(TOOLS_OUT) \
+	LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
 lib: ## the C library; OUT=folder of the results
 	@tools/setup/setup.sh tools
-	@$(MAKE) -C tools/lib OUT=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" all
+	@$(BUILD_LIB) all
 tools: lib ## the command-line tool iommu-dirty, too
-	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" all
+	@$(BUILD_TOOLS) all
 install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
-	@$(MAKE) -C tools/lib OUT=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" install PREFIX=$(PREFIX)
-	@$(MAKE) -C tools/iommu OUT=$(TOOLS_OUT) LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" install PREFIX=$(PREFIX)
+	@$(BUILD_LIB) install
+	@$(BUILD_TOOLS) install
 
 .PHONY: bench
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
@@ -72,5 +76,5 @@ vm-shell: ## a shell in a virtual machine with our kernel and edu devices
 docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
-	cd '$(CACHE)' && rm -rf build check coverage demo docs mutate selftests src tools upstream vm \
-		qemu/x86_64 qemu/aarch64
+	cd '$(CACHE)' 2>/dev/null || exit 0; rm -rf analyse build busybox check coverage demo docs \
+		mutate selftests src tools upstream vm vmm/*/out qemu/x86_64 qemu/aarch64

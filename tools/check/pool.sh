@@ -4,7 +4,7 @@
 # which defines note and $work; a job writes its results to $results, and what is to
 # be seen of it to its standard output, which is shown as one piece when it ends.
 # Each is a process group of its own, which jobs_stop ends.
-# shellcheck disable=SC2154 # $work
+# shellcheck disable=SC2154 # $work, $arch
 
 declare -A job_needs job_command job_state job_seconds job_limits
 declare -A job_of=()	# running process: job
@@ -166,5 +166,7 @@ jobs_run() {
 	read -ra sums < <(job_sums "${files[@]}")
 	job_text "${sums[@]}"
 	echo
+	# check-long has several runs, and tells of all at the end
+	[ -z "${SUMS:-}" ] || echo "$arch: $(job_text "${sums[@]}")" >>"$SUMS"
 	[ "${sums[1]}" -eq 0 ] && [ "${sums[0]}" -gt 0 ]
 }
