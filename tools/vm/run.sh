@@ -38,11 +38,16 @@
 # where a guest really boots with it (tried once, remembered in the cache).
 . "$(dirname "$0")/../setup/common.sh"
 die_code=125
+# whatever fails before the boot
+set -E
+trap 'exit 125' ERR
 here=$repo/tools/vm
 
 kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
 gcov='' log='' silence='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
 while [ $# -gt 0 ]; do
+	[[ $# -gt 1 || $1 != --* || $1 =~ ^--(quiet|shell|)$ ]] ||
+		die "$1 is no option, or needs a value: see the head of $0"
 	case $1 in
 	--kernel) kernel=$2 ;;
 	--iommu) iommu=$2 ;;
@@ -66,7 +71,7 @@ while [ $# -gt 0 ]; do
 	--*) die "no option $1: see the head of $0" ;;
 	*) break ;;
 	esac
-	shift 2 || die "$1 needs a value"
+	shift 2
 done
 case ${arch:-$iommu} in
 '' | x86_64 | vtd-* | amd-* | none) arch=x86_64 target=x86_64 iommu=${iommu:-vtd-ss} ;;
@@ -76,7 +81,8 @@ esac
 [ $# -gt 0 ] || [ -n "$shell" ] || die "which command? See the head of $0"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+watcher=''
+trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true; rm -rf "$work"' EXIT
 
 initramfs() { # command...
 	local root=$work/root add from to applet
@@ -222,6 +228,7 @@ fi
 rm -f "$log.machine"
 if [ -n "$silence" ]; then
 	"$here/silence.py" "$work/qmp" "$log" "$silence" "$log.machine" &
+	watcher=$!
 fi
 rc=0
 # shellcheck disable=SC2046 # several words

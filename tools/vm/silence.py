@@ -37,9 +37,10 @@ class Machine:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+        # when QEMU does not come to that, run.sh ends this program
+        while self.socket.connect_ex(path):
+            time.sleep(0.2)
         self.lines = self.socket.makefile("r", errors="replace")
-        self.lines.readline()
         self.execute("qmp_capabilities")
 
     def execute(self, command, **arguments):
@@ -49,9 +50,9 @@ class Machine:
             self.socket.sendall(text.encode())
             for line in self.lines:
                 answer = json.loads(line)
-                if "event" not in answer:
+                if "event" not in answer and "QMP" not in answer:
                     return answer.get("return", answer)
-        except OSError:
+        except (OSError, ValueError):   # it ended, maybe in the middle of a line
             pass
         return None
 
@@ -123,8 +124,6 @@ def end(machine, verdict, log, output):
 
 def main():
     qmp, log, seconds, output = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
-    while not os.path.exists(qmp):
-        time.sleep(1)
     machine = Machine(qmp)
     size, since, looked = -1, time.monotonic(), time.monotonic()
     while machine.execute("query-status") is not None:
