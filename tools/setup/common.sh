@@ -38,8 +38,12 @@ private_apt() { # folder deb|deb-src suite option...
 	"$repo/tools/setup/apt-source.py" "$kind" "$suite" >"$dir/parts/debian.sources"
 	apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null
 		-o Dir::Etc::sourceparts="$dir/parts" -o Dir::State::lists="$dir/lists"
-		-o Dir::Cache="$dir" -o Debug::NoLocking=1 "$@")
-	"${apt[@]}" update
+		-o Dir::Cache="$dir" -o Debug::NoLocking=1 -o APT::Update::Error-Mode=any
+		-o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@")
+	"${apt[@]}" update || {
+		note "Debian's archive ($suite) does not answer"
+		return 1
+	}
 }
 
 # Run a command with its output in a log; show the end of it if it fails.

@@ -15,8 +15,10 @@ command -v apt-get >/dev/null || {
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
-	else
+	elif command -v sudo >/dev/null; then
 		sudo "$@"
+	else
+		die "only root can install packages, and there is no sudo"
 	fi
 }
 
@@ -60,23 +62,37 @@ install_backports() { # package...
 
 [ $# -gt 0 ] || die "which group? One of: $(awk '/^[a-z]/ {print $1}' "$list" | uniq | xargs)"
 missing=() minimum=() newer=() own=()
-declare -A seen
-for group in base "$@"; do
-	grep -q "^$group " "$list" || die "no group $group in $list"
-	while read -r g pkg min reason; do
-		if [ "$g" != "$group" ] || [ -n "${seen[$pkg]:-}" ]; then
-			continue
-		fi
-		seen[$pkg]=1
-		if installed "$pkg" "$min"; then
-			continue
-		fi
-		[ ${#missing[@]} -gt 0 ] || note "Debian packages to install, and why:"
-		printf '    %-20s %s: %s\n' "$pkg" "$group" "$reason" >&2
-		missing+=("$pkg")
-		minimum+=("$min")
-	done <"$list"
-done
+
+find_missing() { # group...: sets missing, minimum; prints the reasons
+	local group g pkg min reason
+	local -A seen=()
+	missing=() minimum=()
+	for group; do
+		grep -q "^$group " "$list" || die "no group $group in $list"
+		while read -r g pkg min reason; do
+			if [ "$g" != "$group" ] || [ -n "${seen[$pkg]:-}" ]; then
+				continue
+			fi
+			seen[$pkg]=1
+			if installed "$pkg" "$min"; then
+				continue
+			fi
+			printf '    %-20s %s: %s\n' "$pkg" "$group" "$reason"
+			missing+=("$pkg")
+			minimum+=("$min")
+		done <"$list"
+	done
+}
+
+find_missing base "$@" >/dev/null
+[ ${#missing[@]} -gt 0 ] || exit 0
+# another run may just install the same
+lock_cache setup
+reasons=$(mktemp)
+find_missing base "$@" >"$reasons"
+[ ${#missing[@]} -eq 0 ] || note "Debian packages to install, and why:"
+cat "$reasons" >&2
+rm "$reasons"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 sort_out() {

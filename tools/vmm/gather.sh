@@ -114,8 +114,7 @@ from_archive() {
 	note "gathering Debian's $package $(name_of "$wanted") for $arch"
 	if ! private_apt "$work/apt" deb "$release $release-backports" \
 		-o Dir::State::status=/dev/null -o APT::Architecture="$arch" \
-		-o APT::Architectures="$arch" -o APT::Update::Error-Mode=any \
-		-o Acquire::Retries=1 -o Acquire::http::Timeout=20 >"$work/log" 2>&1; then
+		-o APT::Architectures="$arch" >"$work/log" 2>&1; then
 		why="the archive does not answer: $(grep -m 1 '^[EW]:' "$work/log" || true)"
 		return
 	fi
