@@ -3,7 +3,6 @@
  * The IOMMU driver of the software IOMMU: domains, attaching, mapping, dirty
  * tracking. Called by the IOMMU core, which iommufd and vfio use, with its locks.
  */
-#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -32,17 +31,20 @@ struct iommu_device soft_iommu;
 int soft_fault(struct soft_device *sdev, enum soft_op op)
 {
 	struct soft_inject *inject = &sdev->inject;
+	int rc = 0;
 
 	/* Ops of several page tables and of the log run at the same time */
-	guard(spinlock)(&sdev->inject_lock);
-	if (inject->op != op || !inject->count)
-		return 0;
-	if (inject->skip) {
-		inject->skip--;
-		return 0;
+	spin_lock(&sdev->inject_lock);
+	if (inject->op == op && inject->count) {
+		if (inject->skip) {
+			inject->skip--;
+		} else {
+			inject->count--;
+			rc = -(int)clamp_t(u64, inject->error, 1, MAX_ERRNO);
+		}
 	}
-	inject->count--;
-	return -(int)clamp_t(u64, inject->error, 1, MAX_ERRNO);
+	spin_unlock(&sdev->inject_lock);
+	return rc;
 }
 
 static int soft_block(struct iommu_domain *domain, struct device *dev)
