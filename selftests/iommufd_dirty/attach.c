@@ -216,7 +216,7 @@ static void crossers_wait(struct crosser c[2])
  * again: neither waits for the other for ever. A kernel where they do cannot end the
  * threads any more.
  */
-TEST_F_TIMEOUT(attach, crossing, 120)
+TEST_F_TIMEOUT(attach, crossing, 240)
 {
 	struct env *env = &self->env;
 	__u32 there = ioas_alloc(env->fd);
