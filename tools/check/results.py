@@ -174,7 +174,7 @@ def parse_kunit(results, lines, suites, waivers):
 
 def parse_guest(results, lines, waivers):
     """guest-run prints @@run NAME, the TAP, @@rc NAME CODE and the kernel log"""
-    name, tap, dmesg, ended, outside = None, [], [], False, []
+    name, tap, dmesg, ended, outside, tainted = None, [], [], False, [], None
 
     def died():
         parse_tap(results, name, tap)
@@ -200,6 +200,10 @@ def parse_guest(results, lines, waivers):
                 results.add(f"{name}: exit code {code}", "not ok")
             check_dmesg(results, name, dmesg, waivers)
             name = None
+        elif line.startswith("@@tainted"):
+            if tainted not in (None, line):
+                results.add(f"{name}: the kernel's flags: {tainted[2:]}, now {line[2:]}", "not ok")
+            tainted = line
         elif line.startswith("@@lockdep"):
             results.add("lockdep is still on at the end",
                         "ok" if line.split()[1:] == ["1"] else "not ok")

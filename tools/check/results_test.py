@@ -113,6 +113,12 @@ class Count(unittest.TestCase):
         for end in ("@@lockdep 0\n@@end\n", "@@lockdep\n@@end\n"):
             self.assertEqual(self.failures(guest(end=end)), ["lockdep is still on at the end"])
 
+    def test_tainted(self):
+        log = guest(rc="@@tainted 512\n@@rc p 0\n")
+        self.assertEqual(self.failures(log.replace("@@rc boot", "@@tainted 512\n@@rc boot")), [])
+        self.assertEqual(self.failures(log.replace("@@rc boot", "@@tainted 0\n@@rc boot")),
+                         ["p: the kernel's flags: tainted 0, now tainted 512"])
+
     def test_against(self):
         with tempfile.NamedTemporaryFile("w") as before:
             before.write("p: p.a\np: p.b\n")
