@@ -69,7 +69,7 @@ both_are_drawn() {
 	[ "$(grep -c '^[0-9]*:[0-9]*$' /tmp/drawn)" -eq 2 ]
 }
 both_are_advised() {
-	iommu-dirty advise --pid "$load" --devices --repeat 1 >/tmp/advise || return
+	iommu-dirty advise --pid "$load" --devices --repeat 1 --interval 200 >/tmp/advise || return
 	cat /tmp/advise
 	[ "$(grep -c '^IOAS [0-9]*:[0-9]*, VT-d.*dirtied' /tmp/advise)" -eq 2 ] &&
 		[ "$(grep -c '^device .*dirtied' /tmp/advise)" -eq 2 ] &&
