@@ -83,7 +83,7 @@ lost_timer() { # log
 vm() { # log run.sh arguments...
 	local log=$1 kept
 	shift
-	rm -f "$log" "$log.machine"
+	rm -f "$log" "$log.machine"*
 	vm_once "$log" "$@"
 	if lost_timer "$log"; then
 		# rare enough to be kept
@@ -93,6 +93,7 @@ vm() { # log run.sh arguments...
 		mkdir -p "${kept%/*}"
 		mv "$log" "$kept"
 		mv "$log.machine" "$kept.machine"
+		mv "$log.machine.core" "$kept.machine.core"
 		vm_once "$log" "$@"
 	fi
 	[ -z "${may_die:-}" ] || return 0

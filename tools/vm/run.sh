@@ -225,7 +225,7 @@ elif [ -z "$quiet" ]; then
 	console=(-chardev "stdio,id=con,signal=off,logfile=$log" -serial chardev:con)
 	exec </dev/null
 fi
-rm -f "$log.machine"
+rm -f "$log.machine"*
 if [ -n "$silence" ]; then
 	"$here/silence.py" "$work/qmp" "$log" "$silence" "$log.machine" &
 	watcher=$!

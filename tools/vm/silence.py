@@ -5,12 +5,14 @@
 Usage: silence.py QMP-SOCKET CONSOLE-LOG SECONDS OUTPUT
 
 Run by run.sh --silence beside QEMU; ends with the machine. It gets no further when
-the log has not grown for that long, or when the emulator has lost the timer of a CPU.
-Then what QEMU knows of the CPUs and of their interrupts is written to the output, and
-each CPU gets an NMI: with unknown_nmi_panic on its command line the guest's kernel
+the log has not grown for that long, when the emulator has lost the timer of a CPU, or
+when RCU complains of a stall. Then what QEMU knows of the CPUs and of their interrupts
+is written to the output, the guest's memory to the output's name with .core appended,
+and each CPU gets an NMI: with unknown_nmi_panic on its command line the guest's kernel
 tells where it was, and panics. The first line of the output is one of
 
     verdict: lost timer of CPU N: WHY     at byte B of the log
+    verdict: stalled                      at byte B of the log
     verdict: silent                       at byte B of the log
 
 A timer is lost when a halted CPU that takes interrupts waits for one that it will
@@ -30,6 +32,7 @@ QUESTIONS = ("info cpus", "info registers -a", "info lapic 0", "info lapic 1",
              "info pic", "info irq")
 EVERY = 10      # seconds between two looks at the timers
 TIMES = 3       # as often it must look lost, two seconds apart
+STALL = b"rcu: INFO: "
 
 
 class Machine:
@@ -119,15 +122,28 @@ def end(machine, verdict, log, output):
             for question in QUESTIONS:
                 out.write(f"(qemu) {question}\n{machine.ask(question)}\n")
             time.sleep(1)
+    # crash(8) reads it, and pages that are all zero are left out
+    machine.execute("dump-guest-memory", paging=False, format="kdump-zlib",
+                    protocol=f"file:{os.path.abspath(output)}.core")
     machine.execute("inject-nmi")
+
+
+def stalled(log, begin):
+    """Whether RCU has complained from there on, with some bytes before."""
+    with open(log, "rb") as lines:
+        lines.seek(max(0, begin - len(STALL)))
+        return STALL in lines.read()
 
 
 def main():
     qmp, log, seconds, output = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
     machine = Machine(qmp)
-    size, since, looked = -1, time.monotonic(), time.monotonic()
+    size, since, looked = 0, time.monotonic(), time.monotonic()
     while machine.execute("query-status") is not None:
         if os.path.getsize(log) != size:
+            if stalled(log, size):
+                end(machine, "verdict: stalled", log, output)
+                return
             size, since = os.path.getsize(log), time.monotonic()
         if time.monotonic() - looked > EVERY:
             looked = time.monotonic()
