@@ -64,14 +64,15 @@ mutate_test() { # where test log
 		;;
 	vm*)
 		# all of the program: it takes little longer than to boot
-		LIMIT=100 selftests_vm "$log" "${where#vm }" "${test%%.*}" "$image"
+		selftests_vm "$log" "${where#vm }" "${test%%[.!]*}" "$image"
 		;;
 	esac
 	out=$("$here/results.py" --name mutate "$log") || return 4
 	read -r good bad _ <<<"${out##*$'\n'}"
 	if [ "$bad" -ne 0 ]; then
-		case $where in
-		um | "vm kunit") name="kunit: ${test/./: }(: .*)?" ;;
+		case $where:$test in
+		*!) name="dmesg after ${test%!}" ;;
+		um:* | "vm kunit:"*) name="kunit: ${test/./: }(: .*)?" ;;
 		*) name="${test%%.*}: ${test/./\\.(.*\\.)?}" ;;
 		esac
 		grep -qE "^not ok - $name$" <<<"$out" && return 1
