@@ -9,11 +9,15 @@
 #include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <trace/events/iommufd_dirty.h>
 
 #include "dirty.h"
+
+/* What the first version of the struct had */
+#define TRACKER_MIN_LEN offsetofend(struct iommu_dirty_read_tracker, out_pages)
 
 /* Everything that a call needs for each of its trackers */
 struct tracker_set {
@@ -85,7 +89,7 @@ static struct tracker_set *set_get(struct iommufd_ctx *ictx, u64 user, u32 num,
 	int rc;
 
 	if (!num || num > IOMMUFD_DIRTY_MAX_TRACKERS ||
-	    len < sizeof(set->entries[0]) || len > PAGE_SIZE)
+	    len < TRACKER_MIN_LEN || len > PAGE_SIZE)
 		return ERR_PTR(-EINVAL);
 
 	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
