@@ -138,7 +138,7 @@ TEST_F(basic, start_not_requested)
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, m[i].reason);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_OK, m[!i].reason);
 
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, env->tracker, &start));
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
 	EXPECT_EQ(hwpt, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, start.out_reason);
@@ -162,8 +162,8 @@ TEST_F(basic, join_refused)
 	__u32 hwpt;
 
 	env_start(env);
-	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
-					    env->ioas, 0, &hwpt));
+	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+				       env->ioas, 0, &hwpt));
 	EXPECT_EQ(1, tracker_members(env->fd, env->tracker, self->member, 4));
 	EXPECT_EQ(6, write_and_read(&self->o, 0));
 }

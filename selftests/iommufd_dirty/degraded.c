@@ -118,8 +118,8 @@ TEST_F(degraded, enforcing)
 	__u32 hwpt;
 
 	env_start(env);
-	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
-					    env->ioas, 0, &hwpt));
+	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+				       env->ioas, 0, &hwpt));
 	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
 	EXPECT_TRUE(tracked(&self->o, 0));
 
@@ -127,8 +127,8 @@ TEST_F(degraded, enforcing)
 	tracker_stop(env->fd, env->twin);
 	ASSERT_EQ(0, __tracker_start_flags(env->fd, env->twin,
 					   IOMMU_DIRTY_START_DEGRADED, NULL));
-	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
-					    env->ioas, 0, &hwpt));
+	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+				       env->ioas, 0, &hwpt));
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
 		  tracker_flags(env->fd, env->twin));
 	EXPECT_TRUE(tracked(&self->o, 0));
@@ -199,7 +199,7 @@ TEST_F(degraded, start)
 	__u32 third = tracker_alloc(env->fd, env->ioas);
 	__u32 hwpt = blind_hwpt(env);
 
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, third, &start));
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, third, &start));
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
 	EXPECT_EQ(hwpt, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, start.out_reason);
@@ -212,7 +212,7 @@ TEST_F(degraded, start)
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	oracle_copy(&self->o);
 	EXPECT_EQ(0, oracle_differing(&self->o));
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, third, &start));
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, third, &start));
 	EXPECT_EQ(hwpt, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, start.out_reason);
 
@@ -220,8 +220,8 @@ TEST_F(degraded, start)
 	EXPECT_EQ(0, __tracker_start(env->fd, third, &start));
 	EXPECT_TRUE(all_dirty(&self->o));
 	EXPECT_TRUE(tracked(&self->o, 0));
-	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id,
-					    env->ioas, 0, &hwpt));
+	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id,
+				       env->ioas, 0, &hwpt));
 }
 
 /* Two of them: blind until the second has gone */
@@ -273,7 +273,7 @@ TEST_F(degraded, attach)
 		SKIP(return, "needs iommu_dirty_soft.devices=");
 	soft_faults(&other, (struct soft_faults) { .untrackable = 1 });
 	env_start(env);
-	EXPECT_EQ(-EOPNOTSUPP, __edu_attach(&other, env->ioas));
+	EXPECT_EQ(-ENXIO, __edu_attach(&other, env->ioas));
 	EXPECT_TRUE(tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 	tracker_stop(env->fd, env->twin);

@@ -50,8 +50,8 @@ TEST_F(device_errors, no_provider)
 	start.tracker_id = tracker_alloc(self->l.env.fd, plain.dev_id);
 	logged_info(&self->l, start.tracker_id, &member);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, member.reason);
-	EXPECT_EQ(-EOPNOTSUPP, __iommufd_ioctl(self->l.env.fd,
-					       IOMMU_DIRTY_TRACKER_START, &start));
+	EXPECT_EQ(-ENXIO, __iommufd_ioctl(self->l.env.fd,
+					  IOMMU_DIRTY_TRACKER_START, &start));
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_DEVICE, start.out_type);
 	EXPECT_EQ(plain.dev_id, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, start.out_reason);
@@ -94,13 +94,13 @@ TEST_F(device_errors, bad_arguments)
 					  &range, &num, &page_size));
 	num = 1;
 	page_size = SZ_4K;
-	EXPECT_EQ(-EOPNOTSUPP, __device_update(self->l.env.fd, self->l.env.tracker,
-					       0, &range, &num, &page_size));
+	EXPECT_EQ(-EINVAL, __device_update(self->l.env.fd, self->l.env.tracker,
+					   0, &range, &num, &page_size));
 	EXPECT_EQ(-ENODATA, __device_update(self->l.env.fd, self->l.tracker, 0,
 					    &range, &num, &page_size));
 	EXPECT_EQ(-EOPNOTSUPP, __device_update(self->l.env.fd, self->l.tracker, 2,
 					       &range, &num, &page_size));
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_unmap(&args, &unmapped));
+	EXPECT_EQ(-EINVAL, __tracker_unmap(&args, &unmapped));
 	EXPECT_EQ(-ENODATA, __tracker_read(&args));
 	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
 	EXPECT_EQ(-EALREADY, start_with(self, IOVA, SIZE, 1, SZ_4K));

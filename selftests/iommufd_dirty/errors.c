@@ -157,7 +157,7 @@ TEST_F(errors, alloc)
 	EXPECT_EQ(-ENOENT, __tracker_alloc(self->env.fd, NO_ID, &id));
 	EXPECT_EQ(-ENOENT, __tracker_alloc(self->env.fd, 0, &id));
 	/* Objects that are not to be tracked */
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_alloc(self->env.fd, self->env.tracker, &id));
+	EXPECT_EQ(-EINVAL, __tracker_alloc(self->env.fd, self->env.tracker, &id));
 	EXPECT_EQ(-EFAULT, verb(IOMMU_DIRTY_TRACKER_ALLOC, NULL));
 }
 

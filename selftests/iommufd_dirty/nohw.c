@@ -54,7 +54,7 @@ TEST_F(nohw, start)
 	struct env *env = &self->env;
 	struct iommu_dirty_tracker_start start;
 
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, env->tracker, &start));
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
 	EXPECT_EQ(self->member.id, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_HW, start.out_reason);
@@ -81,7 +81,7 @@ TEST_F(nohw, attach)
 	__u32 tracker = tracker_alloc(env->fd, ioas);
 
 	tracker_start(env->fd, tracker);
-	EXPECT_EQ(-EOPNOTSUPP, __edu_attach(&env->edu[0], ioas));
+	EXPECT_EQ(-ENXIO, __edu_attach(&env->edu[0], ioas));
 	EXPECT_EQ(0, tracker_members(env->fd, tracker, NULL, 0));
 }
 

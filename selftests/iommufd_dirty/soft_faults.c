@@ -102,7 +102,7 @@ TEST_F(soft_faults, enable)
 	}
 	for (i = 0; i < 2; i++) {
 		fault(env, i, FAULT_ENABLE);
-		EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, env->tracker, &start));
+		EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
 		EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
 		EXPECT_EQ(hwpt[i], start.out_id);
 		EXPECT_EQ(IOMMU_DIRTY_REASON_ENABLE_FAILED, start.out_reason);
@@ -183,8 +183,8 @@ TEST_F(soft_faults, enable_joining)
 
 	env_start(env);
 	fault(env, 1, FAULT_ENABLE);
-	EXPECT_EQ(-EOPNOTSUPP, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
-					    IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
+	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
+				       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
 	EXPECT_TRUE(tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 
@@ -474,7 +474,7 @@ TEST_F(soft_faults, foreign_driver)
 	rc = __mock_attach(env->fd, env->ioas, &mock);
 	if (rc == -ENOTTY)
 		SKIP(return, "no CONFIG_IOMMUFD_TEST");
-	EXPECT_EQ(-EOPNOTSUPP, rc);
+	EXPECT_EQ(-ENXIO, rc);
 	EXPECT_TRUE(tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 

@@ -138,7 +138,7 @@ TEST_F(soft_nested, not_requested)
 	__u32 nested;
 
 	ASSERT_EQ(0, nest(env, parent, 0, &nested));
-	EXPECT_EQ(-EOPNOTSUPP, __tracker_start(env->fd, env->tracker, &start));
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
 	EXPECT_EQ(parent, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NOT_REQUESTED, start.out_reason);
 	object_destroy(env->fd, nested);

@@ -56,8 +56,8 @@ static const struct {
 	{ EIO, EIO, EIO }, { ENOMEM, ENOMEM, ENOMEM }, { EFAULT, EIO, EFAULT },
 	{ EBUSY, EBUSY, EIO }, { ENODEV, EIO, EIO }, { EINVAL, EIO, EIO },
 	{ E2BIG, E2BIG, EIO }, { EOVERFLOW, EOVERFLOW, EIO },
-	{ EOPNOTSUPP, EOPNOTSUPP, EIO }, { ETIMEDOUT, EIO, EIO },
-	{ ENODATA, EIO, EIO }, { ENOTTY, EIO, EIO },
+	{ EOPNOTSUPP, ENXIO, EIO }, { ETIMEDOUT, EIO, EIO },
+	{ ENODATA, EIO, EIO }, { ENOTTY, EIO, EIO }, { ENXIO, EIO, EIO },
 };
 
 static void dirty_all(struct logged *l, unsigned int first, unsigned int end)
@@ -247,7 +247,7 @@ TEST_F(soft_provider, update_fails)
 
 		logged_write(l, i);
 		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
-		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
+		EXPECT_EQ(want == ENXIO ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
 		EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 		logged_write(l, i + 20);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
@@ -304,7 +304,7 @@ TEST_F(soft_provider, live_update_fails)
 
 		logged_write(l, i);
 		fault(self->edu, FAULT_UPDATE, errors[i].error, 0, 1);
-		EXPECT_EQ(want == EOPNOTSUPP ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
+		EXPECT_EQ(want == ENXIO ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
 		logged_write(l, i + 20);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
@@ -346,7 +346,7 @@ TEST_F(soft_provider, unregistered)
 	/* a STOP with nobody there, and a START */
 	soft_provider(self->edu, PROVIDER_NONE);
 	tracker_stop(l->env.fd, l->tracker);
-	EXPECT_EQ(-EOPNOTSUPP, __logged_start(l));
+	EXPECT_EQ(-ENXIO, __logged_start(l));
 	soft_provider(self->edu, PROVIDER_PLAIN);
 	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 35);

@@ -5,10 +5,15 @@
  * The ioctls are issued on /dev/iommu and follow the conventions of
  * <linux/iommufd.h>: @size comes first and is the caller's sizeof(), fields
  * that a newer kernel adds must be 0 towards an older one (-E2BIG otherwise),
- * unknown flags and nonzero reserved fields are refused with -EOPNOTSUPP, an
- * id that does not exist or names another kind of object with -ENOENT, and a
- * pointer to memory that the caller cannot access with -EFAULT. A kernel
- * without CONFIG_IOMMUFD_DIRTY answers -ENOTTY.
+ * flags that are unknown, or not for this kind of tracker, and nonzero reserved
+ * fields are refused with -EOPNOTSUPP and nothing else is, an id that does not
+ * exist or names another kind of object with -ENOENT, and a pointer to memory
+ * that the caller cannot access with -EFAULT. A kernel without
+ * CONFIG_IOMMUFD_DIRTY answers -ENOTTY.
+ *
+ * After an error every field is as the caller has left it, unless its
+ * description or the struct's says more. An array that the call fills may hold
+ * anything after -EFAULT.
  *
  * Documentation/userspace-api/iommufd_dirty.rst tells how to use them.
  */
@@ -52,8 +57,8 @@ enum {
  * Return:
  * * 0 on success
  * * -ENOENT: no object has the id @target_id.
- * * -EOPNOTSUPP: @target_id names an object that cannot be the scope of a
- *   tracker, or a flag is set.
+ * * -EINVAL: @target_id names an object that cannot be the scope of a tracker.
+ * * -EOPNOTSUPP: a flag is set.
  * * -ENOMEM: out of memory.
  */
 struct iommu_dirty_tracker_alloc {
@@ -280,8 +285,8 @@ struct iommu_dirty_run {
  * @size: sizeof(struct iommu_dirty_tracker_start)
  * @flags: Combination of enum iommu_dirty_start_flags
  * @tracker_id: The tracker
- * @out_type: After -EOPNOTSUPP: enum iommu_dirty_member_type of the first
- *	member that cannot be tracked; otherwise 0
+ * @out_type: After -ENXIO: enum iommu_dirty_member_type of the first member that
+ *	cannot be tracked; otherwise 0, after another error too
  * @out_id: Its object id
  * @out_reason: enum iommu_dirty_reason, why it cannot
  * @num_ranges: For a device. In: number of entries in @ranges, 1 to 65536. Out:
@@ -301,7 +306,7 @@ struct iommu_dirty_run {
  *
  * A HWPT that joins the IOAS while the tracker runs is tracked from its first
  * mapping on; if it cannot be, what would make it join (the attach, or
- * IOMMU_HWPT_ALLOC) fails with -EOPNOTSUPP. The dirty pages of a HWPT that leaves
+ * IOMMU_HWPT_ALLOC) fails with -ENXIO. The dirty pages of a HWPT that leaves
  * are kept, and so are those of a range that is unmapped by any means: they are
  * reported at their IOVA although nothing is mapped there any more. Memory for
  * that is charged to whoever unmaps.
@@ -317,8 +322,7 @@ struct iommu_dirty_run {
  *
  * Return:
  * * 0 on success
- * * -EOPNOTSUPP: @out_id cannot be tracked; nothing has changed. Also for a
- *   flag that is not known or not for this kind of tracker, with @out_type 0.
+ * * -ENXIO: @out_id cannot be tracked; nothing has changed.
  * * -EALREADY: the tracker is starting or running.
  * * -EBUSY: a HWPT of the IOAS is tracked with IOMMU_HWPT_SET_DIRTY_TRACKING, or
  *   IOMMU_HWPT_GET_DIRTY_BITMAP is under way. While the tracker runs, those
@@ -338,7 +342,7 @@ struct iommu_dirty_run {
  * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
  *   start, or it has failed for other trackers (IOMMU_DIRTY_TRACKER_BLIND) and
  *   one of these needs an UPDATE; the tracker is stopped.
- * * -ENOENT, -EFAULT: see the head of this file.
+ * * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_start {
 	__u32 size;
@@ -390,6 +394,9 @@ struct iommu_dirty_tracker_stop {
  *	otherwise 0
  * @out_pages: READ: how many bits of the bitmap this tracker has newly set. SCAN:
  *	how many pages it has found
+ *
+ * Both out fields are valid after an error, too, unless a tracker was not found or
+ * an argument was refused.
  */
 struct iommu_dirty_read_tracker {
 	__u32 tracker_id;
@@ -565,8 +572,8 @@ struct iommu_dirty_tracker_scan {
  *   unmapped and reported. Also see the head of this file.
  * * -EBUSY, -EDEADLOCK: as IOMMU_IOAS_UNMAP.
  * * -EINTR: killed.
- * * -EOPNOTSUPP: as for READ; also for the tracker of a device.
- * * -EINVAL, -EOVERFLOW: as for READ.
+ * * -EINVAL: as for READ; also for the tracker of a device.
+ * * -EOVERFLOW, -EOPNOTSUPP: as for READ.
  */
 struct iommu_dirty_tracker_unmap {
 	__u32 size;
@@ -623,9 +630,9 @@ enum iommu_dirty_update_flags {
  * * -E2BIG, -EOVERFLOW: as for START; the old ranges are tracked as before, and are
  *   dirty if there was a gap.
  * * -EINTR: killed.
- * * -EOPNOTSUPP: the tracker is one of an IOAS, or a flag is not known.
- * * -EINVAL, -ENOENT, -EFAULT: as for START; nothing has changed, except that the
- *   new ranges are tracked if @ranges has become unwritable meanwhile.
+ * * -EINVAL: the tracker is one of an IOAS; also as for START.
+ * * -ENOENT, -EOPNOTSUPP, -EFAULT: as for START; nothing has changed, except that
+ *   the new ranges are tracked if @ranges has become unwritable meanwhile.
  * * -ENOMEM: as for START, and as -E2BIG.
  */
 struct iommu_dirty_tracker_update {

@@ -179,12 +179,14 @@ static const char *code_text(enum idirty_verb verb, int code)
 	case EOVERFLOW:
 		return "the range runs beyond the end of the address space";
 	case EINVAL:
+		if (verb == IDIRTY_VERB_ALLOC)
+			return "an object of this kind cannot be tracked";
 		return reads ? "length, page size or number of trackers is out of its limits" :
 			       NULL;
+	case ENXIO:
+		return "a member cannot be tracked";
 	case EOPNOTSUPP:
-		return verb == IDIRTY_VERB_ALLOC ?
-			"an object of this kind cannot be tracked" :
-			"not supported";
+		return "not supported";
 	default:
 		return NULL;
 	}

@@ -38,6 +38,8 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 			why.member_type = IOMMU_DIRTY_MEMBER_HWPT;
 			why.member_id = t->target.hwpts[i];
 			why.reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
+			why.code = ENXIO;
+			rc = -ENXIO;
 		}
 		while (i--)
 			set_tracking(t, IDIRTY_VERB_START, t->target.hwpts[i], false);

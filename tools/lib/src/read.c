@@ -249,7 +249,7 @@ int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap)
 	if (unmap->flags || unmap->__reserved)
 		return failed(IDIRTY_VERB_UNMAP, -EOPNOTSUPP);
 	if (tracker->backend == IDIRTY_BACKEND_VFIO)
-		return failed(IDIRTY_VERB_UNMAP, -EOPNOTSUPP);
+		return failed(IDIRTY_VERB_UNMAP, -EINVAL);
 	if (tracker->fallback)
 		return unmap_fallback(tracker, unmap);
 	rc = call(IDIRTY_VERB_UNMAP, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);

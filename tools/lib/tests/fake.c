@@ -189,7 +189,7 @@ static int do_update(struct iommu_dirty_tracker_update *cmd)
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
 	if (!is_device[t])
-		return -EOPNOTSUPP;
+		return -EINVAL;
 	if (!running[t])
 		return -ENODATA;
 	if (!(cmd->flags & IOMMU_DIRTY_UPDATE_GAP_DIRTY))
@@ -217,7 +217,7 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 		cmd->out_type = IOMMU_DIRTY_MEMBER_HWPT;
 		cmd->out_id = FAKE_HWPT;
 		cmd->out_reason = fake_reason;
-		return -EOPNOTSUPP;
+		return -ENXIO;
 	}
 	running[t] = true;
 	fake_started++;

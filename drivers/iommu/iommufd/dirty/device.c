@@ -50,9 +50,10 @@ static int device_start_error(int rc)
 	case -EBUSY:
 	case -EINTR:
 	case -ENOMEM:
-	case -EOPNOTSUPP:
 	case -EOVERFLOW:
 		return rc;
+	case -EOPNOTSUPP:
+		return -ENXIO;
 	default:
 		return -EIO;
 	}
@@ -201,7 +202,7 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 	if (!device->provider) {
 		device_describe(device, IOMMU_DIRTY_REASON_NO_DRIVER,
 				&req->failed);
-		return -EOPNOTSUPP;
+		return -ENXIO;
 	}
 	own = iommufd_dirty_ranges_union(req->ranges, NULL);
 	if (!own)
@@ -210,7 +211,7 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 		rc = device_start_next(tracker, req);
 	else
 		rc = device_start_first(tracker, req);
-	if (rc == -EOPNOTSUPP)
+	if (rc == -ENXIO)
 		device_describe(device, IOMMU_DIRTY_REASON_ENABLE_FAILED,
 				&req->failed);
 	if (rc)

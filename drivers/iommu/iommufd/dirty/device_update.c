@@ -176,7 +176,7 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	else
 		rc = device_restart(device, &change, req->gap_dirty);
 	/* An errno of its own: something has changed, or it is not about the tracker */
-	if (rc && (rc == -EOPNOTSUPP || device->blind))
+	if (rc && (rc == -ENXIO || device->blind))
 		rc = -EIO;
 	if (!rc) {
 		iommufd_dirty_device_settle(tracker, own, req);

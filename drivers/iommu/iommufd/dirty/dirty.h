@@ -72,7 +72,7 @@ struct iommufd_dirty_tracker;
  * @gap_dirty: So shall be what is written while the ranges are exchanged
  * @ranges: Of a device: what to track. Out: what is tracked
  * @page_size: Of a device: the bytes to track by, in and out
- * @failed: Out: after -EOPNOTSUPP, the member that cannot be tracked
+ * @failed: Out: after -ENXIO, the member that cannot be tracked
  */
 struct iommufd_dirty_start {
 	bool degraded;

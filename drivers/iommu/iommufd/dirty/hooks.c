@@ -134,7 +134,7 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
  * trackers in the degraded mode take all that is mapped for dirty from now on.
  *
  * Context: domains_rwsem is held for writing.
- * Return: 0, or -EOPNOTSUPP if a tracker runs that has to track it and cannot.
+ * Return: 0, or -ENXIO if a tracker runs that has to track it and cannot.
  */
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain)
@@ -149,7 +149,7 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 	if (capable && !domain->dirty_ops->set_dirty_tracking(domain, true))
 		return 0;
 	if (!iommufd_dirty_all_degraded(iopt))
-		return -EOPNOTSUPP;
+		return -ENXIO;
 	if (!iopt->dirty.blind)
 		trace_iommufd_dirty_degraded(container_of(iopt,
 							  struct iommufd_ioas,

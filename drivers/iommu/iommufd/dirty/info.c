@@ -58,7 +58,7 @@ static void describe_access(struct iommufd_access *access,
  * @member: Out: the member
  *
  * Context: iommufd_ioas::mutex and domains_rwsem are held.
- * Return: 0 if all can be tracked, else -EOPNOTSUPP.
+ * Return: 0 if all can be tracked, else -ENXIO.
  */
 int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 				    struct iommu_dirty_member *member)
@@ -70,7 +70,7 @@ int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
 		iommufd_dirty_describe_hwpt(hwpt, member);
 		if (member->reason != IOMMU_DIRTY_REASON_OK)
-			return -EOPNOTSUPP;
+			return -ENXIO;
 	}
 	/* A degraded tracker runs, and a driver has failed to enable one */
 	if (ioas->iopt.dirty.enable_failed) {
@@ -78,7 +78,7 @@ int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 			.type = IOMMU_DIRTY_MEMBER_HWPT,
 			.reason = IOMMU_DIRTY_REASON_ENABLE_FAILED,
 		};
-		return -EOPNOTSUPP;
+		return -ENXIO;
 	}
 	return 0;
 }

@@ -142,7 +142,7 @@ static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
 		list_for_each_entry_continue_reverse(hwpt, &ioas->hwpt_list,
 						     hwpt_item)
 			tracker_disable_hw(hwpt);
-		return -EOPNOTSUPP;
+		return -ENXIO;
 	}
 	return 0;
 }
@@ -158,7 +158,7 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 	tracker_lock(ioas);
 	blind = iommufd_dirty_first_untrackable(ioas, failed);
 	if (blind && !degraded)
-		rc = -EOPNOTSUPP;
+		rc = -ENXIO;
 	else if (list_empty(&ioas->iopt.dirty.trackers))
 		rc = tracker_enable_all(ioas, degraded, failed);
 	if (!rc) {

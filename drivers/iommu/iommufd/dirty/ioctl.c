@@ -32,7 +32,7 @@ alloc_tracker(struct iommufd_ctx *ictx, struct iommufd_object *target)
 			iommufd_dirty_device_put(device);
 		return tracker;
 	default:
-		return ERR_PTR(-EOPNOTSUPP);
+		return ERR_PTR(-EINVAL);
 	}
 }
 
@@ -102,7 +102,7 @@ static int start_tracker(struct iommufd_dirty_tracker *tracker,
 			return PTR_ERR(req.ranges);
 	}
 	rc = iommufd_dirty_start(tracker, &req);
-	if (rc == -EOPNOTSUPP) {
+	if (rc == -ENXIO) {
 		cmd->out_type = req.failed.type;
 		cmd->out_id = req.failed.id;
 		cmd->out_reason = req.failed.reason;
@@ -142,7 +142,7 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	rc = start_tracker(tracker, cmd);
-	if ((!rc || rc == -EOPNOTSUPP) &&
+	if ((!rc || rc == -ENXIO) &&
 	    iommufd_ucmd_respond(ucmd, sizeof(*cmd))) {
 		if (!rc)
 			iommufd_dirty_stop(tracker);
@@ -162,7 +162,7 @@ static int update_tracker(struct iommufd_dirty_tracker *tracker,
 	int rc;
 
 	if (!tracker->device)
-		return -EOPNOTSUPP;
+		return -EINVAL;
 	req.ranges = iommufd_dirty_ranges_from_user(cmd->ranges,
 						    cmd->num_ranges,
 						    cmd->page_size);

@@ -267,7 +267,7 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(tracker);
 	if (!tracker->ioas) {
 		iommufd_put_object(ucmd->ictx, &tracker->obj);
-		return -EOPNOTSUPP;
+		return -EINVAL;
 	}
 
 	rc = iommufd_dirty_unmap(tracker, &req, &unmapped);
