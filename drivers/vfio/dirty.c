@@ -81,8 +81,11 @@ static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 
 	/* More is not known before the driver starts */
 	caps->max_ranges = LOG_MAX_RANGES;
-	caps->quiesces = device->mig_ops &&
-			 (device->migration_flags & VFIO_MIGRATION_P2P);
+	caps->quiesces = device->mig_ops;
+	caps->quiesces_p2p =
+		device->mig_ops &&
+		(device->migration_flags & VFIO_MIGRATION_P2P) &&
+		(device->log_ops->flags & VFIO_LOG_P2P_STOPS_DMA);
 }
 
 /*
@@ -199,6 +202,10 @@ out_free:
 	return rc;
 }
 
+/*
+ * VFIO asks of a device in a P2P state that it leaves its peers alone: if it can tell
+ * them from memory it may go on writing to that.
+ */
 static bool vfio_dirty_quiescent(struct vfio_dirty *dirty)
 {
 	struct vfio_device *device = dirty->device;
@@ -215,9 +222,10 @@ static bool vfio_dirty_quiescent(struct vfio_dirty *dirty)
 	case VFIO_DEVICE_STATE_STOP:
 	case VFIO_DEVICE_STATE_STOP_COPY:
 	case VFIO_DEVICE_STATE_RESUMING:
+		return true;
 	case VFIO_DEVICE_STATE_RUNNING_P2P:
 	case VFIO_DEVICE_STATE_PRE_COPY_P2P:
-		return true;
+		return device->log_ops->flags & VFIO_LOG_P2P_STOPS_DMA;
 	default:
 		return false;
 	}

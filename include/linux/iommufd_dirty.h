@@ -49,12 +49,14 @@ struct iommufd_dirty_range {
  *	last one; 0 as above
  * @quiesces: The device has a state in which it starts no DMA, so that
  *	iommufd_dirty_provider_ops::hold can succeed
+ * @quiesces_p2p: It starts none in VFIO's P2P states, either
  */
 struct iommufd_dirty_caps {
 	u64 page_sizes;
 	u64 max_span;
 	unsigned int max_ranges;
 	bool quiesces;
+	bool quiesces_p2p;
 };
 
 /**

@@ -37,7 +37,8 @@ TEST_F(device, info)
 	struct iommu_dirty_tracker_info info;
 	struct iommu_dirty_member member;
 	__u32 quiesces = mig_capable(self->l.env.edu[0].fd) ?
-				 IOMMU_DIRTY_MEMBER_QUIESCES : 0;
+				 IOMMU_DIRTY_MEMBER_QUIESCES |
+				 IOMMU_DIRTY_MEMBER_QUIESCES_P2P : 0;
 
 	info = logged_info(&self->l, self->l.tracker, &member);
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, info.out_state);

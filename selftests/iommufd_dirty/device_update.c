@@ -169,6 +169,77 @@ TEST_F(device_update, too_large)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
+FIXTURE(p2p_dma)
+{
+	struct logged l;
+	int fd;
+};
+
+/* A device that in a P2P state leaves only its peers alone, as VFIO allows */
+FIXTURE_SETUP(p2p_dma)
+{
+	struct logged *l = &self->l;
+	const char *reason = logged_open(l);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	logged_reopen(l, EDU_QUIRK_P2P_DMA);
+	self->fd = l->env.edu[0].fd;
+	if (!mig_capable(self->fd)) {
+		logged_reopen(l, 0);
+		logged_close(l);
+		SKIP(return, "the edu device cannot be migrated");
+	}
+}
+
+FIXTURE_TEARDOWN(p2p_dma)
+{
+	if (!self->fd)
+		return;
+	logged_reopen(&self->l, 0);
+	logged_close(&self->l);
+}
+
+TEST_F(p2p_dma, info)
+{
+	struct iommu_dirty_member member;
+
+	logged_info(&self->l, self->l.tracker, &member);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_QUIESCES, member.flags);
+}
+
+/* It does go on writing, so an UPDATE is refused, or all of it is dirty */
+static void check_p2p_dma(struct __test_metadata *_metadata, struct logged *l,
+			  int fd, __u32 state)
+{
+	unsigned int page;
+
+	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
+	mig_set(fd, state);
+	logged_write(l, 2);
+	EXPECT_EQ(-EBUSY, __logged_update(l, 0, IOVA, 16 * SZ_4K));
+	logged_write(l, 3);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_EQ(0, __logged_update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, IOVA, 16 * SZ_4K));
+	for (page = 0; page < HALF; page++)
+		bitmap_set(l->want, page);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	mig_set(fd, VFIO_DEVICE_STATE_STOP);
+	EXPECT_EQ(0, __logged_update(l, 0, IOVA, 8 * SZ_4K));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+TEST_F(p2p_dma, running)
+{
+	check_p2p_dma(_metadata, &self->l, self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+}
+
+TEST_F(p2p_dma, precopy)
+{
+	EXPECT_GE(mig_set(self->fd, VFIO_DEVICE_STATE_PRE_COPY), 0);
+	check_p2p_dma(_metadata, &self->l, self->fd, VFIO_DEVICE_STATE_PRE_COPY_P2P);
+}
+
 struct updater {
 	struct logged *l;
 	int fd;

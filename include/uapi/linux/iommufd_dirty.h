@@ -139,14 +139,18 @@ enum iommu_dirty_member_type {
  * @IOMMU_DIRTY_MEMBER_AUTO: The HWPT was made by attaching a device to the IOAS
  * @IOMMU_DIRTY_MEMBER_LIVE: The ranges of the device can be changed by UPDATE
  *	whatever it is doing
- * @IOMMU_DIRTY_MEMBER_QUIESCES: The device can be kept from starting DMA (VFIO's
- *	P2P states); UPDATE then loses nothing
+ * @IOMMU_DIRTY_MEMBER_QUIESCES: The device has states in which it starts no DMA
+ *	(VFIO's STOP, STOP_COPY and RESUMING): UPDATE then loses nothing
+ * @IOMMU_DIRTY_MEMBER_QUIESCES_P2P: VFIO's P2P states are such ones, too. By
+ *	themselves they only say that the device starts no DMA to its peers, and it
+ *	may go on writing to memory
  */
 enum iommu_dirty_member_flags {
 	IOMMU_DIRTY_MEMBER_TRACKED = 1 << 0,
 	IOMMU_DIRTY_MEMBER_AUTO = 1 << 1,
 	IOMMU_DIRTY_MEMBER_LIVE = 1 << 2,
 	IOMMU_DIRTY_MEMBER_QUIESCES = 1 << 3,
+	IOMMU_DIRTY_MEMBER_QUIESCES_P2P = 1 << 4,
 };
 
 /**
@@ -613,9 +617,10 @@ enum iommu_dirty_update_flags {
  * Track other ranges from now on: mappings come and go while a tracker runs.
  * What was dirty in the old ranges is kept and reported at its IOVA. Where the
  * driver can change its ranges live (IOMMU_DIRTY_MEMBER_LIVE), or the device
- * starts no DMA (it is in one of VFIO's P2P states or stopped), no write to a page
- * that is in the old and in the new ranges is missed. Otherwise there would be a
- * gap, and the call fails with -EBUSY, or takes all ranges for dirty if
+ * starts no DMA (it is in VFIO's state STOP, STOP_COPY or RESUMING, or in a P2P
+ * state if INFO says IOMMU_DIRTY_MEMBER_QUIESCES_P2P), no write to a page that is
+ * in the old and in the new ranges is missed. Otherwise there would be a gap, and
+ * the call fails with -EBUSY, or takes all ranges for dirty if
  * IOMMU_DIRTY_UPDATE_GAP_DIRTY is set. If other trackers of the device run, it
  * goes on tracking their ranges too.
  *

@@ -43,6 +43,18 @@ const char *logged_open_soft(struct logged *l, unsigned int provider)
 	return NULL;
 }
 
+void logged_reopen(struct logged *l, unsigned int quirks)
+{
+	struct edu *edu = &l->env.edu[0];
+
+	edu_close(edu);
+	edu_quirks(edu, quirks);
+	edu_open(edu, 0, l->env.fd);
+	edu_attach(edu, l->env.ioas);
+	l->tracker = tracker_alloc(l->env.fd, edu->dev_id);
+	env_load(&l->env, 0);
+}
+
 void logged_close(struct logged *l)
 {
 	if (!l->mem)

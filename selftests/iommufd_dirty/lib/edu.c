@@ -80,6 +80,17 @@ void edu_set_driver(const char *name)
 	edu_driver = name;
 }
 
+void edu_quirks(const struct edu *edu, unsigned int quirks)
+{
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u", quirks);
+	check(sysfs_write("/sys/module/edu_vfio_pci/parameters/quirks", value));
+	pci_bind(edu->bdf, "edu_vfio_pci");
+	/* others are as they ever were */
+	check(sysfs_write("/sys/module/edu_vfio_pci/parameters/quirks", "0"));
+}
+
 static void edu_init(struct edu *edu, const char *bdf, bool soft)
 {
 	memcpy(edu->bdf, bdf, sizeof(edu->bdf));

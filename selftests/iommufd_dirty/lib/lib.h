@@ -156,6 +156,7 @@ unsigned int pci_attr(const char *bdf, const char *name);
 unsigned int vfio_find(const char *dir,
 		       bool (*match)(const char *name, const char *arg),
 		       const char *arg, char names[VFIO_MAX_DEVICES][32]);
+int sysfs_write(const char *path, const char *text);
 bool pci_driver_is(const char *bdf, const char *driver);
 /* Gives a PCI device to a driver, whatever has it now */
 void pci_bind(const char *bdf, const char *driver);
@@ -209,6 +210,9 @@ struct edu {
 unsigned int edu_count(void);
 /* The driver for the PCI devices opened from now on, instead of vfio-pci */
 void edu_set_driver(const char *name);
+/* Have edu_vfio_pci probe the device anew, closed, as one with EDU_QUIRK_* */
+#define EDU_QUIRK_P2P_DMA	0x1	/* a P2P state stops no DMA to memory */
+void edu_quirks(const struct edu *edu, unsigned int quirks);
 void edu_open(struct edu *edu, unsigned int index, int iommufd);
 /* The first of the software IOMMU's, soft-<format>; false if there is none */
 bool edu_open_soft(struct edu *edu, const char *format, int iommufd);
@@ -552,6 +556,8 @@ struct logged {
 const char *logged_open(struct logged *l);
 /* The same with a device of the software IOMMU, whose provider is PROVIDER_x */
 const char *logged_open_soft(struct logged *l, unsigned int provider);
+/* Close its device and open it again with EDU_QUIRK_x; l->tracker is another one */
+void logged_reopen(struct logged *l, unsigned int quirks);
 void logged_close(struct logged *l);
 /* START of l->tracker with all pages */
 int __logged_start(struct logged *l);

@@ -34,7 +34,7 @@ unsigned int pci_attr(const char *bdf, const char *name)
 	return val;
 }
 
-static int sysfs_write(const char *path, const char *text)
+int sysfs_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
 	ssize_t n;

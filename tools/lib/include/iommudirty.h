@@ -133,8 +133,9 @@ enum idirty_state {
 enum idirty_member_flags {
 	IDIRTY_MEMBER_TRACKED = 1 << 0,
 	IDIRTY_MEMBER_AUTO = 1 << 1,
-	IDIRTY_MEMBER_LIVE = 1 << 2,	/* a device: UPDATE needs no P2P */
-	IDIRTY_MEMBER_QUIESCES = 1 << 3,	/* it has P2P states */
+	IDIRTY_MEMBER_LIVE = 1 << 2,	/* a device: UPDATE whatever it is doing */
+	IDIRTY_MEMBER_QUIESCES = 1 << 3,	/* it has states without DMA */
+	IDIRTY_MEMBER_QUIESCES_P2P = 1 << 4,	/* P2P states are such */
 };
 
 enum idirty_member_type {

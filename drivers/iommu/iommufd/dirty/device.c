@@ -284,6 +284,8 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 			member.flags |= IOMMU_DIRTY_MEMBER_LIVE;
 		if (caps.quiesces)
 			member.flags |= IOMMU_DIRTY_MEMBER_QUIESCES;
+		if (caps.quiesces_p2p)
+			member.flags |= IOMMU_DIRTY_MEMBER_QUIESCES_P2P;
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
 		    !device->blind)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;

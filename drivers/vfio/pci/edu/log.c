@@ -191,6 +191,13 @@ static int edu_log_read_and_clear(struct vfio_device *vdev, unsigned long iova,
 }
 
 const struct vfio_log_ops edu_log_ops = {
+	.flags = VFIO_LOG_P2P_STOPS_DMA,
+	.log_start = edu_log_start,
+	.log_stop = edu_log_stop,
+	.log_read_and_clear = edu_log_read_and_clear,
+};
+
+const struct vfio_log_ops edu_log_p2p_dma_ops = {
 	.log_start = edu_log_start,
 	.log_stop = edu_log_stop,
 	.log_read_and_clear = edu_log_read_and_clear,

@@ -9,6 +9,7 @@
  * QEMU's default. Interrupts and config space are vfio-pci-core's.
  */
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
 #include <linux/slab.h>
@@ -18,6 +19,10 @@
 
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
+
+static unsigned int quirks;
+module_param(quirks, uint, 0644);
+MODULE_PARM_DESC(quirks, "Of devices that are probed from now on, for tests: 1 = a P2P state stops no DMA to memory");
 
 /* What the driver knows of the device is as after opening it */
 static void edu_reset(struct edu_device *edu)
@@ -200,7 +205,8 @@ static int edu_init_device(struct vfio_device *vdev)
 	mutex_init(&edu->state_mutex);
 	spin_lock_init(&edu->reset_lock);
 	edu->mig_state = VFIO_DEVICE_STATE_RUNNING;
-	vdev->log_ops = &edu_log_ops;
+	edu->p2p_dma = READ_ONCE(quirks) & EDU_QUIRK_P2P_DMA;
+	vdev->log_ops = edu->p2p_dma ? &edu_log_p2p_dma_ops : &edu_log_ops;
 	if (window) {
 		vdev->mig_ops = &edu_migration_ops;
 		vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |

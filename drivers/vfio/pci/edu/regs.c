@@ -224,16 +224,22 @@ static bool edu_is_dma_reg(u64 reg)
 	       reg == EDU_DMA_CMD;
 }
 
+static bool edu_is_in_p2p(const struct edu_device *edu)
+{
+	return edu->mig_state == VFIO_DEVICE_STATE_RUNNING_P2P ||
+	       edu->mig_state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+}
+
 static bool edu_may_dma(const struct edu_device *edu)
 {
 	return edu->mig_state == VFIO_DEVICE_STATE_RUNNING ||
-	       edu->mig_state == VFIO_DEVICE_STATE_PRE_COPY;
+	       edu->mig_state == VFIO_DEVICE_STATE_PRE_COPY ||
+	       (edu->p2p_dma && edu_is_in_p2p(edu));
 }
 
 static bool edu_is_stopped(const struct edu_device *edu)
 {
-	return !edu_may_dma(edu) && edu->mig_state != VFIO_DEVICE_STATE_RUNNING_P2P &&
-	       edu->mig_state != VFIO_DEVICE_STATE_PRE_COPY_P2P;
+	return !edu_may_dma(edu) && !edu_is_in_p2p(edu);
 }
 
 static int edu_write_reg(struct edu_device *edu, u64 reg, u64 val, size_t size)
