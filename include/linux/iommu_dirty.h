@@ -70,8 +70,8 @@ static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
  * @IOMMU_DIRTY_WALK_EXCLUSIVE: The caller sees to it that nobody else cleans
  *	entries of the table meanwhile, so that a plain store can do
  * @IOMMU_DIRTY_WALK_PROTECT: The range is about to be unmapped: each entry, as it
- *	is looked at, is atomically kept from getting dirty later, and none is
- *	cleaned. Entries that reach beyond the range are marked as a whole. Needs
+ *	is looked at, atomically becomes read-only, and if it was dirty it is
+ *	marked. Entries that reach beyond the range are marked as a whole. Needs
  *	a sink, and a flush of the whole range
  */
 enum iommu_dirty_walk_flags {

@@ -33,7 +33,8 @@
  * @dirty: Bits to invert to make a leaf dirty
  * @accessed: Bits that hardware sets together with those
  * @lost: Bits that are lost when it is cleaned
- * @protect: The bit without which hardware does not make a clean leaf dirty
+ * @protect: The bit without which a device cannot write through a clean leaf; nor
+ *	through a dirty one, but for formats with @dbm
  */
 struct kfmt {
 	const char *name;
@@ -117,6 +118,13 @@ static inline unsigned long kpt_last(const struct kpt *pt)
 static inline bool kpte_is_dirty(const struct kpt *pt, u64 pte)
 {
 	return (pte & pt->fmt->dirty) != (pt->fmt->leaf & pt->fmt->dirty);
+}
+
+/* Can a device write through a leaf? */
+static inline bool kpte_is_writable(const struct kpt *pt, u64 pte)
+{
+	return (pte & pt->fmt->protect) ||
+	       (pt->fmt->dbm && kpte_is_dirty(pt, pte));
 }
 
 /* What hardware makes of an entry when the device writes */

@@ -15,7 +15,9 @@
  *   FMT_CLEAN_CLEAR      bits to clear in a dirty entry to make it clean, or
  *   FMT_CLEAN_SET        bits to set for that: FMT_DIRTY is set in clean entries
  *                        then, and clear in dirty ones
- *   FMT_PROTECT          bits to clear so that a clean entry stays clean
+ *   FMT_PROTECT          bits to clear so that nothing is written through an entry
+ *                        any more, and it does not get dirty
+ *   FMT_PROTECT_SET      bits to set for that as well, when those are clear
  *   FMT_SETTLED          bits that, all set in a dirty entry, keep hardware from
  *                        changing it before it is clean
  *   fmt_present(pte)     does the entry map anything or point to a table?
@@ -104,16 +106,22 @@ static __always_inline void fmt_clean_one(u64 *pte, bool exclusive)
 }
 
 /*
- * Keep a clean entry from getting dirty; a dirty one may go on being written to.
+ * Take the write permission away, be the entry clean or dirty: a record of a dirty
+ * one may be read before the entry is gone, and no later write would be recorded.
  * Returns what it was.
  */
 static u64 fmt_protect(u64 *pte)
 {
 	u64 old = READ_ONCE(*pte);
 
-	if (!(old & FMT_PROTECT))
+	if (!fmt_present(old) ||
+	    (!(old & FMT_PROTECT) && !(~old & FMT_PROTECT_SET)))
 		return old;
-	return atomic64_fetch_andnot(FMT_PROTECT, (atomic64_t *)pte);
+	old = atomic64_fetch_andnot(FMT_PROTECT, (atomic64_t *)pte);
+	/* Hardware makes no entry dirty any more that has lost those bits */
+	if (FMT_PROTECT_SET)
+		atomic64_or(FMT_PROTECT_SET, (atomic64_t *)pte);
+	return old;
 }
 
 /* The dirty page at @iova reaches beyond the range: mark, do not clean. */

@@ -14,5 +14,7 @@
 #define FMT_TRACKED		(ARM_VALID | ARM_DBM)
 #define FMT_DIRTY		ARM_S1_RDONLY
 #define FMT_CLEAN_SET		ARM_S1_RDONLY
+/* Without DBM, AP[2] is a mere permission */
 #define FMT_PROTECT		ARM_DBM
+#define FMT_PROTECT_SET		ARM_S1_RDONLY
 #define FMT_SETTLED		(ARM_AF | ARM_DBM)

@@ -14,5 +14,6 @@
 #define FMT_TRACKED		(ARM_VALID | ARM_DBM)
 #define FMT_DIRTY		ARM_S2_WRITE
 #define FMT_CLEAN_CLEAR		ARM_S2_WRITE
-#define FMT_PROTECT		ARM_DBM
+/* Without DBM, S2AP[1] is a mere permission */
+#define FMT_PROTECT		(ARM_DBM | ARM_S2_WRITE)
 #define FMT_SETTLED		(ARM_AF | ARM_DBM)

@@ -12,6 +12,9 @@
 #ifndef FMT_CLEAN_SET
 #define FMT_CLEAN_SET	0ULL
 #endif
+#ifndef FMT_PROTECT_SET
+#define FMT_PROTECT_SET	0ULL
+#endif
 
 static __always_inline unsigned int
 fmt_page_shift(const struct iommu_dirty_table *table)
