@@ -103,10 +103,11 @@ void iommufd_dirty_unpin(struct iopt_area *area,
  * marked, too, if this one has any pinned pages.
  *
  * Context: iova_rwsem is held.
+ * Return: 0, or -EINTR if killed.
  */
-void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
-			       unsigned long last,
-			       struct iommu_dirty_sink *sink)
+int iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
+			      unsigned long last,
+			      struct iommu_dirty_sink *sink)
 {
 	unsigned long index = iopt_area_iova_to_index(area, iova);
 	unsigned long last_index = iopt_area_iova_to_index(area, last);
@@ -114,7 +115,15 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 
 	lockdep_assert_held(&area->iopt->iova_rwsem);
 
-	mutex_lock(&area->pages->mutex);
+	/*
+	 * The mutex is held while pages are faulted in, for as long as that takes.
+	 * Where nothing is pinned nobody has to wait: who is about to has not
+	 * written yet, and who was has marked before the number went down.
+	 */
+	if (!READ_ONCE(area->num_accesses))
+		return 0;
+	if (mutex_lock_killable(&area->pages->mutex))
+		return -EINTR;
 	if (!area->num_accesses)
 		goto out_unlock;
 	for (node = interval_tree_iter_first(&area->pages->access_itree, index,
@@ -130,6 +139,7 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	}
 out_unlock:
 	mutex_unlock(&area->pages->mutex);
+	return 0;
 }
 
 /**

@@ -337,10 +337,14 @@ static unsigned int device_window_shift(struct iommufd_dirty_tracker *tracker)
 }
 
 /* What a harvest for another tracker has marked may not be in memory yet */
-static void device_wait(struct iommufd_dirty_tracker *tracker)
+static int device_wait(struct iommufd_dirty_tracker *tracker,
+		       unsigned long iova, unsigned long last)
 {
-	mutex_lock(&tracker->device->lock);
+	if (mutex_lock_killable(&tracker->device->lock))
+		return -EINTR;
+	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	mutex_unlock(&tracker->device->lock);
+	return 0;
 }
 
 static void device_release(struct iommufd_dirty_tracker *tracker)

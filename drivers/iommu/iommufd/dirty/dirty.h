@@ -107,7 +107,8 @@ struct iommufd_dirty_info {
  * @window_shift: log2 of the IOVA that one harvest deals with at the most
  * @harvest: Read and clear a window into a sink, the ledger's included
  * @harvest_ledger: The same for the ledger only
- * @wait: Wait for the harvest that is under way
+ * @wait: Wait for the harvest that is under way, and have the ledger give back
+ *	memory that it does not need for a range
  * @release: Give back what the tracker was made with; it is stopped
  *
  * Arguments and return values are those of the functions that implement them. No
@@ -131,7 +132,8 @@ struct iommufd_dirty_scope {
 			      unsigned long iova, unsigned long last,
 			      unsigned int flags,
 			      struct iommu_dirty_sink *sink);
-	void (*wait)(struct iommufd_dirty_tracker *tracker);
+	int (*wait)(struct iommufd_dirty_tracker *tracker, unsigned long iova,
+		    unsigned long last);
 	void (*release)(struct iommufd_dirty_tracker *tracker);
 };
 
@@ -221,6 +223,15 @@ static inline bool iommufd_dirty_domain_capable(struct iommu_domain *domain)
 	return domain->dirty_ops && domain->dirty_ops->harvest;
 }
 
+/*
+ * Is it tracked, on an IOAS on which a tracker runs? iommu_domain::dirty_failed is
+ * changed with iommufd_ioas::mutex and domains_rwsem held, read with either
+ */
+static inline bool iommufd_dirty_domain_tracked(struct iommu_domain *domain)
+{
+	return iommufd_dirty_domain_capable(domain) && !domain->dirty_failed;
+}
+
 /* The areas of a range that devices can write to; iova_rwsem is held */
 static inline struct iopt_area *
 iommufd_dirty_writable(struct iopt_area *area, unsigned long iova,
@@ -302,6 +313,8 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 
 /* ioas.c */
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
+bool iommufd_dirty_untracked(struct io_pagetable *iopt);
+bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);
 
 /* device.c */
 int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
@@ -367,12 +380,13 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 				 unsigned long iova, unsigned long last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
-void iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
+			       unsigned long iova, unsigned long last);
 
 /* access.c */
-void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
-			       unsigned long last,
-			       struct iommu_dirty_sink *sink);
+int iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
+			      unsigned long last,
+			      struct iommu_dirty_sink *sink);
 
 /* feed.c */
 void iommufd_dirty_mark_runs(struct iommu_dirty_sink *sink, unsigned long iova,
@@ -382,10 +396,6 @@ iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 			struct io_pagetable *iopt,
 			const struct iommufd_dirty_tracker *reader,
 			struct iommu_dirty_sink *to);
-int iommufd_dirty_feed_reserve(struct iommufd_dirty_feed *feed,
-			       unsigned long iova, unsigned long last);
-void iommufd_dirty_feed_trim(struct io_pagetable *iopt, unsigned long iova,
-			     unsigned long last);
 
 /*
  * A page of bitmap covers 128 MiB at 4 KiB a bit; one more, as the bitmap may

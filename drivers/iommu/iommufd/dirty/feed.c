@@ -5,9 +5,13 @@
  * the IOAS. Used by harvest.c and unmap.c around each walk that cleans.
  *
  * domains_rwsem is held from iommufd_dirty_feed_init() on for as long as the
- * feed is used, so that the list of trackers stays; where ledgers are reserved
- * and trimmed, iommufd_dirty_iopt::harvest_mutex is held as well.
+ * feed is used, so that the list of trackers stays.
+ *
+ * No memory is reserved for the ledgers: nobody shall fail for the sake of another
+ * one's tracker. Where there is none, a ledger records more than is dirty.
  */
+#include <linux/sched.h>
+
 #include "dirty.h"
 
 /**
@@ -64,9 +68,11 @@ static void feed_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 	if (feed->to)
 		feed->to->ops->mark_mask(feed->to, iova, shift, mask);
 	for (tracker = feed_first(feed); tracker;
-	     tracker = feed_next(feed, tracker))
+	     tracker = feed_next(feed, tracker)) {
 		iommufd_dirty_mark_runs(&tracker->ledger.sink, iova, shift,
 					mask);
+		cond_resched();
+	}
 }
 
 static void feed_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
@@ -79,8 +85,10 @@ static void feed_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	if (feed->to)
 		feed->to->ops->mark_range(feed->to, iova, last);
 	for (tracker = feed_first(feed); tracker;
-	     tracker = feed_next(feed, tracker))
+	     tracker = feed_next(feed, tracker)) {
 		iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
+		cond_resched();
+	}
 }
 
 static const struct iommu_dirty_sink_ops feed_sink_ops = {
@@ -113,62 +121,4 @@ iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 		.to = to,
 	};
 	return feed_first(feed) ? &feed->sink : to;
-}
-
-/**
- * iommufd_dirty_feed_reserve() - Reserve the ledgers for what is mapped
- * @feed: The feed
- * @iova: First byte
- * @last: Last byte, inclusive
- *
- * Context: iova_rwsem is held as well.
- * Return: 0 or -ENOMEM.
- */
-int iommufd_dirty_feed_reserve(struct iommufd_dirty_feed *feed,
-			       unsigned long iova, unsigned long last)
-{
-	struct iommufd_dirty_tracker *tracker;
-	struct iopt_area *area;
-	int rc;
-
-	lockdep_assert_held(&feed->iopt->dirty.harvest_mutex);
-	lockdep_assert_held(&feed->iopt->iova_rwsem);
-
-	for (area = iommufd_dirty_area_first(feed->iopt, iova, last); area;
-	     area = iommufd_dirty_area_next(area, iova, last)) {
-		unsigned long first = max(iova, iopt_area_iova(area));
-		unsigned long stop = min(last, iopt_area_last_iova(area));
-
-		for (tracker = feed_first(feed); tracker;
-		     tracker = feed_next(feed, tracker)) {
-			rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
-							  first, stop);
-			if (rc)
-				return rc;
-		}
-	}
-	return 0;
-}
-
-/**
- * iommufd_dirty_feed_trim() - Free what was reserved in vain
- * @iopt: The IOAS
- * @iova: First byte
- * @last: Last byte, inclusive
- *
- * Nothing is freed while an unmap is under way: it has its own reservation and
- * trims everything when it is done.
- */
-void iommufd_dirty_feed_trim(struct io_pagetable *iopt, unsigned long iova,
-			     unsigned long last)
-{
-	struct iommufd_dirty_tracker *tracker;
-
-	lockdep_assert_held(&iopt->domains_rwsem);
-	lockdep_assert_held(&iopt->dirty.harvest_mutex);
-
-	if (iopt->dirty.unmaps)
-		return;
-	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 }

@@ -29,14 +29,17 @@
  * @last: Where to end, inclusive
  * @next: Out: the first mapped byte of the range
  *
- * Return: false if nothing is mapped between @iova and @last.
+ * Return: false if nothing is mapped between @iova and @last. True if killed: the
+ * caller looks for that itself.
  */
 bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long last, unsigned long *next)
 {
 	struct iopt_area *area;
 
-	down_read(&iopt->iova_rwsem);
+	*next = iova;
+	if (down_read_killable(&iopt->iova_rwsem))
+		return true;
 	area = iopt_area_iter_first(iopt, iova, last);
 	if (area)
 		*next = max(iova, iopt_area_iova(area));
@@ -121,18 +124,16 @@ static int harvest_domain(struct io_pagetable *iopt,
 	return rc ? -EIO : 0;
 }
 
-/* Everything but the ledger, into the sink of the feed */
-static int harvest_providers(struct io_pagetable *iopt, unsigned long iova,
-			     unsigned long last, unsigned int flags,
-			     struct iommu_dirty_sink *sink)
+static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
+			   unsigned long last, unsigned int flags,
+			   struct iommu_dirty_sink *sink)
 {
 	struct iommu_domain *domain;
-	struct iopt_area *area;
 	unsigned long index;
-	int rc = 0;
+	int rc;
 
 	xa_for_each(&iopt->domains, index, domain) {
-		/* Nothing to walk; iommufd_dirty_iopt::blind tells of it */
+		/* Nothing to walk, see harvest_areas() */
 		if (!iommufd_dirty_domain_capable(domain))
 			continue;
 		rc = harvest_domain(iopt, domain, iova, last, flags, sink);
@@ -140,51 +141,99 @@ static int harvest_providers(struct io_pagetable *iopt, unsigned long iova,
 			return rc;
 		cond_resched();
 	}
-	if (!sink)
-		return 0;
+	return 0;
+}
+
+/*
+ * What no entry tells of: where software may be writing, and what cannot be tracked.
+ * Nothing is cleared by that.
+ */
+static int harvest_areas(struct iommufd_dirty_tracker *tracker,
+			 unsigned long iova, unsigned long last,
+			 struct iommu_dirty_sink *sink,
+			 struct iommu_dirty_sink *to)
+{
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	bool blind = to && iommufd_dirty_blind(tracker);
+	struct iopt_area *area;
+	int rc;
+
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
 	     area = iommufd_dirty_area_next(area, iova, last)) {
 		unsigned long first = max(iova, iopt_area_iova(area));
 		unsigned long stop = min(last, iopt_area_last_iova(area));
 
-		if (iopt->dirty.blind)
-			sink->ops->mark_range(sink, first, stop);
-		else
-			iommufd_dirty_mark_pinned(area, first, stop, sink);
+		/* Each tracker says so for itself */
+		if (blind)
+			to->ops->mark_range(to, first, stop);
+		if (!sink)
+			continue;
+		rc = iommufd_dirty_mark_pinned(area, first, stop, sink);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
 
-/* With the locks of a harvest held but iova_rwsem */
-static int harvest_locked(struct iommufd_dirty_tracker *tracker,
-			  unsigned long iova, unsigned long *last,
+/* SCAN wants each page for itself, or fails: nothing is cleared yet */
+static int harvest_reserve(struct iommufd_dirty_tracker *tracker,
+			   unsigned long iova, unsigned long last)
+{
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	struct iopt_area *area;
+	int rc;
+
+	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
+	     area = iommufd_dirty_area_next(area, iova, last)) {
+		rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
+						  max(iova, iopt_area_iova(area)),
+						  min(last, iopt_area_last_iova(area)));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* With the locks of a harvest held */
+static int harvest_window(struct iommufd_dirty_tracker *tracker,
+			  unsigned long iova, unsigned long last,
 			  unsigned int flags, struct iommu_dirty_sink *to)
 {
 	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	bool own = to == &ledger->sink;
 	struct iommu_dirty_sink *sink = to;
 	struct iommufd_dirty_feed feed;
+	int rc = 0;
+
+	/* Into the own ledger is like into any other */
+	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
+		sink = iommufd_dirty_feed_init(&feed, iopt, own ? NULL : tracker,
+					       own ? NULL : to);
+	if (own)
+		rc = harvest_reserve(tracker, iova, last);
+	if (!rc)
+		rc = harvest_areas(tracker, iova, last, sink, to);
+	if (!rc)
+		rc = harvest_domains(iopt, iova, last, flags, sink);
+	if (!rc && to && !own)
+		iommufd_dirty_ledger_report(ledger, iova, last, flags, to);
+	iommufd_dirty_ledger_trim(ledger, iova, last);
+	return rc;
+}
+
+/* The same but for iova_rwsem */
+static int harvest_locked(struct iommufd_dirty_tracker *tracker,
+			  unsigned long iova, unsigned long *last,
+			  unsigned int flags, struct iommu_dirty_sink *to)
+{
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	int rc;
 
 	if (down_read_killable(&iopt->iova_rwsem))
 		return -EINTR;
 	*last = harvest_bound(iopt, iova, *last);
-	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR)) {
-		/* Into the own ledger is like into any other */
-		if (to == &ledger->sink)
-			sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
-		else
-			sink = iommufd_dirty_feed_init(&feed, iopt, tracker,
-						       to);
-		rc = iommufd_dirty_feed_reserve(&feed, iova, *last);
-		if (rc)
-			goto out_trim;
-	}
-	rc = harvest_providers(iopt, iova, *last, flags, sink);
-	if (!rc && to && to != &ledger->sink)
-		iommufd_dirty_ledger_report(ledger, iova, *last, flags, to);
-out_trim:
-	iommufd_dirty_feed_trim(iopt, iova, *last);
+	rc = harvest_window(tracker, iova, *last, flags, to);
 	up_read(&iopt->iova_rwsem);
 	return rc;
 }
@@ -202,8 +251,9 @@ out_trim:
  *
  * When it returns 0 the IOTLBs are flushed for all that was cleared.
  *
- * Return: 0, or -ENODATA if the tracker is not in @state, -EINTR if killed,
- * -ENOMEM with nothing cleared, -EIO if a driver failed.
+ * Return: 0, or -ENODATA if the tracker is not in @state, -EINTR if killed, with
+ * nothing cleared; -ENOMEM, likewise, if @sink is the tracker's own ledger; -EIO if
+ * a driver failed.
  */
 int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 			  enum iommu_dirty_state state, unsigned long iova,
@@ -263,11 +313,13 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 		rc = -ENODATA;
 		goto out_unlock;
 	}
+	if (down_read_killable(&iopt->iova_rwsem))
+		goto out_unlock;
+	rc = harvest_areas(tracker, iova, last, NULL, sink);
+	up_read(&iopt->iova_rwsem);
 	if (sink != &ledger->sink)
 		iommufd_dirty_ledger_report(ledger, iova, last, flags, sink);
-	if (!iopt->dirty.unmaps)
-		iommufd_dirty_ledger_trim(ledger, iova, last);
-	rc = 0;
+	iommufd_dirty_ledger_trim(ledger, iova, last);
 out_unlock:
 	mutex_unlock(&iopt->dirty.harvest_mutex);
 out_domains:
@@ -278,15 +330,24 @@ out_domains:
 /**
  * iommufd_dirty_harvest_wait() - Wait for the harvest that is under way
  * @tracker: A tracker of the IOAS
+ * @iova: First byte of a range that was read from its ledger
+ * @last: Last byte, inclusive
  *
  * A harvest marks in the ledgers of others before it flushes the IOTLB, and only
  * then is the data of the last write in memory. Who reads a ledger outside of a
- * harvest has to wait for that before the pages are copied.
+ * harvest has to wait for that before the pages are copied. What the ledger does
+ * not need any more for the range is freed.
+ *
+ * Return: 0, or -EINTR if killed.
  */
-void iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker)
+int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
+			       unsigned long iova, unsigned long last)
 {
 	struct mutex *mutex = &tracker->ioas->iopt.dirty.harvest_mutex;
 
-	mutex_lock(mutex);
+	if (mutex_lock_killable(mutex))
+		return -EINTR;
+	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	mutex_unlock(mutex);
+	return 0;
 }

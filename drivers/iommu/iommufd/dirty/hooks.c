@@ -131,7 +131,8 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
  * @domain: The domain, nothing mapped in it
  *
  * Its tracking is enabled before anything is mapped in it. If that cannot be,
- * trackers in the degraded mode take all that is mapped for dirty from now on.
+ * trackers in the degraded mode take all that is mapped for dirty as long as it is
+ * there. Should it not get to join after all, nothing tells of it.
  *
  * Context: domains_rwsem is held for writing.
  * Return: 0, or -ENXIO if a tracker runs that has to track it and cannot.
@@ -150,13 +151,11 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 		return 0;
 	if (!iommufd_dirty_all_degraded(iopt))
 		return -ENXIO;
-	if (!iopt->dirty.blind)
+	if (!iommufd_dirty_untracked(iopt))
 		trace_iommufd_dirty_degraded(container_of(iopt,
 							  struct iommufd_ioas,
 							  iopt)->obj.id);
-	iopt->dirty.blind = true;
-	if (capable)
-		iopt->dirty.enable_failed = true;
+	domain->dirty_failed = capable;
 	return 0;
 }
 

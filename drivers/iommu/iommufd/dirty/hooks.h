@@ -36,17 +36,12 @@ struct vfio_iommu_type1_dma_unmap;
  *	IOAS or detached from it, for reading where all that are must be known.
  *	Lock order: see dirty.h
  * @harvest_mutex: One harvest at a time, so that walkers may clean by plain
- *	stores, and what one has reserved is not trimmed by another
+ *	stores, and what a SCAN has reserved is not trimmed by another
  * @trackers: The trackers that are starting or running on the IOAS. Changed
  *	with iommufd_ioas::mutex, domains_rwsem and iova_rwsem for writing held,
  *	read with any of them
- * @blind: Something cannot be tracked, all trackers are degraded and take
- *	everything mapped for dirty; protected by domains_rwsem
- * @enable_failed: As @blind, because a driver failed to enable tracking
  * @hwpt_calls: IOMMU_HWPT_GET_DIRTY_BITMAP and IOMMU_HWPT_SET_DIRTY_TRACKING
  *	calls under way; protected by iommufd_ioas::mutex
- * @unmaps: Unmaps under way, for which ledgers are reserved; protected by
- *	@harvest_mutex
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
  *	protected by iommufd_ioas::mutex
  */
@@ -54,10 +49,7 @@ struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
 	struct mutex harvest_mutex;	/* one harvest at a time */
 	struct list_head trackers;
-	bool blind;
-	bool enable_failed;
 	unsigned int hwpt_calls;
-	unsigned int unmaps;
 	u32 vfio_tracker_id;
 };
 
@@ -99,11 +91,8 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain);
 void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 				 struct iommu_domain *domain);
-int iommufd_dirty_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
-			      unsigned long last);
 void iommufd_dirty_unmap_area(struct iopt_area *area);
 void iommufd_dirty_area_unmapped(struct iopt_area *area);
-void iommufd_dirty_unmap_end(struct io_pagetable *iopt);
 void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last);
 void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags);
@@ -185,22 +174,11 @@ static inline void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 {
 }
 
-static inline int iommufd_dirty_unmap_begin(struct io_pagetable *iopt,
-					    unsigned long iova,
-					    unsigned long last)
-{
-	return 0;
-}
-
 static inline void iommufd_dirty_unmap_area(struct iopt_area *area)
 {
 }
 
 static inline void iommufd_dirty_area_unmapped(struct iopt_area *area)
-{
-}
-
-static inline void iommufd_dirty_unmap_end(struct io_pagetable *iopt)
 {
 }
 

@@ -32,6 +32,9 @@ void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 	if (domain->ops->dirty_describe)
 		domain->ops->dirty_describe(domain, &desc);
 
+	if (desc.reason == IOMMU_DIRTY_REASON_OK && domain->dirty_failed)
+		desc.reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
+
 	*member = (struct iommu_dirty_member){
 		.type = IOMMU_DIRTY_MEMBER_HWPT,
 		.id = hwpt->common.obj.id,
@@ -71,14 +74,6 @@ int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 		iommufd_dirty_describe_hwpt(hwpt, member);
 		if (member->reason != IOMMU_DIRTY_REASON_OK)
 			return -ENXIO;
-	}
-	/* A degraded tracker runs, and a driver has failed to enable one */
-	if (ioas->iopt.dirty.enable_failed) {
-		*member = (struct iommu_dirty_member){
-			.type = IOMMU_DIRTY_MEMBER_HWPT,
-			.reason = IOMMU_DIRTY_REASON_ENABLE_FAILED,
-		};
-		return -ENXIO;
 	}
 	return 0;
 }
@@ -134,7 +129,6 @@ static int info_members(struct iommufd_dirty_tracker *tracker,
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
 		iommufd_dirty_describe_hwpt(hwpt, &member);
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
-		    !ioas->iopt.dirty.enable_failed &&
 		    member.reason == IOMMU_DIRTY_REASON_OK)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
 		rc = iommufd_dirty_info_write(info, &member);
@@ -176,9 +170,11 @@ int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
 	cmd->out_state = tracker->state;
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
+	down_read(&ioas->iopt.domains_rwsem);
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
-	    ioas->iopt.dirty.blind)
+	    iommufd_dirty_blind(tracker))
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+	up_read(&ioas->iopt.domains_rwsem);
 	mutex_unlock(&ioas->mutex);
 	return rc;
 }

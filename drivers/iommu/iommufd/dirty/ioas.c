@@ -93,6 +93,39 @@ bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
 	return true;
 }
 
+/**
+ * iommufd_dirty_untracked() - Is there a domain that is not tracked?
+ * @iopt: The IOAS, with a tracker that runs or is about to
+ *
+ * Context: domains_rwsem is held.
+ * Return: true if nobody knows what the devices of one of the domains write.
+ */
+bool iommufd_dirty_untracked(struct io_pagetable *iopt)
+{
+	struct iommu_domain *domain;
+	unsigned long index;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	xa_for_each(&iopt->domains, index, domain)
+		if (!iommufd_dirty_domain_tracked(domain))
+			return true;
+	return false;
+}
+
+/**
+ * iommufd_dirty_blind() - Has a tracker to take everything mapped for dirty?
+ * @tracker: The tracker of an IOAS, starting or running
+ *
+ * Context: domains_rwsem is held.
+ * Return: true if it is in the degraded mode, and something cannot be tracked.
+ */
+bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker)
+{
+	return tracker->degraded &&
+	       iommufd_dirty_untracked(&tracker->ioas->iopt);
+}
+
 /* Do the per-HWPT ioctls use the dirty bits of the IOAS? */
 static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
 {
@@ -113,12 +146,12 @@ static void tracker_disable_all(struct iommufd_ioas *ioas, int *rc)
 	struct iommufd_hwpt_paging *hwpt;
 
 	/* Go on after a failure: as little as possible stays enabled */
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		hwpt->common.domain->dirty_failed = false;
 		if (iommufd_dirty_domain_capable(hwpt->common.domain) &&
 		    tracker_disable_hw(hwpt))
 			*rc = -EIO;
-	ioas->iopt.dirty.enable_failed = false;
-	ioas->iopt.dirty.blind = false;
+	}
 }
 
 /* Enable all HWPTs that can, or none; the degraded mode takes what it gets */
@@ -132,9 +165,7 @@ static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
 		    !tracker_enable_hw(hwpt))
 			continue;
 		if (degraded) {
-			ioas->iopt.dirty.enable_failed = true;
-			ioas->iopt.dirty.blind = true;
-			trace_iommufd_dirty_degraded(ioas->obj.id);
+			hwpt->common.domain->dirty_failed = true;
 			continue;
 		}
 		iommufd_dirty_describe_hwpt(hwpt, failed);
@@ -152,19 +183,17 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 			  struct iommu_dirty_member *failed)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	bool blind;
+	bool first = list_empty(&ioas->iopt.dirty.trackers);
 	int rc = 0;
 
 	tracker_lock(ioas);
-	blind = iommufd_dirty_first_untrackable(ioas, failed);
-	if (blind && !degraded)
-		rc = -ENXIO;
-	else if (list_empty(&ioas->iopt.dirty.trackers))
+	if (!degraded)
+		rc = iommufd_dirty_first_untrackable(ioas, failed);
+	if (!rc && first)
 		rc = tracker_enable_all(ioas, degraded, failed);
 	if (!rc) {
-		if (blind && !ioas->iopt.dirty.blind)
+		if (first && iommufd_dirty_untracked(&ioas->iopt))
 			trace_iommufd_dirty_degraded(ioas->obj.id);
-		ioas->iopt.dirty.blind |= blind;
 		tracker->degraded = degraded;
 		tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	}

@@ -221,15 +221,18 @@ int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
 		.req = req,
 	};
 	unsigned int i;
-	int rc;
+	int rc, rc_wait;
 
 	rc = iommufd_dirty_check_running(trackers, nr, req);
 	if (rc)
 		return rc;
 	rc = scan_range(&scan);
 	/* Others may have marked in the ledgers meanwhile */
-	for (i = 0; i < nr; i++)
-		trackers[i]->scope->wait(trackers[i]);
+	for (i = 0; i < nr; i++) {
+		rc_wait = trackers[i]->scope->wait(trackers[i], req->iova,
+						   scan_last(&scan));
+		rc = rc ? rc : rc_wait;
+	}
 	/* The run that was not written is where to resume */
 	if (scan.open)
 		req->out_length = scan.run.iova - req->iova;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is about to be unmapped: its dirty pages go into the ledgers of all
- * running trackers, whoever unmaps it and why. Called by iommufd's unmap, which
- * tells beforehand, for each area, and afterwards; and when a HWPT leaves its
- * IOAS. The UNMAP verb is an unmap like any other, after which the tracker's
- * ledger is read out.
+ * running trackers, whoever unmaps it and why. Called by iommufd's unmap for each
+ * area, before and after its entries go; and when a HWPT leaves its IOAS. The
+ * UNMAP verb is an unmap like any other, after which the tracker's ledger is read
+ * out.
+ *
+ * None of that can fail: who unmaps need not know of a tracker. Pages for whose
+ * record there is no memory become dirty together with what is around them.
  *
  * A device may go on writing until the IO page table entry is gone. So the walk
  * takes the write permission away as it looks at an entry, and flushes the
@@ -18,104 +21,31 @@
 #include "break.h"
 #include "dirty.h"
 
-/* Reserve the ledgers for a window */
-static int unmap_reserve(struct io_pagetable *iopt, unsigned long iova,
-			 unsigned long last)
-{
-	struct iommufd_dirty_feed feed;
-	int rc = 0;
-
-	down_read(&iopt->domains_rwsem);
-	mutex_lock(&iopt->dirty.harvest_mutex);
-	down_read(&iopt->iova_rwsem);
-	if (iommufd_dirty_feed_init(&feed, iopt, NULL, NULL))
-		rc = iommufd_dirty_feed_reserve(&feed, iova, last);
-	up_read(&iopt->iova_rwsem);
-	mutex_unlock(&iopt->dirty.harvest_mutex);
-	up_read(&iopt->domains_rwsem);
-	return rc;
-}
-
-/* No reservation is trimmed while there are unmaps under way */
-static void unmap_count(struct io_pagetable *iopt, int by)
-{
-	down_read(&iopt->domains_rwsem);
-	mutex_lock(&iopt->dirty.harvest_mutex);
-	iopt->dirty.unmaps += by;
-	iommufd_dirty_feed_trim(iopt, 0, ULONG_MAX);
-	mutex_unlock(&iopt->dirty.harvest_mutex);
-	up_read(&iopt->domains_rwsem);
-}
-
-static bool iopt_is_tracked(struct io_pagetable *iopt)
-{
-	bool tracked;
-
-	down_read(&iopt->domains_rwsem);
-	tracked = !list_empty(&iopt->dirty.trackers);
-	up_read(&iopt->domains_rwsem);
-	return tracked;
-}
-
-/**
- * iommufd_dirty_unmap_begin() - A range is about to be unmapped
- * @iopt: The IOAS
- * @iova: First byte
- * @last: Last byte, inclusive
- *
- * Gets the memory to record all of it, so that what follows cannot fail.
- *
- * Return: 0, and iommufd_dirty_unmap_end() has to follow; or -ENOMEM.
- */
-int iommufd_dirty_unmap_begin(struct io_pagetable *iopt, unsigned long iova,
-			      unsigned long last)
-{
-	int rc;
-
-	unmap_count(iopt, 1);
-	if (!iopt_is_tracked(iopt))
-		return 0;
-
-	while (iommufd_dirty_next_mapped(iopt, iova, last, &iova)) {
-		unsigned long win_last =
-			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
-
-		rc = unmap_reserve(iopt, iova, win_last);
-		if (rc) {
-			unmap_count(iopt, -1);
-			return rc;
-		}
-		if (win_last == last)
-			break;
-		iova = win_last + 1;
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
- * iommufd_dirty_unmap_end() - What iommufd_dirty_unmap_begin() began has ended
- * @iopt: The IOAS
- */
-void iommufd_dirty_unmap_end(struct io_pagetable *iopt)
-{
-	unmap_count(iopt, -1);
-}
-
 /* Record a window of an area, and make it read-only; all locks are held */
-static void unmap_window(struct io_pagetable *iopt, struct iommu_domain *domain,
-			 unsigned long iova, unsigned long last,
-			 struct iommu_dirty_sink *sink)
+static void unmap_window(struct iommu_domain *domain, unsigned long iova,
+			 unsigned long last, struct iommu_dirty_sink *sink)
 {
 	unsigned int flags = IOMMU_DIRTY_WALK_PROTECT;
 
-	if (!iommufd_dirty_domain_capable(domain))
+	/* See unmap_blind() */
+	if (!iommufd_dirty_domain_tracked(domain))
 		return;
 	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_PROTECT))
 		flags = 0;
 	/* Nobody will ever know better */
 	if (iommufd_dirty_harvest_area(domain, iova, last, flags, sink))
 		sink->ops->mark_range(sink, iova, last);
+}
+
+/* Devices that cannot be tracked may have written to all of a range */
+static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
+			unsigned long last)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
+		if (tracker->degraded)
+			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
 }
 
 /**
@@ -142,16 +72,13 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 	if (!sink || !(area->iommu_prot & IOMMU_WRITE) ||
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return;
-	/* See iommufd_dirty_area_unmapped() */
-	if (iopt->dirty.blind)
-		return;
 
 	for (;; iova = last + 1) {
 		last = min(area_last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
 		down_read(&iopt->dirty.attach_rwsem);
 		mutex_lock(&iopt->dirty.harvest_mutex);
 		xa_for_each(&iopt->domains, index, domain)
-			unmap_window(iopt, domain, iova, last, sink);
+			unmap_window(domain, iova, last, sink);
 		mutex_unlock(&iopt->dirty.harvest_mutex);
 		up_read(&iopt->dirty.attach_rwsem);
 		if (last == area_last)
@@ -174,30 +101,30 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 void iommufd_dirty_area_unmapped(struct iopt_area *area)
 {
 	struct io_pagetable *iopt = area->iopt;
-	struct iommufd_dirty_feed feed;
-	struct iommu_dirty_sink *sink;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
-	if (sink && iopt->dirty.blind && (area->iommu_prot & IOMMU_WRITE) &&
+	if (!list_empty(&iopt->dirty.trackers) &&
+	    (area->iommu_prot & IOMMU_WRITE) &&
+	    iommufd_dirty_untracked(iopt) &&
 	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
-		sink->ops->mark_range(sink, iopt_area_iova(area),
-				      iopt_area_last_iova(area));
+		unmap_blind(iopt, iopt_area_iova(area),
+			    iopt_area_last_iova(area));
 }
 
-/* Does a domain other than @gone make a degraded tracker blind? */
-static bool unmap_is_blind(struct io_pagetable *iopt, struct iommu_domain *gone)
+static void remove_area(struct iopt_area *area, struct iommu_domain *domain,
+			struct iommu_dirty_sink *sink)
 {
-	struct iommu_domain *domain;
-	unsigned long index;
+	unsigned long area_last = iopt_area_last_iova(area);
+	unsigned long iova = iopt_area_iova(area), last;
 
-	if (iopt->dirty.enable_failed)
-		return true;
-	xa_for_each(&iopt->domains, index, domain)
-		if (domain != gone && !iommufd_dirty_domain_capable(domain))
-			return iommufd_dirty_all_degraded(iopt);
-	return false;
+	for (;; iova = last + 1) {
+		last = min(area_last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+		unmap_window(domain, iova, last, sink);
+		if (last == area_last)
+			return;
+		cond_resched();
+	}
 }
 
 /**
@@ -205,8 +132,8 @@ static bool unmap_is_blind(struct io_pagetable *iopt, struct iommu_domain *gone)
  * @iopt: The IOAS
  * @domain: The domain, no device attached to it any more
  *
- * It cannot fail: pages for which there is no memory become dirty together with
- * what is around them.
+ * Its dirty pages are kept. If it could not be tracked, everything it has mapped
+ * for writing is dirty.
  *
  * Context: domains_rwsem is held for writing.
  */
@@ -228,19 +155,15 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 	down_read(&iopt->iova_rwsem);
 	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
 	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX)) {
-		unsigned long iova = iopt_area_iova(area);
-		unsigned long last = iopt_area_last_iova(area);
-
-		if (iopt->dirty.blind)
-			sink->ops->mark_range(sink, iova, last);
+		if (iommufd_dirty_domain_tracked(domain))
+			remove_area(area, domain, sink);
 		else
-			unmap_window(iopt, domain, iova, last, sink);
+			unmap_blind(iopt, iopt_area_iova(area),
+				    iopt_area_last_iova(area));
 		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);
 	mutex_unlock(&iopt->dirty.harvest_mutex);
-
-	iopt->dirty.blind = unmap_is_blind(iopt, domain);
 }
 
 /* Can the bitmap be written wherever it stands for something mapped? */
