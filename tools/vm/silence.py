@@ -18,7 +18,8 @@ tells where it was, and panics. The first line of the output is one of
 A timer is lost when a halted CPU that takes interrupts waits for one that it will
 never get: the local APIC's timer is not masked, was armed, has run out, and is neither
 pending nor in service; or it is pending, and nobody wakes the CPU up. A kernel that
-waits for nothing has its timer masked or disarmed. All of that three times in a row.
+waits for nothing has its timer masked or disarmed. All of that three times in a row,
+and with no interrupt taken in between.
 """
 
 import json
@@ -85,7 +86,10 @@ def why_lost(registers, lapic):
     if vector in vectors(lapic, "ISR"):
         return None
     if vector in vectors(lapic, "IRR"):
-        return f"vector {vector} is pending, and the CPU is not woken up"
+        # a CPU that gets little of the host's time is late, and takes others meanwhile
+        taken = re.findall(r"^event (\d+) cpu \S+ I ", lapic, re.M)
+        return (f"vector {vector} is pending, with {count[1]} armed, and the CPU has "
+                f"not been woken up since {taken[-1] if taken else 'long'}")
     if one_shot and int(count[1]) and not int(count[2]):
         return f"armed with {count[1]}, run out, and vector {vector} is not pending"
     return None

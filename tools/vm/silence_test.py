@@ -11,10 +11,12 @@ REGISTERS = "RFL={flags:08x} [---Z-P-] CPL=0 II={inhibited} A20=1 SMM=0 HLT={hal
 LAPIC = ("LVTTHMR\t 0x00010000 active-hi edge  masked                      Fixed  (vec 0)\r\n"
          "LVTT\t 0x{lvt:08x} active-hi edge                 one-shot     Fixed  (vec 236)\r\n"
          "Timer\t DCR=0x3 (divide by 16) initial_count = {initial} current_count = {current}\r\n"
-         "ISR\t {isr}\r\nIRR\t {irr}\r\n")
+         "ISR\t {isr}\r\nIRR\t {irr}\r\n"
+         "event 17383977470 cpu -1 S 0xec 0x0\r\n{events}")
 # A CPU that halted with interrupts on, and waits for a timer that has run out
 LOST = {"flags": 0x246, "inhibited": 0, "halted": 1, "lvt": 0xec,
-        "initial": 57221921, "current": 0, "isr": "(none)", "irr": "(none)"}
+        "initial": 57221921, "current": 0, "isr": "(none)", "irr": "(none)",
+        "events": ""}
 
 
 def why(**changes):
@@ -25,9 +27,17 @@ def why(**changes):
 class WhyLost(unittest.TestCase):
     def test_lost(self):
         self.assertIn("run out", why())
-        self.assertIn("not woken", why(irr="236"))
-        self.assertIn("not woken", why(irr="236", current=5))
-        self.assertIn("not woken", why(irr="34 236", lvt=0x200ec))
+        self.assertIn("not been woken", why(irr="236"))
+        self.assertIn("not been woken", why(irr="236", current=5))
+        self.assertIn("not been woken", why(irr="34 236", lvt=0x200ec))
+
+    def test_late(self):
+        """Two looks tell of the same only if no interrupt was taken between them."""
+        before = why(irr="236", events="event 17383988236 cpu 0 I 0xec 0x0\r\n")
+        self.assertIn("17383988236", before)
+        self.assertEqual(before, why(irr="236", events="event 17383988236 cpu 0 I 0xec 0x0\r\n"
+                                     "event 17383988300 cpu 0 E 0xec 0x0\r\n"))
+        self.assertNotEqual(before, why(irr="236", events="event 17383988900 cpu 0 I 0xec 0x0\r\n"))
 
     def test_waits(self):
         for changes in ({"current": 48421806}, {"initial": 0}, {"lvt": 0x100ec},
