@@ -86,10 +86,13 @@ def why_lost(registers, lapic):
     if vector in vectors(lapic, "ISR"):
         return None
     if vector in vectors(lapic, "IRR"):
-        # a CPU that gets little of the host's time is late, and takes others meanwhile
+        # A CPU that gets little of the host's time is late, and takes others meanwhile.
+        # At boot so many may come at once that no event tells of the last one taken
         taken = re.findall(r"^event (\d+) cpu \S+ I ", lapic, re.M)
+        if not taken:
+            return None
         return (f"vector {vector} is pending, with {count[1]} armed, and the CPU has "
-                f"not been woken up since {taken[-1] if taken else 'long'}")
+                f"not been woken up since {taken[-1]}")
     if one_shot and int(count[1]) and not int(count[2]):
         return f"armed with {count[1]}, run out, and vector {vector} is not pending"
     return None
