@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <kselftest_harness.h>
+#include <linux/vfio.h>
 
 #include "lib.h"
 
@@ -215,11 +216,11 @@ TEST_F(device, several)
 	EXPECT_TRUE(logged_exact(&self->l, second));
 }
 
-static __u64 read_both(FIXTURE_DATA(device) * self, void *bitmap,
-		       struct iommu_dirty_read_tracker *entries)
+static struct iommu_dirty_tracker_read both_args(void *bitmap,
+						 struct iommu_dirty_read_tracker *entries)
 {
-	struct iommu_dirty_tracker_read cmd = {
-		.size = sizeof(cmd),
+	return (struct iommu_dirty_tracker_read) {
+		.size = sizeof(struct iommu_dirty_tracker_read),
 		.trackers = (uintptr_t)entries,
 		.num_trackers = 2,
 		.tracker_len = sizeof(entries[0]),
@@ -228,9 +229,176 @@ static __u64 read_both(FIXTURE_DATA(device) * self, void *bitmap,
 		.page_size = SZ_4K,
 		.data = (uintptr_t)bitmap,
 	};
+}
+
+static __u64 read_both(FIXTURE_DATA(device) * self, void *bitmap,
+		       struct iommu_dirty_read_tracker *entries)
+{
+	struct iommu_dirty_tracker_read cmd = both_args(bitmap, entries);
 
 	check(__iommufd_ioctl(self->l.env.fd, IOMMU_DIRTY_TRACKER_READ, &cmd));
 	return cmd.out_pages;
+}
+
+/* READ of all pages fails behind the first @pages of them, which are reported */
+static void check_ends(struct __test_metadata *_metadata, struct logged *l,
+		       __u32 tracker, __u64 pages)
+{
+	struct read_args args = logged_args(l, tracker);
+
+	args.flags = 0;
+	EXPECT_EQ(-ERANGE, __tracker_read(&args));
+	EXPECT_EQ(pages * SZ_4K, args.out_length);
+	EXPECT_EQ(ERANGE, args.out_error);
+	EXPECT_EQ(0, memcmp(l->got, l->want, sizeof(l->got)));
+	EXPECT_EQ(bitmap_count(l->want, PAGES), args.out_pages);
+	memset(l->want, 0, sizeof(l->want));
+}
+
+/* What a tracker does not cover is never taken for clean */
+TEST_F(device, not_covered)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run runs[3];
+	struct read_args args;
+	struct scan_args scan;
+
+	device_start(l->env.fd, l->tracker, AT(0), 16 * SZ_4K);
+	logged_write(l, 3);
+	env_store(&l->env, 0, AT(100));
+	check_ends(_metadata, l, l->tracker, 16);
+	check_ends(_metadata, l, l->tracker, 16);
+	args = logged_args(l, l->tracker);
+	args.flags = 0;
+	args.iova = AT(16);
+	args.length = SZ_4K;
+	EXPECT_EQ(-ERANGE, __tracker_read(&args));
+	EXPECT_EQ(0, args.out_length);
+	args.iova = AT(15);
+	EXPECT_EQ(0, tracker_read(&args));
+
+	logged_write(l, 5);
+	logged_write(l, 15);
+	scan = (struct scan_args) {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.iova = IOVA,
+		.length = SIZE,
+		.page_size = SZ_4K,
+		.runs = runs,
+		.num_runs = 1,
+	};
+	/* no room for the second run: that comes first */
+	EXPECT_EQ(0, __tracker_scan(&scan));
+	EXPECT_EQ(15 * SZ_4K, scan.out_length);
+	scan.num_runs = 3;
+	EXPECT_EQ(-ERANGE, __tracker_scan(&scan));
+	EXPECT_EQ(16 * SZ_4K, scan.out_length);
+	ASSERT_EQ(1, scan.num_runs);
+	EXPECT_EQ(AT(15), runs[0].iova);
+	EXPECT_EQ(SZ_4K, runs[0].length);
+	/* who knows that gets the rest */
+	memset(l->want, 0, sizeof(l->want));
+	logged_write(l, 9);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* Of several trackers, which? The one that ends first */
+TEST_F(device, not_covered_by_one)
+{
+	struct iommu_dirty_read_tracker entries[2] = {
+		{ .tracker_id = self->l.env.tracker },
+		{ .tracker_id = self->l.tracker },
+	};
+	unsigned char bits[PAGES / 8] = {};
+	struct iommu_dirty_tracker_read cmd = both_args(bits, entries);
+	__u32 fd = self->l.env.fd;
+
+	tracker_start(fd, self->l.env.tracker);
+	device_start(fd, self->l.tracker, IOVA, SIZE / 2);
+	env_store(&self->l.env, 0, AT(PAGES - 1));
+	EXPECT_EQ(-ERANGE, __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_READ, &cmd));
+	EXPECT_EQ(SIZE / 2, cmd.out_length);
+	EXPECT_EQ(0, entries[0].out_error);
+	EXPECT_EQ(ERANGE, entries[1].out_error);
+	cmd.flags = IOMMU_DIRTY_READ_SPARSE;
+	EXPECT_EQ(0, __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_READ, &cmd));
+	EXPECT_EQ(SIZE, cmd.out_length);
+	EXPECT_EQ(1, cmd.out_pages);
+	EXPECT_EQ(0, entries[1].out_error);
+}
+
+/* In the degraded mode it is dirty, each time */
+TEST_F(device, not_covered_degraded)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run ranges[2] = {
+		{ .iova = AT(8), .length = 16 * SZ_4K },
+		{ .iova = AT(40), .length = 24 * SZ_4K },
+	};
+	struct iommu_dirty_member member;
+	__u64 page_size = SZ_4K;
+	struct read_args args;
+	unsigned int i, page;
+	__u32 num = 2;
+
+	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
+					  IOMMU_DIRTY_START_DEGRADED, ranges, &num,
+					  &page_size));
+	EXPECT_EQ(2, num);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
+		  logged_info(l, l->tracker, &member).out_flags);
+	for (i = 0; i < 4; i++) {
+		logged_write(l, 8 + i);
+		logged_write(l, 63 - i);
+		for (page = 0; page < PAGES; page++)
+			if (page < 8 || (page >= 24 && page < 40) || page >= 64)
+				bitmap_set(l->want, page);
+		args = logged_args(l, l->tracker);
+		args.flags = 0;
+		if (i % 2)
+			tracker_scan(&args, 3);
+		else
+			tracker_read(&args);
+		EXPECT_EQ(0, memcmp(l->got, l->want, sizeof(l->got)));
+		EXPECT_EQ(bitmap_count(l->want, PAGES), args.out_pages);
+		memset(l->want, 0, sizeof(l->want));
+	}
+}
+
+/* What another tracker has had tracked is covered until its UPDATE */
+TEST_F(device, not_covered_any_more)
+{
+	struct logged *l = &self->l;
+	__u32 other = tracker_alloc(l->env.fd, l->env.edu[0].dev_id), num = 2;
+	struct iommu_dirty_run ranges[2] = {
+		{ .iova = AT(4), .length = 4 * SZ_4K },
+		{ .iova = AT(12), .length = 4 * SZ_4K },
+	};
+	__u64 page_size = SZ_4K;
+
+	if (!mig_capable(l->env.edu[0].fd))
+		SKIP(return, "the edu device cannot be migrated");
+	device_start(l->env.fd, l->tracker, IOVA, 32 * SZ_4K);
+	ASSERT_EQ(0, __device_start(l->env.fd, other, ranges, &num, &page_size));
+	EXPECT_EQ(1, num);
+	logged_write(l, 10);
+	check_ends(_metadata, l, other, 32);
+	mig_set(l->env.edu[0].fd, VFIO_DEVICE_STATE_STOP);
+	device_update(l->env.fd, l->tracker, AT(0), 8 * SZ_4K);
+	mig_set(l->env.edu[0].fd, VFIO_DEVICE_STATE_RUNNING);
+	logged_write(l, 6);
+	env_store(&l->env, 0, AT(10));
+	check_ends(_metadata, l, other, 8);
+	logged_write(l, 12);
+	env_store(&l->env, 0, AT(11));
+	EXPECT_TRUE(logged_exact(l, other));
+	/* nothing of it is lost for the one that has left out ranges */
+	bitmap_set(l->want, 6);
+	check_ends(_metadata, l, l->tracker, 8);
+	bitmap_set(l->want, 10);
+	bitmap_set(l->want, 12);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
 /*

@@ -58,6 +58,48 @@ TEST_F(device_errors, no_provider)
 	edu_close(&plain);
 }
 
+/* Asked for the degraded mode it starts, and everything is dirty */
+TEST_F(device_errors, no_provider_degraded)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	struct logged *l = &self->l;
+	struct iommu_dirty_tracker_info info;
+	struct iommu_dirty_member member;
+	__u64 page_size = SZ_4K;
+	struct read_args args;
+	unsigned int i;
+	struct edu plain;
+	__u32 tracker, num = 1;
+
+	if (edu_count() < 2)
+		SKIP(return, "needs two PCI edu devices");
+	edu_set_driver("vfio-pci");
+	edu_open(&plain, 1, l->env.fd);
+	tracker = tracker_alloc(l->env.fd, plain.dev_id);
+	ASSERT_EQ(0, __device_start_flags(l->env.fd, tracker,
+					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
+					  &page_size));
+	EXPECT_EQ(0, num);
+	info = logged_info(l, tracker, &member);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  info.out_flags);
+	EXPECT_EQ(0, member.flags);
+	for (i = 0; i < 2; i++) {
+		args = logged_args(l, tracker);
+		args.flags = 0;
+		EXPECT_EQ(LOGGED_PAGES, tracker_read(&args));
+		args = logged_args(l, tracker);
+		EXPECT_EQ(LOGGED_PAGES, tracker_scan(&args, 1));
+	}
+	num = 1;
+	EXPECT_EQ(-ENODEV, __device_update(l->env.fd, tracker, 0, &range, &num,
+					   &page_size));
+	edu_close(&plain);
+	args = logged_args(l, tracker);
+	EXPECT_EQ(LOGGED_PAGES, tracker_read(&args));
+	tracker_stop(l->env.fd, tracker);
+}
+
 static int start_with(FIXTURE_DATA(device_errors) * self, __u64 iova, __u64 length,
 		      __u32 num, __u64 page_size)
 {
@@ -74,6 +116,7 @@ TEST_F(device_errors, bad_arguments)
 	__u64 page_size = SZ_4K, unmapped;
 	__u32 num = 1;
 
+	args.flags = 0;
 	EXPECT_EQ(-EINVAL, __tracker_start(self->l.env.fd, self->l.tracker, NULL));
 	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 0, SZ_4K));
 	EXPECT_EQ(-EINVAL, start_with(self, IOVA, SIZE, 65537, SZ_4K));
@@ -86,9 +129,10 @@ TEST_F(device_errors, bad_arguments)
 	EXPECT_EQ(-E2BIG, start_with(self, 0, 1ULL << 62, 1, SZ_4K));
 	EXPECT_EQ(-EFAULT, __device_start(self->l.env.fd, self->l.tracker, NULL,
 					  &num, &page_size));
-	EXPECT_EQ(-EOPNOTSUPP,
-		  __tracker_start_flags(self->l.env.fd, self->l.tracker,
-					IOMMU_DIRTY_START_DEGRADED, NULL));
+	EXPECT_EQ(-EINVAL, __tracker_start_flags(self->l.env.fd, self->l.tracker,
+						 IOMMU_DIRTY_START_DEGRADED, NULL));
+	EXPECT_EQ(-EOPNOTSUPP, __tracker_start_flags(self->l.env.fd, self->l.tracker,
+						     2, NULL));
 	/* of an IOAS */
 	EXPECT_EQ(-EINVAL, __device_start(self->l.env.fd, self->l.env.tracker,
 					  &range, &num, &page_size));

@@ -193,7 +193,8 @@ enum iommu_dirty_state {
  * @IOMMU_DIRTY_TRACKER_BLIND: A member cannot be tracked, and all that is mapped
  *	for writing is reported as dirty; of a device: its driver has failed to
  *	report, or after a part of an UPDATE, or has gone, and what it does not
- *	tell of the ranges is
+ *	tell of the ranges is; or it could not be tracked when it was started in the
+ *	degraded mode
  */
 enum iommu_dirty_tracker_flags {
 	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
@@ -268,7 +269,10 @@ struct iommu_dirty_tracker_info {
  * enum iommu_dirty_start_flags - Flags of a START
  * @IOMMU_DIRTY_START_DEGRADED: Start even if a member cannot be tracked, and let
  *	one that cannot be tracked join: as long as there is one, everything that
- *	is mapped for writing is reported as dirty. Only for an IOAS
+ *	is mapped for writing is reported as dirty. Of a device: report as dirty
+ *	whatever of a READ's or SCAN's range the tracker does not cover, and if the
+ *	device cannot be tracked start all the same, with @num_ranges 0: nothing is
+ *	covered
  */
 enum iommu_dirty_start_flags {
 	IOMMU_DIRTY_START_DEGRADED = 1 << 0,
@@ -411,9 +415,14 @@ struct iommu_dirty_read_tracker {
 /**
  * enum iommu_dirty_read_flags - Flags of a READ or SCAN
  * @IOMMU_DIRTY_READ_NO_CLEAR: Report, but leave the pages dirty
+ * @IOMMU_DIRTY_READ_SPARSE: The caller knows that trackers of devices do not cover
+ *	all of the range, and takes nothing there for clean: report what is known
+ *	rather than fail with -ERANGE. What was dirty in ranges that an UPDATE has
+ *	left out is got this way
  */
 enum iommu_dirty_read_flags {
 	IOMMU_DIRTY_READ_NO_CLEAR = 1 << 0,
+	IOMMU_DIRTY_READ_SPARSE = 1 << 1,
 };
 
 /**
@@ -456,12 +465,21 @@ enum iommu_dirty_read_flags {
  * a page behind them that is not marked is still dirty. The bitmap is accessed
  * only where it stands for IOVA that is mapped or was when it got dirty.
  *
+ * A tracker of a device covers what START or UPDATE has written back to its ranges,
+ * less what is not tracked any more because another tracker's UPDATE needed other
+ * ranges; never less than was asked for. Of other IOVA it knows nothing: the call
+ * ends where the first such tracker ends, with -ERANGE, @out_length there, and
+ * ERANGE in the tracker's out_error. A page is never taken for clean because nobody
+ * has looked.
+ *
  * Return:
  * * 0 on success
  * * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is
  *   not writable memory.
  * * -EINTR: killed.
  * * -ENODATA: a tracker is not running, or was stopped meanwhile.
+ * * -ERANGE: from @out_length on a tracker of a device does not cover the range;
+ *   before that all is well.
  * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
  *   failed to report. What the latter was asked for is reported as dirty by the
  *   next READ, as after -EFAULT and -ENOMEM from it. It is an error once; if the
@@ -513,6 +531,9 @@ struct iommu_dirty_tracker_read {
  * The same as READ, for address spaces of which little is dirty: the runs come in
  * the order of their IOVA, do not overlap, and do not touch each other. What one
  * tracker has found and what another has is merged.
+ *
+ * A range that a tracker does not cover ends with -ERANGE as for READ, once all runs
+ * before @out_length have been written.
  *
  * If the array is full before the end of the range the call succeeds with
  * @out_length smaller than @length: go on from there. Nothing behind @out_length

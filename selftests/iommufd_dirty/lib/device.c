@@ -93,6 +93,7 @@ struct read_args logged_args(struct logged *l, __u32 tracker)
 	return (struct read_args) {
 		.fd = l->env.fd,
 		.tracker = tracker,
+		.flags = IOMMU_DIRTY_READ_SPARSE,
 		.iova = LOGGED_IOVA,
 		.length = LOGGED_SIZE,
 		.page_size = SZ_4K,

@@ -97,6 +97,7 @@ struct read_args {
 	void *data;
 	__u64 out_length;
 	__u64 out_pages;
+	__u32 out_error;	/* of the tracker */
 };
 
 int __tracker_read(struct read_args *args);
@@ -127,6 +128,9 @@ __u64 tracker_scan(struct read_args *args, __u32 room);
 int __tracker_unmap(struct read_args *args, __u64 *unmapped);
 
 /* For trackers of devices; each rewrites @ranges, *@num and *@page_size */
+int __device_start_flags(int fd, __u32 tracker, __u32 flags,
+			 struct iommu_dirty_run *ranges, __u32 *num,
+			 __u64 *page_size);
 int __device_start(int fd, __u32 tracker, struct iommu_dirty_run *ranges,
 		   __u32 *num, __u64 *page_size);
 int __device_update(int fd, __u32 tracker, __u32 flags,

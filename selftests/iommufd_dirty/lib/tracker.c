@@ -83,11 +83,13 @@ void tracker_start(int fd, __u32 tracker)
 	check(__tracker_start(fd, tracker, NULL));
 }
 
-int __device_start(int fd, __u32 tracker, struct iommu_dirty_run *ranges,
-		   __u32 *num, __u64 *page_size)
+int __device_start_flags(int fd, __u32 tracker, __u32 flags,
+			 struct iommu_dirty_run *ranges, __u32 *num,
+			 __u64 *page_size)
 {
 	struct iommu_dirty_tracker_start cmd = {
 		.size = sizeof(cmd),
+		.flags = flags,
 		.tracker_id = tracker,
 		.num_ranges = *num,
 		.ranges = (uintptr_t)ranges,
@@ -98,6 +100,12 @@ int __device_start(int fd, __u32 tracker, struct iommu_dirty_run *ranges,
 	*num = cmd.num_ranges;
 	*page_size = cmd.page_size;
 	return rc;
+}
+
+int __device_start(int fd, __u32 tracker, struct iommu_dirty_run *ranges,
+		   __u32 *num, __u64 *page_size)
+{
+	return __device_start_flags(fd, tracker, 0, ranges, num, page_size);
 }
 
 int __device_update(int fd, __u32 tracker, __u32 flags,
@@ -182,6 +190,7 @@ int __tracker_read(struct read_args *args)
 
 	args->out_length = cmd.out_length;
 	args->out_pages = cmd.out_pages;
+	args->out_error = entry.out_error;
 	if (!rc && entry.out_pages != cmd.out_pages)
 		fatal("one tracker, but %llu pages of %llu in all",
 		      entry.out_pages, cmd.out_pages);

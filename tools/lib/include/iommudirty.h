@@ -165,6 +165,7 @@ struct idirty_target {
 
 #define IDIRTY_START_DEGRADED	0x1U
 #define IDIRTY_READ_NO_CLEAR	0x1U
+#define IDIRTY_READ_SPARSE	0x2U
 #define IDIRTY_UPDATE_GAP_DIRTY	0x1U
 
 struct idirty_read {

@@ -158,6 +158,8 @@ static const char *code_text(enum idirty_verb verb, int code)
 			"no object has this id";
 	case ENODATA:
 		return "a tracker is not running";
+	case ERANGE:
+		return "the tracker of a device does not cover all of the range";
 	case EALREADY:
 		return "the tracker is starting or running";
 	case EBUSY:

@@ -139,6 +139,8 @@ struct idirty_error *last_error(void);
 
 /* Sets a bit atomically; true if it was clear */
 bool bit_set(void *bitmap, uint64_t bit);
+#define READ_FLAGS	(IDIRTY_READ_NO_CLEAR | IDIRTY_READ_SPARSE)
+
 int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 		uint64_t page_size);
 /* How many trackers from the first on one ioctl can take */

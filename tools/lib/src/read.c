@@ -36,12 +36,17 @@ static int read_window(struct idirty_tracker *t, const struct idirty_read *read,
 	uint64_t last = read->iova + (read->length - 1), first;
 	bool keep = read->flags & IDIRTY_READ_NO_CLEAR;
 	struct block *b;
+	bool tracked;
 	int rc;
 
 	if (!t->running)
 		return failed(IDIRTY_VERB_READ, -ENODATA);
 	*end = last;
-	if (!t->fallback->window(t, iova, last, &first, end))
+	tracked = t->fallback->window(t, iova, last, &first, end);
+	if ((t->fallback->weak & IDIRTY_WEAK_RANGES) &&
+	    !(read->flags & IDIRTY_READ_SPARSE) && (!tracked || first > iova))
+		return failed(IDIRTY_VERB_READ, -ERANGE);
+	if (!tracked)
 		return 0;
 	b = block_new(first, *end, MIN_PAGE);
 	if (!b)
@@ -177,7 +182,7 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 	read->out_pages = 0;
 	if (!num)
 		return failed(IDIRTY_VERB_READ, -EINVAL);
-	if (read->flags & ~IDIRTY_READ_NO_CLEAR || read->__reserved)
+	if (read->flags & ~READ_FLAGS || read->__reserved)
 		return failed(IDIRTY_VERB_READ, -EOPNOTSUPP);
 	rc = check_range(IDIRTY_VERB_READ, read->iova, read->length, read->page_size);
 	if (rc)

@@ -195,7 +195,7 @@ int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 	scan->out_pages = 0;
 	if (!num || !room)
 		return failed(IDIRTY_VERB_SCAN, -EINVAL);
-	if (scan->flags & ~IDIRTY_READ_NO_CLEAR)
+	if (scan->flags & ~READ_FLAGS)
 		return failed(IDIRTY_VERB_SCAN, -EOPNOTSUPP);
 	rc = check_range(IDIRTY_VERB_SCAN, scan->iova, scan->length, scan->page_size);
 	if (rc)

@@ -93,8 +93,9 @@ static void test_wide(void)
 {
 	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
 	struct idirty_range range = { FAKE_IOVA, FAKE_SIZE }, runs[4];
-	struct idirty_scan scan = { .num_runs = 4, .iova = FAKE_IOVA + 0x800,
-				    .length = 1ULL << 40, .page_size = 1 << 30, .runs = runs };
+	struct idirty_scan scan = { .flags = IDIRTY_READ_SPARSE, .num_runs = 4,
+				    .iova = FAKE_IOVA + 0x800, .length = 1ULL << 40,
+				    .page_size = 1 << 30, .runs = runs };
 	uint8_t byte = 0;
 	unsigned int i;
 	struct idirty_read read = { .iova = -4096ULL, .length = 4096, .page_size = 4096,
@@ -106,7 +107,18 @@ static void test_wide(void)
 	fake_has_trackers = false;
 	expect(!idirty_open(5, &ctx));
 	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, &range, 1, NULL));
+	/* Nobody looks there, so it is not clean; who knows that may ask all the same */
+	expect(idirty_read(&t, 1, &read, NULL) == -ERANGE && !read.out_length);
+	expect(idirty_last_error()->tracker == 1);
+	read.flags = IDIRTY_READ_SPARSE;
 	expect(!idirty_read(&t, 1, &read, NULL) && read.out_length == 4096 && !byte);
+	read.flags = 0;
+	/* Up to the end of what is tracked it is said */
+	read.iova = FAKE_IOVA;
+	read.length = FAKE_SIZE + 4096;
+	read.page_size = 1 << 30;
+	expect(idirty_read(&t, 1, &read, NULL) == -ERANGE && read.out_length == FAKE_SIZE);
+	read.page_size = 4096;
 	fake_write(3);
 	expect(!idirty_scan(&t, 1, &scan) && scan.num_runs == 1 && scan.out_length == 1ULL << 40);
 	expect(runs[0].iova == FAKE_IOVA + 0x800 && runs[0].length == (1ULL << 30) - 0x800);

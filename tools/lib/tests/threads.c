@@ -169,7 +169,8 @@ static void *scanner(void *arg)
 
 	(void)arg;
 	for (i = 0; i < CHANGES; i++) {
-		struct idirty_scan scan = { .num_runs = 3, .iova = FAKE_IOVA,
+		struct idirty_scan scan = { .flags = IDIRTY_READ_SPARSE,
+					    .num_runs = 3, .iova = FAKE_IOVA,
 					    .length = FAKE_SIZE, .page_size = 4096,
 					    .runs = runs };
 		int rc = idirty_scan(trackers, 1, &scan);

@@ -15,6 +15,46 @@
 
 #include "dirty.h"
 
+/**
+ * iommufd_dirty_device_unclaim() - Free sets of ranges
+ * @claim: The sets
+ */
+void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim)
+{
+	kvfree(claim->ranges);
+	kvfree(claim->covered);
+}
+
+/**
+ * iommufd_dirty_device_claim() - Make sets of ranges for a tracker to keep
+ * @claim: Out: the sets; to be freed by iommufd_dirty_device_unclaim()
+ * @ranges: What is asked for
+ *
+ * Return: 0 or -ENOMEM, with nothing to be freed.
+ */
+int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
+			       const struct iommufd_dirty_ranges *ranges)
+{
+	claim->ranges = iommufd_dirty_ranges_union(ranges, NULL);
+	claim->covered = iommufd_dirty_ranges_union(ranges, NULL);
+	if (claim->ranges && claim->covered)
+		return 0;
+	iommufd_dirty_device_unclaim(claim);
+	return -ENOMEM;
+}
+
+static void device_take_claim(struct iommufd_dirty_tracker *tracker,
+			      struct iommufd_dirty_claim *claim)
+{
+	lockdep_assert_held(&tracker->device->config_mutex);
+
+	mutex_lock(&tracker->device->lock);
+	swap(tracker->ranges, claim->ranges);
+	swap(tracker->covered, claim->covered);
+	mutex_unlock(&tracker->device->lock);
+	iommufd_dirty_device_unclaim(claim);
+}
+
 static void device_set_state(struct iommufd_dirty_tracker *tracker,
 			     enum iommu_dirty_state state)
 {
@@ -164,11 +204,11 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 /**
  * iommufd_dirty_device_settle() - What is tracked for a tracker now
  * @tracker: The tracker, running
- * @own: What was asked for, in a set for the tracker to keep
+ * @claim: What was asked for, in sets for the tracker to keep
  * @req: What was asked for; out: the ranges that are armed and cover that
  */
 void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
-				 struct iommufd_dirty_ranges *own,
+				 struct iommufd_dirty_claim *claim,
 				 struct iommufd_dirty_start *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
@@ -183,41 +223,58 @@ void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
 					  range->last, range);
 	}
 	iommufd_dirty_ranges_normalize(req->ranges);
+	iommufd_dirty_ranges_copy(claim->covered, req->ranges);
 	req->page_size = device->page_size;
-	kvfree(tracker->ranges);
-	tracker->ranges = own;
+	device_take_claim(tracker, claim);
+}
+
+/* The degraded mode where nothing can be tracked: all is dirty, always */
+static void device_start_blind(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_dirty_claim *claim,
+			       struct iommufd_dirty_start *req)
+{
+	kvfree(claim->covered);
+	claim->covered = NULL;
+	device_take_claim(tracker, claim);
+	req->ranges->nr = 0;
+	device_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
 }
 
 static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 			       struct iommufd_dirty_start *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
-	struct iommufd_dirty_ranges *own;
+	struct iommufd_dirty_claim claim;
 	int rc;
 
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
 		return -EALREADY;
 	if (device->unbound)
 		return -ENODEV;
-	if (!device->provider) {
-		device_describe(device, IOMMU_DIRTY_REASON_NO_DRIVER,
-				&req->failed);
-		return -ENXIO;
-	}
-	own = iommufd_dirty_ranges_union(req->ranges, NULL);
-	if (!own)
-		return -ENOMEM;
-	if (device->armed)
+	rc = iommufd_dirty_device_claim(&claim, req->ranges);
+	if (rc)
+		return rc;
+	tracker->degraded = req->degraded;
+	if (!device->provider)
+		rc = -ENXIO;
+	else if (device->armed)
 		rc = device_start_next(tracker, req);
 	else
 		rc = device_start_first(tracker, req);
+	if (!rc) {
+		iommufd_dirty_device_settle(tracker, &claim, req);
+	} else if (rc == -ENXIO && req->degraded) {
+		device_start_blind(tracker, &claim, req);
+		rc = 0;
+	} else {
+		iommufd_dirty_device_unclaim(&claim);
+	}
 	if (rc == -ENXIO)
-		device_describe(device, IOMMU_DIRTY_REASON_ENABLE_FAILED,
+		device_describe(device,
+				device->provider ?
+					IOMMU_DIRTY_REASON_ENABLE_FAILED :
+					IOMMU_DIRTY_REASON_NO_DRIVER,
 				&req->failed);
-	if (rc)
-		kvfree(own);
-	else
-		iommufd_dirty_device_settle(tracker, own, req);
 	return rc;
 }
 
@@ -237,6 +294,7 @@ static int device_start(struct iommufd_dirty_tracker *tracker,
 static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_claim none = {};
 	int rc = 0;
 
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
@@ -252,8 +310,7 @@ static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
 		mutex_unlock(&device->lock);
 	}
 	iommufd_dirty_ledger_purge(&tracker->ledger);
-	kvfree(tracker->ranges);
-	tracker->ranges = NULL;
+	device_take_claim(tracker, &none);
 	return rc ? -EIO : 0;
 }
 
@@ -287,7 +344,7 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 		if (caps.quiesces_p2p)
 			member.flags |= IOMMU_DIRTY_MEMBER_QUIESCES_P2P;
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
-		    !device->blind)
+		    tracker->covered && !device->blind)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
 		member.io_page_sizes = caps.page_sizes;
 	} else {
@@ -305,6 +362,12 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 		if (device->blind || device->failed)
 			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
 	}
+	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
+		if (tracker->degraded)
+			cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
+		if (!tracker->covered)
+			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+	}
 	mutex_unlock(&device->lock);
 	return iommufd_dirty_info_write(info, &member);
 }
@@ -318,11 +381,48 @@ static bool device_next(struct iommufd_dirty_tracker *tracker,
 	bool found;
 
 	mutex_lock(&device->lock);
-	found = iommufd_dirty_ranges_next(device->armed, iova, last, &part);
+	/* What is not covered is dirty then */
+	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && tracker->degraded) {
+		part.iova = iova;
+		found = true;
+	} else {
+		found = iommufd_dirty_ranges_next(device->armed, iova, last,
+						  &part);
+	}
 	mutex_unlock(&device->lock);
 	if (found)
 		*next = max(iova, part.iova);
 	return found;
+}
+
+/**
+ * iommufd_dirty_device_covers() - How much of a range does a tracker cover?
+ * @tracker: The tracker, of a device
+ * @iova: First byte of the range
+ * @length: Its length. Out: of how many bytes from @iova on it can tell
+ *
+ * Of pages that it does not cover it knows nothing, except in the degraded mode, where
+ * they are dirty. One that is not running is for others to complain about.
+ *
+ * Return: 0, or -EINTR if killed.
+ */
+int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
+				unsigned long iova, unsigned long *length)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_range part;
+
+	if (mutex_lock_killable(&device->lock))
+		return -EINTR;
+	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && !tracker->degraded) {
+		if (!iommufd_dirty_ranges_next(tracker->covered, iova, iova,
+					       &part))
+			*length = 0;
+		else if (part.last - iova < *length)
+			*length = part.last - iova + 1;
+	}
+	mutex_unlock(&device->lock);
+	return 0;
 }
 
 static unsigned int device_window_shift(struct iommufd_dirty_tracker *tracker)

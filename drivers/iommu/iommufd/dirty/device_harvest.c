@@ -331,6 +331,28 @@ int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				     &all.sink);
 }
 
+/* In the degraded mode a tracker reports what it does not cover as dirty */
+static void device_mark_uncovered(const struct iommufd_dirty_tracker *tracker,
+				  unsigned long iova, unsigned long last,
+				  struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_range part;
+
+	lockdep_assert_held(&tracker->device->lock);
+
+	if (!tracker->degraded)
+		return;
+	while (iommufd_dirty_ranges_next(tracker->covered, iova, last, &part)) {
+		if (part.iova > iova)
+			sink->ops->mark_range(sink, iova, part.iova - 1);
+		if (part.last >= last)
+			return;
+		iova = part.last + 1;
+		cond_resched();
+	}
+	sink->ops->mark_range(sink, iova, last);
+}
+
 /**
  * iommufd_dirty_device_harvest() - Read and clear a window
  * @tracker: The tracker, of a device
@@ -366,6 +388,8 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
 		return -EINTR;
 	if (tracker->state == state)
 		rc = device_harvest_window(device, &window);
+	if (!rc && sink)
+		device_mark_uncovered(tracker, iova, *last, sink);
 	if (!rc && sink != &ledger->sink)
 		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
 	mutex_unlock(&device->lock);
@@ -393,6 +417,7 @@ int iommufd_dirty_device_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(&tracker->device->lock))
 		return -EINTR;
 	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
+		device_mark_uncovered(tracker, iova, last, sink);
 		if (sink != &ledger->sink)
 			iommufd_dirty_ledger_report(ledger, iova, last, flags,
 						    sink);

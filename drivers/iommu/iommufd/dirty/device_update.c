@@ -63,14 +63,61 @@ struct device_change {
 	u64 page_size;
 };
 
+/* Room for what device_shrink() makes, which cannot fail */
+static int device_make_room(struct iommufd_dirty_device *device,
+			    const struct iommufd_dirty_ranges *wanted)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	list_for_each_entry(tracker, &device->trackers, item) {
+		if (!tracker->covered)
+			continue;
+		tracker->spare = iommufd_dirty_ranges_alloc(tracker->covered->nr +
+							    wanted->nr);
+		if (!tracker->spare)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void device_free_room(struct iommufd_dirty_device *device)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	list_for_each_entry(tracker, &device->trackers, item) {
+		kvfree(tracker->spare);
+		tracker->spare = NULL;
+	}
+}
+
+/* A tracker covers no more what is not tracked any more, though it was told so */
+static void device_shrink(struct iommufd_dirty_tracker *tracker,
+			  const struct iommufd_dirty_ranges *armed)
+{
+	lockdep_assert_held(&tracker->device->lock);
+
+	if (!tracker->covered)
+		return;
+	iommufd_dirty_ranges_intersect(tracker->spare, tracker->covered, armed);
+	swap(tracker->spare, tracker->covered);
+}
+
 static void device_take(struct iommufd_dirty_device *device,
 			struct device_change *change)
 {
+	struct iommufd_dirty_tracker *tracker;
+
 	lockdep_assert_held(&device->lock);
 
 	kvfree(device->armed);
 	device->armed = change->wanted;
 	change->wanted = NULL;
+	list_for_each_entry(tracker, &device->trackers, item)
+		device_shrink(tracker, device->armed);
 }
 
 /* Stop the provider and start it again; if all fails, know nothing of anything */
@@ -151,7 +198,8 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct device_change change = { .page_size = req->page_size };
-	struct iommufd_dirty_ranges *own, *both = NULL;
+	struct iommufd_dirty_ranges *both;
+	struct iommufd_dirty_claim claim;
 	int rc = -ENOMEM;
 	bool live;
 
@@ -165,9 +213,9 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 					     req->page_size);
 	if (IS_ERR(change.wanted))
 		return PTR_ERR(change.wanted);
-	own = iommufd_dirty_ranges_union(req->ranges, NULL);
 	both = iommufd_dirty_ranges_union(change.wanted, device->armed);
-	if (!own || !both)
+	if (!both || device_make_room(device, change.wanted) ||
+	    iommufd_dirty_device_claim(&claim, req->ranges))
 		goto out_free;
 	change.both = both;
 
@@ -178,12 +226,12 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	/* An errno of its own: something has changed, or it is not about the tracker */
 	if (rc && (rc == -ENXIO || device->blind))
 		rc = -EIO;
-	if (!rc) {
-		iommufd_dirty_device_settle(tracker, own, req);
-		own = NULL;
-	}
+	if (rc)
+		iommufd_dirty_device_unclaim(&claim);
+	else
+		iommufd_dirty_device_settle(tracker, &claim, req);
 out_free:
-	kvfree(own);
+	device_free_room(device);
 	kvfree(change.wanted);
 	kvfree(both);
 	return rc;

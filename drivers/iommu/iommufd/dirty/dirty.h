@@ -147,8 +147,13 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @ioas: The IOAS that it covers; the tracker holds a users reference. NULL if it
  *	covers a device
  * @device: That device, of which the tracker holds a reference; or NULL
- * @ranges: What of the device it shall cover, NULL if it is stopped; protected by
- *	iommufd_dirty_device::config_mutex
+ * @ranges: What of the device it was asked to cover, NULL if it is stopped; protected
+ *	by iommufd_dirty_device::config_mutex
+ * @covered: What of the device it does cover: all of this has been tracked since it
+ *	was started or updated. NULL: nothing. Changed with that mutex and
+ *	iommufd_dirty_device::lock held, read with either
+ * @spare: Room for the next @covered while an UPDATE is under way, otherwise NULL;
+ *	as @ranges
  * @item: In iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
  *	it is stopped
  * @state: enum iommu_dirty_state, under the same locks as that list
@@ -164,6 +169,8 @@ struct iommufd_dirty_tracker {
 	struct iommufd_ioas *ioas;
 	struct iommufd_dirty_device *device;
 	struct iommufd_dirty_ranges *ranges;
+	struct iommufd_dirty_ranges *covered;
+	struct iommufd_dirty_ranges *spare;
 	struct list_head item;
 	enum iommu_dirty_state state;
 	bool degraded;
@@ -275,6 +282,7 @@ struct iommufd_dirty_feed {
 /**
  * struct iommufd_dirty_request - What READ, SCAN and UNMAP have in common
  * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sparse: The user knows that trackers of devices do not cover all of the range
  * @iova: First byte of the range
  * @length: Its length; the range does not run beyond the end
  * @page_size: A power of two
@@ -287,6 +295,7 @@ struct iommufd_dirty_feed {
  */
 struct iommufd_dirty_request {
 	unsigned int flags;
+	bool sparse;
 	unsigned long iova;
 	unsigned long length;
 	unsigned long page_size;
@@ -316,13 +325,28 @@ bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
 bool iommufd_dirty_untracked(struct io_pagetable *iopt);
 bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);
 
+/**
+ * struct iommufd_dirty_claim - What becomes of a tracker's sets of ranges
+ * @ranges: See struct iommufd_dirty_tracker
+ * @covered: Same
+ */
+struct iommufd_dirty_claim {
+	struct iommufd_dirty_ranges *ranges;
+	struct iommufd_dirty_ranges *covered;
+};
+
 /* device.c */
 int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			     struct iommufd_dirty_ranges *ranges,
 			     u64 *page_size, bool live);
+int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
+			       const struct iommufd_dirty_ranges *ranges);
+void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim);
 void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
-				 struct iommufd_dirty_ranges *own,
+				 struct iommufd_dirty_claim *claim,
 				 struct iommufd_dirty_start *req);
+int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
+				unsigned long iova, unsigned long *length);
 
 /* device_update.c */
 int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,

@@ -78,7 +78,7 @@ static int start_check(const struct iommufd_dirty_tracker *tracker,
 		       const struct iommu_dirty_tracker_start *cmd)
 {
 	if (tracker->device)
-		return cmd->flags ? -EOPNOTSUPP : 0;
+		return 0;
 	return cmd->num_ranges || cmd->ranges || cmd->page_size ? -EINVAL : 0;
 }
 

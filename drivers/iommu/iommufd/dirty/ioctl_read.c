@@ -19,6 +19,8 @@
 /* What the first version of the struct had */
 #define TRACKER_MIN_LEN offsetofend(struct iommu_dirty_read_tracker, out_pages)
 
+#define READ_FLAGS	(IOMMU_DIRTY_READ_NO_CLEAR | IOMMU_DIRTY_READ_SPARSE)
+
 /* Everything that a call needs for each of its trackers */
 struct tracker_set {
 	void __user *user;
@@ -129,6 +131,52 @@ static void set_trace(const struct tracker_set *set, int rc,
 }
 
 /*
+ * Shorten the range to what all trackers can tell of. Returns 1 plus the index of the
+ * one that can of the least, 0 if the range is as it was, or a negative errno.
+ */
+static int set_shorten(const struct tracker_set *set,
+		       struct iommufd_dirty_request *req)
+{
+	unsigned long length = req->length;
+	unsigned int i;
+	int least = 0;
+	int rc;
+
+	for (i = 0; i < set->nr && !req->sparse; i++) {
+		if (!set->trackers[i]->device)
+			continue;
+		rc = iommufd_dirty_device_covers(set->trackers[i], req->iova,
+						 &length);
+		if (rc)
+			return rc;
+		if (length < req->length)
+			least = i + 1;
+		req->length = length;
+	}
+	return least;
+}
+
+/* A range that some tracker does not cover is reported as far as all of them do */
+static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req,
+		      int (*report)(struct iommufd_dirty_tracker **trackers,
+				    u64 *added, unsigned int nr,
+				    struct iommufd_dirty_request *req))
+{
+	int least = set_shorten(set, req);
+	int rc = 0;
+
+	if (least < 0)
+		return least;
+	if (req->length)
+		rc = report(set->trackers, set->added, set->nr, req);
+	if (!rc && least && req->out_length == req->length) {
+		req->failed = least;
+		rc = -ERANGE;
+	}
+	return rc;
+}
+
+/*
  * READ or SCAN with the trackers that the user names; accounts for what was reported,
  * and tells.
  */
@@ -149,7 +197,7 @@ static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 	if (IS_ERR(set))
 		return PTR_ERR(set);
 
-	rc = report(set->trackers, set->added, set->nr, req);
+	rc = set_report(set, req, report);
 	if (req->failed)
 		set->entries[req->failed - 1].out_error = -rc;
 	for (i = 0; i < set->nr; i++) {
@@ -176,6 +224,7 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 	struct iommufd_dirty_request req = {
 		.flags = cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR ?
 				 IOMMU_DIRTY_WALK_NO_CLEAR : 0,
+		.sparse = cmd->flags & IOMMU_DIRTY_READ_SPARSE,
 		.iova = cmd->iova,
 		.length = cmd->length,
 		.page_size = cmd->page_size,
@@ -187,7 +236,7 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 	cmd->out_pages = 0;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		return -EFAULT;
-	if (cmd->flags & ~IOMMU_DIRTY_READ_NO_CLEAR)
+	if (cmd->flags & ~READ_FLAGS)
 		return -EOPNOTSUPP;
 	rc = set_run(ucmd->ictx, cmd->trackers, cmd->num_trackers,
 		     cmd->tracker_len, &req, iommufd_dirty_read);
@@ -208,6 +257,7 @@ int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd)
 	struct iommufd_dirty_request req = {
 		.flags = cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR ?
 				 IOMMU_DIRTY_WALK_NO_CLEAR : 0,
+		.sparse = cmd->flags & IOMMU_DIRTY_READ_SPARSE,
 		.iova = cmd->iova,
 		.length = cmd->length,
 		.page_size = cmd->page_size,
@@ -221,7 +271,7 @@ int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd)
 	cmd->out_pages = 0;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		return -EFAULT;
-	if ((cmd->flags & ~IOMMU_DIRTY_READ_NO_CLEAR) || cmd->__reserved)
+	if ((cmd->flags & ~READ_FLAGS) || cmd->__reserved)
 		return -EOPNOTSUPP;
 	if (!req.room)
 		return -EINVAL;

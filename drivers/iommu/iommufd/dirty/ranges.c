@@ -16,7 +16,13 @@
 
 #include "dirty.h"
 
-static struct iommufd_dirty_ranges *ranges_alloc(unsigned int nr)
+/**
+ * iommufd_dirty_ranges_alloc() - Make room for a set
+ * @nr: How many ranges
+ *
+ * Return: a set of so many, to be filled in and to be freed by kvfree(), or NULL.
+ */
+struct iommufd_dirty_ranges *iommufd_dirty_ranges_alloc(unsigned int nr)
 {
 	struct iommufd_dirty_ranges *ranges;
 
@@ -114,7 +120,7 @@ iommufd_dirty_ranges_from_user(u64 user, u32 num, u64 page_size)
 	if (!num || num > IOMMUFD_DIRTY_MAX_RANGES ||
 	    !is_power_of_2(page_size) || page_size < SZ_4K)
 		return ERR_PTR(-EINVAL);
-	ranges = ranges_alloc(num);
+	ranges = iommufd_dirty_ranges_alloc(num);
 	if (!ranges)
 		return ERR_PTR(-ENOMEM);
 	for (i = 0; i < num; i++) {
@@ -170,7 +176,7 @@ iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 {
 	struct iommufd_dirty_ranges *ranges;
 
-	ranges = ranges_alloc(a->nr + (b ? b->nr : 0));
+	ranges = iommufd_dirty_ranges_alloc(a->nr + (b ? b->nr : 0));
 	if (!ranges)
 		return NULL;
 	memcpy(ranges->range, a->range, flex_array_size(a, range, a->nr));
@@ -179,6 +185,47 @@ iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 		       flex_array_size(b, range, b->nr));
 	iommufd_dirty_ranges_normalize(ranges);
 	return ranges;
+}
+
+/**
+ * iommufd_dirty_ranges_intersect() - Make the intersection of two sets
+ * @to: Out: it, which may be empty; has room for as many as both together
+ * @a: One set
+ * @b: The other
+ */
+void iommufd_dirty_ranges_intersect(struct iommufd_dirty_ranges *to,
+				    const struct iommufd_dirty_ranges *a,
+				    const struct iommufd_dirty_ranges *b)
+{
+	unsigned int i = 0, j = 0, n = 0;
+
+	while (i < a->nr && j < b->nr) {
+		unsigned long iova = max(a->range[i].iova, b->range[j].iova);
+		unsigned long last = min(a->range[i].last, b->range[j].last);
+
+		if (iova <= last) {
+			to->range[n].iova = iova;
+			to->range[n++].last = last;
+		}
+		if (a->range[i].last == last)
+			i++;
+		else
+			j++;
+	}
+	to->nr = n;
+}
+
+/**
+ * iommufd_dirty_ranges_copy() - Make a set the same as another one
+ * @to: A set that has had at least as many ranges
+ * @from: The other one
+ */
+void iommufd_dirty_ranges_copy(struct iommufd_dirty_ranges *to,
+			       const struct iommufd_dirty_ranges *from)
+{
+	to->nr = from->nr;
+	memcpy(to->range, from->range,
+	       flex_array_size(from, range, from->nr));
 }
 
 static unsigned long range_gap(const struct iommufd_dirty_ranges *ranges,

@@ -13,7 +13,7 @@
 
 /**
  * struct iommufd_dirty_ranges - A set of ranges
- * @nr: How many; at least one
+ * @nr: How many; at least one, unless a function says something else
  * @range: They ascend and do not touch each other
  */
 struct iommufd_dirty_ranges {
@@ -28,6 +28,12 @@ int iommufd_dirty_ranges_to_user(u64 user,
 struct iommufd_dirty_ranges *
 iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 			   const struct iommufd_dirty_ranges *b);
+struct iommufd_dirty_ranges *iommufd_dirty_ranges_alloc(unsigned int nr);
+void iommufd_dirty_ranges_intersect(struct iommufd_dirty_ranges *to,
+				    const struct iommufd_dirty_ranges *a,
+				    const struct iommufd_dirty_ranges *b);
+void iommufd_dirty_ranges_copy(struct iommufd_dirty_ranges *to,
+			       const struct iommufd_dirty_ranges *from);
 void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges);
 void iommufd_dirty_ranges_widen(struct iommufd_dirty_ranges *ranges,
 				u64 page_size);
