@@ -73,11 +73,16 @@ static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
  *	is looked at, atomically becomes read-only, and if it was dirty it is
  *	marked. Entries that reach beyond the range are marked as a whole. Needs
  *	a sink, and a flush of the whole range
+ * @IOMMU_DIRTY_WALK_RECHECK: The range has been walked with
+ *	@IOMMU_DIRTY_WALK_PROTECT, and flushed: mark what hardware has made dirty
+ *	meanwhile, as it had read the entry before. What was dirty at that time may be
+ *	marked again. Nothing is changed. Needs a sink
  */
 enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_NO_CLEAR = 1 << 0,
 	IOMMU_DIRTY_WALK_EXCLUSIVE = 1 << 1,
 	IOMMU_DIRTY_WALK_PROTECT = 1 << 2,
+	IOMMU_DIRTY_WALK_RECHECK = 1 << 3,
 };
 
 /**

@@ -136,6 +136,18 @@ static void *reader_run(void *arg)
 	return NULL;
 }
 
+/* Somebody reads all the time what the unmaps record */
+TEST_F_TIMEOUT(soft_unmap, with_reader, 120)
+{
+	struct reader reader = { .c = &self->second };
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reader_run, &reader));
+	EXPECT_EQ(0, run(self, unmap_ioas, ROUNDS));
+	__atomic_store_n(&reader.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
 /*
  * A device that cannot be tracked makes everything dirty, also what is unmapped;
  * not so early that one who reads meanwhile misses its last writes.

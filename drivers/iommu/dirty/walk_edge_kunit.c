@@ -284,6 +284,31 @@ static void test_clean_only(struct kunit *test)
 }
 
 /*
+ * A page that was clean when it became read-only: hardware that read its last entry
+ * before that sets the dirty bit now, and knows of nothing else.
+ */
+static void check_recheck(const struct kpt *pt, struct krec *rec, u64 *ptes,
+			  unsigned int level, unsigned int group)
+{
+	const unsigned int flags = IOMMU_DIRTY_WALK_RECHECK |
+				   IOMMU_DIRTY_WALK_EXCLUSIVE;
+	const unsigned long size = kfmt_size(pt->fmt, level) << group;
+	const unsigned long first = size, last = first + size - 1;
+	u64 *pte = ptes + (1U << group) - 1;
+	struct iommu_dirty_walk walk;
+	u64 late;
+
+	kwalk(pt, rec, first, last + size, flags);
+	KUNIT_EXPECT_EQ(pt->test, rec->nr, 0);
+	*pte ^= pt->fmt->dirty;
+	late = *pte;
+	walk = kwalk(pt, rec, first, last + size, flags);
+	kexpect_one(pt->test, rec, first, last);
+	KUNIT_EXPECT_EQ(pt->test, *pte, late);
+	KUNIT_EXPECT_FALSE(pt->test, iommu_dirty_walk_needs_flush(&walk));
+}
+
+/*
  * One page of a group of that size, clean or dirty. Nothing can be written through
  * any of its entries afterwards; a dirty one may be looked at again, where its dirty
  * bit is not the permission. Its neighbours, one of them not present, stay as they
@@ -328,6 +353,8 @@ static void check_protect(struct kunit *test, unsigned int level,
 	/* A writable entry may be in an IOTLB even if none was dirty */
 	KUNIT_EXPECT_LE(test, walk.flush_iova, first);
 	KUNIT_EXPECT_GE(test, walk.flush_last, last);
+	if (!dirty)
+		check_recheck(&pt, rec, ptes, level, group);
 }
 
 /* Before an unmap: nobody writes through an entry once it has been looked at */

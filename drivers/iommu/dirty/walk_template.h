@@ -64,6 +64,9 @@
 #define FMT_WORD	64	/* entries that one mask covers */
 #define FMT_LINE	8	/* entries of a usual cache line */
 
+/* Walks of what is about to be unmapped: nothing is cleaned */
+#define FMT_UNMAP	(IOMMU_DIRTY_WALK_PROTECT | IOMMU_DIRTY_WALK_RECHECK)
+
 /*
  * Up to FMT_WORD entries of a table. Bit i of @dirty says that entry i is a dirty
  * leaf; @all and @any are the bits that are set in all and in any of them.
@@ -91,6 +94,17 @@ static __always_inline u64 fmt_dirty(u64 pte)
 {
 	return (pte & (FMT_TRACKED | FMT_DIRTY)) ==
 	       (FMT_TRACKED | (FMT_DIRTY & ~FMT_CLEAN_SET));
+}
+
+/*
+ * The same of an entry that has been made read-only. If hardware had read it before,
+ * and has set the dirty bit after that, without a look at what else had changed, it
+ * is dirty whatever the permission says.
+ */
+static u64 fmt_dirty_since(u64 pte)
+{
+	return fmt_present(pte) &&
+	       (pte & FMT_DIRTY) == (FMT_DIRTY & ~FMT_CLEAN_SET);
 }
 
 static __always_inline void fmt_clean_one(u64 *pte, bool exclusive)
@@ -183,7 +197,7 @@ static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 	bool low_part = low_iova < walk->iova;
 	bool high_part = high_iova + ((1UL << shift) - 1) > walk->last;
 
-	if (walk->flags & IOMMU_DIRTY_WALK_PROTECT) {
+	if (walk->flags & FMT_UNMAP) {
 		walk->sink->ops->mark_mask(walk->sink, iova, shift, mask);
 		return;
 	}
@@ -218,7 +232,7 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 	unsigned long last = iova + (1UL << (shift + group)) - 1;
 	unsigned int i;
 
-	if (walk->flags & IOMMU_DIRTY_WALK_PROTECT) {
+	if (walk->flags & FMT_UNMAP) {
 		walk->sink->ops->mark_range(walk->sink, iova, last);
 		return;
 	}
@@ -285,17 +299,28 @@ static __always_inline void fmt_widen(const u64 *table, unsigned int level,
 	*last_idx |= (1U << group) - 1;
 }
 
+/* Read an entry as the walk's flags have it; what it was, and whether it is dirty */
+static u64 fmt_read_one(u64 *pte, unsigned int flags, u64 *dirty)
+{
+	u64 val = flags & IOMMU_DIRTY_WALK_PROTECT ? fmt_protect(pte) :
+						     READ_ONCE(*pte);
+
+	*dirty = flags & IOMMU_DIRTY_WALK_RECHECK ? fmt_dirty_since(val) :
+						    fmt_dirty(val);
+	return val;
+}
+
 /* Read @n entries, FMT_WORD at the most */
-static void fmt_read(u64 *ptes, unsigned int n, bool protect,
+static void fmt_read(u64 *ptes, unsigned int n, unsigned int flags,
 		     struct fmt_word *word)
 {
 	unsigned int i;
 
 	*word = (struct fmt_word){ .all = U64_MAX };
 	for (i = 0; i < n; i++) {
-		u64 pte = protect ? fmt_protect(&ptes[i]) : READ_ONCE(ptes[i]);
+		u64 dirty, pte = fmt_read_one(&ptes[i], flags, &dirty);
 
-		word->dirty |= fmt_dirty(pte) << i;
+		word->dirty |= dirty << i;
 		word->all &= pte;
 		word->any |= pte;
 	}
@@ -332,7 +357,7 @@ static __always_inline void fmt_read_word(u64 *ptes, const u64 *next,
 		dirty = ~dirty;
 
 	if (dirty && unlikely((all & FMT_TRACKED) != FMT_TRACKED))
-		fmt_read(ptes, FMT_WORD, false, word);
+		fmt_read(ptes, FMT_WORD, 0, word);
 	else
 		*word = (struct fmt_word){ dirty, all, any };
 }
@@ -369,7 +394,7 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 			    const u64 *next, unsigned long first,
 			    unsigned long last)
 {
-	bool protect = walk->flags & IOMMU_DIRTY_WALK_PROTECT;
+	unsigned int flags = walk->flags & FMT_UNMAP;
 	unsigned int shift = fmt_page_shift(table);
 	unsigned int idx = fmt_index(table, first, 0);
 	unsigned int last_idx = fmt_index(table, last, 0);
@@ -384,10 +409,10 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 		unsigned long iova = base + ((unsigned long)idx << shift);
 		struct fmt_word word;
 
-		if (n == FMT_WORD && !protect)
+		if (n == FMT_WORD && !flags)
 			fmt_read_word(&ptes[idx], &next[idx], &word);
 		else
-			fmt_read(&ptes[idx], n, protect, &word);
+			fmt_read(&ptes[idx], n, flags, &word);
 		done = fmt_take_word(walk, ptes, idx, iova, 0, shift, &word,
 				     done);
 		idx += n;
@@ -441,7 +466,7 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 	unsigned int idx = fmt_index(table, first, level);
 	unsigned int last_idx = fmt_index(table, last, level);
 	unsigned long base = first - ((unsigned long)idx << shift);
-	bool protect = walk->flags & IOMMU_DIRTY_WALK_PROTECT;
+	unsigned int flags = walk->flags & FMT_UNMAP;
 	unsigned int done = 0;
 
 	base = ALIGN_DOWN(base, 1UL << shift);
@@ -457,16 +482,17 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 		if (!fmt_present(pte))
 			continue;
 		if (fmt_is_leaf(pte)) {
-			if (!protect && !(idx % FMT_WORD) &&
+			u64 dirty;
+
+			if (!flags && !(idx % FMT_WORD) &&
 			    last_idx - idx >= FMT_WORD - 1 &&
 			    fmt_walk_huge(walk, ptes, idx, iova, level, shift,
 					  &done)) {
 				idx += FMT_WORD - 1;
 				continue;
 			}
-			if (protect)
-				pte = fmt_protect(&ptes[idx]);
-			if (idx < done || !fmt_dirty(pte))
+			fmt_read_one(&ptes[idx], flags, &dirty);
+			if (idx < done || !dirty)
 				continue;
 #ifdef FMT_GROUPS
 			done = fmt_take_grouped(walk, ptes, idx, iova, level,

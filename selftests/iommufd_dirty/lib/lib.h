@@ -296,10 +296,11 @@ struct soft_faults {
 	__u64 max_span;
 	__u64 hold_flush;	/* 1: flushes of the IOTLB wait until it is 0 */
 	__u64 untrackable;	/* 1: new page tables cannot be tracked */
+	__u64 late_dirty;	/* 1: a dirty bit is set only when the entry has changed */
 };
 
 void soft_faults(struct edu *edu, struct soft_faults faults);
-/* Until a flush waits */
+/* Until a flush waits, or a write for late_dirty */
 void soft_wait_held(struct edu *edu);
 
 /*
@@ -613,7 +614,7 @@ void guest_stop(struct guest *g);
 /* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */
 enum {
 	BREAK_UNMAP, BREAK_ATTACH, BREAK_ACCESS, BREAK_FLUSH, BREAK_RECORD,
-	BREAK_PROTECT,
+	BREAK_PROTECT, BREAK_RECHECK, BREAK_HURRY,
 };
 
 /* False without CONFIG_IOMMUFD_DIRTY_BREAK; @bits is a mask of 1 << BREAK_x */

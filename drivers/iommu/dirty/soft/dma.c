@@ -9,7 +9,11 @@
  * fills the cache sets none either: the write after it walks again. A port holds
  * its lock for the whole of a DMA of at most one page. So whoever invalidates a
  * port has waited for what it had under way, be it a copy or a walk.
+ *
+ * Hardware that sets dirty bits by a mere OR, as no specification should have it, is
+ * there for tests: soft_inject::late_dirty.
  */
+#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/kthread.h>
 #include <linux/prandom.h>
@@ -44,6 +48,23 @@ static bool soft_may_write(const struct soft_fmt *fmt, u64 pte, bool update)
 	return soft_is_dirty(fmt, pte) || (update && (pte & fmt->write));
 }
 
+/*
+ * Sets the bits that were right for @old, whatever has become of it. The port is
+ * locked: not for so long that the kernel complains.
+ */
+static void soft_update_late(struct soft_device *sdev, u64 *pte, u64 old,
+			     u64 new)
+{
+	unsigned int us;
+
+	atomic_inc(&sdev->held);
+	for (us = 0; READ_ONCE(*pte) == old && us < 5 * USEC_PER_SEC; us++)
+		udelay(1);
+	atomic_dec(&sdev->held);
+	atomic64_or(new & ~old, (atomic64_t *)pte);
+	atomic64_andnot(old & ~new, (atomic64_t *)pte);
+}
+
 /* Walks the page table, and keeps what it finds in the cache. */
 static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 		      struct soft_xlat *xlat)
@@ -51,6 +72,7 @@ static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 	struct soft_domain *domain = port->domain;
 	const struct soft_fmt *fmt = domain->fmt;
 	bool update = soft_updates_bits(domain);
+	bool late = write && READ_ONCE(port->dev->inject.late_dirty);
 	unsigned int level;
 	u64 *pte, old, new;
 
@@ -67,7 +89,9 @@ static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 			new |= fmt->accessed;
 		if (update && write && !soft_is_dirty(fmt, old))
 			new ^= fmt->dirty;
-	} while (new != old && !try_cmpxchg(pte, &old, new));
+	} while (new != old && !late && !try_cmpxchg(pte, &old, new));
+	if (new != old && late)
+		soft_update_late(port->dev, pte, old, new);
 
 	xlat->pfn = iova >> 12;
 	xlat->phys = soft_phys(fmt, new) +

@@ -228,6 +228,8 @@ enum soft_op {
  * @hold_flush: As long as it is 1, flushes of the IOTLB wait, but those of tasks
  *	that exit
  * @untrackable: 1: new page tables cannot be tracked, as without the hardware
+ * @late_dirty: 1: a write sets the dirty bit with no other look at the entry, as late
+ *	as can be: when somebody has changed it since
  */
 struct soft_inject {
 	u64 op;
@@ -240,6 +242,7 @@ struct soft_inject {
 	u64 max_span;
 	u64 hold_flush;
 	u64 untrackable;
+	u64 late_dirty;
 };
 
 /**
@@ -297,7 +300,7 @@ struct soft_log {
  * @inject_lock: Held while @inject is written and while a fault is counted
  * @inject: What shall go wrong
  * @flushes: Who waits for soft_inject::hold_flush
- * @held: How many do
+ * @held: How many do, or are writes that wait for soft_inject::late_dirty
  * @buf: What is copied from and to memory
  * @ports: The first serves the registers, the others one thread each
  */

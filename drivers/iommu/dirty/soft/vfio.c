@@ -25,7 +25,7 @@
 /* How many writes the threads have tried, and how many DMAs were not allowed */
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
-/* How many flushes of the IOTLB wait for soft_inject::hold_flush */
+/* How many wait: flushes for soft_inject::hold_flush, writes for late_dirty */
 #define REG_HELD	0x100098
 /* struct soft_inject, register by register */
 #define REG_INJECT	0x100200

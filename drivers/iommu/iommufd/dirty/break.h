@@ -18,6 +18,8 @@
  * @IOMMUFD_DIRTY_BREAK_FLUSH: Flush the IOTLB after a harvest
  * @IOMMUFD_DIRTY_BREAK_RECORD: Make sure of the record before clearing
  * @IOMMUFD_DIRTY_BREAK_PROTECT: Make read-only what is about to be unmapped
+ * @IOMMUFD_DIRTY_BREAK_RECHECK: Look again at what is about to be unmapped
+ * @IOMMUFD_DIRTY_BREAK_HURRY: Go on to unmap what is recorded, for as long as it is on
  */
 enum iommufd_dirty_break {
 	IOMMUFD_DIRTY_BREAK_UNMAP,
@@ -26,6 +28,8 @@ enum iommufd_dirty_break {
 	IOMMUFD_DIRTY_BREAK_FLUSH,
 	IOMMUFD_DIRTY_BREAK_RECORD,
 	IOMMUFD_DIRTY_BREAK_PROTECT,
+	IOMMUFD_DIRTY_BREAK_RECHECK,
+	IOMMUFD_DIRTY_BREAK_HURRY,
 };
 
 #ifdef CONFIG_IOMMUFD_DIRTY_BREAK
@@ -35,10 +39,16 @@ static inline bool iommufd_dirty_breaks(enum iommufd_dirty_break what)
 {
 	return READ_ONCE(iommufd_dirty_break) & BIT(what);
 }
+
+void iommufd_dirty_break_wait(enum iommufd_dirty_break what);
 #else
 static inline bool iommufd_dirty_breaks(enum iommufd_dirty_break what)
 {
 	return false;
+}
+
+static inline void iommufd_dirty_break_wait(enum iommufd_dirty_break what)
+{
 }
 #endif
 

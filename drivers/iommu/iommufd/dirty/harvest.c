@@ -83,6 +83,10 @@ static void harvest_flush(struct iommu_domain *domain,
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: Where to mark
  *
+ * With IOMMU_DIRTY_WALK_PROTECT it looks a second time, after the flush: an IOMMU may
+ * have read an entry before that became read-only, and have set its dirty bit after
+ * that. Only some specifications exclude it.
+ *
  * Context: the area cannot go away, and no other harvest runs.
  * Return: 0, or -EIO if the driver failed.
  */
@@ -98,6 +102,11 @@ int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
 	walk.last = last;
 	rc = domain->dirty_ops->harvest(domain, &walk);
 	harvest_flush(domain, &walk);
+	if (!rc && (flags & IOMMU_DIRTY_WALK_PROTECT) &&
+	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECHECK)) {
+		walk.flags = IOMMU_DIRTY_WALK_RECHECK;
+		rc = domain->dirty_ops->harvest(domain, &walk);
+	}
 	return rc ? -EIO : 0;
 }
 

@@ -82,9 +82,10 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 		mutex_unlock(&iopt->dirty.harvest_mutex);
 		up_read(&iopt->dirty.attach_rwsem);
 		if (last == area_last)
-			return;
+			break;
 		cond_resched();
 	}
+	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_HURRY);
 }
 
 /**

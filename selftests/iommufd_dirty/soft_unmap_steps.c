@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What can happen between the steps of an unmap, with each format of page tables that
+ * the software IOMMU has: the kernel waits where the test needs it, and hardware sets
+ * a dirty bit as late as it can. Two pages are mapped that a device has written to; the
+ * first one is dirty, the second one clean.
+ *
+ * With a part of the kernel left out (CONFIG_IOMMUFD_DIRTY_BREAK) pages must be missed.
+ */
+#include <kselftest_harness.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define IOVA	0x40000000ULL
+#define PAGES	2
+
+FIXTURE(soft_unmap_steps)
+{
+	struct env env;
+	__u64 *mem;
+	struct consumer first;
+	struct consumer second;
+};
+
+FIXTURE_VARIANT(soft_unmap_steps)
+{
+	const char *devices;
+};
+
+FIXTURE_VARIANT_ADD(soft_unmap_steps, vtd_ss)
+{
+	.devices = "soft-vtd_ss",
+};
+
+FIXTURE_VARIANT_ADD(soft_unmap_steps, x86_64)
+{
+	.devices = "soft-x86_64",
+};
+
+FIXTURE_VARIANT_ADD(soft_unmap_steps, amd_v1)
+{
+	.devices = "soft-amd_v1",
+};
+
+FIXTURE_VARIANT_ADD(soft_unmap_steps, arm_s1)
+{
+	.devices = "soft-arm_s1",
+};
+
+FIXTURE_VARIANT_ADD(soft_unmap_steps, arm_s2)
+{
+	.devices = "soft-arm_s2",
+};
+
+FIXTURE_VARIANT_ADD(soft_unmap_steps, riscv)
+{
+	.devices = "soft-riscv",
+};
+
+FIXTURE_SETUP(soft_unmap_steps)
+{
+	struct env *env = &self->env;
+	const char *reason;
+	unsigned int i;
+
+	setenv("DIRTY_DEVICES", variant->devices, 1);
+	reason = env_open(env, 1);
+	if (!reason && !break_kernel(0))
+		reason = "no CONFIG_IOMMUFD_DIRTY_BREAK";
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->mem = mem_alloc(PAGES * SZ_4K);
+	consumer_open(&self->first, env->fd, env->ioas, self->mem, IOVA, PAGES);
+	consumer_open(&self->second, env->fd, env->ioas, self->mem, IOVA, PAGES);
+	tracker_start(env->fd, self->first.tracker);
+	tracker_start(env->fd, self->second.tracker);
+	ioas_map(env->fd, env->ioas, self->mem, PAGES * SZ_4K, IOVA);
+	env_load(env, 0);
+	for (i = 0; i < PAGES; i++)
+		env_store(env, 0, IOVA + i * SZ_4K);
+	ASSERT_EQ(0, consumer_missed(&self->first));
+	ASSERT_EQ(0, consumer_missed(&self->second));
+	env_load(env, 0);
+	env_store(env, 0, IOVA);
+}
+
+FIXTURE_TEARDOWN(soft_unmap_steps)
+{
+	if (!self->mem)
+		return;
+	break_kernel(0);
+	consumer_close(&self->first);
+	consumer_close(&self->second);
+	env_close(&self->env);
+	mem_free(self->mem, PAGES * SZ_4K);
+}
+
+struct unmapper {
+	FIXTURE_DATA(soft_unmap_steps) *self;
+	bool verb;
+	pid_t tid;
+	bool done;
+	int rc;
+};
+
+static void *unmapper_run(void *arg)
+{
+	struct unmapper *u = arg;
+	struct env *env = &u->self->env;
+
+	__atomic_store_n(&u->tid, gettid(), __ATOMIC_RELEASE);
+	u->rc = u->verb ? __consumer_unmap(&u->self->first, 0, PAGES) :
+			  __ioas_unmap(env->fd, env->ioas, IOVA, PAGES * SZ_4K);
+	__atomic_store_n(&u->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/*
+ * The unmap is held up when it has recorded what was dirty. That is read, the device
+ * writes once more, the unmap goes on: how many pages are missed in the end, and how
+ * many of both writes were refused?
+ */
+static size_t read_meanwhile(FIXTURE_DATA(soft_unmap_steps) * self, bool verb,
+			     unsigned int breaks, __u64 *refused)
+{
+	struct unmapper u = { .self = self, .verb = verb };
+	struct env *env = &self->env;
+	__u64 faults = storm_faults(&env->edu[0]);
+	pthread_t thread;
+	unsigned int i;
+
+	break_kernel(breaks | 1U << BREAK_HURRY);
+	if (pthread_create(&thread, NULL, unmapper_run, &u))
+		fatal("no thread");
+	while (!__atomic_load_n(&u.tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	hold_wait_blocked(u.tid, &u.done);
+	if (u.done)
+		fatal("the unmap was not held up");
+	check(__consumer_read(&self->second, 0, NULL));
+	if (!verb)
+		check(__consumer_read(&self->first, 0, NULL));
+	env_load(env, 0);
+	for (i = 0; i < PAGES; i++)
+		env_store(env, 0, IOVA + i * SZ_4K);
+	*refused = storm_faults(&env->edu[0]) - faults;
+	break_kernel(0);
+	pthread_join(thread, NULL);
+	check(u.rc);
+	return consumer_missed(&self->first) + consumer_missed(&self->second);
+}
+
+TEST_F(soft_unmap_steps, read_meanwhile)
+{
+	__u64 refused;
+
+	EXPECT_EQ(0, read_meanwhile(self, false, 0, &refused));
+	EXPECT_EQ(PAGES, refused);
+}
+
+TEST_F(soft_unmap_steps, verb_read_meanwhile)
+{
+	__u64 refused;
+
+	EXPECT_EQ(0, read_meanwhile(self, true, 0, &refused));
+	EXPECT_EQ(PAGES, refused);
+}
+
+TEST_F(soft_unmap_steps, read_meanwhile_without_protect)
+{
+	__u64 refused;
+
+	EXPECT_LT(0, read_meanwhile(self, false, 1U << BREAK_PROTECT, &refused));
+	EXPECT_EQ(0, refused);
+}
+
+/*
+ * The IOMMU has looked at an entry, and then the entry becomes read-only: the write
+ * is done, the dirty bit set.
+ */
+static size_t unmap_late(FIXTURE_DATA(soft_unmap_steps) * self, unsigned int breaks)
+{
+	struct env *env = &self->env;
+	struct storm storm = {
+		.iova = IOVA + SZ_4K,
+		.length = SZ_4K,
+		.seed = 1,
+		.threads = 1,
+		.limit = 1,
+	};
+	__u64 before = self->first.copy[1].dma;
+
+	break_kernel(breaks);
+	soft_faults(&env->edu[0], (struct soft_faults) { .late_dirty = 1 });
+	storm_start(&env->edu[0], &storm);
+	soft_wait_held(&env->edu[0]);
+	check(__ioas_unmap(env->fd, env->ioas, IOVA, PAGES * SZ_4K));
+	while (storm_running(&env->edu[0]))
+		sched_yield();
+	storm_stop(&env->edu[0]);
+	soft_faults(&env->edu[0], (struct soft_faults) {});
+	break_kernel(0);
+	if (self->mem[SZ_4K / sizeof(*self->mem)] == before)
+		fatal("nothing was written");
+	return consumer_missed(&self->first) + consumer_missed(&self->second);
+}
+
+TEST_F(soft_unmap_steps, late)
+{
+	EXPECT_EQ(0, unmap_late(self, 0));
+}
+
+TEST_F(soft_unmap_steps, late_without_recheck)
+{
+	EXPECT_LT(0, unmap_late(self, 1U << BREAK_RECHECK));
+}
+
+TEST_HARNESS_MAIN
