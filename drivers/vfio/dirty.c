@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "dirty.h"
@@ -24,6 +25,12 @@
 /* As for VFIO_DEVICE_FEATURE_DMA_LOGGING_START: drivers are not used to more */
 #define LOG_MAX_RANGES \
 	(PAGE_SIZE / sizeof(struct vfio_device_feature_dma_logging_range))
+
+/*
+ * Pages to a multiple of which ranges are rounded for drivers that do not say that they
+ * take others: bitmaps are often words, and bits behind the last whole one may be lost
+ */
+#define LOG_GRANULE	64
 
 /* For whom the device logs */
 enum vfio_dirty_owner {
@@ -40,6 +47,8 @@ enum vfio_dirty_owner {
  *	comes before @log_mutex
  * @log_mutex: Held around the driver's vfio_log_ops, and protects @owner
  * @owner: For whom the device logs
+ * @max_ranges: The most ranges that the driver takes, as far as it is known; protected
+ *	as the ops of @provider are
  * @closing: The device is kept from DMA for good; protected by @state_mutex
  */
 struct vfio_dirty {
@@ -48,6 +57,7 @@ struct vfio_dirty {
 	struct mutex state_mutex;	/* see above */
 	struct mutex log_mutex;		/* see above */
 	enum vfio_dirty_owner owner;
+	unsigned int max_ranges;
 	bool closing;
 };
 
@@ -77,10 +87,13 @@ static void vfio_dirty_let_sleep(struct vfio_dirty *dirty)
 static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 				struct iommufd_dirty_caps *caps)
 {
-	struct vfio_device *device = to_dirty(provider)->device;
+	struct vfio_dirty *dirty = to_dirty(provider);
+	struct vfio_device *device = dirty->device;
 
 	/* More is not known before the driver starts */
-	caps->max_ranges = LOG_MAX_RANGES;
+	caps->max_ranges = dirty->max_ranges;
+	caps->granule = device->log_ops->flags & VFIO_LOG_ANY_RANGE ?
+				1 : LOG_GRANULE;
 	caps->quiesces = device->mig_ops;
 	caps->quiesces_p2p =
 		device->mig_ops &&
@@ -90,21 +103,55 @@ static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 
 /*
  * Drivers merge ranges if they have too many of them, and do not say so. iommufd must
- * know what is tracked, and from where on: it can merge as well.
+ * know what is tracked, and from where on: it can merge as well, once it is known how
+ * many the driver has left.
  */
-static bool vfio_dirty_merged(struct rb_root_cached *root, unsigned int nr)
+static unsigned int vfio_dirty_count(struct rb_root_cached *root)
 {
 	struct rb_node *node;
+	unsigned int nr = 0;
 
 	for (node = rb_first_cached(root); node; node = rb_next(node))
-		nr--;
+		nr++;
 	return nr;
 }
 
+/*
+ * A driver that logs, but not as much as that, may say that it does not support it.
+ * Does it log the first GiB?
+ */
+static bool vfio_dirty_is_too_much(struct vfio_dirty *dirty,
+				   const struct iommufd_dirty_range *ranges,
+				   unsigned int nr, u64 page_size)
+{
+	const struct vfio_log_ops *ops = dirty->device->log_ops;
+	struct rb_root_cached root = RB_ROOT_CACHED;
+	struct interval_tree_node node = {
+		.start = ranges->iova,
+		.last = ranges->last,
+	};
+	u64 little = max_t(u64, SZ_1G, page_size * LOG_GRANULE);
+
+	lockdep_assert_held(&dirty->log_mutex);
+
+	if (ranges->last - ranges->iova >= little)
+		node.last = ranges->iova + (little - 1);
+	else if (nr == 1)
+		return false;
+	interval_tree_insert(&node, &root);
+	if (ops->log_start(dirty->device, &root, 1, &page_size))
+		return false;
+	ops->log_stop(dirty->device);
+	return true;
+}
+
 static int vfio_dirty_log(struct vfio_dirty *dirty, struct rb_root_cached *root,
+			  const struct iommufd_dirty_range *ranges,
 			  unsigned int nr, u64 *page_size)
 {
 	struct vfio_device *device = dirty->device;
+	u64 asked = *page_size;
+	unsigned int left;
 	int rc;
 
 	lockdep_assert_held(&dirty->log_mutex);
@@ -115,9 +162,15 @@ static int vfio_dirty_log(struct vfio_dirty *dirty, struct rb_root_cached *root,
 	if (rc)
 		return rc;
 	rc = device->log_ops->log_start(device, root, nr, page_size);
-	if (!rc && vfio_dirty_merged(root, nr)) {
-		device->log_ops->log_stop(device);
+	left = vfio_dirty_count(root);
+	if (left < nr) {
+		if (!rc)
+			device->log_ops->log_stop(device);
+		dirty->max_ranges = left;
 		rc = -E2BIG;
+	} else if (rc == -EOPNOTSUPP &&
+		   vfio_dirty_is_too_much(dirty, ranges, nr, asked)) {
+		rc = -EFBIG;
 	}
 	vfio_dirty_let_sleep(dirty);
 	return rc;
@@ -146,7 +199,7 @@ static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
 	}
 
 	mutex_lock(&dirty->log_mutex);
-	rc = vfio_dirty_log(dirty, &root, nr, page_size);
+	rc = vfio_dirty_log(dirty, &root, ranges, nr, page_size);
 	if (!rc)
 		dirty->owner = VFIO_DIRTY_TRACKER;
 	mutex_unlock(&dirty->log_mutex);
@@ -278,6 +331,7 @@ int vfio_dirty_open(struct vfio_device *device)
 	if (!dirty)
 		return -ENOMEM;
 	dirty->provider.ops = &vfio_dirty_ops;
+	dirty->max_ranges = LOG_MAX_RANGES;
 	dirty->device = device;
 	mutex_init(&dirty->state_mutex);
 	mutex_init(&dirty->log_mutex);

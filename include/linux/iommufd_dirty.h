@@ -44,9 +44,12 @@ struct iommufd_dirty_range {
  * struct iommufd_dirty_caps - What a provider can do
  * @page_sizes: Bitmap of the sizes, in bytes, by which the device can track; 0 if
  *	the driver does not know before it starts
- * @max_ranges: The most ranges that it tracks at a time; 0 as above
+ * @max_ranges: The most ranges that it tracks at a time; 0 as above. It may get
+ *	smaller when iommufd_dirty_provider_ops::start has failed with -E2BIG
  * @max_span: The most bytes from the start of the first range to the end of the
  *	last one; 0 as above
+ * @granule: Ranges begin and end at multiples of so many pages, a power of two; 0
+ *	means 1
  * @quiesces: The device has a state in which it starts no DMA, so that
  *	iommufd_dirty_provider_ops::hold can succeed
  * @quiesces_p2p: It starts none in VFIO's P2P states, either
@@ -55,6 +58,7 @@ struct iommufd_dirty_caps {
 	u64 page_sizes;
 	u64 max_span;
 	unsigned int max_ranges;
+	unsigned int granule;
 	bool quiesces;
 	bool quiesces_p2p;
 };
@@ -63,11 +67,13 @@ struct iommufd_dirty_caps {
  * struct iommufd_dirty_provider_ops - What a driver does as a provider
  * @get_caps: Fill in what the provider can do. @caps is zeroed
  * @start: Track the @nr ranges in @ranges, which ascend, do not touch each other,
- *	and begin and end at multiples of *@page_size; there is at least one. Set
- *	*@page_size, a power of two, to what the device tracks by. From when it
- *	returns 0 on, no write to them is missed. Return 0, or an error, after
- *	which nothing is tracked; -E2BIG if fewer or smaller ranges might do,
- *	-EBUSY if somebody else uses the device's tracking
+ *	and begin and end at multiples of *@page_size times the granule; there is at
+ *	least one. Set *@page_size, a power of two, to what the device tracks by: if
+ *	that is larger, and ranges are no multiples of it, iommufd stops and starts
+ *	again with such that are. From when it returns 0 on, no write to them is
+ *	missed. Return 0, or an error, after which nothing is tracked; -E2BIG if
+ *	fewer ranges might do, -EFBIG if only smaller ones, -EBUSY if somebody else
+ *	uses the device's tracking
  * @stop: Track nothing any more, and forget what was dirty. Return 0, or an error,
  *	which is reported but changes nothing: @start may be called again
  * @read_and_clear: Mark in @sink, by its mark_range(), each tracked page within

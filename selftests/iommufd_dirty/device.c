@@ -184,6 +184,89 @@ TEST_F(device, many_ranges)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
+/*
+ * One more than the device takes, so far from each other that all as one are too much:
+ * the closest two are merged, and no others. How many it takes is known then.
+ */
+TEST_F(device, one_range_too_many)
+{
+	struct iommu_dirty_run ranges[9];
+	struct iommu_dirty_member member;
+	__u64 page_size = SZ_4K;
+	__u32 num = 9, i;
+
+	for (i = 0; i < 8; i++)
+		ranges[i] = (struct iommu_dirty_run){ (__u64)i << 40, SZ_1M };
+	ranges[8] = (struct iommu_dirty_run){ (7ULL << 40) + 2 * SZ_1M, SZ_1M };
+	ASSERT_EQ(0, __device_start(self->l.env.fd, self->l.tracker, ranges, &num,
+				    &page_size));
+	ASSERT_EQ(8, num);
+	for (i = 0; i < 8; i++) {
+		EXPECT_EQ((__u64)i << 40, ranges[i].iova);
+		EXPECT_EQ(i < 7 ? SZ_1M : 3 * SZ_1M, ranges[i].length);
+	}
+	EXPECT_EQ(8, logged_info(&self->l, self->l.tracker, &member).out_max_ranges);
+}
+
+FIXTURE(quirks)
+{
+	struct logged l;
+};
+
+FIXTURE_SETUP(quirks)
+{
+	const char *reason = logged_open(&self->l);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+}
+
+FIXTURE_TEARDOWN(quirks)
+{
+	if (!self->l.mem)
+		return;
+	logged_reopen(&self->l, 0);
+	logged_close(&self->l);
+}
+
+/* A driver that keeps bits in words, and does not say what happens to half of one */
+TEST_F(quirks, words)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run ranges[2] = {
+		{ .iova = AT(70), .length = SZ_4K },
+		{ .iova = AT(140), .length = 60 * SZ_4K },
+	};
+	__u64 page_size = SZ_4K;
+	__u32 num = 2;
+
+	logged_reopen(l, EDU_QUIRK_WORDS);
+	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, ranges, &num, &page_size));
+	EXPECT_EQ(1, num);
+	EXPECT_EQ(AT(64), ranges[0].iova);
+	EXPECT_EQ(192 * SZ_4K, ranges[0].length);
+	logged_write(l, 64);
+	logged_write(l, 255);
+	env_store(&l->env, 0, AT(63));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
+/* What is too much for a device is told as such, whatever its driver says */
+TEST_F(quirks, not_supported)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run range = { .iova = 0, .length = 1ULL << 62 };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	logged_reopen(l, EDU_QUIRK_NOTSUPP);
+	EXPECT_EQ(-E2BIG, __device_start(l->env.fd, l->tracker, &range, &num,
+					 &page_size));
+	device_start(l->env.fd, l->tracker, IOVA, SIZE);
+	logged_write(l, 1);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
 /* Each tracker gets every page; the end of one changes nothing for the other */
 TEST_F(device, several)
 {

@@ -108,7 +108,7 @@ TEST_F(soft_ranges, one_range)
 	check_tracked(_metadata, self);
 }
 
-/* A driver that does not say how many, but that these are too many: half, twice */
+/* A driver that does not say how many, but that these are too many: one less, twice */
 TEST_F(soft_ranges, found_out)
 {
 	soft_faults(self->edu, (struct soft_faults) {
@@ -117,7 +117,7 @@ TEST_F(soft_ranges, found_out)
 		.count = 2,
 	});
 	ASSERT_EQ(0, start(self));
-	EXPECT_EQ(RANGES / 4, self->num);
+	EXPECT_EQ(RANGES - 2, self->num);
 	check_tracked(_metadata, self);
 }
 
@@ -212,6 +212,8 @@ TEST_F(soft_ranges, granule)
 	self->num = 1;
 	ASSERT_EQ(0, start(self));
 	EXPECT_EQ(SZ_64K, self->page_size);
+	EXPECT_EQ(IOVA, self->ranges[0].iova);
+	EXPECT_EQ(SZ_64K, self->ranges[0].length);
 	env_store(&l->env, 0, AT(1));
 	for (page = 0; page < 16; page++)
 		bitmap_set(l->want, page);

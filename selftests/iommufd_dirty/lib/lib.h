@@ -216,6 +216,8 @@ unsigned int edu_count(void);
 void edu_set_driver(const char *name);
 /* Have edu_vfio_pci probe the device anew, closed, as one with EDU_QUIRK_* */
 #define EDU_QUIRK_P2P_DMA	0x1	/* a P2P state stops no DMA to memory */
+#define EDU_QUIRK_WORDS		0x2	/* logs multiples of 64 pages */
+#define EDU_QUIRK_NOTSUPP	0x4	/* what is too much is "not supported" */
 void edu_quirks(const struct edu *edu, unsigned int quirks);
 void edu_open(struct edu *edu, unsigned int index, int iommufd);
 /* The first of the software IOMMU's, soft-<format>; false if there is none */

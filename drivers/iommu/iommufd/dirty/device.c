@@ -11,9 +11,14 @@
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "dirty.h"
+
+/* From how many ranges on a provider is asked for one less at a time */
+#define MAX_ASKED	256U
 
 /**
  * iommufd_dirty_device_unclaim() - Free sets of ranges
@@ -92,6 +97,8 @@ static int device_start_error(int rc)
 	case -ENOMEM:
 	case -EOVERFLOW:
 		return rc;
+	case -EFBIG:
+		return -E2BIG;
 	case -EOPNOTSUPP:
 		return -ENXIO;
 	default:
@@ -99,11 +106,60 @@ static int device_start_error(int rc)
 	}
 }
 
+/* Make ranges such as the provider has announced to take */
+static int device_shape(struct iommufd_dirty_device *device,
+			struct iommufd_dirty_ranges *ranges, u64 page_size)
+{
+	struct iommufd_dirty_caps caps = {};
+	u64 multiple;
+	int rc;
+
+	device->provider->ops->get_caps(device->provider, &caps);
+	if (check_mul_overflow(page_size, (u64)(caps.granule ?: 1), &multiple))
+		return -E2BIG;
+	iommufd_dirty_ranges_widen(ranges, multiple);
+	rc = iommufd_dirty_ranges_coarsen(ranges, caps.max_ranges ?: UINT_MAX);
+	if (!rc && caps.max_span &&
+	    iommufd_dirty_ranges_span(ranges) > caps.max_span - 1)
+		rc = -E2BIG;
+	return rc;
+}
+
+/*
+ * The provider has found so many too many, and it may be one too many. To find out how
+ * many of tens of thousands it takes is not worth asking each time.
+ */
+static unsigned int device_fewer(unsigned int nr)
+{
+	return nr > MAX_ASKED ? max(nr / 2, MAX_ASKED) : nr - 1;
+}
+
+/* Start the provider with ranges, or change them */
+static int device_try(struct iommufd_dirty_device *device,
+		      struct iommufd_dirty_ranges *ranges, u64 *page_size,
+		      bool live)
+{
+	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
+	int rc;
+
+	rc = device_shape(device, ranges, *page_size);
+	if (rc)
+		return rc == -E2BIG ? -EFBIG : rc;
+	if (live)
+		return iommufd_dirty_device_update(device, ranges);
+	rc = ops->start(device->provider, ranges->range, ranges->nr, page_size);
+	if (!rc && WARN_ON_ONCE(!is_power_of_2(*page_size))) {
+		ops->stop(device->provider);
+		rc = -EIO;
+	}
+	return rc;
+}
+
 /**
  * iommufd_dirty_device_fit() - Find ranges that the provider takes, and start it
  * @device: The device, with a provider
- * @ranges: The ranges; neighbours are merged as long as the provider cannot track
- *	so many
+ * @ranges: The ranges; they are rounded outwards to what the provider can, and
+ *	neighbours, the closest first, are merged as long as it cannot track so many
  * @page_size: What to track by, in and out
  * @live: Update them rather than start
  *
@@ -113,32 +169,35 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			     struct iommufd_dirty_ranges *ranges,
 			     u64 *page_size, bool live)
 {
-	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
-	struct iommufd_dirty_caps caps = {};
-	u64 size = *page_size;
+	u64 asked = *page_size, size;
+	unsigned int nr;
 	int rc;
 
 	lockdep_assert_held(&device->lock);
 
-	ops->get_caps(device->provider, &caps);
-	if (caps.max_span &&
-	    iommufd_dirty_ranges_span(ranges) > caps.max_span - 1)
-		return -E2BIG;
-	rc = iommufd_dirty_ranges_coarsen(ranges, caps.max_ranges ?: UINT_MAX);
-	while (!rc) {
-		size = *page_size;
-		if (live)
-			rc = iommufd_dirty_device_update(device, ranges);
-		else
-			rc = ops->start(device->provider, ranges->range,
-					ranges->nr, &size);
-		if (rc != -E2BIG || ranges->nr == 1)
+	for (;;) {
+		size = asked;
+		rc = device_try(device, ranges, &size, live);
+		nr = ranges->nr;
+		if (!rc && size > asked &&
+		    !iommufd_dirty_ranges_aligned(ranges, size)) {
+			device->provider->ops->stop(device->provider);
+			asked = size;
+			continue;
+		}
+		if (rc != -E2BIG || nr == 1)
 			break;
-		rc = iommufd_dirty_ranges_coarsen(ranges, ranges->nr / 2);
-	}
-	if (!rc && WARN_ON_ONCE(!is_power_of_2(size))) {
-		ops->stop(device->provider);
-		rc = -EIO;
+		rc = -EINTR;
+		if (fatal_signal_pending(current))
+			break;
+		/* It may know better now how many it takes */
+		rc = device_shape(device, ranges, asked);
+		if (!rc && ranges->nr == nr)
+			rc = iommufd_dirty_ranges_coarsen(ranges,
+							  device_fewer(nr));
+		if (rc)
+			break;
+		cond_resched();
 	}
 	if (!rc)
 		*page_size = size;

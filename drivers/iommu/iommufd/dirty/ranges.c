@@ -80,6 +80,25 @@ void iommufd_dirty_ranges_widen(struct iommufd_dirty_ranges *ranges,
 	iommufd_dirty_ranges_normalize(ranges);
 }
 
+/**
+ * iommufd_dirty_ranges_aligned() - Do ranges begin and end with pages?
+ * @ranges: The ranges
+ * @page_size: A power of two
+ *
+ * Return: true if all of them do.
+ */
+bool iommufd_dirty_ranges_aligned(const struct iommufd_dirty_ranges *ranges,
+				  u64 page_size)
+{
+	unsigned int i;
+
+	for (i = 0; i < ranges->nr; i++)
+		if (!IS_ALIGNED(ranges->range[i].iova, page_size) ||
+		    !IS_ALIGNED(ranges->range[i].last + 1, page_size))
+			return false;
+	return true;
+}
+
 static int range_from_user(struct iommufd_dirty_range *range,
 			   struct iommu_dirty_run __user *user, u64 page_size)
 {

@@ -37,6 +37,8 @@ void iommufd_dirty_ranges_copy(struct iommufd_dirty_ranges *to,
 void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges);
 void iommufd_dirty_ranges_widen(struct iommufd_dirty_ranges *ranges,
 				u64 page_size);
+bool iommufd_dirty_ranges_aligned(const struct iommufd_dirty_ranges *ranges,
+				  u64 page_size);
 int iommufd_dirty_ranges_coarsen(struct iommufd_dirty_ranges *ranges,
 				 unsigned int max);
 unsigned long

@@ -39,6 +39,8 @@
 
 /* The module's parameter "quirks": what other devices do, for tests */
 #define EDU_QUIRK_P2P_DMA	BIT(0)	/* a P2P state stops no DMA to memory */
+#define EDU_QUIRK_WORDS		BIT(1)	/* logs multiples of 64 pages */
+#define EDU_QUIRK_NOTSUPP	BIT(2)	/* what is too much is "not supported" */
 
 /* The most ranges that can be logged, and the most pages of all together */
 #define EDU_LOG_RANGES		8
@@ -89,8 +91,10 @@ struct edu_mig_file;
 /**
  * struct edu_device - an edu device of a VFIO user
  * @core_device: what vfio-pci-core knows of it
- * @state_mutex: guards all that follows, but @p2p_dma and @deferred_reset
- * @p2p_dma: EDU_QUIRK_P2P_DMA; does not change
+ * @state_mutex: guards all that follows, but @quirks, @log_ops and
+ *	@deferred_reset
+ * @quirks: EDU_QUIRK_*; does not change
+ * @log_ops: what VFIO's core calls; neither does this
  * @mig_state: migration state
  * @kept_cmd: a DMA command that waits for the end of a P2P state, or 0
  * @saving: file that state is read from, or NULL
@@ -105,7 +109,8 @@ struct edu_mig_file;
 struct edu_device {
 	struct vfio_pci_core_device core_device;
 	struct mutex state_mutex;	/* see above */
-	bool p2p_dma;
+	unsigned int quirks;
+	struct vfio_log_ops log_ops;
 	enum vfio_device_mig_state mig_state;
 	u64 kept_cmd;
 	struct edu_mig_file *saving;
@@ -138,7 +143,6 @@ ssize_t edu_regs_rw(struct edu_device *edu, char __user *buf, size_t count,
 
 /* log.c */
 extern const struct vfio_log_ops edu_log_ops;
-extern const struct vfio_log_ops edu_log_p2p_dma_ops;
 void edu_log_dma(struct edu_device *edu, u64 src, u64 dst, u64 cnt, u64 cmd);
 void edu_log_free(struct edu_device *edu);
 

@@ -85,13 +85,17 @@ static int edu_log_add(struct edu_device *edu, const struct interval_tree_node *
 		       unsigned long *room)
 {
 	struct edu_log_range *range = &edu->ranges[edu->num_ranges];
+	u64 mask = (64ULL << edu->log_shift) - 1;
 	unsigned long pages;
 
 	range->start = node->start;
 	range->last = node->last;
+	if ((edu->quirks & EDU_QUIRK_WORDS) &&
+	    ((range->start | (range->last + 1)) & mask))
+		return -EINVAL;
 	pages = edu_range_pages(edu, range);
 	if (pages > *room)
-		return -E2BIG;
+		return edu->quirks & EDU_QUIRK_NOTSUPP ? -EOPNOTSUPP : -E2BIG;
 	*room -= pages;
 	range->bits = kvcalloc(BITS_TO_LONGS(pages), sizeof(long), GFP_KERNEL_ACCOUNT);
 	if (!range->bits)
@@ -191,13 +195,7 @@ static int edu_log_read_and_clear(struct vfio_device *vdev, unsigned long iova,
 }
 
 const struct vfio_log_ops edu_log_ops = {
-	.flags = VFIO_LOG_P2P_STOPS_DMA,
-	.log_start = edu_log_start,
-	.log_stop = edu_log_stop,
-	.log_read_and_clear = edu_log_read_and_clear,
-};
-
-const struct vfio_log_ops edu_log_p2p_dma_ops = {
+	.flags = VFIO_LOG_P2P_STOPS_DMA | VFIO_LOG_ANY_RANGE,
 	.log_start = edu_log_start,
 	.log_stop = edu_log_stop,
 	.log_read_and_clear = edu_log_read_and_clear,

@@ -22,7 +22,7 @@
 
 static unsigned int quirks;
 module_param(quirks, uint, 0644);
-MODULE_PARM_DESC(quirks, "Of devices that are probed from now on, for tests: 1 = a P2P state stops no DMA to memory");
+MODULE_PARM_DESC(quirks, "Of devices that are probed from now on, for tests: 1 = a P2P state stops no DMA to memory, 2 = logs multiples of 64 pages, 4 = what is too much is \"not supported\"");
 
 /* What the driver knows of the device is as after opening it */
 static void edu_reset(struct edu_device *edu)
@@ -205,8 +205,13 @@ static int edu_init_device(struct vfio_device *vdev)
 	mutex_init(&edu->state_mutex);
 	spin_lock_init(&edu->reset_lock);
 	edu->mig_state = VFIO_DEVICE_STATE_RUNNING;
-	edu->p2p_dma = READ_ONCE(quirks) & EDU_QUIRK_P2P_DMA;
-	vdev->log_ops = edu->p2p_dma ? &edu_log_p2p_dma_ops : &edu_log_ops;
+	edu->quirks = READ_ONCE(quirks);
+	edu->log_ops = edu_log_ops;
+	if (edu->quirks & EDU_QUIRK_P2P_DMA)
+		edu->log_ops.flags &= ~VFIO_LOG_P2P_STOPS_DMA;
+	if (edu->quirks & EDU_QUIRK_WORDS)
+		edu->log_ops.flags &= ~VFIO_LOG_ANY_RANGE;
+	vdev->log_ops = &edu->log_ops;
 	if (window) {
 		vdev->mig_ops = &edu_migration_ops;
 		vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |

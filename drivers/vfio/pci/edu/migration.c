@@ -353,7 +353,9 @@ static struct file *edu_step(struct edu_device *edu, enum vfio_device_mig_state 
 	switch (edu->mig_state << 4 | next) {
 	case ARC(RUNNING, RUNNING_P2P):
 	case ARC(PRE_COPY, PRE_COPY_P2P):
-		return edu->p2p_dma ? NULL : ERR_PTR(edu_quiesce_dma(edu));
+		if (edu->quirks & EDU_QUIRK_P2P_DMA)
+			return NULL;
+		return ERR_PTR(edu_quiesce_dma(edu));
 	case ARC(RUNNING_P2P, STOP):
 		return ERR_PTR(edu_quiesce(edu));
 	case ARC(STOP, RUNNING_P2P):

@@ -234,7 +234,7 @@ static bool edu_may_dma(const struct edu_device *edu)
 {
 	return edu->mig_state == VFIO_DEVICE_STATE_RUNNING ||
 	       edu->mig_state == VFIO_DEVICE_STATE_PRE_COPY ||
-	       (edu->p2p_dma && edu_is_in_p2p(edu));
+	       ((edu->quirks & EDU_QUIRK_P2P_DMA) && edu_is_in_p2p(edu));
 }
 
 static bool edu_is_stopped(const struct edu_device *edu)
