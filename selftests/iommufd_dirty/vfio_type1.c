@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/vfio.h>
@@ -20,6 +22,7 @@
 #define PAGES	64
 #define SIZE	(PAGES * SZ_4K)
 #define STAGE	0x10000000ULL
+#define STARTERS 4
 
 FIXTURE(vfio_type1)
 {
@@ -201,6 +204,110 @@ TEST_F(vfio_type1, get_arguments)
 	EXPECT_EQ(1ULL << 9, dirty(self));
 }
 
+/* @words of 64 bits, for the pages from @iova on, are what they were or 0 or dirty */
+static void get_words(FIXTURE_DATA(vfio_type1) * self, __u64 iova, __u64 *words,
+		      unsigned int num)
+{
+	struct get cmd = get_all(words);
+	unsigned int i;
+
+	for (i = 0; i < num; i++)
+		words[i] = ~0ULL;
+	cmd.range.iova = iova;
+	cmd.range.size = num * 64 * SZ_4K;
+	cmd.range.bitmap.size = num * 8;
+	check(get(self->container, &cmd));
+}
+
+/* The bits of clean pages are stored, too, in whole words; those of holes are not */
+TEST_F(vfio_type1, stores_clean_bits)
+{
+	__u64 words[4];
+
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	device_writes(self, 3);
+	get_words(self, IOVA, words, 1);
+	EXPECT_EQ(1ULL << 3, words[0]);
+	get_words(self, IOVA, words, 1);
+	EXPECT_EQ(0, words[0]);
+
+	device_writes(self, 2);
+	device_writes(self, 63);
+	get_words(self, IOVA - 124 * SZ_4K, words, 4);
+	EXPECT_EQ(~0ULL, words[0]);
+	EXPECT_EQ(~0ULL >> 4 | 1ULL << 62, words[1]);
+	EXPECT_EQ(1ULL << 59, words[2]);
+	EXPECT_EQ(~0ULL, words[3]);
+}
+
+/* Not where nothing is asked of the bitmap, because tracking is off */
+TEST_F(vfio_type1, bitmap_of_a_refusal)
+{
+	__u64 bitmap = ~0ULL;
+	struct get cmd = get_all(&bitmap);
+
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	EXPECT_EQ(-EINVAL, get(self->container, &cmd));
+	EXPECT_EQ(~0ULL, bitmap);
+}
+
+static unsigned int list_trackers(int container, struct iommu_dirty_object *tracker)
+{
+	struct iommu_dirty_object objects[32];
+	struct iommu_dirty_list cmd = {
+		.size = sizeof(cmd),
+		.num_objects = ARRAY_SIZE(objects),
+		.objects = (uintptr_t)objects,
+		.object_len = sizeof(objects[0]),
+	};
+	unsigned int i, num = 0;
+
+	check(__iommufd_ioctl(container, IOMMU_DIRTY_LIST, &cmd));
+	for (i = 0; i < cmd.num_objects; i++) {
+		if (objects[i].type != IOMMU_DIRTY_OBJECT_TRACKER)
+			continue;
+		*tracker = objects[i];
+		num++;
+	}
+	return num;
+}
+
+struct starters {
+	pthread_barrier_t barrier;
+	int container;
+};
+
+static void *starter_run(void *arg)
+{
+	struct starters *s = arg;
+
+	pthread_barrier_wait(&s->barrier);
+	check(dirty_pages(s->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	return NULL;
+}
+
+/* However many threads START, one tracker comes of it, and STOP stops that one */
+TEST_F(vfio_type1, parallel_start)
+{
+	struct starters s = { .container = self->container };
+	struct iommu_dirty_object tracker;
+	pthread_t threads[STARTERS];
+	unsigned int i, round;
+
+	pthread_barrier_init(&s.barrier, NULL, STARTERS);
+	for (round = 0; round < 300; round++) {
+		for (i = 0; i < STARTERS; i++)
+			ASSERT_EQ(0, pthread_create(&threads[i], NULL, starter_run, &s));
+		for (i = 0; i < STARTERS; i++)
+			pthread_join(threads[i], NULL);
+		check(dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+		ASSERT_EQ(1, list_trackers(self->container, &tracker));
+		ASSERT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker.state);
+		object_destroy(self->container, tracker.id);
+	}
+}
+
 struct unmap {
 	struct vfio_iommu_type1_dma_unmap head;
 	struct vfio_bitmap bitmap;
@@ -259,6 +366,49 @@ TEST_F(vfio_type1, unmap)
 	EXPECT_EQ(1ULL << 30, dirty(self));
 }
 
+/* 16 TiB at once, of which little is mapped: the limit is what the capability says */
+TEST_F(vfio_type1, sixteen_tib)
+{
+	const __u64 size = 1ULL << 44, bytes = size / SZ_4K / 8;
+	__u64 *bitmap = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	__u64 *words = bitmap + IOVA / SZ_4K / 64;
+	struct get cmd = get_all(bitmap);
+	struct unmap all = {
+		.head = {
+			.argsz = sizeof(all),
+			.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+			.size = size,
+		},
+		.bitmap = {
+			.pgsize = SZ_4K,
+			.size = bytes,
+			.data = bitmap,
+		},
+	};
+
+	ASSERT_NE(MAP_FAILED, bitmap);
+	cmd.range.iova = 0;
+	cmd.range.size = size;
+	cmd.range.bitmap.size = bytes;
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	device_writes(self, 5);
+	words[0] = ~0ULL;
+	EXPECT_EQ(0, get(self->container, &cmd));
+	/* IOVA is the second page of a word */
+	EXPECT_EQ(1ULL << 6 | 1, words[0]);
+	EXPECT_EQ(0, words[1]);
+
+	device_writes(self, 62);
+	cmd.range.bitmap.size = ~0ULL;
+	EXPECT_EQ(-EINVAL, get(self->container, &cmd));
+	EXPECT_EQ(0, unmap(self->container, &all));
+	EXPECT_EQ(SIZE + SZ_4K, all.head.size);
+	EXPECT_EQ(1ULL << 63 | 1, words[0]);
+	EXPECT_EQ(0, words[1]);
+	munmap(bitmap, bytes);
+}
+
 /* The tracker behind it is destroyed, and its id is another's: that is left alone */
 TEST_F(vfio_type1, tracker_replaced)
 {
@@ -315,7 +465,8 @@ TEST_F(vfio_type1, capability)
 			continue;
 		cap = (void *)head;
 		EXPECT_EQ(SZ_4K, cap->pgsize_bitmap);
-		EXPECT_LE(PAGES / 8, cap->max_dirty_bitmap_size);
+		/* for all of the address space */
+		EXPECT_EQ(1ULL << (64 - 12 - 3), cap->max_dirty_bitmap_size);
 		found++;
 	}
 	EXPECT_EQ(1, found);

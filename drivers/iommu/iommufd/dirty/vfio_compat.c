@@ -11,27 +11,28 @@
  */
 #include <linux/align.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
 #include "dirty.h"
 
-/* As in vfio_iommu_type1.c: bitmap_set() there takes a signed length */
+/* Whole words, as type1 has them, up to those for all of the address space */
 #define BITMAP_BYTES(pages)	(ALIGN(pages, 64) / 8)
-#define BITMAP_SIZE_MAX		BITMAP_BYTES((u64)INT_MAX)
+#define BITMAP_SIZE_MAX		(BIT_ULL(64 - PAGE_SHIFT) / 8)
 
+/* The tracker that serves the container, or NULL; it is to be put */
 static struct iommufd_dirty_tracker *
-compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+compat_get_locked(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
 	struct iommufd_dirty_tracker *tracker;
-	u32 id;
 
-	mutex_lock(&ioas->mutex);
-	id = ioas->iopt.dirty.vfio_tracker_id;
-	mutex_unlock(&ioas->mutex);
-	if (!id)
+	lockdep_assert_held(&ioas->mutex);
+
+	if (!ioas->iopt.dirty.vfio_tracker_id)
 		return NULL;
-	tracker = iommufd_get_dirty_tracker(ictx, id);
+	tracker = iommufd_get_dirty_tracker(ictx,
+					    ioas->iopt.dirty.vfio_tracker_id);
 	if (IS_ERR(tracker))
 		return NULL;
 	/* The user may have destroyed it, and its id be another's */
@@ -42,19 +43,38 @@ compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	return tracker;
 }
 
+static struct iommufd_dirty_tracker *
+compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	mutex_lock(&ioas->mutex);
+	tracker = compat_get_locked(ictx, ioas);
+	mutex_unlock(&ioas->mutex);
+	return tracker;
+}
+
+/* There is one then; it may be that of another thread */
 static int compat_make_tracker(struct iommufd_ctx *ictx,
 			       struct iommufd_ioas *ioas)
 {
-	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_tracker *tracker, *other;
 
 	tracker = iommufd_dirty_tracker_new(ictx, ioas, NULL);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	tracker->vfio_compat = true;
 	mutex_lock(&ioas->mutex);
-	ioas->iopt.dirty.vfio_tracker_id = tracker->obj.id;
+	other = compat_get_locked(ictx, ioas);
+	if (!other) {
+		ioas->iopt.dirty.vfio_tracker_id = tracker->obj.id;
+		iommufd_object_finalize(ictx, &tracker->obj);
+	}
 	mutex_unlock(&ioas->mutex);
-	iommufd_object_finalize(ictx, &tracker->obj);
+	if (other) {
+		iommufd_put_object(ictx, &other->obj);
+		iommufd_object_abort_and_destroy(ictx, &tracker->obj);
+	}
 	return 0;
 }
 
@@ -115,6 +135,64 @@ static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
 	return 0;
 }
 
+/*
+ * Type1 stores the bits of each mapping, as far as the end of the last word; those of
+ * holes it leaves alone. Here bits are only ever set, so they are cleared before.
+ */
+static int compat_clear_bits(const struct iommufd_dirty_request *req,
+			     unsigned long iova, unsigned long last)
+{
+	u8 __user *bitmap = u64_to_user_ptr(req->data);
+	unsigned long first = (iova - req->iova) / PAGE_SIZE;
+	unsigned long end = ALIGN((last - req->iova) / PAGE_SIZE + 1, 64);
+	u8 keep;
+
+	if (first % 8) {
+		if (get_user(keep, bitmap + first / 8) ||
+		    put_user(keep & (BIT(first % 8) - 1), bitmap + first / 8))
+			return -EFAULT;
+		first = ALIGN(first, 8);
+	}
+	return clear_user(bitmap + first / 8, (end - first) / 8) ? -EFAULT : 0;
+}
+
+static int compat_clear_bitmap(struct iommufd_ioas *ioas,
+			       const struct iommufd_dirty_request *req)
+{
+	unsigned long last = req->iova + (req->length - 1);
+	unsigned long iova = req->iova, area_last;
+	struct iopt_area *area;
+	int rc;
+
+	for (;;) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		down_read(&ioas->iopt.iova_rwsem);
+		area = iopt_area_iter_first(&ioas->iopt, iova, last);
+		if (area) {
+			iova = max(iova, iopt_area_iova(area));
+			area_last = min(last, iopt_area_last_iova(area));
+		}
+		up_read(&ioas->iopt.iova_rwsem);
+		if (!area)
+			return 0;
+		rc = compat_clear_bits(req, iova, area_last);
+		if (rc || area_last == last)
+			return rc;
+		iova = area_last + 1;
+		cond_resched();
+	}
+}
+
+/* Where a bitmap goes, when it is known that tracking is on */
+static int compat_prepare(struct iommufd_dirty_tracker *tracker,
+			  struct iommufd_dirty_request *req)
+{
+	if (iommufd_dirty_check_running(&tracker, 1, req))
+		return -EINVAL;
+	return compat_clear_bitmap(tracker->ioas, req);
+}
+
 static int compat_get_bitmap(struct iommufd_ctx *ictx,
 			     struct iommufd_ioas *ioas, void __user *arg)
 {
@@ -132,7 +210,9 @@ static int compat_get_bitmap(struct iommufd_ctx *ictx,
 	tracker = compat_get_tracker(ictx, ioas);
 	if (!tracker)
 		return -EINVAL;
-	rc = iommufd_dirty_read(&tracker, &added, 1, &req);
+	rc = compat_prepare(tracker, &req);
+	if (!rc)
+		rc = iommufd_dirty_read(&tracker, &added, 1, &req);
 	iommufd_put_object(ictx, &tracker->obj);
 	return rc == -ENODATA ? -EINVAL : rc;
 }
@@ -209,7 +289,9 @@ int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
 	tracker = compat_get_tracker(ictx, ioas);
 	if (!tracker)
 		return -EINVAL;
-	rc = iommufd_dirty_unmap(tracker, &req, unmapped);
+	rc = compat_prepare(tracker, &req);
+	if (!rc)
+		rc = iommufd_dirty_unmap(tracker, &req, unmapped);
 	iommufd_put_object(ictx, &tracker->obj);
 	return rc == -ENODATA ? -EINVAL : rc;
 }
