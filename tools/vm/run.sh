@@ -141,6 +141,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		# Under load the watchdog takes the time stamp counter for unstable, and the
 		# guest goes on with ACPI's timer: slow to read, and 24 bits wide
 		params="console=ttyS0 no_timer_check tsc=nowatchdog intel_iommu=on,sm_on $params"
+		[ "$accel" = kvm ] || params="$(tsc_frequency)$params"
 	fi
 	# each in a slot of its own: a group of its own
 	IFS=, read -ra delays <<<"$delay"
@@ -171,6 +172,19 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		${silence:+-qmp "unix:$work/qmp,server=on,wait=off"} \
 		-append "$params panic=-1 loglevel=5 ${silence:+unknown_nmi_panic} ${shell:+vm-shell} $append" \
 		"${console[@]}"
+}
+
+# What the guest's time stamp counter counts, as a parameter: it is this machine's
+tsc_frequency() {
+	local program
+	[ "$(uname -m)" = x86_64 ] || return 0
+	program=$cache/vm/tsc-khz-$(hash_files "$here/tsc-khz.c")
+	if [ ! -x "$program" ]; then
+		mkdir -p "$cache/vm"
+		gcc -O2 -o "$program.$$" "$here/tsc-khz.c"
+		mv "$program.$$" "$program"
+	fi
+	echo "tsc_early_khz=$("$program") "
 }
 
 accel_options() { # kvm|tcg
