@@ -3,6 +3,7 @@
  * UNMAP: takes a range away and tells of its dirty pages in one call. After an
  * error nothing was unmapped, or the call says how much, and nothing is lost.
  */
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <kselftest_harness.h>
@@ -185,7 +186,25 @@ TEST_F(unmap_verb, empty)
 	EXPECT_EQ(3, bitmap_count(self->o.bitmap, PAGES));
 }
 
-/* The second mapping is held in part: the first is unmapped and reported */
+/* The only mapping is held in part: nothing is unmapped, or forgotten */
+TEST_F(unmap_verb, first_partial)
+{
+	start_dirty(&self->o);
+	self->args.data = mem_alloc(SZ_4K);
+	self->args.length = SZ_4K;
+	EXPECT_EQ(-ENOENT, unmap());
+	EXPECT_EQ(0, self->unmapped);
+	EXPECT_EQ(0, self->args.out_length);
+	EXPECT_EQ(0, self->args.out_pages);
+	EXPECT_EQ(0, bitmap_count(self->args.data, PAGES));
+	EXPECT_TRUE(nothing_done(&self->o));
+	EXPECT_EQ(3, left_in(&self->o, self->env.tracker));
+}
+
+/*
+ * The second mapping is held in part: the first is unmapped and reported, and so once
+ * more, for who does not look at the bitmap of a call that has failed
+ */
 TEST_F(unmap_verb, partial)
 {
 	struct oracle second;
@@ -193,12 +212,6 @@ TEST_F(unmap_verb, partial)
 	oracle_open(&second, &self->env, PAGES, IOVA + SIZE);
 	oracle_map(&second, self->env.ioas);
 	start_dirty(&self->o);
-	self->args.length = SZ_4K;
-	EXPECT_EQ(-ENOENT, unmap());
-	EXPECT_EQ(0, self->unmapped);
-
-	env_load(&self->env, 0);
-	oracle_write(&self->o, 0, 0);
 	oracle_write(&second, 0, PAGES - 1);
 	self->args.data = mem_alloc(SZ_4K);
 	self->args.length = SIZE + SIZE / 2;
@@ -216,8 +229,57 @@ TEST_F(unmap_verb, partial)
 	EXPECT_EQ(1, left_in(&second, self->env.tracker));
 	oracle_check(&second);
 	EXPECT_EQ(0, second.lost + second.extra);
+	EXPECT_EQ(3, left_in(&self->o, self->env.tracker));
+	EXPECT_EQ(0, left_in(&self->o, self->env.tracker));
 	EXPECT_EQ(3, left_in(&self->o, self->env.twin));
 	oracle_close(&second);
+}
+
+/* A thread that READs all the time, into a bitmap of its own */
+struct beside {
+	struct read_args args;
+	pthread_t thread;
+	__u64 found;
+	bool stop;
+};
+
+static void *read_all_the_time(void *arg)
+{
+	struct beside *b = arg;
+
+	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE))
+		b->found += tracker_read(&b->args);
+	return NULL;
+}
+
+/* Either a READ of the same tracker tells of an old page, or UNMAP does */
+TEST_F(unmap_verb, read_beside)
+{
+	struct beside b = { .args = self->args };
+	unsigned int round, missed = 0;
+	__u64 unmaps = 0, *seen;
+
+	seen = mem_alloc(SZ_4K);
+	b.args.data = seen;
+	env_start(&self->env);
+	ASSERT_EQ(0, pthread_create(&b.thread, NULL, read_all_the_time, &b));
+	for (round = 0; round < 50; round++) {
+		size_t page = random_below(PAGES);
+
+		env_load(&self->env, 0);
+		memset(self->o.bitmap, 0, PAGES / 8);
+		__atomic_store_n(seen, 0, __ATOMIC_RELEASE);
+		oracle_write(&self->o, 0, page);
+		ASSERT_EQ(0, unmap());
+		unmaps += self->args.out_pages;
+		missed += !bitmap_test(self->o.bitmap, page) &&
+			  !bitmap_test(seen, page);
+		oracle_map(&self->o, self->env.ioas);
+	}
+	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
+	pthread_join(b.thread, NULL);
+	EXPECT_EQ(0, missed);
+	lib_note("UNMAP has told of %llu pages, READ of %llu", unmaps, b.found);
 }
 
 TEST_F(unmap_verb, not_running)

@@ -585,7 +585,12 @@ struct iommu_dirty_tracker_scan {
  *
  * That the bitmap can be written is checked before anything is unmapped. If it
  * cannot be written any more afterwards, the dirty pages behind @out_length are
- * kept for the next READ of the range.
+ * kept for the next READ of the range. If the unmap fails, nothing is forgotten:
+ * what was unmapped before is in the bitmap, and in the next READ once more.
+ *
+ * A READ or SCAN of the same tracker that runs beside the call may take a page of
+ * the range: it reports it then instead of the call. Who wants each of them here,
+ * lets no other call use the tracker meanwhile.
  *
  * Return:
  * * 0 on success, also if nothing was mapped

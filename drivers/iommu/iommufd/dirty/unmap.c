@@ -223,7 +223,14 @@ int iommufd_dirty_unmap(struct iommufd_dirty_tracker *tracker,
 		return rc;
 	rc = iopt_unmap_iova(&tracker->ioas->iopt, req->iova, req->length,
 			     unmapped);
-	/* After an error, too: the ledger has what was unmapped before it */
+	if (rc && !*unmapped)
+		return rc;
+	/*
+	 * After an error, too, the ledger has what was unmapped before it. But who
+	 * gets one may not look at the bitmap, so nothing is forgotten then.
+	 */
+	if (rc)
+		req->flags |= IOMMU_DIRTY_WALK_NO_CLEAR;
 	rc_read = iommufd_dirty_read(&tracker, &added, 1, req);
 	return rc ? rc : rc_read;
 }
