@@ -84,6 +84,27 @@ TEST_F(soft_provider, start_fails)
 	}
 }
 
+/* No more trackers of a device can run than one READ takes */
+TEST_F(soft_provider, limit)
+{
+	struct logged *l = &self->l;
+	__u32 other[64], i;
+
+	ASSERT_EQ(0, __logged_start(l));
+	for (i = 0; i < 64; i++) {
+		struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+		__u64 page_size = SZ_4K;
+		__u32 num = 1;
+
+		other[i] = tracker_alloc(l->env.fd, self->edu->dev_id);
+		EXPECT_EQ(i < 63 ? 0 : -EUSERS,
+			  __device_start(l->env.fd, other[i], &range, &num, &page_size));
+	}
+	tracker_stop(l->env.fd, l->tracker);
+	device_start(l->env.fd, other[63], IOVA, SIZE);
+	EXPECT_EQ(-EUSERS, __logged_start(l));
+}
+
 /* It is stopped all the same */
 TEST_F(soft_provider, stop_fails)
 {

@@ -4,6 +4,7 @@
  * do. Each has a reader of its own, who copies what it reports, and whose copy
  * must be the memory in the end.
  */
+#include <errno.h>
 #include <kselftest_harness.h>
 
 #include "lib.h"
@@ -12,6 +13,8 @@
 #define PAGES	100
 #define SIZE	(PAGES * SZ_4K)
 #define READERS	4
+/* Trackers on an IOAS, and of one READ, at the most */
+#define MAX_RUNNING	64
 
 /* A tracker of its own, and a copy of its own of what it has reported */
 struct reader {
@@ -24,7 +27,7 @@ FIXTURE(trackers)
 	struct env env;
 	struct oracle o;
 	struct reader r[READERS];
-	struct iommu_dirty_read_tracker entries[64];
+	struct iommu_dirty_read_tracker entries[MAX_RUNNING];
 	struct iommu_dirty_tracker_read read;
 };
 
@@ -194,6 +197,30 @@ TEST_F(trackers, destroy_one)
 	EXPECT_EQ(0, oracle_read(&self->r[2].o, 0));
 }
 
+/* As many as one READ takes can run, of the IOAS; one more when another has stopped */
+TEST_F(trackers, limit)
+{
+	int fd = self->env.fd;
+	__u32 ioas = ioas_alloc(fd), ids[MAX_RUNNING + 1], more, i;
+
+	for (i = 0; i <= MAX_RUNNING; i++)
+		ids[i] = tracker_alloc(fd, ioas);
+	more = ids[MAX_RUNNING];
+	for (i = 0; i < MAX_RUNNING; i++)
+		ASSERT_EQ(0, __tracker_start(fd, ids[i], NULL));
+	EXPECT_EQ(-EUSERS, __tracker_start(fd, more, NULL));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(fd, more));
+	EXPECT_EQ(-EALREADY, __tracker_start(fd, ids[0], NULL));
+	/* Those of another IOAS do not count */
+	env_start(&self->env);
+
+	tracker_stop(fd, ids[30]);
+	EXPECT_EQ(0, __tracker_start(fd, more, NULL));
+	EXPECT_EQ(-EUSERS, __tracker_start(fd, ids[30], NULL));
+	object_destroy(fd, ids[0]);
+	EXPECT_EQ(0, __tracker_start(fd, ids[30], NULL));
+}
+
 /* The per-HWPT ioctls stay away as long as any of them runs */
 TEST_F(trackers, legacy_busy)
 {
@@ -248,29 +275,31 @@ TEST_F(trackers, one_read)
 	EXPECT_EQ(0, oracle_read(&self->r[1].o, 0));
 }
 
-/* More trackers than one READ takes; all of those in it get everything */
+/* As many trackers as can run, of which one READ takes most: they get everything */
 TEST_F_TIMEOUT(trackers, many, 240)
 {
 	unsigned int i, round;
-	__u32 ids[66];
+	__u32 ids[MAX_RUNNING];
 
-	for (i = 0; i < 66; i++) {
+	for (i = 0; i < MAX_RUNNING; i++) {
 		ids[i] = tracker_alloc(self->env.fd, self->env.ioas);
 		tracker_start(self->env.fd, ids[i]);
-		if (i < 64)
-			self->entries[i].tracker_id = ids[i];
+		self->entries[i].tracker_id = ids[i];
 	}
 	for (round = 0; round < 2; round++) {
 		write_pages(&self->o, 0, 10);
-		ASSERT_EQ(0, read_many(&self->read, self->env.fd, 64, 0));
+		ASSERT_EQ(0, read_many(&self->read, self->env.fd, MAX_RUNNING - 2, 0));
 		EXPECT_EQ(10, self->read.out_pages);
 	}
-	for (i = 0; i < 66; i++) {
+	for (i = 0; i < MAX_RUNNING; i++) {
 		self->r[0].env.tracker = ids[i];
 		/* Those that were not in it have it in their ledgers */
-		EXPECT_EQ(i < 64 ? 0 : 10, oracle_read(&self->r[0].o, 0));
-		object_destroy(self->env.fd, ids[i]);
+		EXPECT_EQ(i < MAX_RUNNING - 2 ? 0 : 10, oracle_read(&self->r[0].o, 0));
 	}
+	ASSERT_EQ(0, read_many(&self->read, self->env.fd, MAX_RUNNING, 0));
+	EXPECT_EQ(0, self->read.out_pages);
+	for (i = 0; i < MAX_RUNNING; i++)
+		object_destroy(self->env.fd, ids[i]);
 }
 
 /* The entry of the tracker that made the call fail says so, and no other */

@@ -215,7 +215,8 @@ enum iommu_dirty_tracker_flags {
  *	zeroed
  * @out_state: enum iommu_dirty_state
  * @out_target_id: The id that the tracker was allocated with
- * @out_max_trackers: The most trackers that one READ takes
+ * @out_max_trackers: The most trackers that one READ takes, and the most that run
+ *	on one IOAS or on one device
  * @out_page_sizes: Bitmap of the page sizes, in bytes, that READ accepts
  * @out_reads: How many READ, SCAN and UNMAP calls of this tracker have succeeded
  * @out_pages: How many pages they have reported for this tracker
@@ -239,6 +240,8 @@ enum iommu_dirty_tracker_flags {
  *   valid, @num_members says how many, and as many entries as fit were written.
  * * -EINVAL: @member_len is smaller than the first version of the struct (32
  *   bytes) or larger than a page while @num_members is not 0.
+ * * -EINTR: killed.
+ * * -ENOMEM: out of memory.
  * * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_info {
@@ -343,10 +346,10 @@ struct iommu_dirty_run {
  *   device does not take such ranges, up to it.
  * * -E2BIG: the device cannot track so much, even as a single range.
  * * -ENODEV: the device is being unbound, or was.
- * * -ENOMEM: there was no memory to keep old dirty bits for other trackers; the
- *   tracker is stopped.
- * * -EINTR: killed while old dirty bits were being cleared; the tracker is
- *   stopped.
+ * * -EUSERS: as many trackers as can (out_max_trackers of
+ *   struct iommu_dirty_tracker_info) run on the IOAS or the device.
+ * * -ENOMEM: out of memory; the tracker is stopped.
+ * * -EINTR: killed; the tracker is stopped.
  * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
  *   start, or it has failed for other trackers (IOMMU_DIRTY_TRACKER_BLIND) and
  *   one of these needs an UPDATE; the tracker is stopped.

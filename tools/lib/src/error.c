@@ -171,6 +171,8 @@ static const char *code_text(enum idirty_verb verb, int code)
 						  "another call uses it";
 	case EIO:
 		return "the driver failed";
+	case EUSERS:
+		return "as many trackers as can run on it do";
 	case ENODEV:
 		return "the device is not bound to the iommufd any more";
 	case E2BIG:

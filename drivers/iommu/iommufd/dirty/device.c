@@ -310,6 +310,8 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 		return -EALREADY;
 	if (device->unbound)
 		return -ENODEV;
+	if (list_count_nodes(&device->trackers) >= IOMMUFD_DIRTY_MAX_TRACKERS)
+		return -EUSERS;
 	rc = iommufd_dirty_device_claim(&claim, req->ranges);
 	if (rc)
 		return rc;

@@ -54,7 +54,10 @@
 #include "ledger.h"
 #include "ranges.h"
 
-/* The most trackers of one READ */
+/*
+ * The most trackers of one READ, and the most that run on an IOAS or on a device: what
+ * is cleaned for one is marked for all others while the IOAS is locked
+ */
 #define IOMMUFD_DIRTY_MAX_TRACKERS	64
 
 /*
@@ -86,7 +89,6 @@ struct iommufd_dirty_start {
  * struct iommufd_dirty_info - Where INFO writes the members
  * @to: User address of the array
  * @room: How many fit
- * @len: How long one is for the user
  * @nr: How many there are so far
  */
 struct iommufd_dirty_info {

@@ -228,6 +228,9 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 		rc = -EALREADY;
 	else if (tracker_ioas_busy(ioas))
 		rc = -EBUSY;
+	else if (list_count_nodes(&ioas->iopt.dirty.trackers) >=
+		 IOMMUFD_DIRTY_MAX_TRACKERS)
+		rc = -EUSERS;
 	else
 		rc = tracker_enable(tracker, req->degraded, &req->failed);
 	mutex_unlock(&ioas->mutex);
