@@ -2,13 +2,19 @@
 /*
  * Memory that is not there, or that cannot be written, at each pointer of each
  * call, and structs that are there only in part: -EFAULT, nothing has changed, and
- * what was dirty is reported by the next READ.
+ * what was dirty is reported by the next READ. And memory of an IOAS whose faults take
+ * their time: who waits for it can be killed, and does not hold others up.
  */
 #include <kselftest_harness.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib.h"
 
@@ -232,6 +238,201 @@ TEST_F_TIMEOUT(user_faults, arguments, 120)
 	for (i = 0; i < ARRAY_SIZE(verbs); i++)
 		for (j = 0; j < 2 && verbs[i].pointers[j]; j++)
 			bad_pointer(self, &verbs[i], verbs[i].pointers[j]);
+}
+
+/*
+ * Memory of an IOAS without a HWPT: a page, and another behind it that is not there, in
+ * one mapping, which software pins to write to
+ */
+#define PINS_IOVA	SZ_1G
+
+struct pinned {
+	struct ground *g;
+	__u32 ioas;
+	__u32 tracker;
+	int access;
+	char *mem;
+	struct hold hold;
+	pthread_t thread;
+	__u32 pin;
+	__u32 pin_there;
+	__u32 stopped;		/* another tracker */
+};
+
+/* NULL, or the reason why there is no such software */
+static const char *pinned_open(struct pinned *p, struct ground *g)
+{
+	int fd = g->env.fd;
+
+	p->g = g;
+	p->ioas = ioas_alloc(fd);
+	p->access = __access_create_pins(fd, p->ioas);
+	if (p->access < 0)
+		return "no CONFIG_IOMMUFD_TEST";
+	p->tracker = tracker_alloc(fd, p->ioas);
+	p->stopped = tracker_alloc(fd, p->ioas);
+	tracker_start(fd, p->tracker);
+	p->mem = mem_alloc(2 * SZ_4K);
+	p->mem[0] = 1;
+	ioas_map(fd, p->ioas, p->mem, 2 * SZ_4K, PINS_IOVA);
+	hold_open_at(&p->hold, p->mem + SZ_4K);
+	return NULL;
+}
+
+static void *pin_run(void *arg)
+{
+	struct pinned *p = arg;
+
+	p->pin = access_pin(p->g->env.fd, p->access, PINS_IOVA + SZ_4K, SZ_4K, ACCESS_WRITE);
+	return NULL;
+}
+
+/* A thread pins the page that is not there, until pinned_end() */
+static void pinned_begin(struct pinned *p)
+{
+	if (pthread_create(&p->thread, NULL, pin_run, p))
+		fatal("pthread_create");
+	hold_wait(&p->hold);
+}
+
+static void pinned_end(struct pinned *p)
+{
+	hold_release(&p->hold);
+	pthread_join(p->thread, NULL);
+	close(p->hold.fd);
+}
+
+/* The pages that a READ of two finds */
+static __u64 pinned_read(struct pinned *p, __u64 iova)
+{
+	unsigned char bits = 0;
+	struct read_args args = {
+		.fd = p->g->env.fd,
+		.tracker = p->tracker,
+		.iova = iova,
+		.length = 2 * SZ_4K,
+		.page_size = SZ_4K,
+		.data = &bits,
+	};
+
+	tracker_read(&args);
+	return bits;
+}
+
+static void pinned_close(struct pinned *p)
+{
+	int fd = p->g->env.fd;
+
+	access_unpin(fd, p->access, p->pin);
+	access_destroy(p->access);
+	object_destroy(fd, p->tracker);
+	object_destroy(fd, p->stopped);
+	object_destroy(fd, p->ioas);
+	mem_free(p->mem, 2 * SZ_4K);
+}
+
+/* A READ or START in a process or thread of its own, until it is blocked */
+struct reading {
+	struct pinned *p;
+	bool start;
+	pid_t tid;
+	bool done;
+	__u64 found;
+};
+
+static void *reading_run(void *arg)
+{
+	struct reading *r = arg;
+
+	__atomic_store_n(&r->tid, gettid(), __ATOMIC_RELEASE);
+	if (r->start)
+		r->found = __tracker_start(r->p->g->env.fd, r->p->stopped, NULL);
+	else
+		r->found = pinned_read(r->p, PINS_IOVA);
+	__atomic_store_n(&r->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void reading_wait(struct reading *r)
+{
+	pid_t tid;
+
+	while (!(tid = __atomic_load_n(&r->tid, __ATOMIC_ACQUIRE)))
+		sched_yield();
+	hold_wait_blocked(tid, &r->done);
+}
+
+/* In a process that is killed when it is blocked; was it? */
+static bool reading_killed(struct pinned *p, bool start)
+{
+	struct reading *r = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool done;
+	pid_t pid;
+
+	if (r == MAP_FAILED)
+		fatal("no memory");
+	r->p = p;
+	r->start = start;
+	pid = check(fork());
+	if (!pid) {
+		reading_run(r);
+		_exit(0);
+	}
+	reading_wait(r);
+	done = r->done;
+	kill(pid, SIGKILL);
+	if (waitpid(pid, NULL, 0) != pid)
+		fatal("waitpid: error %d", errno);
+	munmap(r, SZ_4K);
+	return !done;
+}
+
+/* Somebody is about to pin, for as long as that takes: a READ does not wait for it */
+TEST_F_TIMEOUT(user_faults, read_while_pinning, 60)
+{
+	struct pinned p = {};
+	const char *reason = pinned_open(&p, &self->g);
+	struct reading r = { .p = &p };
+	pthread_t thread;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	pinned_begin(&p);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reading_run, &r));
+	reading_wait(&r);
+	EXPECT_TRUE(r.done);
+	pinned_end(&p);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, r.found);
+	EXPECT_EQ(2, pinned_read(&p, PINS_IOVA));
+	pinned_close(&p);
+}
+
+/*
+ * Where a page is pinned already it does wait, and so does START. Both can be killed, and
+ * others can READ another part of the IOAS then
+ */
+TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
+{
+	struct pinned p = {};
+	const char *reason = pinned_open(&p, &self->g);
+	int fd = self->g.env.fd;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	ioas_map(fd, p.ioas, self->g.mem, SZ_4K, PINS_IOVA + SZ_1G);
+	p.pin_there = access_pin(fd, p.access, PINS_IOVA, SZ_4K, ACCESS_WRITE);
+	pinned_begin(&p);
+	EXPECT_TRUE(reading_killed(&p, false));
+	EXPECT_EQ(0, pinned_read(&p, PINS_IOVA + SZ_1G));
+	EXPECT_TRUE(reading_killed(&p, true));
+	EXPECT_EQ(0, pinned_read(&p, PINS_IOVA + SZ_1G));
+	pinned_end(&p);
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(fd, p.stopped));
+	EXPECT_EQ(3, pinned_read(&p, PINS_IOVA));
+	access_unpin(fd, p.access, p.pin_there);
+	pinned_close(&p);
 }
 
 TEST_HARNESS_MAIN

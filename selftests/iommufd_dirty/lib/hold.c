@@ -15,18 +15,23 @@
 
 #include "lib.h"
 
-void hold_open(struct hold *h)
+void hold_open_at(struct hold *h, void *page)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
-	h->page = mem_alloc(SZ_4K);
+	h->page = page;
 	h->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
 	range.range.start = (uintptr_t)h->page;
 	range.range.len = SZ_4K;
 	if (h->fd < 0 || ioctl(h->fd, UFFDIO_API, &api) ||
 	    ioctl(h->fd, UFFDIO_REGISTER, &range))
 		fatal("userfaultfd: error %d", errno);
+}
+
+void hold_open(struct hold *h)
+{
+	hold_open_at(h, mem_alloc(SZ_4K));
 }
 
 void hold_wait(struct hold *h)
@@ -55,14 +60,17 @@ void hold_close(struct hold *h)
 	mem_free(h->page, SZ_4K);
 }
 
-/* The state that /proc has of a thread; no memory is allocated, which takes locks */
+/*
+ * The state that /proc has of a thread, of whatever process; no memory is allocated,
+ * which takes locks
+ */
 static char state_of(pid_t tid)
 {
 	char path[64], text[256] = "";
 	char *end;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	fd = check(open(path, O_RDONLY | O_CLOEXEC));
 	check(read(fd, text, sizeof(text) - 1));
 	close(fd);

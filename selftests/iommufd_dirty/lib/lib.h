@@ -342,13 +342,15 @@ struct hold {
 
 void hold_open(struct hold *h);
 /* Until somebody waits */
+/* At a page that nobody has accessed yet; it stays the caller's: close h->fd */
+void hold_open_at(struct hold *h, void *page);
 void hold_wait(struct hold *h);
 /* It is all zeroes, and nobody waits any more */
 void hold_release(struct hold *h);
 void hold_close(struct hold *h);
 /*
- * Until the thread sleeps where only what it waits for can wake it, as for a lock of
- * the kernel's, or @done is set
+ * Until the thread, of whatever process, sleeps where only what it waits for can wake
+ * it, or a fatal signal, as for a lock of the kernel's; or @done is set
  */
 void hold_wait_blocked(pid_t tid, const bool *done);
 

@@ -26,10 +26,34 @@ static void tracker_lock(struct iommufd_ioas *ioas)
 
 	down_write(&ioas->iopt.domains_rwsem);
 	down_read(&ioas->iopt.dirty.attach_rwsem);
+	down_write(&ioas->iopt.iova_rwsem);
+}
+
+static int tracker_lock_killable(struct iommufd_ioas *ioas)
+{
+	struct io_pagetable *iopt = &ioas->iopt;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	if (down_write_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (down_read_killable(&iopt->dirty.attach_rwsem))
+		goto out_domains;
+	/* Software that pins pages holds it while they are faulted in */
+	if (down_write_killable(&iopt->iova_rwsem))
+		goto out_attach;
+	return 0;
+
+out_attach:
+	up_read(&iopt->dirty.attach_rwsem);
+out_domains:
+	up_write(&iopt->domains_rwsem);
+	return -EINTR;
 }
 
 static void tracker_unlock(struct iommufd_ioas *ioas)
 {
+	up_write(&ioas->iopt.iova_rwsem);
 	up_read(&ioas->iopt.dirty.attach_rwsem);
 	up_write(&ioas->iopt.domains_rwsem);
 }
@@ -64,14 +88,13 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 
 	lockdep_assert_held(&tracker->ioas->mutex);
 	lockdep_assert_held_write(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	down_write(&iopt->iova_rwsem);
 	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
 		list_add_tail(&tracker->item, &iopt->dirty.trackers);
 	if (state == IOMMU_DIRTY_STATE_STOPPED)
 		list_del(&tracker->item);
 	WRITE_ONCE(tracker->state, state);
-	up_write(&iopt->iova_rwsem);
 }
 
 /**
@@ -184,9 +207,11 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	bool first = list_empty(&ioas->iopt.dirty.trackers);
-	int rc = 0;
+	int rc;
 
-	tracker_lock(ioas);
+	rc = tracker_lock_killable(ioas);
+	if (rc)
+		return rc;
 	if (!degraded)
 		rc = iommufd_dirty_first_untrackable(ioas, failed);
 	if (!rc && first)
