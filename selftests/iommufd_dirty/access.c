@@ -9,6 +9,7 @@
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 #include "lib.h"
 
@@ -461,6 +462,48 @@ TEST_F(access, device)
 	access_unpin(self->fd, self->pins, pin);
 	EXPECT_TRUE(found(&self->o, 0, 2, 0));
 	EXPECT_TRUE(nothing_found(&self->o));
+}
+
+/* How long do many mappings and unmappings of a page take? In nanoseconds */
+static __u64 time_unmaps(struct env *env, __u32 ioas, void *mem)
+{
+	struct timespec begin, end;
+	unsigned int i;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (i = 0; i < 100; i++) {
+		ioas_map(env->fd, ioas, mem, SZ_4K, 0);
+		ioas_unmap(env->fd, ioas, 0, SZ_4K);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	return (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec;
+}
+
+/*
+ * A tracker that nobody reads has a ledger of many pages, far apart: an unmap of another
+ * page does not look through it. If it did, it would take a hundred times as long
+ */
+TEST_F_TIMEOUT(access, unmap_beside_ledger, 120)
+{
+	struct env *env = &self->env;
+	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
+	int access = check(__access_create(env->fd, ioas));
+	__u64 value = 1, empty, full, iova;
+	void *mem = mem_alloc(SZ_4K);
+	unsigned int i;
+
+	tracker_start(env->fd, tracker);
+	empty = time_unmaps(env, ioas, mem);
+	for (i = 1; i <= 4096; i++) {
+		iova = i * 16 * SZ_1M;
+		ioas_map(env->fd, ioas, mem, SZ_4K, iova);
+		ASSERT_EQ(0, __access_write(env->fd, access, iova, &value, sizeof(value)));
+	}
+	full = time_unmaps(env, ioas, mem);
+	lib_note("%llu us with an empty ledger, %llu us with a full one", empty / 1000,
+		 full / 1000);
+	EXPECT_GT(4 * empty, full);
+	access_destroy(access);
 }
 
 TEST_HARNESS_MAIN

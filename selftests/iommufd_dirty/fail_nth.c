@@ -46,15 +46,17 @@ struct sweep {
 	int (*call)(struct ground *g);
 	void (*after)(struct ground *g, int rc);
 	int error;	/* that it may fail with, besides the usual ones */
+	bool no_enomem;	/* it may not fail for want of memory */
 };
 
 /* -ENOENT: iommufd's own failure injection does not find an object */
 static bool allowed(const struct sweep *s, int rc)
 {
-	return !rc || rc == -ENOMEM || rc == -ENOENT || rc == s->error;
+	return !rc || rc == -ENOENT || (s->error && rc == s->error) ||
+	       (rc == -ENOMEM && !s->no_enomem);
 }
 
-static void sweep(struct ground *g, const struct sweep *s)
+static unsigned int sweep(struct ground *g, const struct sweep *s)
 {
 	unsigned int nth, errors = 0;
 	bool failed = true;
@@ -83,6 +85,7 @@ static void sweep(struct ground *g, const struct sweep *s)
 	lib_note("%u failures, %u errors", nth - 1, errors);
 	if (nth < 2)
 		fatal("nothing has failed");
+	return errors;
 }
 
 static int call_alloc(struct ground *g)
@@ -241,6 +244,7 @@ TEST_F_TIMEOUT(fail_nth, unmap, 240)
 	static const struct sweep s = {
 		.call = call_unmap,
 		.after = after_unmap,
+		.no_enomem = true,
 	};
 
 	sweep(&self->g, &s);
@@ -251,63 +255,117 @@ TEST_F_TIMEOUT(fail_nth, ioas_unmap, 240)
 	static const struct sweep s = {
 		.call = call_ioas_unmap,
 		.after = after_unmap,
+		.no_enomem = true,
 	};
 
 	sweep(&self->g, &s);
 }
 
 /*
- * How many allocations does a READ make when nothing is dirty? Some are for what the
- * other tracker's ledger might get, and are freed again at its end. The fewest of
- * several calls, until there are no more than @enough: now and then there is one for
- * the allocator itself
+ * In how many places can a READ fail for want of memory? The fewest of several sweeps:
+ * now and then there is one for the allocator itself
  */
-static unsigned int allocations(struct ground *g, unsigned int enough)
+static unsigned int enomem_of_read(struct ground *g)
 {
-	unsigned int i, most_left = 0;
+	unsigned int i, fewest = MAX_NTH;
 
-	if (consumer_missed(&g->first) || consumer_missed(&g->second))
-		fatal("missed pages");
-	for (i = 0; i < 20 && MAX_NTH - most_left > enough; i++) {
-		unsigned int left;
+	for (i = 0; i < 5; i++) {
+		unsigned int nth = 0, errors = 0;
+		bool failed;
 
-		fail_nth(MAX_NTH);
-		check(__consumer_read(&g->first, 0, NULL));
-		left = fail_nth_left();
-		most_left = left > most_left ? left : most_left;
+		do {
+			int rc;
+
+			ground_write(g, 0);
+			fail_nth(++nth);
+			rc = call_read(g);
+			failed = fail_nth_end();
+			errors += rc == -ENOMEM;
+		} while (failed && nth < MAX_NTH);
+		fewest = errors < fewest ? errors : fewest;
 	}
-	return MAX_NTH - most_left;
+	return fewest;
+}
+
+/* That another tracker runs is not one of them */
+TEST_F_TIMEOUT(fail_nth, read_beside, 240)
+{
+	struct ground *g = &self->g;
+	unsigned int both;
+
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	both = enomem_of_read(g);
+	EXPECT_EQ(0, consumer_missed(&g->second));
+	tracker_stop(g->env.fd, g->second.tracker);
+	EXPECT_EQ(enomem_of_read(g), both);
+	lib_note("%u errors", both);
 }
 
 /*
- * Whether an unmap succeeds or fails: nothing that it reserved stays in the ledgers,
- * or a READ would have less to allocate
+ * How many allocations does a READ make that finds a dirty page, after @empty has
+ * emptied the other tracker's ledger? The fewest of several calls: now and then there is
+ * one for the allocator itself
  */
+static unsigned int allocations(struct ground *g, int (*empty)(struct ground *g))
+{
+	unsigned int i, fewest = MAX_NTH;
+
+	for (i = 0; i < 10; i++) {
+		unsigned int now;
+
+		check(call_read(g));
+		if (empty(g))
+			fatal("the ledger was not emptied");
+		env_load(&g->env, 0);
+		env_store(&g->env, 0, GROUND_IOVA);
+		fail_nth(MAX_NTH);
+		check(call_read(g));
+		now = MAX_NTH - fail_nth_left();
+		fewest = now < fewest ? now : fewest;
+	}
+	return fewest;
+}
+
+static int empty_stop(struct ground *g)
+{
+	tracker_stop(g->env.fd, g->second.tracker);
+	return __tracker_start(g->env.fd, g->second.tracker, NULL);
+}
+
+static int empty_read(struct ground *g)
+{
+	return consumer_missed(&g->second) != 0;
+}
+
+static int empty_scan(struct ground *g)
+{
+	/* One more, which finds that there is nothing more */
+	return __consumer_scan(&g->second, CONSUMER_RUNS) ||
+	       __consumer_scan(&g->second, CONSUMER_RUNS);
+}
+
+static int empty_unmap(struct ground *g)
+{
+	int rc = __consumer_unmap(&g->second, 0, GROUND_PAGES);
+
+	return rc ? rc : ground_map(g);
+}
+
+/* Memory that a ledger does not need any more is free, whichever call has emptied it */
 TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
 {
-	unsigned int before, nth = 0, errors = 0;
+	static int (*const empty[])(struct ground *g) = {
+		empty_read, empty_scan, empty_unmap,
+	};
 	struct ground *g = &self->g;
-	bool failed;
+	unsigned int i, want;
 
 	ASSERT_EQ(0, mlockall(MCL_CURRENT));
-	before = allocations(g, 0);
-	EXPECT_LE(2, before);
-	ASSERT_EQ(0, call_ioas_unmap(g));
-	ASSERT_EQ(0, ground_map(g));
-	EXPECT_LE(before, allocations(g, before));
-	do {
-		int rc;
-
-		fail_nth(++nth);
-		rc = call_ioas_unmap(g);
-		failed = fail_nth_end();
-		errors += rc == -ENOMEM;
-		if (!rc)
-			ASSERT_EQ(0, ground_map(g));
-		EXPECT_LE(before, allocations(g, before));
-	} while (failed && nth < MAX_NTH);
-	EXPECT_LT(0, errors);
-	lib_note("%u allocations, %u errors", before, errors);
+	want = allocations(g, empty_stop);
+	EXPECT_LE(2, want);
+	for (i = 0; i < ARRAY_SIZE(empty); i++)
+		EXPECT_EQ(want, allocations(g, empty[i]));
+	lib_note("%u allocations", want);
 }
 
 /* A HWPT joins, and its device writes; then both leave, which cannot fail */
@@ -391,6 +449,60 @@ static void call_for_ever(struct ground *g)
 		if (!call_unmap(g))
 			ground_map(g);
 	}
+}
+
+/*
+ * A HWPT that cannot be tracked joins an IOAS of which all trackers are degraded. If
+ * it does not get to, they are not blind
+ */
+static __u32 flags_of(struct ground *g, __u32 tracker)
+{
+	struct iommu_dirty_tracker_info info = { .tracker_id = tracker };
+
+	__tracker_info(g->env.fd, &info);
+	return info.out_flags;
+}
+
+static int call_join(struct ground *g)
+{
+	struct env *env = &g->env;
+
+	g->id = 0;
+	return __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0, &g->id);
+}
+
+static void check_join(struct ground *g, const char *when, __u32 flags)
+{
+	if (flags_of(g, g->first.tracker) != flags || flags_of(g, g->second.tracker) != flags)
+		fatal("%s: flags %#x and %#x instead of %#x", when,
+		      flags_of(g, g->first.tracker), flags_of(g, g->second.tracker), flags);
+}
+
+static void after_join(struct ground *g, int rc)
+{
+	if (!rc) {
+		check_join(g, "joined", IOMMU_DIRTY_TRACKER_DEGRADED |
+					IOMMU_DIRTY_TRACKER_BLIND);
+		object_destroy(g->env.fd, g->id);
+	}
+	check_join(g, "gone", IOMMU_DIRTY_TRACKER_DEGRADED);
+}
+
+TEST_F_TIMEOUT(fail_nth, join_degraded, 240)
+{
+	static const struct sweep s = {
+		.call = call_join,
+		.after = after_join,
+		.error = -EINVAL,	/* IOMMU_HWPT_ALLOC's for no object */
+	};
+	struct ground *g = &self->g;
+	int fd = g->env.fd;
+
+	tracker_stop(fd, g->first.tracker);
+	tracker_stop(fd, g->second.tracker);
+	check(__tracker_start_flags(fd, g->first.tracker, IOMMU_DIRTY_START_DEGRADED, NULL));
+	check(__tracker_start_flags(fd, g->second.tracker, IOMMU_DIRTY_START_DEGRADED, NULL));
+	EXPECT_LT(0, sweep(g, &s));
 }
 
 /* Killed at any time; the tracker that the others do not read misses nothing */

@@ -136,9 +136,13 @@ TEST_F(soft_faults, disable)
 	tracker_stop(env->fd, env->tracker);
 }
 
-/* One that cannot be tracked comes and goes: all is dirty before and afterwards */
-static void check_stays_blind(struct __test_metadata *_metadata, struct oracle *o)
+/*
+ * One that cannot be tracked comes and goes: all is dirty before and afterwards, until
+ * the page table @failed of device 1, which could not be enabled, goes too
+ */
+static void check_blind(struct __test_metadata *_metadata, struct oracle *o, __u32 failed)
 {
+	struct iommu_dirty_tracker_start start;
 	struct env *env = o->env;
 	__u32 other;
 
@@ -151,6 +155,18 @@ static void check_stays_blind(struct __test_metadata *_metadata, struct oracle *
 		  tracker_flags(env->fd, env->tracker));
 	EXPECT_EQ(PAGES, oracle_read(o, 0));
 	EXPECT_EQ(PAGES, oracle_read(o, 0));
+
+	other = tracker_alloc(env->fd, env->ioas);
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, other, &start));
+	EXPECT_EQ(failed, start.out_id);
+	EXPECT_EQ(IOMMU_DIRTY_REASON_ENABLE_FAILED, start.out_reason);
+	edu_detach(&env->edu[1]);
+	object_destroy(env->fd, failed);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED, tracker_flags(env->fd, env->tracker));
+	EXPECT_EQ(PAGES, oracle_read(o, 0));
+	EXPECT_TRUE(tracked(o, 0));
+	EXPECT_EQ(0, __tracker_start(env->fd, other, &start));
+	object_destroy(env->fd, other);
 }
 
 static void start_degraded(struct env *env)
@@ -163,11 +179,18 @@ static void start_degraded(struct env *env)
 TEST_F(soft_faults, enable_degraded)
 {
 	struct env *env = &self->env;
+	__u32 hwpt = dirty_hwpt(env, 1);
+
+	edu_attach(&env->edu[1], hwpt);
+	fault(env, 1, FAULT_ENABLE);
+	start_degraded(env);
+	check_blind(_metadata, &self->o, hwpt);
+	tracker_stop(env->fd, env->tracker);
 
 	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
 	fault(env, 1, FAULT_ENABLE);
 	start_degraded(env);
-	check_stays_blind(_metadata, &self->o);
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 	/* The next START enables it, and is not blind */
 	start_degraded(env);
@@ -191,8 +214,9 @@ TEST_F(soft_faults, enable_joining)
 	start_degraded(env);
 	EXPECT_TRUE(tracked(&self->o, 0));
 	fault(env, 1, FAULT_ENABLE);
-	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
-	check_stays_blind(_metadata, &self->o);
+	hwpt = dirty_hwpt(env, 1);
+	edu_attach(&env->edu[1], hwpt);
+	check_blind(_metadata, &self->o, hwpt);
 }
 
 /*
@@ -253,6 +277,30 @@ TEST_F(soft_faults, harvest_at_unmap)
 	ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
+}
+
+/*
+ * A page table that leaves is walked in windows of 1 GiB: here two, of which the walk
+ * of the second one fails
+ */
+TEST_F(soft_faults, leaves_in_windows)
+{
+	struct env *env = &self->env;
+	struct oracle o;
+
+	oracle_open(&o, env, PAGES, 4 * SZ_1G - SIZE / 2);
+	oracle_map(&o, env->ioas);
+	env_start(env);
+	/* That of the first mapping is all right, too */
+	soft_faults(&env->edu[0], (struct soft_faults) {
+		.op = FAULT_HARVEST, .error = EIO, .skip = 2, .count = 1,
+	});
+	edu_detach(&env->edu[0]);
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+	EXPECT_EQ(PAGES / 2, oracle_read(&o, 0));
+	EXPECT_FALSE(bitmap_test(o.bitmap, PAGES / 2 - 1));
+	EXPECT_TRUE(bitmap_test(o.bitmap, PAGES / 2));
+	oracle_close(&o);
 }
 
 struct caller {

@@ -193,56 +193,33 @@ static int device_collect(struct iommufd_dirty_device *device,
 }
 
 /*
- * Make ledgers ready for what the window may add to them. They can do without, but are
- * less exact then, which a device that tracks by so large pages is anyway.
+ * Make the ledger of who asks ready for what the window may add to it. It can do
+ * without, but is less exact then, which a device that tracks by so large pages is
+ * anyway; and so are those of others, for whose sake nobody shall fail.
  */
-static int device_reserve(struct iommufd_dirty_device *device,
+static int device_reserve(struct iommufd_dirty_tracker *tracker,
 			  const struct device_sink *window)
 {
-	struct iommufd_dirty_tracker *tracker;
+	unsigned long iova = window->iova;
 	struct iommufd_dirty_range part;
-	unsigned long iova;
 	int rc;
 
 	if (window->last - window->iova >= IOMMUFD_DIRTY_LEDGER_LARGE)
 		return 0;
-	list_for_each_entry(tracker, &device->trackers, item) {
-		if (tracker == window->reader)
-			continue;
-		iova = window->iova;
-		while (iommufd_dirty_ranges_next(device->armed, iova,
-						 window->last, &part)) {
-			unsigned long last = min(window->last, part.last);
+	while (iommufd_dirty_ranges_next(window->device->armed, iova,
+					 window->last, &part)) {
+		unsigned long last = min(window->last, part.last);
 
-			rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
-							  max(iova, part.iova),
-							  last);
-			if (rc)
-				return rc;
-			if (last == window->last)
-				break;
-			iova = last + 1;
-			cond_resched();
-		}
+		rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
+						  max(iova, part.iova), last);
+		if (rc)
+			return rc;
+		if (last == window->last)
+			break;
+		iova = last + 1;
+		cond_resched();
 	}
 	return 0;
-}
-
-static int device_harvest_window(struct iommufd_dirty_device *device,
-				 struct device_sink *window)
-{
-	struct iommufd_dirty_tracker *tracker;
-	int rc;
-
-	lockdep_assert_held(&device->lock);
-
-	rc = device_reserve(device, window);
-	if (!rc)
-		rc = device_collect(device, window);
-	list_for_each_entry(tracker, &device->trackers, item)
-		iommufd_dirty_ledger_trim(&tracker->ledger, window->iova,
-					  window->last);
-	return rc;
 }
 
 /**
@@ -298,8 +275,7 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 			return -EINTR;
 		device_sink_init(&window, device, NULL, NULL, from, last);
 		mutex_lock(&device->lock);
-		/* Without memory the provider may not have been asked */
-		if (device_harvest_window(device, &window))
+		if (device_collect(device, &window))
 			iommufd_dirty_device_mark(device, device->armed, from,
 						  last);
 		mutex_unlock(&device->lock);
@@ -387,7 +363,9 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(&device->lock))
 		return -EINTR;
 	if (tracker->state == state)
-		rc = device_harvest_window(device, &window);
+		rc = keep ? device_reserve(tracker, &window) : 0;
+	if (!rc)
+		rc = device_collect(device, &window);
 	if (!rc && sink)
 		device_mark_uncovered(tracker, iova, *last, sink);
 	if (!rc && sink != &ledger->sink)
@@ -403,6 +381,7 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_device_harvest(), but not NULL
+	iommufd_dirty_ledger_trim(ledger, iova, *last);
  *
  * Return: 0, or -ENODATA if the tracker is not running, -EINTR if killed.
  */

@@ -6,11 +6,11 @@
  * Marked through feed.c and access.c, read and cleared by harvest.c and scan.c.
  *
  * Memory is proportional to what is dirty: a bitmap for each 16 MiB of IOVA
- * that hold a dirty page. Marking cannot fail. Who can fail reserves the
- * bitmaps first, and nobody frees them until he is done: trimming is the
- * caller's decision. Where memory was not reserved and there is none, a few
+ * that hold a dirty page. Marking cannot fail: where there is no memory, a few
  * coarse ranges, which may grow beyond what is dirty, take the mark; as they do where
- * a mark is so large that memory for it would be beyond measure.
+ * a mark is so large that memory for it would be beyond measure. Who would rather
+ * fail, as it is his own ledger that he marks in, reserves the bitmaps first, and
+ * trims them in the end.
  *
  * All functions sleep on the ledger's own lock, the innermost one.
  */
@@ -221,7 +221,8 @@ int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
  * @iova: First byte of the range to look at
  * @last: Last byte, inclusive
  *
- * The caller knows that nobody relies on a reservation.
+ * The caller knows that nobody relies on a reservation. Looks at the bitmaps of the
+ * range only.
  */
 void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 			       unsigned long iova, unsigned long last)
