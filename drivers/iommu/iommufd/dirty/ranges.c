@@ -36,6 +36,8 @@ static int range_cmp(const void *a, const void *b)
 {
 	const struct iommufd_dirty_range *x = a, *y = b;
 
+	/* Of up to twice IOMMUFD_DIRTY_MAX_RANGES ranges */
+	cond_resched();
 	if (x->iova != y->iova)
 		return x->iova < y->iova ? -1 : 1;
 	return 0;
@@ -258,6 +260,7 @@ static int gap_cmp(const void *a, const void *b)
 	unsigned long x = *(const unsigned long *)a;
 	unsigned long y = *(const unsigned long *)b;
 
+	cond_resched();
 	return x < y ? -1 : x > y;
 }
 
