@@ -274,7 +274,7 @@ TEST_F(errors, read_arguments)
 
 	start_dirty(&self->o);
 	memset(self->o.bitmap, 0, PAGES / 8);
-	read_fails(EOPNOTSUPP, flags, 2);
+	read_fails(EOPNOTSUPP, flags, 4);
 	read_fails(EOPNOTSUPP, flags, 1U << 31);
 	read_fails(EINVAL, length, 0);
 	read_fails(EOVERFLOW, iova, -all + 1);
