@@ -300,8 +300,10 @@ TEST_F(soft_provider, update_fails_twice)
 		dirty_all(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
-	/* the third failure; then it works */
+	/* the third failure; a fourth, of a task that is killed; then it works */
 	EXPECT_EQ(-EIO, __logged_update(l, 0, IOVA, SIZE));
+	fault(self->edu, FAULT_START, EINTR, 0, 1);
+	EXPECT_EQ(-EINTR, __logged_update(l, 0, IOVA, SIZE));
 	ASSERT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
 	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 	dirty_all(l, 0, PAGES);
@@ -539,6 +541,44 @@ TEST_F(soft_provider, closed)
 	close_with(self, PROVIDER_PLAIN);
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
+}
+
+/*
+ * One that takes its time, so much that nobody can wait for all of it: what is not known
+ * by then is dirty, and nothing else.
+ */
+TEST_F(soft_provider, closed_slow)
+{
+	const __u64 length = 128 * SZ_1G;
+	struct logged *l = &self->l;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = length }, runs[3];
+	struct scan_args scan = {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.iova = IOVA,
+		.length = length,
+		.page_size = SZ_4K,
+		.runs = runs,
+		.num_runs = 3,
+	};
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, &range, &num, &page_size));
+	env_store(&l->env, 0, AT(3));
+	/* 25 seconds for the windows of 1 GiB, one by one */
+	soft_faults(self->edu, (struct soft_faults) { .slow = 200000 });
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	ASSERT_EQ(0, __tracker_scan(&scan));
+	ASSERT_EQ(2, scan.num_runs);
+	EXPECT_EQ(AT(3), runs[0].iova);
+	EXPECT_EQ(SZ_4K, runs[0].length);
+	EXPECT_LT(AT(PAGES), runs[1].iova);
+	EXPECT_EQ(IOVA + length, runs[1].iova + runs[1].length);
+	scan.num_runs = 3;
+	EXPECT_EQ(0, __tracker_scan(&scan));
+	EXPECT_EQ(0, scan.num_runs);
 }
 
 /* One whose device writes while it is being held, and then one that was not held */

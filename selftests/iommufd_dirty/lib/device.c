@@ -39,6 +39,8 @@ const char *logged_open_soft(struct logged *l, unsigned int provider)
 		return reason;
 	if (!l->env.edu[0].soft)
 		return "no device of the software IOMMU";
+	/* Whatever a test before has left */
+	soft_faults(&l->env.edu[0], (struct soft_faults) {});
 	soft_provider(&l->env.edu[0], provider);
 	return NULL;
 }

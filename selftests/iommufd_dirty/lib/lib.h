@@ -299,6 +299,7 @@ struct soft_faults {
 	__u64 hold_flush;	/* 1: flushes of the IOTLB wait until it is 0 */
 	__u64 untrackable;	/* 1: new page tables cannot be tracked */
 	__u64 late_dirty;	/* 1: a dirty bit is set only when the entry has changed */
+	__u64 slow;		/* microseconds that each report takes */
 };
 
 void soft_faults(struct edu *edu, struct soft_faults faults);

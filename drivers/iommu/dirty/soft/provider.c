@@ -11,6 +11,7 @@
  * a time.
  */
 #include <linux/bitmap.h>
+#include <linux/delay.h>
 #include <linux/iommu_dirty.h>
 #include <linux/iommufd.h>
 #include <linux/iommufd_dirty.h>
@@ -215,6 +216,8 @@ static int soft_read_and_clear(struct iommufd_dirty_provider *provider,
 	unsigned int i;
 	int rc = soft_fault(log_dev(log), SOFT_OP_READ);
 
+	if (log_dev(log)->inject.slow)
+		fsleep(log_dev(log)->inject.slow);
 	for (i = 0; i < ranges->nr; i++) {
 		struct soft_log_range *range = &ranges->range[i];
 		unsigned long first, end;

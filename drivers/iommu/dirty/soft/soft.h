@@ -230,6 +230,7 @@ enum soft_op {
  * @untrackable: 1: new page tables cannot be tracked, as without the hardware
  * @late_dirty: 1: a write sets the dirty bit with no other look at the entry, as late
  *	as can be: when somebody has changed it since
+ * @slow: Microseconds that each report of the log takes
  */
 struct soft_inject {
 	u64 op;
@@ -243,6 +244,7 @@ struct soft_inject {
 	u64 hold_flush;
 	u64 untrackable;
 	u64 late_dirty;
+	u64 slow;
 };
 
 /**

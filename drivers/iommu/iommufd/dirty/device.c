@@ -254,7 +254,7 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 		return -EIO;
 	/* What is dirty already is for the others only */
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
-	rc = iommufd_dirty_device_keep(device, true);
+	rc = iommufd_dirty_device_keep(device, false);
 	device_set_state(tracker, rc ? IOMMU_DIRTY_STATE_STOPPED :
 				       IOMMU_DIRTY_STATE_RUNNING);
 	return rc;

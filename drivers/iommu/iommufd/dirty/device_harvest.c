@@ -12,10 +12,14 @@
  *
  * iommufd_dirty_device::lock is held while the provider is asked: for one window.
  */
+#include <linux/jiffies.h>
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
 
 #include "dirty.h"
+
+/* For so long a device that is closed or unbound is asked what it has written */
+#define KEEP_JIFFIES		HZ
 
 /* Pages to a multiple of which a provider is asked: those of a word of bits */
 #define PROVIDER_PAGES_SHIFT	6
@@ -245,16 +249,17 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 /**
  * iommufd_dirty_device_keep() - Harvest all that is tracked into the ledgers
  * @device: The device
- * @killable: Give up if the caller is being killed
+ * @leaving: It has to come to an end: what is not known after a second, or when the
+ *	caller is being killed, is taken for dirty
  *
  * What the provider fails to report is dirty for all trackers when this returns.
  *
  * Context: config_mutex is held.
- * Return: 0, or -EINTR if killed.
+ * Return: 0, or -EINTR if killed and not @leaving.
  */
-int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
-			      bool killable)
+int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 {
+	unsigned long end = jiffies + KEEP_JIFFIES;
 	struct iommufd_dirty_range part;
 	unsigned long mask, iova = 0;
 	struct device_sink window;
@@ -271,8 +276,14 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 		unsigned long from = max(iova, part.iova);
 		unsigned long last = min(part.last, from | mask);
 
-		if (killable && fatal_signal_pending(current))
+		if (fatal_signal_pending(current) && !leaving)
 			return -EINTR;
+		if (leaving && (fatal_signal_pending(current) ||
+				time_after(jiffies, end))) {
+			iommufd_dirty_device_mark(device, device->armed, from,
+						  ULONG_MAX);
+			return 0;
+		}
 		device_sink_init(&window, device, NULL, NULL, from, last);
 		mutex_lock(&device->lock);
 		if (device_collect(device, &window))

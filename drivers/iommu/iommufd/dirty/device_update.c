@@ -158,13 +158,13 @@ static int device_restart(struct iommufd_dirty_device *device,
 	int rc;
 
 	/* Most of it now, as nobody can resume the device while it is held */
-	rc = iommufd_dirty_device_keep(device, true);
+	rc = iommufd_dirty_device_keep(device, false);
 	if (rc)
 		return rc;
 	held = ops->hold && ops->hold(device->provider);
 	if (!held && !gap_dirty && !device->blind)
 		return -EBUSY;
-	rc = iommufd_dirty_device_keep(device, true);
+	rc = iommufd_dirty_device_keep(device, false);
 	if (!rc)
 		rc = device_exchange(device, change);
 	if (!held || !ops->release(device->provider))
@@ -200,8 +200,8 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	struct device_change change = { .page_size = req->page_size };
 	struct iommufd_dirty_ranges *both;
 	struct iommufd_dirty_claim claim;
+	bool live, blind = device->blind;
 	int rc = -ENOMEM;
-	bool live;
 
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return -ENODATA;
@@ -224,7 +224,7 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	else
 		rc = device_restart(device, &change, req->gap_dirty);
 	/* An errno of its own: something has changed, or it is not about the tracker */
-	if (rc && (rc == -ENXIO || device->blind))
+	if (rc == -ENXIO || (device->blind && rc && !(blind && rc == -EINTR)))
 		rc = -EIO;
 	if (rc)
 		iommufd_dirty_device_unclaim(&claim);

@@ -361,7 +361,7 @@ void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 unsigned int
 iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device);
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
-			      bool killable);
+			      bool leaving);
 int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				const struct iommufd_dirty_ranges *ranges);
 int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,

@@ -156,7 +156,7 @@ static void device_leave(struct iommufd_dirty_device *device)
 	const struct iommufd_dirty_provider_ops *ops = provider->ops;
 	bool held = ops->hold && ops->hold(provider);
 
-	iommufd_dirty_device_keep(device, false);
+	iommufd_dirty_device_keep(device, true);
 	mutex_lock(&device->lock);
 	if (!device->blind)
 		ops->stop(provider);
@@ -182,7 +182,8 @@ static void device_leave(struct iommufd_dirty_device *device)
  * it, and, unless iommufd_dirty_provider::quiet is set, one that is unbound
  * afterwards. None of the ops is called any more when this returns.
  *
- * Context: as for iommufd_dirty_provider_register(). May take as long as a READ.
+ * Context: as for iommufd_dirty_provider_register(). Takes a second, and as long as
+ * the op that is under way then; what is not known by then is taken for dirty.
  */
 void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 				       struct iommufd_dirty_provider *provider)
