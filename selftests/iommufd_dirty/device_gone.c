@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <kselftest_harness.h>
 #include <linux/vfio.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -33,6 +34,56 @@ FIXTURE_SETUP(device_gone)
 FIXTURE_TEARDOWN(device_gone)
 {
 	logged_close(&self->l);
+}
+
+struct asking {
+	struct logged *l;
+	struct hold hold;
+	int rc;
+	__u32 num;
+};
+
+static void *asking_run(void *arg)
+{
+	struct asking *asking = arg;
+	struct iommu_dirty_tracker_info info = {
+		.tracker_id = asking->l->env.tracker,
+		.num_members = 8,
+		.members = (uintptr_t)asking->hold.page,
+		.member_len = sizeof(struct iommu_dirty_member),
+	};
+
+	asking->rc = __tracker_info(asking->l->env.fd, &info);
+	asking->num = info.num_members;
+	return NULL;
+}
+
+/* Who asks what there is, and cannot get the answer, is not waited for */
+TEST_F(device_gone, while_somebody_asks)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_member *members;
+	struct asking asking = { .l = l };
+	pthread_t thread;
+
+	tracker_start(l->env.fd, l->env.tracker);
+	hold_open(&asking.hold);
+	members = asking.hold.page;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, asking_run, &asking));
+	hold_wait(&asking.hold);
+	edu_detach(&l->env.edu[0]);
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	hold_release(&asking.hold);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, asking.rc);
+	/* as it was when it asked */
+	EXPECT_EQ(1, asking.num);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, members[0].type);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED | IOMMU_DIRTY_MEMBER_AUTO,
+		  members[0].flags);
+	EXPECT_EQ(0, members[1].type);
+	hold_close(&asking.hold);
 }
 
 /* After it has gone; what it wrote is in the model */

@@ -394,7 +394,8 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 	struct iommufd_dirty_caps caps = {};
 	struct iommu_dirty_member member;
 
-	mutex_lock(&device->lock);
+	if (mutex_lock_killable(&device->lock))
+		return -EINTR;
 	if (device->provider) {
 		device_describe(device, IOMMU_DIRTY_REASON_OK, &member);
 		device->provider->ops->get_caps(device->provider, &caps);
@@ -430,7 +431,8 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
 	}
 	mutex_unlock(&device->lock);
-	return iommufd_dirty_info_write(info, &member);
+	iommufd_dirty_info_add(info, &member);
+	return 0;
 }
 
 static bool device_next(struct iommufd_dirty_tracker *tracker,

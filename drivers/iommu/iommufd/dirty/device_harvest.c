@@ -381,6 +381,7 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
 		device_mark_uncovered(tracker, iova, *last, sink);
 	if (!rc && sink != &ledger->sink)
 		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
+	iommufd_dirty_ledger_trim(ledger, iova, *last);
 	mutex_unlock(&device->lock);
 	return rc;
 }
@@ -392,7 +393,6 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_device_harvest(), but not NULL
-	iommufd_dirty_ledger_trim(ledger, iova, *last);
  *
  * Return: 0, or -ENODATA if the tracker is not running, -EINTR if killed.
  */

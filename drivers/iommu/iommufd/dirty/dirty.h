@@ -86,15 +86,15 @@ struct iommufd_dirty_start {
 };
 
 /**
- * struct iommufd_dirty_info - Where INFO writes the members
- * @to: User address of the array
+ * struct iommufd_dirty_info - Where INFO collects the members: memory of the user is
+ *	not accessed before all locks have been dropped
+ * @members: The first of them
  * @room: How many fit
  * @nr: How many there are so far
  */
 struct iommufd_dirty_info {
-	void __user *to;
+	struct iommu_dirty_member *members;
 	unsigned int room;
-	unsigned int len;
 	unsigned int nr;
 };
 
@@ -103,7 +103,7 @@ struct iommufd_dirty_info {
  *	their own way
  * @start: Start to track, from IOMMU_DIRTY_STATE_STOPPED
  * @stop: Stop, if it is running
- * @info: Fill in what INFO tells of the scope, and write its members
+ * @info: Fill in what INFO tells of the scope, and collect its members
  * @next: Find the next IOVA that the providers may have to tell of; false if there
  *	is none in the range
  * @window_shift: log2 of the IOVA that one harvest deals with at the most
@@ -386,8 +386,8 @@ void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 				 struct iommu_dirty_member *member);
 int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 				    struct iommu_dirty_member *member);
-int iommufd_dirty_info_write(struct iommufd_dirty_info *info,
-			     const struct iommu_dirty_member *member);
+void iommufd_dirty_info_add(struct iommufd_dirty_info *info,
+			    const struct iommu_dirty_member *member);
 int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
 			    struct iommu_dirty_tracker_info *cmd,
 			    struct iommufd_dirty_info *info);

@@ -4,6 +4,8 @@
  * by START, which needs all of them to be trackable, and by the INFO ioctl.
  */
 #include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "dirty.h"
@@ -98,104 +100,134 @@ int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
 }
 
 /**
- * iommufd_dirty_info_write() - Write a member, if there is room for it
+ * iommufd_dirty_info_add() - Collect a member, if there is room for it
  * @info: Where
  * @member: The member
- *
- * Return: 0 or -EFAULT.
  */
-int iommufd_dirty_info_write(struct iommufd_dirty_info *info,
-			     const struct iommu_dirty_member *member)
+void iommufd_dirty_info_add(struct iommufd_dirty_info *info,
+			    const struct iommu_dirty_member *member)
 {
-	void __user *to = info->to + (size_t)info->nr * info->len;
-
-	if (info->nr++ >= info->room)
-		return 0;
-	return iommufd_dirty_copy_out(to, info->len, member, sizeof(*member));
+	if (info->nr < info->room)
+		info->members[info->nr] = *member;
+	info->nr++;
 }
 
-static int info_members(struct iommufd_dirty_tracker *tracker,
-			struct iommufd_dirty_info *info)
+static void info_members(struct iommufd_dirty_tracker *tracker,
+			 struct iommufd_dirty_info *info)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	struct iommu_dirty_member member;
 	struct iommufd_hwpt_paging *hwpt;
 	struct iommufd_access *access;
 	unsigned long index;
-	int rc;
 
 	lockdep_assert_held(&ioas->mutex);
+	lockdep_assert_held(&ioas->iopt.domains_rwsem);
 
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
 		iommufd_dirty_describe_hwpt(hwpt, &member);
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
 		    member.reason == IOMMU_DIRTY_REASON_OK)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
-		rc = iommufd_dirty_info_write(info, &member);
-		if (rc)
-			return rc;
+		iommufd_dirty_info_add(info, &member);
 	}
-
-	down_read(&ioas->iopt.domains_rwsem);
-	rc = 0;
 	xa_for_each(&ioas->iopt.access_list, index, access) {
 		describe_access(access, &member);
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
-		rc = iommufd_dirty_info_write(info, &member);
-		if (rc)
-			break;
+		iommufd_dirty_info_add(info, &member);
 	}
-	up_read(&ioas->iopt.domains_rwsem);
-	return rc;
 }
 
 /**
  * iommufd_dirty_ioas_info() - What INFO tells of a tracker of an IOAS
  * @tracker: The tracker
  * @cmd: Out: what only such a tracker knows; zeroed by the caller
- * @info: Where to write the members
+ * @info: Where to collect the members
  *
- * Return: 0 or -EFAULT.
+ * Return: 0, or -EINTR if killed.
  */
 int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
 			    struct iommu_dirty_tracker_info *cmd,
 			    struct iommufd_dirty_info *info)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	int rc;
 
-	mutex_lock(&ioas->mutex);
-	rc = info_members(tracker, info);
+	if (mutex_lock_killable(&ioas->mutex))
+		return -EINTR;
+	if (down_read_killable(&ioas->iopt.domains_rwsem)) {
+		mutex_unlock(&ioas->mutex);
+		return -EINTR;
+	}
+	info_members(tracker, info);
 	cmd->out_state = tracker->state;
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
-	down_read(&ioas->iopt.domains_rwsem);
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
 	    iommufd_dirty_blind(tracker))
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
 	up_read(&ioas->iopt.domains_rwsem);
 	mutex_unlock(&ioas->mutex);
-	return rc;
+	return 0;
+}
+
+/* All that the user has room for; how many there are is known afterwards only */
+static int info_collect(struct iommufd_dirty_tracker *tracker,
+			struct iommu_dirty_tracker_info *cmd,
+			struct iommufd_dirty_info *info)
+{
+	unsigned int wanted;
+	int rc;
+
+	for (;;) {
+		cmd->out_flags = 0;
+		cmd->out_max_ranges = 0;
+		cmd->out_num_ranges = 0;
+		cmd->out_max_span = 0;
+		cmd->out_tracked_page_size = 0;
+		info->nr = 0;
+		rc = tracker->scope->info(tracker, cmd, info);
+		wanted = min(info->nr, cmd->num_members);
+		if (rc || wanted <= info->room)
+			return rc;
+		kvfree(info->members);
+		info->room = 0;
+		info->members = kvmalloc_array(wanted, sizeof(*info->members),
+					       GFP_KERNEL_ACCOUNT);
+		if (!info->members)
+			return -ENOMEM;
+		info->room = wanted;
+	}
+}
+
+static int info_write(const struct iommu_dirty_tracker_info *cmd,
+		      const struct iommufd_dirty_info *info)
+{
+	void __user *to = u64_to_user_ptr(cmd->members);
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < min(info->nr, cmd->num_members); i++) {
+		rc = iommufd_dirty_copy_out(to + (size_t)i * cmd->member_len,
+					    cmd->member_len, &info->members[i],
+					    sizeof(info->members[i]));
+		if (rc)
+			return rc;
+	}
+	return info->nr > cmd->num_members ? -EMSGSIZE : 0;
 }
 
 static int info_fill(struct iommufd_dirty_tracker *tracker,
 		     struct iommu_dirty_tracker_info *cmd)
 {
-	struct iommufd_dirty_info info = {
-		.to = u64_to_user_ptr(cmd->members),
-		.room = cmd->num_members,
-		.len = cmd->member_len,
-	};
+	struct iommufd_dirty_info info = {};
 	int rc;
 
-	cmd->out_flags = 0;
-	cmd->out_max_ranges = 0;
-	cmd->out_num_ranges = 0;
-	cmd->out_max_span = 0;
-	cmd->out_tracked_page_size = 0;
-	rc = tracker->scope->info(tracker, cmd, &info);
-	if (rc)
+	rc = info_collect(tracker, cmd, &info);
+	if (!rc)
+		rc = info_write(cmd, &info);
+	kvfree(info.members);
+	if (rc && rc != -EMSGSIZE)
 		return rc;
 
 	cmd->num_members = info.nr;
@@ -205,7 +237,7 @@ static int info_fill(struct iommufd_dirty_tracker *tracker,
 	cmd->out_page_sizes = ~(SZ_4K - 1ULL);
 	cmd->out_reads = atomic64_read(&tracker->reads);
 	cmd->out_pages = atomic64_read(&tracker->pages);
-	return info.nr > info.room ? -EMSGSIZE : 0;
+	return rc;
 }
 
 /**
