@@ -379,7 +379,7 @@ TEST_F(scan, arguments)
 	scan_fails(ENODATA, flags, 0);
 	env_start(&self->env);
 	write_pages(&self->o, 0, 1);
-	scan_fails(EOPNOTSUPP, flags, 2);
+	scan_fails(EOPNOTSUPP, flags, 4);
 	scan_fails(EOPNOTSUPP, flags, 1U << 31);
 	scan_fails(EOPNOTSUPP, __reserved, 1);
 	scan_fails(EINVAL, num_runs, 0);
