@@ -7,7 +7,7 @@
 # What a program tests has nothing to do with the format of the page tables: errors,
 # locks, devices' own logs. In the gate they run in one mode of hardware and in one of
 # the software IOMMU; check-long runs every program in every mode.
-any_format="errors states faults concurrent races access vfio_type1 nvme fail_nth
+any_format="errors states faults concurrent races access last_page vfio_type1 nvme fail_nth
 	user_faults fuzz list edu_* device* progression"
 
 # Does it run there? nohw is for IOMMUs without dirty bits, alone; nvme for machines

@@ -114,13 +114,12 @@ static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
 			  const struct vfio_bitmap *bitmap)
 {
-	u64 end;
+	u64 last;
 
-	if (check_add_overflow(iova, size, &end))
+	if (!size || check_add_overflow(iova, size - 1, &last))
 		return -EINVAL;
 	/* Only the smallest page size */
-	if (bitmap->pgsize != PAGE_SIZE || !size ||
-	    !IS_ALIGNED(iova | size, PAGE_SIZE))
+	if (bitmap->pgsize != PAGE_SIZE || !IS_ALIGNED(iova | size, PAGE_SIZE))
 		return -EINVAL;
 	if (bitmap->size > BITMAP_SIZE_MAX ||
 	    bitmap->size < BITMAP_BYTES(size / PAGE_SIZE))
