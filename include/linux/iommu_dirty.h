@@ -10,7 +10,9 @@
 #define __LINUX_IOMMU_DIRTY_H
 
 #include <linux/errno.h>
+#include <linux/kconfig.h>
 #include <linux/overflow.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 #include <uapi/linux/iommufd_dirty.h>
 
@@ -23,7 +25,7 @@ struct iommu_domain;
  * struct iommu_dirty_sink_ops - Where a walk writes what it finds
  * @mark_mask: Bit i of @mask stands for the 1 << @shift bytes at
  *	@iova + (i << @shift); mark those that are set. All of them lie within
- *	the range of the walk
+ *	the range of the walk, unless IOMMU_DIRTY_WALK_WHOLE is set
  * @mark_range: Mark @iova to @last, inclusive
  *
  * A walk marks an entry first and cleans it then, so the ops cannot fail: who
@@ -77,12 +79,15 @@ static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
  *	@IOMMU_DIRTY_WALK_PROTECT, and flushed: mark what hardware has made dirty
  *	meanwhile, as it had read the entry before. What was dirty at that time may be
  *	marked again. Nothing is changed. Needs a sink
+ * @IOMMU_DIRTY_WALK_WHOLE: Entries that reach beyond the range are marked as a whole
+ *	and cleaned; the sink takes what is outside of the range, too
  */
 enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_NO_CLEAR = 1 << 0,
 	IOMMU_DIRTY_WALK_EXCLUSIVE = 1 << 1,
 	IOMMU_DIRTY_WALK_PROTECT = 1 << 2,
 	IOMMU_DIRTY_WALK_RECHECK = 1 << 3,
+	IOMMU_DIRTY_WALK_WHOLE = 1 << 4,
 };
 
 /**
@@ -96,7 +101,8 @@ enum iommu_dirty_walk_flags {
  *	was cleaned
  *
  * A dirty entry that reaches beyond the range is marked for the bytes within
- * and left dirty: the rest of it would be forgotten otherwise.
+ * and left dirty, as the rest of it would be forgotten otherwise; unless
+ * IOMMU_DIRTY_WALK_WHOLE is set.
  *
  * The caller has to flush @flush_iova to @flush_last from the IOTLB before it
  * reports what the walk found: a device that still holds the translation would
@@ -135,6 +141,22 @@ struct iommu_dirty_desc {
 	enum iommu_dirty_format format;
 	enum iommu_dirty_reason reason;
 };
+
+/**
+ * iommu_dirty_pgsizes() - Page sizes of a domain that can be tracked
+ * @pgsize_bitmap: Those that its format has
+ *
+ * A byte that is written makes the whole entry dirty, so one of many GiB would have
+ * all of them copied again and again. AMD v1 and Arm with 64 KiB pages have such.
+ *
+ * Return: those of 1 GiB at the most.
+ */
+static inline unsigned long iommu_dirty_pgsizes(unsigned long pgsize_bitmap)
+{
+	if (!IS_ENABLED(CONFIG_IOMMUFD_DIRTY))
+		return pgsize_bitmap;
+	return pgsize_bitmap & (SZ_1G | (SZ_1G - 1));
+}
 
 /**
  * iommu_dirty_walk_init() - Prepare a walk

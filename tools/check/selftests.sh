@@ -16,6 +16,8 @@ fits() { # mode program
 	case $1:$2 in
 	*-off:nohw | soft-*:soft*) ;;
 	*-off:* | *:nohw | *:soft*) return 1 ;;
+	amd-v1:giant) ;;
+	*:giant) return 1 ;;
 	vtd-*:nvme | amd-*:nvme) ;;
 	*:nvme | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
 	esac
@@ -64,7 +66,7 @@ build_selftests() {
 # A machine of a mode, with the options that all modes share
 selftests_vm() { # log mode programs kernel [option of run.sh...]
 	local log=$1 mode=$2 tests=$3 image=$4 t disk=$cache/selftests/disk.img
-	local run="DIRTY_FORMAT=$mode guest-run $tests" machine options
+	local run="DIRTY_FORMAT=$mode guest-run $tests" machine options memory=2G
 	# the last one's transfers last, for those tests that look at one in flight; and a
 	# device of the software IOMMU, which can be made one that cannot be tracked
 	local edu=(--edu 4 --dma-delay "0,0,0,100000" --append iommu_dirty_soft.devices=1)
@@ -76,10 +78,15 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
+	# two pages of 1 GiB, which are neighbours in a machine of that size
+	if [[ " $tests " == *" giant "* ]]; then
+		machine+=(--append "hugepagesz=1G hugepages=2")
+		memory=5G
+	fi
 	[[ -z ${FUZZ_CALLS:-} && $mode != soft-* ]] || run="FUZZ_CALLS=${FUZZ_CALLS:-20000} $run"
 	[ -z "${TORTURE_ROUNDS:-}" ] || run="TORTURE_ROUNDS=$TORTURE_ROUNDS $run"
 	[ -z "${LIMIT:-}" ] || run="LIMIT=$LIMIT $run"
-	options=(--kernel "$image" --mem 2G --add "$here/guest-run")
+	options=(--kernel "$image" --mem "$memory" --add "$here/guest-run")
 	for t in $tests; do
 		options+=(--add "$cache/selftests/$arch/$t")
 	done

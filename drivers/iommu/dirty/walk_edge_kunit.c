@@ -52,6 +52,16 @@ static void check_partial(struct kunit *test, unsigned int level,
 	KUNIT_EXPECT_EQ(test, *pte, kpte_cleaned(&pt, dirty));
 	KUNIT_EXPECT_EQ(test, walk.flush_iova, first);
 	KUNIT_EXPECT_EQ(test, walk.flush_last, last);
+
+	/* A window that the entry does not fit into, and neighbours that are clean */
+	*pte = dirty;
+	walk = kwalk(&pt, rec, first + 7, first + 7, IOMMU_DIRTY_WALK_WHOLE);
+	kexpect_one(test, rec, first, last);
+	KUNIT_EXPECT_EQ(test, *pte, kpte_cleaned(&pt, dirty));
+	KUNIT_EXPECT_EQ(test, walk.flush_iova, first);
+	KUNIT_EXPECT_EQ(test, walk.flush_last, last);
+	kwalk(&pt, rec, 0, ULONG_MAX, IOMMU_DIRTY_WALK_WHOLE);
+	KUNIT_EXPECT_EQ(test, rec->nr, 0);
 }
 
 static void test_partial(struct kunit *test)

@@ -127,6 +127,7 @@ static void check_random_walk(struct random_test *t, struct krange range,
 {
 	struct kunit *test = t->pt.test;
 	unsigned long flush_iova = ULONG_MAX, flush_last = 0;
+	bool whole = flags & IOMMU_DIRTY_WALK_WHOLE;
 	struct iommu_dirty_walk walk;
 	u64 *before = t->before;
 	unsigned int i, j;
@@ -151,10 +152,13 @@ static void check_random_walk(struct random_test *t, struct krange range,
 
 		if (map->dirty && map->iova <= range.last &&
 		    map->last >= range.first) {
-			krec_add(t->want, max(map->iova, range.first),
-				 min(map->last, range.last));
-			cleaned = map->iova >= range.first &&
-				  map->last <= range.last &&
+			bool inside = map->iova >= range.first &&
+				      map->last <= range.last;
+
+			krec_add(t->want,
+				 whole ? map->iova : max(map->iova, range.first),
+				 whole ? map->last : min(map->last, range.last));
+			cleaned = (whole || inside) &&
 				  !(flags & IOMMU_DIRTY_WALK_NO_CLEAR);
 		}
 		if (cleaned) {
@@ -224,7 +228,9 @@ static void test_random(struct kunit *test)
 					  (round % 3 ? 0 :
 					   IOMMU_DIRTY_WALK_NO_CLEAR) |
 					  (round % 2 ? 0 :
-					   IOMMU_DIRTY_WALK_EXCLUSIVE));
+					   IOMMU_DIRTY_WALK_EXCLUSIVE) |
+					  (round % 5 ? 0 :
+					   IOMMU_DIRTY_WALK_WHOLE));
 		}
 	}
 }

@@ -194,8 +194,10 @@ static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 	unsigned int high = fls64(mask) - 1;
 	unsigned long low_iova = iova + ((unsigned long)low << shift);
 	unsigned long high_iova = iova + ((unsigned long)high << shift);
-	bool low_part = low_iova < walk->iova;
-	bool high_part = high_iova + ((1UL << shift) - 1) > walk->last;
+	bool whole = walk->flags & IOMMU_DIRTY_WALK_WHOLE;
+	bool low_part = !whole && low_iova < walk->iova;
+	bool high_part = !whole &&
+			 high_iova + ((1UL << shift) - 1) > walk->last;
 
 	if (walk->flags & FMT_UNMAP) {
 		walk->sink->ops->mark_mask(walk->sink, iova, shift, mask);
@@ -236,7 +238,8 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 		walk->sink->ops->mark_range(walk->sink, iova, last);
 		return;
 	}
-	if (iova < walk->iova || last > walk->last) {
+	if (!(walk->flags & IOMMU_DIRTY_WALK_WHOLE) &&
+	    (iova < walk->iova || last > walk->last)) {
 		fmt_mark_partial(walk, iova, shift + group);
 		return;
 	}

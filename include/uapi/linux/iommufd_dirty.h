@@ -457,7 +457,8 @@ enum iommu_dirty_read_flags {
  * constraint ties @page_size to
  * the size of IO page table entries, nor @iova and @length to @page_size. A
  * dirty entry that the range holds only in part is reported for the bytes
- * within the range, and stays dirty.
+ * within the range, and the rest of it by calls for the rest. A page of 4 KiB
+ * that the range holds only in part stays dirty.
  *
  * Copy a page only after the call has returned, and if several calls share a
  * bitmap, after each of them has: the dirty bit may be visible before the data

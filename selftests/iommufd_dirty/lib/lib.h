@@ -328,6 +328,8 @@ void access_unpin(int fd, int access, __u32 pin);
 /* mem.c */
 void *mem_alloc(size_t size);
 void *mem_alloc_huge(size_t size);	/* NULL if there are no 2 MiB pages */
+/* Pages of 1 GiB, in the order in which they lie in memory */
+void *mem_alloc_giant(unsigned int pages);
 void *mem_alloc_repeat(size_t chunk, size_t size);
 void mem_free(void *mem, size_t size);
 void mem_fill(void *mem, __u64 value, size_t size);

@@ -109,3 +109,47 @@ void mem_fill(void *mem, __u64 value, size_t size)
 	for (i = 0; i < size / sizeof(*words); i++)
 		words[i] = value;
 }
+
+/* Where it is in memory; the file has an entry of 8 bytes for each page of 4 KiB */
+static __u64 phys_of(const char *page)
+{
+	int fd = check(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	__u64 entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)page / SZ_4K * sizeof(entry)) !=
+	    sizeof(entry) || !(entry << 9))
+		fatal("/proc/self/pagemap does not tell");
+	close(fd);
+	return (entry << 9 >> 9) * SZ_4K;
+}
+
+void *mem_alloc_giant(unsigned int pages)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (30 << 26);
+	char *page[8], *mem, *to;
+	unsigned int i, j;
+
+	if (pages > sizeof(page) / sizeof(*page))
+		fatal("too many pages of 1 GiB");
+	for (i = 0; i < pages; i++) {
+		mem = mmap(NULL, SZ_1G, PROT_READ | PROT_WRITE, flags, -1, 0);
+		if (mem == MAP_FAILED)
+			fatal("no page %u of 1 GiB: error %d", i, errno);
+		*mem = 1;
+		for (j = i; j && phys_of(page[j - 1]) > phys_of(mem); j--)
+			page[j] = page[j - 1];
+		page[j] = mem;
+	}
+	mem = mmap(NULL, (pages + 1) * SZ_1G, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		fatal("mmap: error %d", errno);
+	mem = (char *)(((uintptr_t)mem + SZ_1G - 1) / SZ_1G * SZ_1G);
+	for (i = 0; i < pages; i++) {
+		to = mem + i * SZ_1G;
+		lib_note("page %u of 1 GiB is at %#llx", i, phys_of(page[i]));
+		if (mremap(page[i], SZ_1G, SZ_1G, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+			fatal("mremap: error %d", errno);
+	}
+	return mem;
+}

@@ -273,12 +273,16 @@ iommufd_dirty_area_next(struct iopt_area *area, unsigned long iova,
  * @iopt: The IOAS
  * @reader: The tracker whose ledger is left out, or NULL
  * @to: Its destination instead, or NULL
+ * @iova: First byte that @to is ready for; the rest goes into the ledger of @reader
+ * @last: Last byte, inclusive
  */
 struct iommufd_dirty_feed {
 	struct iommu_dirty_sink sink;
 	struct io_pagetable *iopt;
-	const struct iommufd_dirty_tracker *reader;
+	struct iommufd_dirty_tracker *reader;
 	struct iommu_dirty_sink *to;
+	unsigned long iova;
+	unsigned long last;
 };
 
 /**
@@ -420,8 +424,11 @@ void iommufd_dirty_mark_runs(struct iommu_dirty_sink *sink, unsigned long iova,
 struct iommu_dirty_sink *
 iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 			struct io_pagetable *iopt,
-			const struct iommufd_dirty_tracker *reader,
+			struct iommufd_dirty_tracker *reader,
 			struct iommu_dirty_sink *to);
+struct iommu_dirty_sink *
+iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed, unsigned long iova,
+			  unsigned long last);
 
 /*
  * A page of bitmap covers 128 MiB at 4 KiB a bit; one more, as the bitmap may

@@ -58,13 +58,36 @@ feed_first(const struct iommufd_dirty_feed *feed)
 	return feed_next(feed, NULL);
 }
 
+/* Entries may reach beyond what @to is ready for; the rest of them is for later */
+static void feed_mark_reader(struct iommufd_dirty_feed *feed,
+			     unsigned long iova, unsigned long last)
+{
+	unsigned long first = max(iova, feed->iova);
+	unsigned long stop = min(last, feed->last);
+
+	if (first <= stop)
+		feed->to->ops->mark_range(feed->to, first, stop);
+	if (iova < feed->iova)
+		iommufd_dirty_ledger_mark(&feed->reader->ledger, iova,
+					  min(last, feed->iova - 1));
+	if (last > feed->last)
+		iommufd_dirty_ledger_mark(&feed->reader->ledger,
+					  max(iova, feed->last + 1), last);
+}
+
 static void feed_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 			   unsigned int shift, u64 mask)
 {
 	struct iommufd_dirty_feed *feed =
 		container_of(sink, struct iommufd_dirty_feed, sink);
+	unsigned long first = iova + ((unsigned long)__ffs64(mask) << shift);
+	unsigned long last = iova + ((unsigned long)fls64(mask) << shift) - 1;
 	struct iommufd_dirty_tracker *tracker;
 
+	if (first < feed->iova || last > feed->last) {
+		iommufd_dirty_mark_runs(sink, iova, shift, mask);
+		return;
+	}
 	if (feed->to)
 		feed->to->ops->mark_mask(feed->to, iova, shift, mask);
 	for (tracker = feed_first(feed); tracker;
@@ -83,7 +106,7 @@ static void feed_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	struct iommufd_dirty_tracker *tracker;
 
 	if (feed->to)
-		feed->to->ops->mark_range(feed->to, iova, last);
+		feed_mark_reader(feed, iova, last);
 	for (tracker = feed_first(feed); tracker;
 	     tracker = feed_next(feed, tracker)) {
 		iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
@@ -109,7 +132,7 @@ static const struct iommu_dirty_sink_ops feed_sink_ops = {
 struct iommu_dirty_sink *
 iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 			struct io_pagetable *iopt,
-			const struct iommufd_dirty_tracker *reader,
+			struct iommufd_dirty_tracker *reader,
 			struct iommu_dirty_sink *to)
 {
 	lockdep_assert_held(&iopt->domains_rwsem);
@@ -119,6 +142,26 @@ iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 		.iopt = iopt,
 		.reader = reader,
 		.to = to,
+		.last = ULONG_MAX,
 	};
 	return feed_first(feed) ? &feed->sink : to;
+}
+
+/**
+ * iommufd_dirty_feed_window() - Make a sink for a walk of whole entries
+ * @feed: The feed, initialized
+ * @iova: First byte that the reader's destination is ready for
+ * @last: Last byte, inclusive
+ *
+ * What is marked outside of that goes into the reader's ledger.
+ *
+ * Return: the sink to use, NULL if there is nobody at all.
+ */
+struct iommu_dirty_sink *
+iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed, unsigned long iova,
+			  unsigned long last)
+{
+	feed->iova = iova;
+	feed->last = last;
+	return feed->to || feed_first(feed) ? &feed->sink : NULL;
 }

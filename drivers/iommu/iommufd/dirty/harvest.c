@@ -203,6 +203,15 @@ static int harvest_reserve(struct iommufd_dirty_tracker *tracker,
 	return 0;
 }
 
+/*
+ * Windows that the caller makes end at multiples of IOMMUFD_DIRTY_WINDOW, and no IO
+ * page table entry is larger. But what the user asks for begins and ends anywhere.
+ */
+static bool harvest_cuts(unsigned long iova, unsigned long last)
+{
+	return !IS_ALIGNED(iova | (last + 1), IOMMUFD_DIRTY_WINDOW);
+}
+
 /* With the locks of a harvest held */
 static int harvest_window(struct iommufd_dirty_tracker *tracker,
 			  unsigned long iova, unsigned long last,
@@ -219,6 +228,10 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
 		sink = iommufd_dirty_feed_init(&feed, iopt, own ? NULL : tracker,
 					       own ? NULL : to);
+	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR) && harvest_cuts(iova, last)) {
+		sink = iommufd_dirty_feed_window(&feed, iova, last);
+		flags |= IOMMU_DIRTY_WALK_WHOLE;
+	}
 	if (own)
 		rc = harvest_reserve(tracker, iova, last);
 	if (!rc)

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Two pages of 1 GiB that are neighbours in memory, of which AMD's v1 tables could make
+ * one entry: a VM on such memory has them. What is written is reported once, as no more
+ * than 1 GiB, whatever the windows of the READs; what was written before START never.
+ *
+ * The machine needs hugepagesz=1G hugepages=2, and them at a multiple of 2 GiB.
+ */
+#include <kselftest_harness.h>
+
+#include "lib.h"
+
+#define PAGES	2
+#define IOVA	(4 * SZ_1G)
+#define SIZE	(PAGES * SZ_1G)
+#define BITS	(SZ_1G / SZ_4K)
+
+FIXTURE(giant)
+{
+	struct env env;
+	__u32 ioas;
+	char *mem;
+	unsigned char *bitmap;
+};
+
+FIXTURE_SETUP(giant)
+{
+	struct env *env = &self->env;
+	const char *reason = env_open(env, 1);
+	unsigned int i;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	self->mem = mem_alloc_giant(PAGES);
+	self->bitmap = mem_alloc(SIZE / SZ_4K / 8);
+	self->ioas = ioas_alloc(env->fd);
+	env_map_stage(env, self->ioas);
+	edu_attach(&env->edu[0], self->ioas);
+	ioas_map(env->fd, self->ioas, self->mem, SIZE, IOVA);
+	env->tracker = tracker_alloc(env->fd, self->ioas);
+	env_load(env, 0);
+	for (i = 0; i < PAGES; i++)
+		env_store(env, 0, IOVA + i * SZ_1G);
+	env_start(env);
+}
+
+FIXTURE_TEARDOWN(giant)
+{
+	env_close(&self->env);
+	mem_free(self->bitmap, SIZE / SZ_4K / 8);
+}
+
+/* How many bits a READ sets in a fresh bitmap */
+#define read_bits(iova, length)						\
+({									\
+	memset(self->bitmap, 0, SIZE / SZ_4K / 8);			\
+	env_read(&self->env, iova, length, SZ_4K, 0, self->bitmap);	\
+})
+
+/* All in one test: to clear pages of 1 GiB takes long */
+TEST_F_TIMEOUT(giant, once, 120)
+{
+	struct env *env = &self->env;
+	struct iommu_dirty_member m;
+	unsigned int i;
+
+	ASSERT_EQ(1, tracker_members(env->fd, env->tracker, &m, 1));
+	EXPECT_TRUE(m.io_page_sizes & SZ_1G);
+	EXPECT_EQ(0, m.io_page_sizes & ~(2 * SZ_1G - 1));
+	EXPECT_EQ(0, read_bits(IOVA, SIZE));
+	for (i = 0; i < PAGES; i++) {
+		env_load(env, 0);
+		env_store(env, 0, IOVA + i * SZ_1G + 0x5000);
+		EXPECT_EQ(BITS, read_bits(IOVA, SIZE));
+		EXPECT_TRUE(bitmap_test(self->bitmap, i * BITS));
+		EXPECT_TRUE(bitmap_test(self->bitmap, (i + 1) * BITS - 1));
+		EXPECT_EQ(0, read_bits(IOVA, SIZE));
+	}
+	/* READs of less than the entry: the rest of it is for later */
+	for (i = 0; i < 4; i++) {
+		env_load(env, 0);
+		env_store(env, 0, IOVA + SZ_1G);
+		EXPECT_EQ(BITS / 4, read_bits(IOVA + SZ_1G, SZ_1G / 4));
+		EXPECT_EQ(0, read_bits(IOVA + SZ_1G, SZ_1G / 4));
+	}
+	EXPECT_EQ(BITS / 4 * 3, read_bits(IOVA, SIZE));
+	EXPECT_EQ(0, read_bits(IOVA, SIZE));
+}
+
+TEST_HARNESS_MAIN
