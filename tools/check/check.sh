@@ -117,6 +117,9 @@ for stage in "${stages[@]}"; do
 		needs_selftests debug
 		job "no-dirty-bits" "build-debug build-qemu build-selftests" \
 			stage_no_dirty_bits no-dirty-bits-$off "$off"
+		[ "$arch" != x86_64 ] ||
+			job "no-dirty-bits-amd" "build-debug build-qemu build-selftests" \
+				selftests_mode no-dirty-bits-amd amd-off "nohw coherent" debug
 		;;
 	builds)
 		needs_kernel module off

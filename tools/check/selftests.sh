@@ -14,10 +14,10 @@ any_format="errors states faults concurrent races access last_page vfio_type1 nv
 # that have an NVMe controller, edu_* and others for PCI devices
 fits() { # mode program
 	case $1:$2 in
-	*-off:nohw | soft-*:soft*) ;;
+	*-off:nohw | soft-*:soft* | amd-*:coherent) ;;
 	*-off:* | *:nohw | *:soft*) return 1 ;;
 	amd-v1:giant) ;;
-	*:giant) return 1 ;;
+	*:giant | *:coherent) return 1 ;;
 	vtd-*:nvme | amd-*:nvme) ;;
 	*:nvme | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
 	esac

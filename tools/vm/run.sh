@@ -9,7 +9,7 @@
 #   --iommu MODE           x86_64: vtd-ss: VT-d second stage with dirty bits (the
 #                          default), vtd-fs: VT-d first stage, vtd-off: second
 #                          stage without, amd-v1, amd-v2: AMD's host and guest
-#                          tables; arm64: smmu-s1 (the default), smmu-s2: SMMUv3
+#                          tables, amd-off: host tables without; arm64: smmu-s1 (the default), smmu-s2: SMMUv3
 #                          stage 1 and stage 2 with dirty bits, smmu-off: stage 1
 #                          without; both: none
 #   --arch ARCH            x86_64, arm64 (default: that of the mode)
@@ -121,6 +121,11 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	x86_64-amd-v2)
 		devices+=(-device "$amd,x-giosup=on")
 		params=amd_iommu=pgtbl_v2
+		;;
+	x86_64-amd-off)
+		# it has dirty bits in guest tables, for which nobody asks
+		devices+=(-device "$amd,x-giosup=on")
+		params=amd_iommu=pgtbl_v1
 		;;
 	arm64-smmu-s[12])
 		# later ones make every SMMU one of both stages

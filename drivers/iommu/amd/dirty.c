@@ -26,12 +26,17 @@
 #include "dirty.h"
 
 /*
- * What amd_iommu=pgtbl_v2 needs. Features are those that all IOMMUs of the
- * machine share. SNP forbids DTE[Mode] = 0, which v2 without v1 has.
+ * Has the administrator chosen v2, by amd_iommu=pgtbl_v2, and can it be had? Features
+ * are those that all IOMMUs of the machine share. SNP forbids DTE[Mode] = 0, which v2
+ * without v1 has.
+ *
+ * Without that choice no user gets v2: it has fewer page sizes and IOVA bits than v1,
+ * and no bit that forces DMA to be coherent, upon which KVM relies.
  */
-static bool v2_supported(void)
+static bool v2_chosen(void)
 {
-	return check_feature(FEATURE_GT) && check_feature(FEATURE_GIOSUP) &&
+	return amd_iommu_pgtable == AMD_IOMMU_V2 &&
+	       check_feature(FEATURE_GT) && check_feature(FEATURE_GIOSUP) &&
 	       !amd_iommu_snp_en;
 }
 
@@ -43,7 +48,7 @@ static bool v2_supported(void)
  */
 bool amd_dirty_supported(struct amd_iommu *iommu)
 {
-	return amd_iommu_hd_support(iommu) || v2_supported();
+	return amd_iommu_hd_support(iommu) || v2_chosen();
 }
 
 /**
@@ -62,18 +67,32 @@ enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags)
 }
 
 /**
+ * amd_dirty_coherent() - Is DMA of users' domains behind this IOMMU coherent?
+ * @iommu: The IOMMU
+ *
+ * v1 entries force it. iommufd and KVM ask once for a device, before there is a
+ * domain: the answer has to be that for any domain that the device can get.
+ *
+ * Return: false if one of them can be in v2 mode.
+ */
+bool amd_dirty_coherent(struct amd_iommu *iommu)
+{
+	return amd_iommu_hd_support(iommu) || !v2_chosen();
+}
+
+/**
  * amd_dirty_check_attach() - Can a domain be used behind this IOMMU?
  * @pdom: The domain
  * @iommu: The IOMMU of the device to attach
  *
- * Return: true unless @pdom was allocated for dirty bits that @iommu lacks. v2
- * needs no look: its features are those of all IOMMUs.
+ * Return: true unless @pdom was allocated for dirty bits, in another mode than it
+ * would be for @iommu.
  */
 bool amd_dirty_check_attach(struct protection_domain *pdom,
 			    struct amd_iommu *iommu)
 {
-	return !pdom->domain.dirty_ops || pdom->pd_mode == PD_MODE_V2 ||
-	       amd_iommu_hd_support(iommu);
+	return !pdom->domain.dirty_ops ||
+	       (pdom->pd_mode == PD_MODE_V1) == amd_iommu_hd_support(iommu);
 }
 
 /**
@@ -81,19 +100,11 @@ bool amd_dirty_check_attach(struct protection_domain *pdom,
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* that a domain is allocated with
  *
- * v2 has fewer page sizes and IOVA bits than v1, and no bit that forces snooping.
- * Whoever asks for dirty tracking gets it where need be; who does not, only if
- * the administrator asked for v2.
- *
  * Return: true if a domain that is allocated so can be tracked.
  */
 bool amd_dirty_capable(struct device *dev, u32 flags)
 {
-	if (amd_iommu_hd_support(get_amd_iommu_from_dev(dev)))
-		return true;
-	return v2_supported() &&
-	       ((flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) ||
-		amd_iommu_pgtable == AMD_IOMMU_V2);
+	return amd_dirty_supported(get_amd_iommu_from_dev(dev));
 }
 
 /**

@@ -16,6 +16,7 @@ extern const struct iommu_dirty_ops amd_dirty_v2_ops;
 
 bool amd_dirty_supported(struct amd_iommu *iommu);
 enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags);
+bool amd_dirty_coherent(struct amd_iommu *iommu);
 bool amd_dirty_check_attach(struct protection_domain *pdom,
 			    struct amd_iommu *iommu);
 bool amd_dirty_capable(struct device *dev, u32 flags);
@@ -44,6 +45,11 @@ static inline enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu,
 						    u32 flags)
 {
 	return AMD_IOMMU_V1;
+}
+
+static inline bool amd_dirty_coherent(struct amd_iommu *iommu)
+{
+	return true;
 }
 
 static inline bool amd_dirty_check_attach(struct protection_domain *pdom,
