@@ -183,6 +183,20 @@ static void race_read(struct race *race, unsigned int i)
 				old | race->pt.fmt->accessed));
 }
 
+/*
+ * As many entries as a mask has bits, all of them dirty and none accessed yet: they
+ * would be cleaned in one go if they were settled. Then they get so, one by one.
+ */
+static void race_word(struct race *race)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITS_PER_TYPE(u64); i++)
+		race_write(race, i, true);
+	for (i = 0; i < BITS_PER_TYPE(u64); i++)
+		race_read(race, i);
+}
+
 static void race_map(struct race *race)
 {
 	const struct kfmt *fmt = race->pt.fmt;
@@ -248,8 +262,10 @@ static void check_race(struct kunit *test, unsigned int nr_walkers,
 		race_write(race, r, i % 2);
 		race_read(race, r ^ 1);
 		race_read(race, r);
-		if (i % 64 == 0)
+		if (i % 64 == 0) {
+			race_word(race);
 			cond_resched();
+		}
 	}
 
 	WRITE_ONCE(race->stop, true);
