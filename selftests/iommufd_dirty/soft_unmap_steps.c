@@ -101,7 +101,7 @@ FIXTURE_TEARDOWN(soft_unmap_steps)
 }
 
 struct unmapper {
-	FIXTURE_DATA(soft_unmap_steps) *self;
+	FIXTURE_DATA(soft_unmap_steps) * self;
 	bool verb;
 	pid_t tid;
 	bool done;

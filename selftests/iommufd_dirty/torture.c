@@ -2,8 +2,9 @@
 /*
  * Everything at once: devices and software write, mappings come and go, HWPTs are
  * made and destroyed, calls fail, and several consumers with a tracker each copy
- * what is reported to them. Every write carries a new number. In the end of each
- * round, when all is quiet, the copies must be the memory.
+ * what is reported to them, also while an unmap is under way. Every write carries a
+ * new number. In the end of each round, when all is quiet, the copies must be the
+ * memory.
  *
  * The same with one part of the kernel left out (CONFIG_IOMMUFD_DIRTY_BREAK) must
  * find pages that were missed: this test can fail.
@@ -32,12 +33,15 @@ struct torture {
 	__u64 *mem;
 	struct consumer consumers[CONSUMERS];
 	int access;		/* -1: the kernel has none for tests */
+	unsigned int breaks;	/* what the kernel leaves out */
+	bool holds;		/* it can be made to wait in an unmap */
 	unsigned int rounds;
 	unsigned int ops;	/* of a thread in a round */
 	__u64 seed;
 	pthread_mutex_t stage;	/* one value at a time in the staging page */
 	__u64 dma_bursts;
 	__u64 cpu_writes;
+	__u64 reads;
 	__u64 unmaps;
 	__u64 attaches;
 	__u64 errors;
@@ -81,6 +85,11 @@ FIXTURE_VARIANT_ADD(torture, without_attach)
 FIXTURE_VARIANT_ADD(torture, without_access)
 {
 	.breaks = 1U << BREAK_ACCESS,
+};
+
+FIXTURE_VARIANT_ADD(torture, without_protect)
+{
+	.breaks = 1U << BREAK_PROTECT,
 };
 
 FIXTURE_VARIANT_ADD(torture, without_flush)
@@ -182,7 +191,29 @@ static void do_consume(struct job *job)
 	else
 		rc = __consumer_scan(c, 1 + below(job, CONSUMER_RUNS));
 	fail_nth(0);
+	count(&job->t->reads, true);
 	count(&job->t->errors, rc);
+}
+
+/*
+ * Unmaps wait when they have recorded what is dirty, while each consumer reads, and
+ * devices go on; or for so long that whoever waits for an unmap keeps the readers out
+ */
+#define HOLD_YIELDS	1000
+
+static void do_hold(struct job *job)
+{
+	struct torture *t = job->t;
+	__u64 begin = __atomic_load_n(&t->reads, __ATOMIC_RELAXED);
+	unsigned int i;
+
+	break_kernel(t->breaks | 1U << BREAK_HURRY);
+	for (i = 0; i < HOLD_YIELDS; i++) {
+		sched_yield();
+		if (__atomic_load_n(&t->reads, __ATOMIC_RELAXED) - begin > 2 * CONSUMERS)
+			break;
+	}
+	break_kernel(t->breaks);
 }
 
 static int map_chunk(struct torture *t, size_t chunk)
@@ -282,20 +313,24 @@ static size_t torture_round(struct torture *t, unsigned int round)
 		{ .run = do_map, .number = 1, .times = 1 },
 		{ .run = do_attach, .times = 1 },
 		/* Quick, but not to be done before the others */
-		{ .run = do_access, .times = 20 },
+		{ .run = t->access < 0 ? NULL : do_access, .times = 20 },
+		{ .run = t->holds ? do_hold : NULL, .times = 1 },
 	};
-	unsigned int num = ARRAY_SIZE(jobs) - (t->access < 0), i;
 	size_t missed = 0;
+	unsigned int i;
 
-	for (i = 0; i < num; i++) {
+	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		if (!jobs[i].run)
+			continue;
 		jobs[i].t = t;
 		jobs[i].state = t->seed ^
 				(round * 16 + i + 1) * 0x9e3779b97f4a7c15ULL;
 		if (pthread_create(&jobs[i].thread, NULL, job_run, &jobs[i]))
 			fatal("no thread");
 	}
-	for (i = 0; i < num; i++)
-		pthread_join(jobs[i].thread, NULL);
+	for (i = 0; i < ARRAY_SIZE(jobs); i++)
+		if (jobs[i].run)
+			pthread_join(jobs[i].thread, NULL);
 	for (i = 0; i < CONSUMERS; i++)
 		missed += consumer_missed(&t->consumers[i]);
 	return missed;
@@ -340,6 +375,7 @@ FIXTURE_SETUP(torture)
 	t->ops = setting("TORTURE_OPS", "10");
 	t->seed = random_u64();
 	t->access = __access_create(t->env.fd, t->env.ioas);
+	t->holds = break_kernel(0);
 	pthread_mutex_init(&t->stage, NULL);
 	t->mem = mem_alloc(PAGES * SZ_4K);
 	for (i = 0; i < CHUNKS; i++)
@@ -394,6 +430,7 @@ TEST_F_TIMEOUT(torture, run, 600)
 		SKIP(return, "this hardware tracks without being told");
 	if (!break_kernel(variant->breaks))
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	t->breaks = variant->breaks;
 	/* Every few rounds something is missed */
 	EXPECT_LT(0, torture(t, 5 * t->rounds));
 	break_kernel(0);
