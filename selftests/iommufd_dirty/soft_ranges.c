@@ -108,6 +108,27 @@ TEST_F(soft_ranges, one_range)
 	check_tracked(_metadata, self);
 }
 
+/* Up to the end of the address space, but not all of it: no length says that */
+TEST_F(soft_ranges, whole_space)
+{
+	struct iommu_dirty_run low = { 0, SZ_4K }, high = { -SZ_4K, SZ_4K };
+	unsigned int i;
+
+	for (i = 1; i <= 2; i++) {
+		soft_faults(self->edu, (struct soft_faults) { .max_ranges = i });
+		self->ranges[0] = (struct iommu_dirty_run) { 0, ~0ULL };
+		self->num = 1;
+		EXPECT_EQ(-E2BIG, start(self));
+		self->ranges[0] = low;
+		self->ranges[1] = high;
+		self->num = 2;
+		ASSERT_EQ(i == 1 ? -E2BIG : 0, start(self));
+		EXPECT_EQ(2, self->num);
+		EXPECT_EQ(0, memcmp(&self->ranges[0], &low, sizeof(low)));
+		EXPECT_EQ(0, memcmp(&self->ranges[1], &high, sizeof(high)));
+	}
+}
+
 /* A driver that does not say how many, but that these are too many: one less, twice */
 TEST_F(soft_ranges, found_out)
 {
@@ -164,7 +185,7 @@ TEST_F(soft_ranges, both_ends)
 TEST_F(soft_ranges, exabytes)
 {
 	struct logged *l = &self->l;
-	struct iommu_dirty_run all = { .length = -2 * SZ_1M }, runs[2];
+	struct iommu_dirty_run all = { .length = -(2ULL << 40) }, runs[2];
 	__u64 page_size = 1ULL << 40;
 	struct read_args read = {
 		.fd = l->env.fd,

@@ -344,7 +344,8 @@ struct iommu_dirty_run {
  *   one of them is given for an IOAS.
  * * -EOVERFLOW: a range runs beyond the end of the address space, or, where the
  *   device does not take such ranges, up to it.
- * * -E2BIG: the device cannot track so much, even as a single range.
+ * * -E2BIG: the device cannot track so much, even as a single range; or all 2^64
+ *   bytes would be tracked as one, which has no length.
  * * -ENODEV: the device is being unbound, or was.
  * * -EUSERS: as many trackers as can (out_max_trackers of
  *   struct iommu_dirty_tracker_info) run on the IOAS or the device.

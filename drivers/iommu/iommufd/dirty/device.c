@@ -122,6 +122,10 @@ static int device_shape(struct iommufd_dirty_device *device,
 	if (!rc && caps.max_span &&
 	    iommufd_dirty_ranges_span(ranges) > caps.max_span - 1)
 		rc = -E2BIG;
+	/* All 2^64 bytes have no length to be told by */
+	if (!rc && ranges->nr == 1 &&
+	    iommufd_dirty_ranges_span(ranges) == ULONG_MAX)
+		rc = -E2BIG;
 	return rc;
 }
 

@@ -159,9 +159,7 @@ iommufd_dirty_ranges_from_user(u64 user, u32 num, u64 page_size)
 /**
  * iommufd_dirty_ranges_to_user() - Write a set to the user
  * @user: User address of an array of struct iommu_dirty_run that is long enough
- * @ranges: The set
- *
- * The length of all 2^64 bytes does not fit and is written as 0.
+ * @ranges: The set, which is not one range of all 2^64 bytes
  *
  * Return: 0 or -EFAULT.
  */
