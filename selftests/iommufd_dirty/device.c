@@ -18,6 +18,7 @@
 FIXTURE(device)
 {
 	struct logged l;
+	bool has_quirks;
 };
 
 FIXTURE_SETUP(device)
@@ -30,6 +31,8 @@ FIXTURE_SETUP(device)
 
 FIXTURE_TEARDOWN(device)
 {
+	if (self->has_quirks)
+		logged_reopen(&self->l, 0);
 	logged_close(&self->l);
 }
 
@@ -208,29 +211,8 @@ TEST_F(device, one_range_too_many)
 	EXPECT_EQ(8, logged_info(&self->l, self->l.tracker, &member).out_max_ranges);
 }
 
-FIXTURE(quirks)
-{
-	struct logged l;
-};
-
-FIXTURE_SETUP(quirks)
-{
-	const char *reason = logged_open(&self->l);
-
-	if (reason)
-		SKIP(return, "%s", reason);
-}
-
-FIXTURE_TEARDOWN(quirks)
-{
-	if (!self->l.mem)
-		return;
-	logged_reopen(&self->l, 0);
-	logged_close(&self->l);
-}
-
 /* A driver that keeps bits in words, and does not say what happens to half of one */
-TEST_F(quirks, words)
+TEST_F(device, words)
 {
 	struct logged *l = &self->l;
 	struct iommu_dirty_run ranges[2] = {
@@ -240,6 +222,7 @@ TEST_F(quirks, words)
 	__u64 page_size = SZ_4K;
 	__u32 num = 2;
 
+	self->has_quirks = true;
 	logged_reopen(l, EDU_QUIRK_WORDS);
 	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, ranges, &num, &page_size));
 	EXPECT_EQ(1, num);
@@ -252,13 +235,14 @@ TEST_F(quirks, words)
 }
 
 /* What is too much for a device is told as such, whatever its driver says */
-TEST_F(quirks, not_supported)
+TEST_F(device, not_supported)
 {
 	struct logged *l = &self->l;
 	struct iommu_dirty_run range = { .iova = 0, .length = 1ULL << 62 };
 	__u64 page_size = SZ_4K;
 	__u32 num = 1;
 
+	self->has_quirks = true;
 	logged_reopen(l, EDU_QUIRK_NOTSUPP);
 	EXPECT_EQ(-E2BIG, __device_start(l->env.fd, l->tracker, &range, &num,
 					 &page_size));

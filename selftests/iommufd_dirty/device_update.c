@@ -19,6 +19,7 @@ FIXTURE(device_update)
 {
 	struct logged l;
 	int fd;		/* of the device */
+	bool has_quirks;
 };
 
 FIXTURE_SETUP(device_update)
@@ -36,8 +37,11 @@ FIXTURE_SETUP(device_update)
 
 FIXTURE_TEARDOWN(device_update)
 {
-	if (self->fd)
-		logged_close(&self->l);
+	if (!self->fd)
+		return;
+	if (self->has_quirks)
+		logged_reopen(&self->l, 0);
+	logged_close(&self->l);
 }
 
 /* Dirty pages of ranges that go and of ranges that stay, and writes after it */
@@ -169,51 +173,25 @@ TEST_F(device_update, too_large)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-FIXTURE(p2p_dma)
-{
-	struct logged l;
-	int fd;
-};
-
-/* A device that in a P2P state leaves only its peers alone, as VFIO allows */
-FIXTURE_SETUP(p2p_dma)
+/*
+ * A device that in a P2P state leaves only its peers alone, as VFIO allows: it goes on
+ * writing, so an UPDATE is refused, or all of it is dirty
+ */
+static void check_p2p_dma(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(device_update) * self, __u32 before,
+			  __u32 state)
 {
 	struct logged *l = &self->l;
-	const char *reason = logged_open(l);
-
-	if (reason)
-		SKIP(return, "%s", reason);
-	logged_reopen(l, EDU_QUIRK_P2P_DMA);
-	self->fd = l->env.edu[0].fd;
-	if (!mig_capable(self->fd)) {
-		logged_reopen(l, 0);
-		logged_close(l);
-		SKIP(return, "the edu device cannot be migrated");
-	}
-}
-
-FIXTURE_TEARDOWN(p2p_dma)
-{
-	if (!self->fd)
-		return;
-	logged_reopen(&self->l, 0);
-	logged_close(&self->l);
-}
-
-TEST_F(p2p_dma, info)
-{
 	struct iommu_dirty_member member;
-
-	logged_info(&self->l, self->l.tracker, &member);
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_QUIESCES, member.flags);
-}
-
-/* It does go on writing, so an UPDATE is refused, or all of it is dirty */
-static void check_p2p_dma(struct __test_metadata *_metadata, struct logged *l,
-			  int fd, __u32 state)
-{
 	unsigned int page;
+	int fd;
 
+	self->has_quirks = true;
+	logged_reopen(l, EDU_QUIRK_P2P_DMA);
+	fd = l->env.edu[0].fd;
+	mig_set(fd, before);
+	logged_info(l, l->tracker, &member);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_QUIESCES, member.flags);
 	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
 	mig_set(fd, state);
 	logged_write(l, 2);
@@ -229,15 +207,16 @@ static void check_p2p_dma(struct __test_metadata *_metadata, struct logged *l,
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-TEST_F(p2p_dma, running)
+TEST_F(device_update, p2p_dma)
 {
-	check_p2p_dma(_metadata, &self->l, self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
+	check_p2p_dma(_metadata, self, VFIO_DEVICE_STATE_RUNNING,
+		      VFIO_DEVICE_STATE_RUNNING_P2P);
 }
 
-TEST_F(p2p_dma, precopy)
+TEST_F(device_update, p2p_dma_precopy)
 {
-	EXPECT_GE(mig_set(self->fd, VFIO_DEVICE_STATE_PRE_COPY), 0);
-	check_p2p_dma(_metadata, &self->l, self->fd, VFIO_DEVICE_STATE_PRE_COPY_P2P);
+	check_p2p_dma(_metadata, self, VFIO_DEVICE_STATE_PRE_COPY,
+		      VFIO_DEVICE_STATE_PRE_COPY_P2P);
 }
 
 struct updater {
