@@ -13,6 +13,9 @@
 
 #include "source.h"
 
+/* So many rounds without gain are worth a line */
+#define STALLED_ROUNDS 5
+
 static int interrupted;
 
 static void interrupt(int signal)
@@ -222,6 +225,9 @@ static enum idirty_decision decide(void *arg, const struct idirty_round *round,
 	s->error = state_precopy_data(&s->state, send_state, s);
 	downtime += state_estimate(&s->state) * 1e9 / (round->bandwidth ?: 1);
 	report_round(round, s->range.length, s->state.moved - before, downtime);
+	if (round->stalled == STALLED_ROUNDS)
+		report_text("stalled", "%u rounds in a row have gained nothing",
+			    round->stalled);
 	snprintf(name, sizeof(name), "round %u", round->round + 1);
 	next_round(s, name, round->dirty_bytes);
 	if (s->error || is_interrupted())

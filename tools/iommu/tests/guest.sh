@@ -188,7 +188,7 @@ check "it dies: the device goes on" both_devices_run
 
 take
 send --downtime-ms 0 --max-rounds 0
-until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
+until grep -q '^stalled ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
 kill -INT "$source"
 check "a source that is interrupted" end 5 5
 check "interrupted: the device goes on" both_devices_run

@@ -278,6 +278,7 @@ enum idirty_decision {
 
 struct idirty_round {
 	unsigned int round;	/* from 1 on */
+	unsigned int stalled;	/* rounds up to it that have gained nothing */
 	uint64_t sent_bytes;
 	uint64_t send_ns;
 	uint64_t read_ns;
@@ -302,6 +303,7 @@ struct idirty_precopy_limits {
 	uint64_t downtime_ns;	/* end when the estimate is not more */
 	unsigned int rounds;	/* at the most, 0: any number */
 	uint32_t force;		/* then finish, whatever it takes; else give up */
+	unsigned int stalled;	/* so many without gain are as many as allowed; 0: any */
 };
 
 struct idirty_precopy_result {

@@ -19,6 +19,8 @@
  * @num_ranges: How many
  * @page_size: Bytes of a bit
  * @round: The last round
+ * @least: The least that a round of this run has left to send
+ * @stalled: How many rounds ago that was
  * @sent: Bytes sent in all rounds
  * @send_ns: And how long that took
  */
@@ -30,6 +32,8 @@ struct idirty_precopy {
 	size_t num_ranges;
 	uint64_t page_size;
 	unsigned int round;
+	uint64_t least;
+	unsigned int stalled;
 	uint64_t sent;
 	uint64_t send_ns;
 };
@@ -200,6 +204,15 @@ static int read_all(struct idirty_precopy *p)
 	return 0;
 }
 
+/* How many rounds in a row have gained nothing? */
+static unsigned int stalled(struct idirty_precopy *p, uint64_t dirty)
+{
+	p->stalled = dirty < p->least ? 0 : p->stalled + 1;
+	if (dirty < p->least)
+		p->least = dirty;
+	return p->stalled;
+}
+
 static int do_round(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
 		    void *arg, struct idirty_round *r)
 {
@@ -221,6 +234,7 @@ static int do_round(struct idirty_precopy *p, const struct idirty_precopy_ops *o
 		.read_ns = now_ns() - begin,
 		.dirty_bytes = pending(p),
 	};
+	r->stalled = stalled(p, r->dirty_bytes);
 	r->bandwidth = (double)p->sent * 1e9 / (p->send_ns ? p->send_ns : 1);
 	/* One more READ, and the rest at the speed seen so far */
 	r->downtime_ns = r->read_ns +
@@ -233,7 +247,8 @@ static enum idirty_decision propose(const struct idirty_precopy_limits *limits,
 {
 	if (r->downtime_ns <= limits->downtime_ns)
 		return IDIRTY_FINISH;
-	if (limits->rounds && rounds >= limits->rounds)
+	if ((limits->rounds && rounds >= limits->rounds) ||
+	    (limits->stalled && r->stalled >= limits->stalled))
 		return limits->force ? IDIRTY_FINISH : IDIRTY_GIVE_UP;
 	return IDIRTY_GO_ON;
 }
@@ -264,6 +279,8 @@ int idirty_precopy_run(struct idirty_precopy *precopy,
 	unsigned int rounds;
 	int rc = 0;
 
+	precopy->least = UINT64_MAX;
+	precopy->stalled = 0;
 	for (rounds = 1; decision == IDIRTY_GO_ON; rounds++) {
 		rc = do_round(precopy, ops, arg, &r);
 		if (rc)

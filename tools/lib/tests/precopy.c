@@ -144,6 +144,22 @@ int main(void)
 	expect(memcmp(now, there, sizeof(now)));
 	ok("gives up");
 
+	/* The same without a limit on rounds, but on those that gain nothing */
+	limits.rounds = 0;
+	limits.stalled = 4;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.decision == IDIRTY_GIVE_UP && last.stalled == 4 && !stopped);
+	expect(result.rounds > 4 && result.rounds < 20);
+	/* A new run begins anew; and without that limit it only says so */
+	limits.stalled = 0;
+	limits.rounds = 1;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.decision == IDIRTY_GIVE_UP && !last.stalled);
+	limits.rounds = 20;
+	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
+	expect(result.rounds == 20 && last.stalled > 4);
+	ok("stalls");
+
 	/* The connection breaks with the device stopped: the device goes on */
 	limits.force = 1;
 	limits.rounds = 1;
