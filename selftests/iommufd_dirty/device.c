@@ -251,6 +251,42 @@ TEST_F(device, not_supported)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
+/* Mappings come and go in what is tracked, and nobody is told: as with a virtual IOMMU */
+TEST_F(device, whole_aperture)
+{
+	struct logged *l = &self->l;
+	__u64 *mem = mem_alloc(SZ_4K);
+	unsigned char bit;
+	struct read_args args = {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.length = SZ_4K,
+		.page_size = SZ_4K,
+		.data = &bit,
+	};
+	unsigned int i;
+
+	device_start(l->env.fd, l->tracker, 0, 256 * SZ_1G);
+	for (i = 1; i < 40; i++) {
+		__u64 iova = i * 5 * SZ_1G + i * SZ_4K;
+
+		ioas_map(l->env.fd, l->env.ioas, mem, SZ_4K, iova);
+		env_store(&l->env, 0, iova);
+		/* gone before it was looked at */
+		if (i % 2)
+			ioas_unmap(l->env.fd, l->env.ioas, iova, SZ_4K);
+		args.iova = iova;
+		bit = 0;
+		EXPECT_EQ(1, tracker_read(&args));
+		EXPECT_EQ(1, bit);
+		EXPECT_EQ(0, tracker_read(&args));
+		if (i % 2 == 0)
+			ioas_unmap(l->env.fd, l->env.ioas, iova, SZ_4K);
+	}
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	mem_free(mem, SZ_4K);
+}
+
 /* Each tracker gets every page; the end of one changes nothing for the other */
 TEST_F(device, several)
 {
