@@ -7,7 +7,9 @@
  *
  * Prints to the serial port, for tools/vmm/guest/vm.c:
  *   "devices N iommu N remap N"     once
- *   "bad page N words N"            the first few of them
+ *   "bad page N words N first N wanted N rewrite N of N"   the first few of them:
+ *                                   how many are wrong, what word 0 is and should be,
+ *                                   when that was written, how many rewrites there were
  *   "pass N bad N"                  after each pass over all pages: the sum of bad ones
  *
  * With an IOMMU in the machine all pages stay mapped; the option "remap" gives each
@@ -155,6 +157,10 @@ void run(const char *options)
 			if (wrong && bad++ < 4) {
 				say("bad page ", page);
 				say(" words ", wrong);
+				say(" first ", pages[page][0]);
+				say(" wanted ", word(page, expected[page], 0));
+				say(" rewrite ", expected[page]);
+				say(" of ", rewrites);
 				put('\n');
 			}
 			rewrite_page(page, ++rewrites);
