@@ -509,11 +509,11 @@ static int device_wait(struct iommufd_dirty_tracker *tracker,
 {
 	if (mutex_lock_killable(&tracker->device->lock))
 		return -EINTR;
-	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	mutex_unlock(&tracker->device->lock);
 	return 0;
 }
 
+	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 static void device_release(struct iommufd_dirty_tracker *tracker)
 {
 	iommufd_dirty_device_put(tracker->device);

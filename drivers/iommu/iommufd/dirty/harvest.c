@@ -369,7 +369,8 @@ int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 
 	if (mutex_lock_killable(mutex))
 		return -EINTR;
-	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	mutex_unlock(mutex);
+	/* Another SCAN may have reserved some of it, and will be less exact without */
+	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	return 0;
 }

@@ -237,7 +237,12 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 			xa_erase(&ledger->chunks, index);
 			bitmap_free(chunk);
 		}
-		cond_resched();
+		/* There can be very many, and others want to mark */
+		if (need_resched()) {
+			mutex_unlock(&ledger->lock);
+			cond_resched();
+			mutex_lock(&ledger->lock);
+		}
 	}
 	mutex_unlock(&ledger->lock);
 }
