@@ -331,10 +331,12 @@ static void pinned_close(struct pinned *p)
 	mem_free(p->mem, 2 * SZ_4K);
 }
 
-/* A READ or START in a process or thread of its own, until it is blocked */
+/* A READ, START or STOP in a process or thread of its own, until it is blocked */
+enum reading_call { DO_READ, DO_START, DO_STOP };
+
 struct reading {
 	struct pinned *p;
-	bool start;
+	enum reading_call call;
 	pid_t tid;
 	bool done;
 	__u64 found;
@@ -345,10 +347,17 @@ static void *reading_run(void *arg)
 	struct reading *r = arg;
 
 	__atomic_store_n(&r->tid, gettid(), __ATOMIC_RELEASE);
-	if (r->start)
-		r->found = __tracker_start(r->p->g->env.fd, r->p->stopped, NULL);
-	else
+	switch (r->call) {
+	case DO_READ:
 		r->found = pinned_read(r->p, PINS_IOVA);
+		break;
+	case DO_START:
+		__tracker_start(r->p->g->env.fd, r->p->stopped, NULL);
+		break;
+	case DO_STOP:
+		__tracker_stop(r->p->g->env.fd, r->p->tracker);
+		break;
+	}
 	__atomic_store_n(&r->done, true, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -363,7 +372,7 @@ static void reading_wait(struct reading *r)
 }
 
 /* In a process that is killed when it is blocked; was it? */
-static bool reading_killed(struct pinned *p, bool start)
+static bool reading_killed(struct pinned *p, enum reading_call call)
 {
 	struct reading *r = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -373,7 +382,7 @@ static bool reading_killed(struct pinned *p, bool start)
 	if (r == MAP_FAILED)
 		fatal("no memory");
 	r->p = p;
-	r->start = start;
+	r->call = call;
 	pid = check(fork());
 	if (!pid) {
 		reading_run(r);
@@ -410,24 +419,25 @@ TEST_F_TIMEOUT(user_faults, read_while_pinning, 60)
 }
 
 /*
- * Where a page is pinned already it does wait, and so does START. Both can be killed, and
- * others can READ another part of the IOAS then
+ * Where a page is pinned already it does wait, and so do START and STOP. They can be
+ * killed, and others can READ another part of the IOAS then
  */
 TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
 {
 	struct pinned p = {};
 	const char *reason = pinned_open(&p, &self->g);
 	int fd = self->g.env.fd;
+	enum reading_call call;
 
 	if (reason)
 		SKIP(return, "%s", reason);
 	ioas_map(fd, p.ioas, self->g.mem, SZ_4K, PINS_IOVA + SZ_1G);
 	p.pin_there = access_pin(fd, p.access, PINS_IOVA, SZ_4K, ACCESS_WRITE);
 	pinned_begin(&p);
-	EXPECT_TRUE(reading_killed(&p, false));
-	EXPECT_EQ(0, pinned_read(&p, PINS_IOVA + SZ_1G));
-	EXPECT_TRUE(reading_killed(&p, true));
-	EXPECT_EQ(0, pinned_read(&p, PINS_IOVA + SZ_1G));
+	for (call = DO_READ; call <= DO_STOP; call++) {
+		EXPECT_TRUE(reading_killed(&p, call));
+		EXPECT_EQ(0, pinned_read(&p, PINS_IOVA + SZ_1G));
+	}
 	pinned_end(&p);
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(fd, p.stopped));
 	EXPECT_EQ(3, pinned_read(&p, PINS_IOVA));

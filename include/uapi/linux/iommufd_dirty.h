@@ -385,6 +385,7 @@ struct iommu_dirty_tracker_start {
  * Return:
  * * 0 on success
  * * -EBUSY: a START of this tracker is under way.
+ * * -EINTR: killed while it waited; the tracker is still running.
  * * -EIO: the tracker is stopped, but an IOMMU driver or the migration driver
  *   failed to disable tracking.
  * * -ENOENT, -EOPNOTSUPP: see the head of this file.

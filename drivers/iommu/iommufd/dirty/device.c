@@ -379,12 +379,15 @@ static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
 	return rc ? -EIO : 0;
 }
 
-static int device_stop(struct iommufd_dirty_tracker *tracker)
+static int device_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	int rc;
 
-	mutex_lock(&device->config_mutex);
+	if (!killable)
+		mutex_lock(&device->config_mutex);
+	else if (mutex_lock_killable(&device->config_mutex))
+		return -EINTR;
 	rc = device_stop_locked(tracker);
 	mutex_unlock(&device->config_mutex);
 	return rc;
@@ -510,10 +513,10 @@ static int device_wait(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(&tracker->device->lock))
 		return -EINTR;
 	mutex_unlock(&tracker->device->lock);
+	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	return 0;
 }
 
-	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 static void device_release(struct iommufd_dirty_tracker *tracker)
 {
 	iommufd_dirty_device_put(tracker->device);

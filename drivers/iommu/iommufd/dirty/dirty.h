@@ -102,7 +102,7 @@ struct iommufd_dirty_info {
  * struct iommufd_dirty_scope - What trackers of an IOAS and of a device do each in
  *	their own way
  * @start: Start to track, from IOMMU_DIRTY_STATE_STOPPED
- * @stop: Stop, if it is running
+ * @stop: Stop, if it is running; or give up if killed
  * @info: Fill in what INFO tells of the scope, and collect its members
  * @next: Find the next IOVA that the providers may have to tell of; false if there
  *	is none in the range
@@ -119,7 +119,7 @@ struct iommufd_dirty_info {
 struct iommufd_dirty_scope {
 	int (*start)(struct iommufd_dirty_tracker *tracker,
 		     struct iommufd_dirty_start *req);
-	int (*stop)(struct iommufd_dirty_tracker *tracker);
+	int (*stop)(struct iommufd_dirty_tracker *tracker, bool killable);
 	int (*info)(struct iommufd_dirty_tracker *tracker,
 		    struct iommu_dirty_tracker_info *cmd,
 		    struct iommufd_dirty_info *info);
@@ -320,7 +320,7 @@ iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 			struct iommufd_dirty_start *req);
-int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker, bool killable);
 int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker);
 bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 			unsigned long iova, unsigned long last,

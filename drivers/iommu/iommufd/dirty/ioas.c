@@ -226,13 +226,12 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 	return rc;
 }
 
-/* Enter IOMMU_DIRTY_STATE_STOPPED. */
+/* Enter IOMMU_DIRTY_STATE_STOPPED, from tracker_lock(), and unlock */
 static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc = 0;
 
-	tracker_lock(ioas);
 	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
 	if (list_empty(&ioas->iopt.dirty.trackers))
 		tracker_disable_all(ioas, &rc);
@@ -266,10 +265,10 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	rc = iommufd_dirty_forget(tracker);
 
 	mutex_lock(&ioas->mutex);
+	tracker_lock(ioas);
 	if (rc) {
 		tracker_disable(tracker);
 	} else {
-		tracker_lock(ioas);
 		tracker_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
 		tracker_unlock(ioas);
 	}
@@ -277,16 +276,27 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
-static int ioas_stop(struct iommufd_dirty_tracker *tracker)
+static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
+	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc = 0;
 
-	mutex_lock(&tracker->ioas->mutex);
-	if (tracker->state == IOMMU_DIRTY_STATE_STARTING)
+	if (!killable)
+		mutex_lock(&ioas->mutex);
+	else if (mutex_lock_killable(&ioas->mutex))
+		return -EINTR;
+
+	if (tracker->state == IOMMU_DIRTY_STATE_STARTING) {
 		rc = -EBUSY;
-	else if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
-		rc = tracker_disable(tracker);
-	mutex_unlock(&tracker->ioas->mutex);
+	} else if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
+		if (killable)
+			rc = tracker_lock_killable(ioas);
+		else
+			tracker_lock(ioas);
+		if (!rc)
+			rc = tracker_disable(tracker);
+	}
+	mutex_unlock(&ioas->mutex);
 	return rc;
 }
 

@@ -112,7 +112,7 @@ static int start_tracker(struct iommufd_dirty_tracker *tracker,
 		cmd->page_size = req.page_size;
 		rc = iommufd_dirty_ranges_to_user(cmd->ranges, req.ranges);
 		if (rc)
-			iommufd_dirty_stop(tracker);
+			iommufd_dirty_stop(tracker, false);
 	}
 	kvfree(req.ranges);
 	return rc;
@@ -145,7 +145,7 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 	if ((!rc || rc == -ENXIO) &&
 	    iommufd_ucmd_respond(ucmd, sizeof(*cmd))) {
 		if (!rc)
-			iommufd_dirty_stop(tracker);
+			iommufd_dirty_stop(tracker, false);
 		rc = -EFAULT;
 	}
 	iommufd_put_object(ucmd->ictx, &tracker->obj);
@@ -225,7 +225,7 @@ int iommufd_dirty_tracker_stop(struct iommufd_ucmd *ucmd)
 	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
-	rc = iommufd_dirty_stop(tracker);
+	rc = iommufd_dirty_stop(tracker, true);
 	iommufd_put_object(ucmd->ictx, &tracker->obj);
 	return rc;
 }

@@ -68,12 +68,13 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 /**
  * iommufd_dirty_stop() - Stop a tracker
  * @tracker: The tracker
+ * @killable: Leave it as it is if the caller is being killed while it waits
  *
  * Return: see struct iommu_dirty_tracker_stop.
  */
-int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker)
+int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
-	int rc = tracker->scope->stop(tracker);
+	int rc = tracker->scope->stop(tracker, killable);
 
 	trace_iommufd_dirty_stop(tracker->obj.id, rc);
 	return rc;
@@ -145,6 +146,6 @@ void iommufd_dirty_tracker_destroy(struct iommufd_object *obj)
 		container_of(obj, struct iommufd_dirty_tracker, obj);
 
 	/* Nothing to do about a failure here; it has been logged */
-	iommufd_dirty_stop(tracker);
+	iommufd_dirty_stop(tracker, false);
 	tracker->scope->release(tracker);
 }

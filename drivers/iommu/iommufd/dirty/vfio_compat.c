@@ -105,7 +105,7 @@ static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 
 	if (!tracker)
 		return 0;
-	rc = iommufd_dirty_stop(tracker);
+	rc = iommufd_dirty_stop(tracker, true);
 	iommufd_put_object(ictx, &tracker->obj);
 	return rc;
 }
