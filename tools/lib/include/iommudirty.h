@@ -304,6 +304,7 @@ struct idirty_precopy_limits {
 	unsigned int rounds;	/* at the most, 0: any number */
 	uint32_t force;		/* then finish, whatever it takes; else give up */
 	unsigned int stalled;	/* so many without gain are as many as allowed; 0: any */
+	uint32_t read_flags;	/* of each read: IDIRTY_READ_SPARSE or 0 */
 };
 
 struct idirty_precopy_result {

@@ -184,13 +184,14 @@ static int send_all(struct idirty_precopy *p, const struct idirty_precopy_ops *o
 	return rc;
 }
 
-static int read_all(struct idirty_precopy *p)
+static int read_all(struct idirty_precopy *p, const struct idirty_precopy_limits *limits)
 {
 	size_t i;
 	int rc;
 
 	for (i = 0; i < p->num_ranges; i++) {
 		struct idirty_read read = {
+			.flags = limits->read_flags,
 			.iova = p->ranges[i].iova,
 			.length = p->ranges[i].length,
 			.page_size = p->page_size,
@@ -213,8 +214,8 @@ static unsigned int stalled(struct idirty_precopy *p, uint64_t dirty)
 	return p->stalled;
 }
 
-static int do_round(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
-		    void *arg, struct idirty_round *r)
+static int do_round(struct idirty_precopy *p, const struct idirty_precopy_limits *limits,
+		    const struct idirty_precopy_ops *ops, void *arg, struct idirty_round *r)
 {
 	uint64_t sent = p->sent, send_ns = p->send_ns, begin;
 	int rc;
@@ -224,7 +225,7 @@ static int do_round(struct idirty_precopy *p, const struct idirty_precopy_ops *o
 	if (rc)
 		return rc;
 	begin = now_ns();
-	rc = read_all(p);
+	rc = read_all(p, limits);
 	if (rc)
 		return rc;
 	*r = (struct idirty_round){
@@ -253,13 +254,13 @@ static enum idirty_decision propose(const struct idirty_precopy_limits *limits,
 	return IDIRTY_GO_ON;
 }
 
-static int finish(struct idirty_precopy *p, const struct idirty_precopy_ops *ops,
-		  void *arg)
+static int finish(struct idirty_precopy *p, const struct idirty_precopy_limits *limits,
+		  const struct idirty_precopy_ops *ops, void *arg)
 {
 	int rc = called_back(ops->quiesce(arg));
 
 	if (!rc)
-		rc = read_all(p);
+		rc = read_all(p, limits);
 	if (!rc)
 		rc = send_all(p, ops, arg);
 	if (rc && ops->resume)
@@ -281,8 +282,11 @@ int idirty_precopy_run(struct idirty_precopy *precopy,
 
 	precopy->least = UINT64_MAX;
 	precopy->stalled = 0;
+	/* What is not cleared is dirty in each round */
+	if (limits->read_flags & ~IDIRTY_READ_SPARSE)
+		return failed(IDIRTY_VERB_PRECOPY, -EOPNOTSUPP);
 	for (rounds = 1; decision == IDIRTY_GO_ON; rounds++) {
-		rc = do_round(precopy, ops, arg, &r);
+		rc = do_round(precopy, limits, ops, arg, &r);
 		if (rc)
 			return rc;
 		decision = propose(limits, &r, rounds);
@@ -291,7 +295,7 @@ int idirty_precopy_run(struct idirty_precopy *precopy,
 	}
 	if (decision == IDIRTY_FINISH) {
 		down = now_ns();
-		rc = finish(precopy, ops, arg);
+		rc = finish(precopy, limits, ops, arg);
 		down = now_ns() - down;
 	}
 	if (rc)

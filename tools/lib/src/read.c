@@ -175,6 +175,8 @@ static size_t read_some(struct idirty_tracker *const *trackers, size_t num,
 int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 		struct idirty_read *read, uint64_t *pages)
 {
+	struct idirty_error uncovered = {};
+	uint64_t length = read->length;
 	size_t i = 0, n;
 	int rc;
 
@@ -188,19 +190,29 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 	if (rc)
 		return rc;
 
-	read->out_length = read->length;
+	read->out_length = length;
 	for (; i < num; i += n) {
 		n = read_some(trackers + i, num - i, read, pages ? pages + i : NULL, &rc);
+		if (rc && last_error()->tracker)
+			last_error()->tracker += i;
+		if (rc == -ERANGE && read->out_length) {
+			/* The others are asked as far as this one covers */
+			uncovered = *last_error();
+			read->length = read->out_length;
+			rc = 0;
+		}
 		if (rc) {
-			if (last_error()->tracker)
-				last_error()->tracker += i;
 			/* The ones behind were not asked at all */
 			if (i + n < num)
 				read->out_length = 0;
-			return rc;
+			break;
 		}
 	}
-	return 0;
+	read->length = length;
+	if (rc || !uncovered.code)
+		return rc;
+	*last_error() = uncovered;
+	return -ERANGE;
 }
 
 /* What is dirty is read first: what is written in between is lost */

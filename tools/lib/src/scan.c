@@ -57,8 +57,11 @@ static void blocks_done(struct merge *m)
 	memset(m->blocks, 0, (m->num + 1) * sizeof(*m->blocks));
 }
 
-/* Memory for all of it comes first: nothing is read that cannot be kept */
-static int blocks_read(struct merge *m, uint64_t iova, uint64_t last)
+/*
+ * Memory for all of it comes first: nothing is read that cannot be kept. @done: how many
+ * bytes the tracker that fails has dealt with
+ */
+static int blocks_read(struct merge *m, uint64_t iova, uint64_t last, uint64_t *done)
 {
 	uint64_t ps = m->scan->page_size;
 	struct block *all;
@@ -84,6 +87,7 @@ static int blocks_read(struct merge *m, uint64_t iova, uint64_t last)
 		rc = idirty_read(m->trackers + i, 1, &read, NULL);
 		if (rc) {
 			last_error()->tracker = i + 1;
+			*done = read.out_length;
 			return rc;
 		}
 		for (byte = 0; byte < (all->pages + 7) / 8; byte++)
@@ -131,7 +135,8 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 {
 	struct merge m = { .trackers = trackers, .num = num, .scan = scan, .room = room };
 	uint64_t last = scan->iova + (scan->length - 1);
-	uint64_t iova = scan->iova, end, stop;
+	uint64_t iova = scan->iova, end, stop, done = 0;
+	struct idirty_error uncovered = {};
 	size_t i;
 	int rc = 0;
 
@@ -142,7 +147,14 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 		return failed(IDIRTY_VERB_SCAN, -ENOMEM);
 	for (;;) {
 		end = min_u64(last, iova | (WINDOW - 1));
-		rc = blocks_read(&m, iova, end);
+		rc = blocks_read(&m, iova, end, &done);
+		if (rc == -ERANGE && done) {
+			/* Once more, as far as all of them cover: what was read waits */
+			uncovered = *last_error();
+			blocks_done(&m);
+			last = end = iova + (done - 1);
+			rc = blocks_read(&m, iova, end, &done);
+		}
 		stop = rc ? iova : blocks_emit(&m, iova, end);
 		blocks_done(&m);
 		/* All of it may be 2^64 - 1 bytes, from 1 on: stop is then 0 */
@@ -153,6 +165,11 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 	}
 	free(m.blocks);
 	scan->num_runs = m.n;
+	/* Of what had no room the next SCAN tells first */
+	if (!rc && uncovered.code && stop == end + 1) {
+		*last_error() = uncovered;
+		return -ERANGE;
+	}
 	return rc;
 }
 

@@ -88,6 +88,41 @@ static void test_scan(const char *name, const struct idirty_target *target, unsi
 	ok(name);
 }
 
+/* One tracker covers less than another: both are asked as far as both know */
+static void test_uncovered(void)
+{
+	const uint32_t hwpt = FAKE_HWPT;
+	const struct idirty_target targets[] = {
+		{ FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 }, { FAKE_IOAS, 1, &hwpt, -1, 0 },
+	};
+	struct idirty_range range = { FAKE_IOVA, FAKE_SIZE / 2 };
+	static uint8_t bitmap[FAKE_PAGES / 8];
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
+				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_tracker *t[2];
+	struct idirty *ctx;
+
+	fake_reset();
+	fake_has_trackers = false;
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &targets[0], &t[0]) && !idirty_start(t[0], 0, &range, 1, NULL));
+	expect(!idirty_alloc(ctx, &targets[1], &t[1]) && !idirty_start(t[1], 0, NULL, 0, NULL));
+	fake_write(5);
+	fake_write(FAKE_PAGES - 1);
+	expect(idirty_read(t, 2, &read, NULL) == -ERANGE);
+	expect(read.out_length == FAKE_SIZE / 2 && read.length == FAKE_SIZE);
+	expect(idirty_last_error()->tracker == 1 && idirty_last_error()->code == ERANGE);
+	expect(idirty_bitmap_test(bitmap, 5) && !idirty_bitmap_test(bitmap, FAKE_PAGES - 1));
+	/* The second one has told of page 5, and only of that */
+	read.flags = IDIRTY_READ_SPARSE;
+	memset(bitmap, 0, sizeof(bitmap));
+	expect(!idirty_read(t + 1, 1, &read, NULL));
+	expect(!idirty_bitmap_test(bitmap, 5) && idirty_bitmap_test(bitmap, FAKE_PAGES - 1));
+	expect(!idirty_destroy(t[0]) && !idirty_destroy(t[1]));
+	idirty_close(ctx);
+	ok("one of the trackers covers less");
+}
+
 /* Half of the address space with nothing mapped, and the end of it */
 static void test_wide(void)
 {
@@ -119,6 +154,18 @@ static void test_wide(void)
 	read.page_size = 1 << 30;
 	expect(idirty_read(&t, 1, &read, NULL) == -ERANGE && read.out_length == FAKE_SIZE);
 	read.page_size = 4096;
+	/* A SCAN tells of what is dirty up to there, too, and where that is */
+	fake_write(FAKE_PAGES - 1);
+	scan.flags = 0;
+	scan.iova = FAKE_IOVA;
+	scan.length = 2 * FAKE_SIZE;
+	scan.page_size = 4096;
+	expect(idirty_scan(&t, 1, &scan) == -ERANGE && scan.out_length == FAKE_SIZE);
+	expect(idirty_last_error()->tracker == 1);
+	expect(scan.num_runs == 1 && runs[0].iova == FAKE_IOVA + FAKE_SIZE - 4096);
+	scan = (struct idirty_scan){ .flags = IDIRTY_READ_SPARSE, .num_runs = 4,
+				     .iova = FAKE_IOVA + 0x800, .length = 1ULL << 40,
+				     .page_size = 1 << 30, .runs = runs };
 	fake_write(3);
 	expect(!idirty_scan(&t, 1, &scan) && scan.num_runs == 1 && scan.out_length == 1ULL << 40);
 	expect(runs[0].iova == FAKE_IOVA + 0x800 && runs[0].length == (1ULL << 30) - 0x800);
@@ -348,6 +395,7 @@ int main(void)
 	fake_reset();
 	fake_has_trackers = false;
 	test_scan("scan: VFIO", &vfio, 1, 1);
+	test_uncovered();
 	test_wide();
 	test_large_entry();
 	test_scan_within();
