@@ -152,7 +152,8 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 			/* Once more, as far as all of them cover: what was read waits */
 			uncovered = *last_error();
 			blocks_done(&m);
-			last = end = iova + (done - 1);
+			end = iova + (done - 1);
+			last = end;
 			rc = blocks_read(&m, iova, end, &done);
 		}
 		stop = rc ? iova : blocks_emit(&m, iova, end);
