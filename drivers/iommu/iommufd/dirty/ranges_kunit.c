@@ -236,12 +236,48 @@ static void test_union(struct kunit *test)
 	}
 }
 
+/* What is in both, whichever comes first; it may be nothing */
+static void test_intersect(struct kunit *test)
+{
+	struct ranges_test *t = test->priv;
+	struct iommufd_dirty_ranges *a, *b, *both;
+	u8 *pages = kunit_kzalloc(test, MODEL_PAGES, GFP_KERNEL);
+	unsigned int round, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (round = 0; round < ROUNDS; round++) {
+		t->base = round % 2 ? -MODEL_BYTES : 0;
+		a = make(test);
+		memcpy(pages, t->in, MODEL_PAGES);
+		b = make(test);
+		/* of few there may be none */
+		b->nr = 1 + rnd(t, b->nr);
+		iommufd_dirty_ranges_normalize(a);
+		iommufd_dirty_ranges_normalize(b);
+		look(test, b);
+		for (i = 0; i < MODEL_PAGES; i++)
+			pages[i] &= t->out[i];
+		both = iommufd_dirty_ranges_alloc(a->nr + b->nr);
+		KUNIT_ASSERT_NOT_NULL(test, both);
+		iommufd_dirty_ranges_intersect(both, a, b);
+		look(test, both);
+		KUNIT_EXPECT_MEMEQ(test, pages, t->out, MODEL_PAGES);
+		KUNIT_EXPECT_TRUE(test, iommufd_dirty_ranges_cover(a, both));
+		both->nr = a->nr + b->nr;
+		iommufd_dirty_ranges_intersect(both, b, a);
+		look(test, both);
+		KUNIT_EXPECT_MEMEQ(test, pages, t->out, MODEL_PAGES);
+		kvfree(both);
+	}
+}
+
 static struct kunit_case ranges_cases[] = {
 	KUNIT_CASE(test_normalize),
 	KUNIT_CASE(test_widen),
 	KUNIT_CASE(test_coarsen),
 	KUNIT_CASE(test_next),
 	KUNIT_CASE(test_union),
+	KUNIT_CASE(test_intersect),
 	{}
 };
 
