@@ -64,6 +64,10 @@ install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
 	@tools/bench/bench.sh $(BENCH)
 
+.PHONY: bench-map
+bench-map: ## what mapping costs without a tracker, beside the unmodified kernel
+	@tools/bench/map.sh
+
 .PHONY: kernel kernel-debug qemu vm-shell docs clean
 kernel: ## the kernel with the overlay; prints where the image is
 	@tools/overlay/build.sh --arch $(ARCH) plain

@@ -15,6 +15,7 @@
 # For x86_64, the default, also:
 #
 #   base      for the kernel's own tests of iommufd, without the overlay
+#   base-plain  as plain, without the overlay: what a benchmark compares that with
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
 #   um-cov    the same; it counts which code is run
 #   bench     a program (ARCH=um) that times the walkers
@@ -132,7 +133,7 @@ arm64)
 esac
 use_tree
 # copies: another checkout may build in the same tree the next time
-[ "$config" = base ] || "$here/apply.sh" --copy "$tree"
+[[ $config == base* ]] || "$here/apply.sh" --copy "$tree"
 unlock_cache
 [ "$config" = tree ] || lock_cache "build-$(basename "$builds")-$build"
 case $config in
@@ -151,9 +152,11 @@ plain | debug | kcsan | cov)
 	compile "$build" "${kernel##*/} GCOV_PROFILE_dirty.o=y"
 	echo "$builds/$build/$kernel"
 	;;
-base)
-	base=$builds/base.bzImage
-	want=$(cd "$here" && hash_files configs/core.config "configs/$cpu" configs/upstream.config "$tree/Makefile")
+base | base-plain)
+	fragments=(core.config "$cpu")
+	[ "$config" = base-plain ] || fragments+=(upstream.config)
+	base=$builds/$config.bzImage
+	want=$(cd "$here" && hash_files "${fragments[@]/#/configs/}" "$tree/Makefile")
 	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
 		# a tree of its own, as others build in the one with the overlay
 		lock_cache "tree-$(basename "$builds")"
@@ -161,9 +164,9 @@ base)
 		unlock_cache
 		tree=$builds/base-tree
 		"$here/apply.sh" --remove "$tree"
-		configure base core.config "$cpu" upstream.config
-		compile base bzImage
-		cp "$builds/base/$kernel" "$base"
+		configure "$config" "${fragments[@]}"
+		compile "$config" bzImage
+		cp "$builds/$config/$kernel" "$base"
 		echo "$want" >"$base.from"
 	fi
 	echo "$base"

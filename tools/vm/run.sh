@@ -64,7 +64,7 @@ while [ $# -gt 0 ]; do
 	--timeout) timeout=$2 ;;
 	--log) log=$2 ;;
 	--silence) silence=$2 ;;
-	--accel) accel=$2 ;;	# for the trial of KVM
+	--accel) accel=$2 ;;	# for the trial of KVM, and for benchmarks
 	--quiet) quiet=1; shift; continue ;;
 	--shell) shell=1; shift; continue ;;
 	--) shift; break ;;
@@ -146,7 +146,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		# Under load the watchdog takes the time stamp counter for unstable, and the
 		# guest goes on with ACPI's timer: slow to read, and 24 bits wide
 		params="console=ttyS0 no_timer_check tsc=nowatchdog intel_iommu=on,sm_on $params"
-		[ "$accel" = kvm ] || params="$(tsc_frequency)$params"
+		[ "$accel" != tcg ] || params="$(tsc_frequency)$params"
 	fi
 	# each in a slot of its own: a group of its own
 	IFS=, read -ra delays <<<"$delay"
@@ -192,9 +192,12 @@ tsc_frequency() {
 	echo "tsc_early_khz=$("$program") "
 }
 
-accel_options() { # kvm|tcg
+accel_options() { # kvm|tcg|icount
 	if [ "$1" = kvm ]; then
 		echo "-accel kvm -cpu host"
+	elif [ "$1" = icount ]; then
+		# the clock counts instructions, of which each takes a nanosecond
+		echo "-accel tcg,thread=single -icount shift=0,sleep=off -cpu max,la57=off"
 	elif [ "$arch" = arm64 ]; then
 		# one with atomic instructions, without what an emulator is slow at
 		echo "-accel tcg,thread=multi -cpu neoverse-n1"

@@ -79,6 +79,12 @@ struct iommufd_dirty_hwpt {
 	bool by_ioctl;
 };
 
+/* Does anything have to be told? What is unmapped costs nothing else without */
+static inline bool iommufd_dirty_active(const struct iommufd_dirty_iopt *dirty)
+{
+	return !list_empty(&dirty->trackers);
+}
+
 void iommufd_dirty_init_iopt(struct io_pagetable *iopt);
 bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags);
 u32 iommufd_dirty_auto_flags(struct iommufd_device *idev, ioasid_t pasid);
@@ -132,6 +138,11 @@ struct iommufd_dirty_iopt {};
 struct iommufd_dirty_access {};
 struct iommufd_dirty_idev {};
 struct iommufd_dirty_hwpt {};
+
+static inline bool iommufd_dirty_active(const struct iommufd_dirty_iopt *dirty)
+{
+	return false;
+}
 
 static inline void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 {

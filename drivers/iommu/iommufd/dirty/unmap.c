@@ -50,7 +50,7 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 
 /**
  * iommufd_dirty_unmap_area() - An area is being unmapped
- * @area: The area; nobody else deals with it any more
+ * @area: The area, of an IOAS that is active; nobody else deals with it any more
  *
  * Its pages get read-only for devices.
  *
@@ -90,7 +90,7 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 
 /**
  * iommufd_dirty_area_unmapped() - An area has been unmapped
- * @area: The area; no device can write to it any more
+ * @area: The area, of an IOAS that is active; no device can write to it any more
  *
  * Where a device is not tracked all of it becomes dirty. That has to wait until
  * here: a reader would take an earlier record, and then miss what the device
@@ -105,8 +105,7 @@ void iommufd_dirty_area_unmapped(struct iopt_area *area)
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	if (!list_empty(&iopt->dirty.trackers) &&
-	    (area->iommu_prot & IOMMU_WRITE) &&
+	if ((area->iommu_prot & IOMMU_WRITE) &&
 	    iommufd_dirty_untracked(iopt) &&
 	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		unmap_blind(iopt, iopt_area_iova(area),

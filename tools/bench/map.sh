@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What mapping and unmapping cost while no tracker runs, beside the unmodified kernel:
+# both are booted with the same configuration but for the overlay, and run the same
+# program (map.c). The emulator counts instructions, each a nanosecond, so that the
+# figures are the same whatever else this machine does.
+#
+# Usage: [KSRC=tree] map.sh [MODE]      of run.sh --iommu; default: vtd-ss
+#
+# Fails if anything costs more than 1.02 times as much.
+. "$(dirname "$0")/../setup/common.sh"
+
+mode=${1:-vtd-ss}
+out=$cache/bench
+mkdir -p "$out"
+build=$repo/tools/overlay/build.sh
+lib=$repo/selftests/iommufd_dirty
+logged "$out/map-build.log" make -C "$lib" -j "$jobs" OUT="$out" KSRC="$("$build" tree)" "$out/basic"
+logged "$out/map-build.log" gcc -O2 -std=gnu11 -pthread -D_GNU_SOURCE -static -o "$out/map" \
+	-I"$lib/lib" -I"$out/include" -I"$repo/include/uapi" \
+	-isystem "$("$build" tree)/tools/testing/selftests" "$repo/tools/bench/map.c" "$out"/lib/*.o
+for kernel in base-plain plain; do
+	note "the kernel $kernel: some minutes"
+	logged "$out/map-$kernel.out" "$repo/tools/vm/run.sh" --quiet --log "$out/map-$kernel.log" \
+		--accel icount --timeout 1200 --cpus 1 --kernel "$kernel" --iommu "$mode" --edu 1 \
+		--add "$out/map" -- map
+done
+awk 'BEGIN { printf "%-24s %12s %12s %8s\n", "ns for MAP and UNMAP", "unmodified", "ours", "ratio" }
+	!sub(/^.*@map /, "") { next }
+	{ sub(/\r$/, ""); split($0, a, ": ") }
+	NR == FNR { base[a[1]] = a[2]; next }
+	{ ratio = a[2] / base[a[1]]; n++; over = (ratio > 1.02); bad += over
+	  printf "%-24s %12d %12d %8.3f%s\n", a[1], base[a[1]], a[2], ratio, over ? " !" : "" }
+	END { exit bad || n != 3 }' "$out/map-base-plain.log" "$out/map-plain.log"
