@@ -297,6 +297,7 @@ static void *job_run(void *arg)
 		job->run(job);
 		sched_yield();
 	}
+	fail_nth_close();
 	return NULL;
 }
 
@@ -403,14 +404,14 @@ FIXTURE_TEARDOWN(torture)
 	free(t);
 }
 
-/* First-stage tables of real hardware, which needs no leave to set dirty bits */
+/* In these formats hardware needs no leave to set dirty bits */
 static bool always_tracked(struct torture *t)
 {
 	struct iommu_dirty_member m[4];
 
 	tracker_members(t->env.fd, t->consumers[0].tracker, m, ARRAY_SIZE(m));
-	return !t->env.edu[0].soft && (m[0].format == IOMMU_DIRTY_FMT_VTD_FS ||
-				       m[0].format == IOMMU_DIRTY_FMT_AMD_V2);
+	return m[0].format != IOMMU_DIRTY_FMT_VTD_SS &&
+	       m[0].format != IOMMU_DIRTY_FMT_AMD_V1;
 }
 
 TEST_F_TIMEOUT(torture, run, 600)

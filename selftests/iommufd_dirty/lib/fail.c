@@ -66,3 +66,10 @@ bool fail_nth_end(void)
 {
 	return !fail_nth_left();
 }
+
+void fail_nth_close(void)
+{
+	if (nth_fd)
+		close(nth_fd);
+	nth_fd = 0;
+}

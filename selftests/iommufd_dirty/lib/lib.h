@@ -473,6 +473,8 @@ void fail_nth(unsigned int nth);
 bool fail_nth_end(void);
 /* The same; how many more could there have been until the failure? */
 unsigned int fail_nth_left(void);
+/* At the end of a thread that has used it: there is a file for each */
+void fail_nth_close(void);
 
 /*
  * consumer.c: a tracker, and a copy of the pages of @mem that it has reported. Can
