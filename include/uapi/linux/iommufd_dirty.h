@@ -323,9 +323,11 @@ struct iommu_dirty_run {
  * that is charged to whoever unmaps.
  *
  * A tracker of a device tracks what the device writes within @ranges. They are
- * widened to whole pages of the @page_size asked for, and merged where they touch
- * or overlap. If the device has room for fewer, neighbours are merged across the
- * smallest gaps, which are then tracked too. What the device tracks in the end is
+ * widened to whole pages of the @page_size asked for and of that which the device
+ * tracks by, or to multiples of 64 of them if its driver may need that, and merged
+ * where they touch or overlap. If the device has room for fewer, neighbours are
+ * merged across the smallest gaps, no more than needed; these are then tracked too,
+ * and INFO knows how many it has room for. What the device tracks in the end is
  * written back to @ranges and @page_size, which may be larger than asked for: one
  * written byte makes a whole such page dirty. A further tracker of the same device
  * can start where its ranges are tracked already, and reports what else is. What it
@@ -647,12 +649,13 @@ enum iommu_dirty_update_flags {
  * @page_size: Same
  *
  * Track other ranges from now on: mappings come and go while a tracker runs.
- * What was dirty in the old ranges is kept and reported at its IOVA. Where the
- * driver can change its ranges live (IOMMU_DIRTY_MEMBER_LIVE), or the device
- * starts no DMA (it is in VFIO's state STOP, STOP_COPY or RESUMING, or in a P2P
- * state if INFO says IOMMU_DIRTY_MEMBER_QUIESCES_P2P), no write to a page that is
- * in the old and in the new ranges is missed. Otherwise there would be a gap, and
- * the call fails with -EBUSY, or takes all ranges for dirty if
+ * What was dirty in the old ranges is kept and reported at its IOVA, in those that
+ * are not covered any more to who sets IOMMU_DIRTY_READ_SPARSE. Where the driver
+ * can change its ranges live (IOMMU_DIRTY_MEMBER_LIVE), or the device starts no
+ * DMA (it is in VFIO's state STOP, STOP_COPY or RESUMING, or in a P2P state if
+ * INFO says IOMMU_DIRTY_MEMBER_QUIESCES_P2P), no write to a page that is in the
+ * old and in the new ranges is missed. Otherwise there would be a gap, and the
+ * call fails with -EBUSY, or takes all ranges for dirty if
  * IOMMU_DIRTY_UPDATE_GAP_DIRTY is set. If other trackers of the device run, it
  * goes on tracking their ranges too.
  *
