@@ -326,8 +326,8 @@ struct iommu_dirty_run {
  * widened to whole pages of the @page_size asked for and of that which the device
  * tracks by, or to multiples of 64 of them if its driver may need that, and merged
  * where they touch or overlap. If the device has room for fewer, neighbours are
- * merged across the smallest gaps, no more than needed; these are then tracked too,
- * and INFO knows how many it has room for. What the device tracks in the end is
+ * merged across the smallest gaps, which are then tracked too, and INFO knows how
+ * many it has room for. What the device tracks in the end is
  * written back to @ranges and @page_size, which may be larger than asked for: one
  * written byte makes a whole such page dirty. A further tracker of the same device
  * can start where its ranges are tracked already, and reports what else is. What it
