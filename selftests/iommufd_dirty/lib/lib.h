@@ -344,9 +344,9 @@ struct hold {
 };
 
 void hold_open(struct hold *h);
-/* Until somebody waits */
 /* At a page that nobody has accessed yet; it stays the caller's: close h->fd */
 void hold_open_at(struct hold *h, void *page);
+/* Until somebody waits */
 void hold_wait(struct hold *h);
 /* It is all zeroes, and nobody waits any more */
 void hold_release(struct hold *h);
@@ -623,7 +623,7 @@ void guest_stop(struct guest *g);
 /* break.c: what the kernel can leave out, as its enum iommufd_dirty_break */
 enum {
 	BREAK_UNMAP, BREAK_ATTACH, BREAK_ACCESS, BREAK_FLUSH, BREAK_RECORD,
-	BREAK_PROTECT, BREAK_RECHECK, BREAK_HURRY,
+	BREAK_PROTECT, BREAK_RECHECK, BREAK_HURRY, BREAK_GAP, BREAK_FORGET,
 };
 
 /* False without CONFIG_IOMMUFD_DIRTY_BREAK; @bits is a mask of 1 << BREAK_x */

@@ -20,6 +20,10 @@
  * @IOMMUFD_DIRTY_BREAK_PROTECT: Make read-only what is about to be unmapped
  * @IOMMUFD_DIRTY_BREAK_RECHECK: Look again at what is about to be unmapped
  * @IOMMUFD_DIRTY_BREAK_HURRY: Go on to unmap what is recorded, for as long as it is on
+ * @IOMMUFD_DIRTY_BREAK_GAP: Go on to mark what may have been written while the ranges
+ *	of a device were exchanged, for as long as it is on
+ * @IOMMUFD_DIRTY_BREAK_FORGET: Go on to forget what was dirty before START, for as
+ *	long as it is on
  */
 enum iommufd_dirty_break {
 	IOMMUFD_DIRTY_BREAK_UNMAP,
@@ -30,6 +34,8 @@ enum iommufd_dirty_break {
 	IOMMUFD_DIRTY_BREAK_PROTECT,
 	IOMMUFD_DIRTY_BREAK_RECHECK,
 	IOMMUFD_DIRTY_BREAK_HURRY,
+	IOMMUFD_DIRTY_BREAK_GAP,
+	IOMMUFD_DIRTY_BREAK_FORGET,
 };
 
 #ifdef CONFIG_IOMMUFD_DIRTY_BREAK

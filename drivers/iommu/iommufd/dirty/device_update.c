@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /* What is to be tracked for all when one tracker wants something else; or ERR_PTR() */
@@ -167,6 +168,7 @@ static int device_restart(struct iommufd_dirty_device *device,
 	rc = iommufd_dirty_device_keep(device, false);
 	if (!rc)
 		rc = device_exchange(device, change);
+	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_GAP);
 	if (!held || !ops->release(device->provider))
 		gap = true;
 	if (gap)

@@ -7,6 +7,7 @@
 #include <linux/sched/signal.h>
 #include <trace/events/iommufd_dirty.h>
 
+#include "break.h"
 #include "dirty.h"
 
 /**
@@ -117,6 +118,7 @@ int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker)
 {
 	unsigned long iova = 0;
 
+	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
 	while (iommufd_dirty_next(tracker, iova, ULONG_MAX, &iova)) {
 		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
 		int rc;
