@@ -184,16 +184,26 @@ static void race_read(struct race *race, unsigned int i)
 }
 
 /*
- * As many entries as a mask has bits, all of them dirty and none accessed yet: they
- * would be cleaned in one go if they were settled. Then they get so, one by one.
+ * A mask of entries that are dirty, none of them accessed yet: they would be cleaned in
+ * one go if they were settled. Other things change in them, until they get accessed one
+ * by one. Those that are used most are not among them, as they do not stay dirty.
  */
 static void race_word(struct race *race)
 {
-	unsigned int i;
+	const unsigned int first = 64, last = 127;
+	unsigned int i, round;
+	u64 old;
 
-	for (i = 0; i < BITS_PER_TYPE(u64); i++)
+	for (i = first; i <= last; i++)
 		race_write(race, i, true);
-	for (i = 0; i < BITS_PER_TYPE(u64); i++)
+	for (round = 0; round < 8; round++) {
+		for (i = first; i <= last; i++) {
+			old = READ_ONCE(*race->ptes[i]);
+			if (!race_settled(race, old))
+				race_exchange(race, i, old, old);
+		}
+	}
+	for (i = first; i <= last; i++)
 		race_read(race, i);
 }
 
