@@ -60,7 +60,7 @@ while [ $# -gt 0 ]; do
 	--nvme) nvmes+=("$2") ;;
 	--gcov) gcov=$2 ;;
 	--add) adds+=("$2") ;;
-	--append) append=$2 ;;
+	--append) append+=" $2" ;;
 	--timeout) timeout=$2 ;;
 	--log) log=$2 ;;
 	--silence) silence=$2 ;;
