@@ -291,9 +291,9 @@ TEST_F(soft_faults, leaves_in_windows)
 	oracle_open(&o, env, PAGES, 4 * SZ_1G - SIZE / 2);
 	oracle_map(&o, env->ioas);
 	env_start(env);
-	/* That of the first mapping is all right, too */
+	/* Two walks a window; those of the first mapping are all right, too */
 	soft_faults(&env->edu[0], (struct soft_faults) {
-		.op = FAULT_HARVEST, .error = EIO, .skip = 2, .count = 1,
+		.op = FAULT_HARVEST, .error = EIO, .skip = 4, .count = 1,
 	});
 	edu_detach(&env->edu[0]);
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
