@@ -128,7 +128,8 @@ static int device_exchange(struct iommufd_dirty_device *device,
 	u64 asked = change->page_size, old;
 	int rc;
 
-	mutex_lock(&device->lock);
+	lockdep_assert_held(&device->lock);
+
 	if (!device->blind)
 		device->provider->ops->stop(device->provider);
 	rc = iommufd_dirty_device_fit(device, change->wanted,
@@ -146,7 +147,6 @@ static int device_exchange(struct iommufd_dirty_device *device,
 		if (!device->blind)
 			device->page_size = old;
 	}
-	mutex_unlock(&device->lock);
 	return rc;
 }
 
@@ -166,6 +166,8 @@ static int device_restart(struct iommufd_dirty_device *device,
 	if (!held && !gap_dirty && !device->blind)
 		return -EBUSY;
 	rc = iommufd_dirty_device_keep(device, false);
+	/* Nobody reads before the gap is marked: it is clean for who is asked again */
+	mutex_lock(&device->lock);
 	if (!rc)
 		rc = device_exchange(device, change);
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_GAP);
@@ -175,6 +177,7 @@ static int device_restart(struct iommufd_dirty_device *device,
 		iommufd_dirty_device_mark(device,
 					  rc ? device->armed : change->both,
 					  0, ULONG_MAX);
+	mutex_unlock(&device->lock);
 	return rc;
 }
 
