@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,8 +24,8 @@
 #define SIZE	(PAGES * SZ_4K)
 #define STAGE	0x10000000ULL
 #define STARTERS 4
-/* Of the bitmap of all the address space */
-#define BITMAP_MAX	(1ULL << (64 - 12 - 3))
+/* Of the bitmap of half the address space */
+#define BITMAP_MAX	(1ULL << (63 - 12 - 3))
 
 FIXTURE(vfio_type1)
 {
@@ -311,6 +312,100 @@ TEST_F(vfio_type1, parallel_start)
 		ASSERT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker.state);
 		object_destroy(self->container, tracker.id);
 	}
+}
+
+/* START or STOP in a thread of its own */
+struct starter {
+	int container;
+	__u32 flags;
+	pthread_t thread;
+	pid_t tid;
+	bool done;
+	int rc;
+};
+
+static void *one_run(void *arg)
+{
+	struct starter *s = arg;
+
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
+	s->rc = dirty_pages(s->container, s->flags);
+	__atomic_store_n(&s->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Until it is done, or waits for somebody */
+static void one_start(struct starter *s)
+{
+	if (pthread_create(&s->thread, NULL, one_run, s))
+		fatal("no thread");
+	while (!__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	hold_wait_blocked(s->tid, &s->done);
+}
+
+/* What is written after any START has returned is dirty, and a STOP comes behind it */
+TEST_F(vfio_type1, start_beside_start)
+{
+	struct starter first = {
+		.container = self->container,
+		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+	}, second = first, stop = first;
+	__u64 want = 0;
+
+	if (!break_kernel(1U << BREAK_FORGET))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	one_start(&first);
+	EXPECT_FALSE(first.done);
+	one_start(&second);
+	if (second.done) {
+		device_writes(self, 5);
+		want = 1ULL << 5;
+	}
+	break_kernel(0);
+	pthread_join(first.thread, NULL);
+	pthread_join(second.thread, NULL);
+	EXPECT_EQ(0, first.rc);
+	EXPECT_EQ(0, second.rc);
+	EXPECT_EQ(want, dirty(self));
+	device_writes(self, 6);
+	EXPECT_EQ(1ULL << 6, dirty(self));
+
+	check(dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
+	stop.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP;
+	first.done = false;
+	first.tid = 0;
+	break_kernel(1U << BREAK_FORGET);
+	one_start(&first);
+	one_start(&stop);
+	break_kernel(0);
+	pthread_join(first.thread, NULL);
+	pthread_join(stop.thread, NULL);
+	EXPECT_EQ(0, first.rc);
+	EXPECT_EQ(0, stop.rc);
+}
+
+/* A bitmap that would begin anew at address 0 */
+TEST_F(vfio_type1, bitmap_wraps)
+{
+	const __u64 page = 0x3000;
+	__u64 *low = mmap((void *)page, SZ_4K, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	struct get cmd;
+
+	ASSERT_EQ((void *)page, low);
+	memset(low, 0xff, SZ_4K);
+	/* The bit of IOVA, which is mapped, is 16 KiB behind that of the first page */
+	cmd = get_all((void *)(page - 4 * SZ_4K));
+	cmd.range.iova = IOVA - 0x20001000;
+	cmd.range.size = SZ_1G;
+	cmd.range.bitmap.size = cmd.range.size / SZ_4K / 8;
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	device_writes(self, 4);
+	EXPECT_EQ(-EFAULT, get(self->container, &cmd));
+	EXPECT_EQ(~0ULL, low[0]);
+	EXPECT_EQ(1ULL << 4, dirty(self));
+	munmap(low, SZ_4K);
 }
 
 struct unmap {

@@ -26,9 +26,10 @@
  *   break.c	switches by which tests leave out a part of all that
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *
- * Lock order: iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->
- * iommufd_dirty_iopt::attach_rwsem -> iommufd_dirty_iopt::harvest_mutex ->
- * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_ledger::lock.
+ * Lock order: iommufd_dirty_iopt::vfio_mutex -> iommufd_ioas::mutex ->
+ * io_pagetable::domains_rwsem -> iommufd_dirty_iopt::attach_rwsem ->
+ * iommufd_dirty_iopt::harvest_mutex -> io_pagetable::iova_rwsem ->
+ * iopt_pages::mutex -> iommufd_dirty_ledger::lock.
  * iommufd_group::lock comes behind iommufd_ioas::mutex and before attach_rwsem.
  *
  * Of a device: iommufd_dirty_device::config_mutex -> what the driver holds from

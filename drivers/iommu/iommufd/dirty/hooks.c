@@ -19,6 +19,7 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 {
 	init_rwsem(&iopt->dirty.attach_rwsem);
 	mutex_init(&iopt->dirty.harvest_mutex);
+	mutex_init(&iopt->dirty.vfio_mutex);
 	INIT_LIST_HEAD(&iopt->dirty.trackers);
 }
 

@@ -42,6 +42,8 @@ struct vfio_iommu_type1_dma_unmap;
  *	read with any of them
  * @hwpt_calls: IOMMU_HWPT_GET_DIRTY_BITMAP and IOMMU_HWPT_SET_DIRTY_TRACKING
  *	calls under way; protected by iommufd_ioas::mutex
+ * @vfio_mutex: One START or STOP of VFIO_IOMMU_DIRTY_PAGES at a time; before all
+ *	other locks
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
  *	protected by iommufd_ioas::mutex
  */
@@ -50,6 +52,7 @@ struct iommufd_dirty_iopt {
 	struct mutex harvest_mutex;	/* one harvest at a time */
 	struct list_head trackers;
 	unsigned int hwpt_calls;
+	struct mutex vfio_mutex;	/* one START or STOP at a time */
 	u32 vfio_tracker_id;
 };
 

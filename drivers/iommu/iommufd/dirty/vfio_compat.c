@@ -17,9 +17,12 @@
 
 #include "dirty.h"
 
-/* Whole words, as type1 has them, up to those for all of the address space */
+/*
+ * Whole words, as type1 has them, up to those for half of the address space: QEMU
+ * multiplies to find out for how many bytes that is
+ */
 #define BITMAP_BYTES(pages)	(ALIGN(pages, 64) / 8)
-#define BITMAP_SIZE_MAX		(BIT_ULL(64 - PAGE_SHIFT) / 8)
+#define BITMAP_SIZE_MAX		(BIT_ULL(63 - PAGE_SHIFT) / 8)
 
 /* The tracker that serves the container, or NULL; it is to be put */
 static struct iommufd_dirty_tracker *
@@ -110,6 +113,22 @@ static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	return rc;
 }
 
+/* One at a time, as in type1: who returns from START is told of all from then on */
+static int compat_switch(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			 u32 flags)
+{
+	int rc;
+
+	if (mutex_lock_killable(&ioas->iopt.dirty.vfio_mutex))
+		return -EINTR;
+	if (flags == VFIO_IOMMU_DIRTY_PAGES_FLAG_START)
+		rc = compat_start(ictx, ioas);
+	else
+		rc = compat_stop(ictx, ioas);
+	mutex_unlock(&ioas->iopt.dirty.vfio_mutex);
+	return rc;
+}
+
 /* Check a bitmap as type1 does */
 static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
 			  const struct vfio_bitmap *bitmap)
@@ -124,6 +143,9 @@ static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
 	if (bitmap->size > BITMAP_SIZE_MAX ||
 	    bitmap->size < BITMAP_BYTES(size / PAGE_SIZE))
 		return -EINVAL;
+	/* Its bits are cleared before READ looks where it ends */
+	if (!access_ok(bitmap->data, BITMAP_BYTES(size / PAGE_SIZE)))
+		return -EFAULT;
 
 	*req = (struct iommufd_dirty_request){
 		.iova = iova,
@@ -244,9 +266,8 @@ int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
 
 	switch (cmd.flags) {
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
-		return compat_start(ictx, ioas);
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
-		return compat_stop(ictx, ioas);
+		return compat_switch(ictx, ioas, cmd.flags);
 	case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
 		if (cmd.argsz - minsz <
 		    sizeof(struct vfio_iommu_type1_dirty_bitmap_get))
