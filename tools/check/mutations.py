@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Puts one fault at a time into a copy of the sources. Called by mutate.sh.
+"""Puts one fault at a time into a copy of the sources. Called by mutate.sh and static.sh.
 
 Usage: mutations.py list          one a line: number, where, test, what it is
+       mutations.py check ROOT    has each one place, and only one, below ROOT?
        mutations.py put N ROOT    into the file below ROOT; the original is kept beside it
        mutations.py back N ROOT   as it was
 
@@ -51,16 +52,22 @@ def kept(path):
     return os.path.join(os.path.dirname(path), "." + os.path.basename(path))
 
 
-def put(m, path):
+def place(m, path):
+    """The source, and the text to replace, which has to be there once."""
     with open(path, encoding="utf-8") as f:
         source = f.read()
-    old, new = "\n".join(m.old), "\n".join(m.new)
+    old = "\n".join(m.old)
     if source.count(old) != 1:
         sys.exit(f"{m.path} has {source.count(old)} times: {old}")
+    return source, old
+
+
+def put(m, path):
+    source, old = place(m, path)
     with open(kept(path), "w", encoding="utf-8") as f:
         f.write(source)
     with open(path, "w", encoding="utf-8") as f:
-        f.write(source.replace(old, new))
+        f.write(source.replace(old, "\n".join(m.new)))
 
 
 def back(path):
@@ -77,6 +84,10 @@ def main():
     if sys.argv[1] == "list":
         for number, m in enumerate(known):
             print(number, m.where, m.test, m.text(), sep="\t")
+        return
+    if sys.argv[1] == "check":
+        for m in known:
+            place(m, os.path.join(sys.argv[2], m.path))
         return
     m = known[int(sys.argv[2])]
     path = os.path.join(sys.argv[3], m.path)
