@@ -5,9 +5,6 @@
  */
 #include <errno.h>
 #include <kselftest_harness.h>
-#include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include "lib.h"
 
@@ -323,35 +320,14 @@ TEST_F(soft_ranges, restarted_while_it_writes)
 	storm_of_updates(_metadata, &self->l, PROVIDER_PLAIN);
 }
 
-/* A READ or an UPDATE of l->tracker in a thread of its own */
-struct caller {
-	struct logged *l;
-	bool update;
-	pthread_t thread;
-	pid_t tid;
-	bool done;
-	struct read_args args;
-	int rc;
-};
-
-static void *caller_run(void *arg)
+static int update_all(void *l)
 {
-	struct caller *c = arg;
-
-	__atomic_store_n(&c->tid, gettid(), __ATOMIC_RELEASE);
-	c->rc = c->update ? update_to(c->l, PAGES) : __tracker_read(&c->args);
-	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
-	return NULL;
+	return update_to(l, PAGES);
 }
 
-/* Until it is done, or waits for somebody */
-static void caller_start(struct caller *c)
+static int read_all(void *args)
 {
-	if (pthread_create(&c->thread, NULL, caller_run, c))
-		fatal("no thread");
-	while (!__atomic_load_n(&c->tid, __ATOMIC_ACQUIRE))
-		sched_yield();
-	hold_wait_blocked(c->tid, &c->done);
+	return __tracker_read(args);
 }
 
 /*
@@ -361,22 +337,21 @@ static void caller_start(struct caller *c)
 TEST_F(soft_ranges, read_of_a_gap)
 {
 	struct logged *l = &self->l;
-	struct caller update = { .l = l, .update = true };
-	struct caller read = { .l = l, .args = logged_args(l, l->tracker) };
+	struct read_args args = logged_args(l, l->tracker);
+	struct side update, read;
 
 	if (!break_kernel(1U << BREAK_GAP))
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
 	soft_provider(self->edu, PROVIDER_BUSY);
 	ASSERT_EQ(0, __logged_start(l));
-	caller_start(&update);
-	EXPECT_FALSE(update.done);
-	caller_start(&read);
+	side_start(&update, update_all, l);
+	EXPECT_FALSE(side_wait(&update));
+	side_start(&read, read_all, &args);
+	side_wait(&read);
 	break_kernel(0);
-	pthread_join(update.thread, NULL);
-	pthread_join(read.thread, NULL);
-	EXPECT_EQ(0, update.rc);
-	EXPECT_EQ(0, read.rc);
-	EXPECT_EQ(PAGES, read.args.out_pages);
+	EXPECT_EQ(0, side_end(&update));
+	EXPECT_EQ(0, side_end(&read));
+	EXPECT_EQ(PAGES, args.out_pages);
 }
 
 /* The provider goes while the device writes and others read */

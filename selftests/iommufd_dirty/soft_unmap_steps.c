@@ -9,10 +9,8 @@
  */
 #include <kselftest_harness.h>
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "lib.h"
 
@@ -100,24 +98,16 @@ FIXTURE_TEARDOWN(soft_unmap_steps)
 	mem_free(self->mem, PAGES * SZ_4K);
 }
 
-struct unmapper {
-	FIXTURE_DATA(soft_unmap_steps) * self;
-	bool verb;
-	pid_t tid;
-	bool done;
-	int rc;
-};
-
-static void *unmapper_run(void *arg)
+static int unmap_verb(void *consumer)
 {
-	struct unmapper *u = arg;
-	struct env *env = &u->self->env;
+	return __consumer_unmap(consumer, 0, PAGES);
+}
 
-	__atomic_store_n(&u->tid, gettid(), __ATOMIC_RELEASE);
-	u->rc = u->verb ? __consumer_unmap(&u->self->first, 0, PAGES) :
-			  __ioas_unmap(env->fd, env->ioas, IOVA, PAGES * SZ_4K);
-	__atomic_store_n(&u->done, true, __ATOMIC_RELEASE);
-	return NULL;
+static int unmap_ioas(void *arg)
+{
+	struct env *env = arg;
+
+	return __ioas_unmap(env->fd, env->ioas, IOVA, PAGES * SZ_4K);
 }
 
 /*
@@ -128,19 +118,17 @@ static void *unmapper_run(void *arg)
 static size_t read_meanwhile(FIXTURE_DATA(soft_unmap_steps) * self, bool verb,
 			     unsigned int breaks, __u64 *refused)
 {
-	struct unmapper u = { .self = self, .verb = verb };
 	struct env *env = &self->env;
 	__u64 faults = storm_faults(&env->edu[0]);
-	pthread_t thread;
+	struct side unmap;
 	unsigned int i;
 
 	break_kernel(breaks | 1U << BREAK_HURRY);
-	if (pthread_create(&thread, NULL, unmapper_run, &u))
-		fatal("no thread");
-	while (!__atomic_load_n(&u.tid, __ATOMIC_ACQUIRE))
-		sched_yield();
-	hold_wait_blocked(u.tid, &u.done);
-	if (u.done)
+	if (verb)
+		side_start(&unmap, unmap_verb, &self->first);
+	else
+		side_start(&unmap, unmap_ioas, env);
+	if (side_wait(&unmap))
 		fatal("the unmap was not held up");
 	check(__consumer_read(&self->second, 0, NULL));
 	if (!verb)
@@ -150,8 +138,7 @@ static size_t read_meanwhile(FIXTURE_DATA(soft_unmap_steps) * self, bool verb,
 		env_store(env, 0, IOVA + i * SZ_4K);
 	*refused = storm_faults(&env->edu[0]) - faults;
 	break_kernel(0);
-	pthread_join(thread, NULL);
-	check(u.rc);
+	check(side_end(&unmap));
 	return consumer_missed(&self->first) + consumer_missed(&self->second);
 }
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -314,75 +313,47 @@ TEST_F(vfio_type1, parallel_start)
 	}
 }
 
-/* START or STOP in a thread of its own */
-struct starter {
-	int container;
-	__u32 flags;
-	pthread_t thread;
-	pid_t tid;
-	bool done;
-	int rc;
-};
-
-static void *one_run(void *arg)
+static int start_container(void *container)
 {
-	struct starter *s = arg;
-
-	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
-	s->rc = dirty_pages(s->container, s->flags);
-	__atomic_store_n(&s->done, true, __ATOMIC_RELEASE);
-	return NULL;
+	return dirty_pages(*(int *)container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
 }
 
-/* Until it is done, or waits for somebody */
-static void one_start(struct starter *s)
+static int stop_container(void *container)
 {
-	if (pthread_create(&s->thread, NULL, one_run, s))
-		fatal("no thread");
-	while (!__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE))
-		sched_yield();
-	hold_wait_blocked(s->tid, &s->done);
+	return dirty_pages(*(int *)container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
 }
 
 /* What is written after any START has returned is dirty, and a STOP comes behind it */
 TEST_F(vfio_type1, start_beside_start)
 {
-	struct starter first = {
-		.container = self->container,
-		.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
-	}, second = first, stop = first;
+	struct side first, second, stop;
 	__u64 want = 0;
 
 	if (!break_kernel(1U << BREAK_FORGET))
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
-	one_start(&first);
-	EXPECT_FALSE(first.done);
-	one_start(&second);
-	if (second.done) {
+	side_start(&first, start_container, &self->container);
+	EXPECT_FALSE(side_wait(&first));
+	side_start(&second, start_container, &self->container);
+	if (side_wait(&second)) {
 		device_writes(self, 5);
 		want = 1ULL << 5;
 	}
 	break_kernel(0);
-	pthread_join(first.thread, NULL);
-	pthread_join(second.thread, NULL);
-	EXPECT_EQ(0, first.rc);
-	EXPECT_EQ(0, second.rc);
+	EXPECT_EQ(0, side_end(&first));
+	EXPECT_EQ(0, side_end(&second));
 	EXPECT_EQ(want, dirty(self));
 	device_writes(self, 6);
 	EXPECT_EQ(1ULL << 6, dirty(self));
 
-	check(dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
-	stop.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP;
-	first.done = false;
-	first.tid = 0;
+	check(stop_container(&self->container));
 	break_kernel(1U << BREAK_FORGET);
-	one_start(&first);
-	one_start(&stop);
+	side_start(&first, start_container, &self->container);
+	side_wait(&first);
+	side_start(&stop, stop_container, &self->container);
+	side_wait(&stop);
 	break_kernel(0);
-	pthread_join(first.thread, NULL);
-	pthread_join(stop.thread, NULL);
-	EXPECT_EQ(0, first.rc);
-	EXPECT_EQ(0, stop.rc);
+	EXPECT_EQ(0, side_end(&first));
+	EXPECT_EQ(0, side_end(&stop));
 }
 
 /* A bitmap that would begin anew at address 0 */

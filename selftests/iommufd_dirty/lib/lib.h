@@ -357,6 +357,22 @@ void hold_close(struct hold *h);
  */
 void hold_wait_blocked(pid_t tid, const bool *done);
 
+/* side.c: a call in a thread of its own */
+struct side {
+	int (*call)(void *arg);
+	void *arg;
+	pthread_t thread;
+	pid_t tid;
+	bool done;
+	int rc;
+};
+
+void side_start(struct side *s, int (*call)(void *arg), void *arg);
+/* Until it is done, or waits as hold_wait_blocked() has it; true: it is done */
+bool side_wait(struct side *s);
+/* Until it is done; returns what the call has returned */
+int side_end(struct side *s);
+
 /* bitmap.c */
 bool bitmap_test(const void *bitmap, __u64 bit);
 void bitmap_set(void *bitmap, __u64 bit);
