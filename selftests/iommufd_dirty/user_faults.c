@@ -445,4 +445,59 @@ TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
 	pinned_close(&p);
 }
 
+struct attach {
+	struct edu *edu;
+	__u32 ioas;
+};
+
+static int attach_run(void *arg)
+{
+	struct attach *a = arg;
+
+	return __edu_attach(a->edu, a->ioas);
+}
+
+/*
+ * An attach that fails at a later mapping, when the device has been able to write to an
+ * earlier one for some time: what it wrote is reported
+ */
+TEST_F_TIMEOUT(user_faults, attach_fails, 60)
+{
+	struct env *env = &self->g.env;
+	__u32 tracker, ioas = ioas_alloc(env->fd);
+	struct attach attach = { &env->edu[0], ioas };
+	__u64 page = 0, *mem = mem_alloc(SZ_4K);
+	struct hold hold;
+	struct side side;
+	char *gone = mem_alloc(SZ_4K);
+	struct read_args args = {
+		.fd = env->fd, .iova = PINS_IOVA, .length = SZ_4K,
+		.page_size = SZ_4K, .data = &page,
+	};
+
+	hold_open(&hold);
+	tracker = tracker_alloc(env->fd, ioas);
+	args.tracker = tracker;
+	env_map_stage(env, ioas);
+	ioas_map(env->fd, ioas, mem, SZ_4K, PINS_IOVA);
+	ioas_map(env->fd, ioas, hold.page, SZ_4K, PINS_IOVA + SZ_1G);
+	ioas_map(env->fd, ioas, gone, SZ_4K, PINS_IOVA + 2 * SZ_1G);
+	mem_free(gone, SZ_4K);
+	edu_detach(&env->edu[0]);
+	tracker_start(env->fd, tracker);
+	side_start(&side, attach_run, &attach);
+	hold_wait(&hold);
+	env_load(env, 0);
+	env_store(env, 0, PINS_IOVA);
+	EXPECT_EQ(env->value, mem[0]);
+	hold_release(&hold);
+	EXPECT_EQ(-EFAULT, side_end(&side));
+	EXPECT_EQ(1, tracker_read(&args));
+	EXPECT_EQ(0, tracker_read(&args));
+	object_destroy(env->fd, tracker);
+	object_destroy(env->fd, ioas);
+	hold_close(&hold);
+	mem_free(mem, SZ_4K);
+}
+
 TEST_HARNESS_MAIN

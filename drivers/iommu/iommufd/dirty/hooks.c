@@ -133,7 +133,7 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
  *
  * Its tracking is enabled before anything is mapped in it. If that cannot be,
  * trackers in the degraded mode take all that is mapped for dirty as long as it is
- * there. Should it not get to join after all, nothing tells of it.
+ * there. If it does not get to join after all, iommufd_dirty_fill_failed() follows.
  *
  * Context: domains_rwsem is held for writing.
  * Return: 0, or -ENXIO if a tracker runs that has to track it and cannot.

@@ -98,6 +98,7 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
 			      struct iommufd_hw_pagetable *old);
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain);
+void iommufd_dirty_fill_failed(struct io_pagetable *iopt);
 void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 				 struct iommu_domain *domain);
 void iommufd_dirty_unmap_area(struct iopt_area *area);
@@ -181,6 +182,10 @@ static inline int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 					   struct iommu_domain *domain)
 {
 	return 0;
+}
+
+static inline void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
+{
 }
 
 static inline void iommufd_dirty_remove_domain(struct io_pagetable *iopt,

@@ -2,9 +2,9 @@
 /*
  * What is about to be unmapped: its dirty pages go into the ledgers of all
  * running trackers, whoever unmaps it and why. Called by iommufd's unmap for each
- * area, before and after its entries go; and when a HWPT leaves its IOAS. The
- * UNMAP verb is an unmap like any other, after which the tracker's ledger is read
- * out.
+ * area, before and after its entries go; when a HWPT leaves its IOAS, and when it
+ * could not join. The UNMAP verb is an unmap like any other, after which the
+ * tracker's ledger is read out.
  *
  * None of that can fail: who unmaps need not know of a tracker. Pages for whose
  * record there is no memory become dirty together with what is around them.
@@ -110,6 +110,33 @@ void iommufd_dirty_area_unmapped(struct iopt_area *area)
 	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		unmap_blind(iopt, iopt_area_iova(area),
 			    iopt_area_last_iova(area));
+}
+
+/**
+ * iommufd_dirty_fill_failed() - Not all areas could be mapped in a domain
+ * @iopt: The IOAS
+ *
+ * Those that were mapped are not any more. A device may have been attached to the
+ * domain before they were, and what it has written to them nobody can tell now: all
+ * of the IOAS gets dirty, for all trackers.
+ *
+ * Context: domains_rwsem and iova_rwsem are held for writing, since before the first
+ * area was mapped.
+ */
+void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
+{
+	struct iommufd_dirty_feed feed;
+	struct iommu_dirty_sink *sink;
+	struct iopt_area *area;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); sink && area;
+	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX))
+		sink->ops->mark_range(sink, iopt_area_iova(area),
+				      iopt_area_last_iova(area));
 }
 
 static void remove_area(struct iopt_area *area, struct iommu_domain *domain,
