@@ -26,16 +26,17 @@
 
 /* The tracker that serves the container, or NULL; it is to be put */
 static struct iommufd_dirty_tracker *
-compat_get_locked(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
 	struct iommufd_dirty_tracker *tracker;
+	u32 id;
 
-	lockdep_assert_held(&ioas->mutex);
-
-	if (!ioas->iopt.dirty.vfio_tracker_id)
+	mutex_lock(&ioas->mutex);
+	id = ioas->iopt.dirty.vfio_tracker_id;
+	mutex_unlock(&ioas->mutex);
+	if (!id)
 		return NULL;
-	tracker = iommufd_get_dirty_tracker(ictx,
-					    ioas->iopt.dirty.vfio_tracker_id);
+	tracker = iommufd_get_dirty_tracker(ictx, id);
 	if (IS_ERR(tracker))
 		return NULL;
 	/* The user may have destroyed it, and its id be another's */
@@ -46,38 +47,21 @@ compat_get_locked(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	return tracker;
 }
 
-static struct iommufd_dirty_tracker *
-compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
-{
-	struct iommufd_dirty_tracker *tracker;
-
-	mutex_lock(&ioas->mutex);
-	tracker = compat_get_locked(ictx, ioas);
-	mutex_unlock(&ioas->mutex);
-	return tracker;
-}
-
-/* There is one then; it may be that of another thread */
 static int compat_make_tracker(struct iommufd_ctx *ictx,
 			       struct iommufd_ioas *ioas)
 {
-	struct iommufd_dirty_tracker *tracker, *other;
+	struct iommufd_dirty_tracker *tracker;
+
+	lockdep_assert_held(&ioas->iopt.dirty.vfio_mutex);
 
 	tracker = iommufd_dirty_tracker_new(ictx, ioas, NULL);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	tracker->vfio_compat = true;
 	mutex_lock(&ioas->mutex);
-	other = compat_get_locked(ictx, ioas);
-	if (!other) {
-		ioas->iopt.dirty.vfio_tracker_id = tracker->obj.id;
-		iommufd_object_finalize(ictx, &tracker->obj);
-	}
+	ioas->iopt.dirty.vfio_tracker_id = tracker->obj.id;
 	mutex_unlock(&ioas->mutex);
-	if (other) {
-		iommufd_put_object(ictx, &other->obj);
-		iommufd_object_abort_and_destroy(ictx, &tracker->obj);
-	}
+	iommufd_object_finalize(ictx, &tracker->obj);
 	return 0;
 }
 
