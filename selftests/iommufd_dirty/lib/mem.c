@@ -127,6 +127,7 @@ void *mem_alloc_giant(unsigned int pages)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | (30 << 26);
 	char *page[8], *mem, *to;
+	__u64 phys, behind = 0;
 	unsigned int i, j;
 
 	if (pages > sizeof(page) / sizeof(*page))
@@ -147,7 +148,11 @@ void *mem_alloc_giant(unsigned int pages)
 	mem = (char *)(((uintptr_t)mem + SZ_1G - 1) / SZ_1G * SZ_1G);
 	for (i = 0; i < pages; i++) {
 		to = mem + i * SZ_1G;
-		lib_note("page %u of 1 GiB is at %#llx", i, phys_of(page[i]));
+		phys = phys_of(page[i]);
+		lib_note("page %u of 1 GiB is at %#llx", i, phys);
+		if (i && phys != behind)
+			fatal("the pages of 1 GiB are not neighbours");
+		behind = phys + SZ_1G;
 		if (mremap(page[i], SZ_1G, SZ_1G, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 			fatal("mremap: error %d", errno);
 	}
