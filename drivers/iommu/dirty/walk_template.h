@@ -34,8 +34,8 @@
  *
  * Level 0 is the lowest: its entries are always leaves.
  *
- * Context: the walk takes no lock and does not sleep. The caller keeps the
- * mappings of the walked range from being removed or changed meanwhile (in
+ * Context: the walk takes no lock; its sink may take some, and sleep. The caller
+ * keeps the mappings of the range from being removed or changed meanwhile (in
  * iommufd: iova_rwsem held, and the range within areas that are neither being
  * mapped nor unmapped). Entries outside of the range may change at any time.
  *

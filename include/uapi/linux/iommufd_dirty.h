@@ -602,7 +602,8 @@ struct iommu_dirty_tracker_scan {
  *
  * Return:
  * * 0 on success, also if nothing was mapped
- * * -ENODATA: the tracker is not running; nothing was unmapped.
+ * * -ENODATA: the tracker is not running; nothing was unmapped. If @out_unmapped is
+ *   not 0, it was stopped meanwhile, which forgets what was dirty.
  * * -EFAULT: the bitmap cannot be written; nothing was unmapped if @out_unmapped
  *   is 0.
  * * -ENOMEM: out of memory; nothing was unmapped if @out_unmapped is 0.

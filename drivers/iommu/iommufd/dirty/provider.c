@@ -182,8 +182,9 @@ static void device_leave(struct iommufd_dirty_device *device)
  * it, and, unless iommufd_dirty_provider::quiet is set, one that is unbound
  * afterwards. None of the ops is called any more when this returns.
  *
- * Context: as for iommufd_dirty_provider_register(). Takes a second, and as long as
- * the op that is under way then; what is not known by then is taken for dirty.
+ * Context: as for iommufd_dirty_provider_register(). Waits for a START, STOP or UPDATE
+ * that is under way, and then takes a second, and as long as the op that is under way
+ * at its end; what is not known by then is taken for dirty.
  */
 void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 				       struct iommufd_dirty_provider *provider)
