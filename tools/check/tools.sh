@@ -329,6 +329,7 @@ tools_vm_programs() {
 		KSRC="$tree" all vm
 	logged "$logs/tools-vm-iommu.log" make -C "$src/iommu" -j "$jobs" \
 		OUT="$out/iommu-static" LIB="$out/lib-vm" KSRC="$tree" STATIC=1 all
+	gcc -static -O2 -Wall -Wextra -Werror -o "$out/map-changes" "$repo/tools/qemu/map-changes.c"
 }
 
 tools_vm_options() { # sets add, examples
@@ -344,15 +345,15 @@ tools_vm_options() { # sets add, examples
 }
 
 # iommu-dirty observes a migration in a virtual machine, and the library is tested
-# with devices, under the debug kernel
+# with devices, under the debug kernel. And the emulator itself, on which all rests
 tools_vm() {
-	local image add examples perf log=$logs/tools-vm.log
+	local image add examples perf out=$cache/tools log=$logs/tools-vm.log
 	image=$(image debug)
 	tools_vm_options
 	read -ra perf <<<"$(with_libraries "$(command -v perf)" | xargs)"
 	LIMIT=600 vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
-		--add "$repo/tools/iommu/tests/guest.sh" "${perf[@]}" \
-		"LIMIT=600 guest-run guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
+		--add "$repo/tools/iommu/tests/guest.sh" "${perf[@]}" --add "$out/map-changes" \
+		"LIMIT=600 guest-run map-changes guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
 			'test-vm run$examples' 'test-vm progression example-progression'"
 	count tools-vm "$log"
 }
