@@ -69,43 +69,18 @@ with() { # VARIABLE=VALUE... command...
 # What build.sh CONFIG printed in the job that built it
 image() { cat "$work/image-$1"; }
 
-# Was it the emulator that forgot the timer of a CPU? silence.py tells, by what it has
-# read in the CPU's interrupt controller. And nothing else may have gone wrong
-lost_timer() { # log
-	local at
-	at=$(sed -n '1s/^verdict: lost timer .* at byte \([0-9]*\) of the log$/\1/p' "$1.machine" 2>/dev/null)
-	[ -n "$at" ] && "$here/results.py" --undisturbed "$at" "$1"
-}
-
 # Boot a kernel, with the console in a log. No program may be silent for longer than
 # guest-run lets it run: LIMIT seconds, or 300. Sets vm_code, to that of run.sh. A machine
 # that does not end by itself is a failure, unless who calls has set may_die
 vm() { # log run.sh arguments...
-	local log=$1 kept
+	local log=$1
 	shift
 	rm -f "$log" "$log.machine"*
-	vm_once "$log" "$@"
-	if lost_timer "$log"; then
-		# rare enough to be kept
-		kept=$logs/lost-timers/$(date +%F-%H%M%S)-${log##*/}
-		echo "an emulated CPU has lost its timer: once more (before: $kept)"
-		echo "retried ${log##*/}" >>"$results"
-		mkdir -p "${kept%/*}"
-		mv "$log" "$kept"
-		mv "$log.machine" "$kept.machine"
-		mv "$log.machine.core" "$kept.machine.core"
-		vm_once "$log" "$@"
-	fi
+	vm_code=0
+	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout $((${LIMIT:-300} * 6)) \
+		--silence $((${LIMIT:-300} + 120)) "$@" || vm_code=$?
 	[ -z "${may_die:-}" ] || return 0
 	case $vm_code in
 	124 | 125 | 126) failed "${log##*/}: the machine ended with code $vm_code of run.sh" ;;
 	esac
-}
-
-vm_once() { # log run.sh arguments...
-	local log=$1
-	shift
-	vm_code=0
-	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout $((${LIMIT:-300} * 6)) \
-		--silence $((${LIMIT:-300} + 120)) "$@" || vm_code=$?
 }

@@ -87,16 +87,14 @@ job_end() { # name code
 	cat "$work/$name.out"
 }
 
-job_sums() { # file...: passed failed skipped retried
-	awk '/^ok / { p++ } /^not ok / { f++ } /^skip / { s++ } /^retried / { r++ }
+job_sums() { # file...: passed failed skipped
+	awk '/^ok / { p++ } /^not ok / { f++ } /^skip / { s++ }
 	     /^sum / { p += $3; f += $4; s += $5 }
-	     END { print p + 0, f + 0, s + 0, r + 0 }' "$@"
+	     END { print p + 0, f + 0, s + 0 }' "$@"
 }
 
-# The last number only where there is something to tell
-job_text() { # passed failed skipped retried
+job_text() { # passed failed skipped
 	printf '%d passed, %d failed, %d skipped' "$1" "$2" "$3"
-	[ "$4" -eq 0 ] || printf ', %d retried' "$4"
 }
 
 # All jobs; the table of them; the last line are the sums. 1 if a test failed, or none ran

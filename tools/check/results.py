@@ -3,7 +3,6 @@
 """Count the tests of a console log.
 
 Usage: results.py [--name RUN] [--suite NAME]... [--against FILE] [--save FILE] LOG
-       results.py --undisturbed BYTES LOG
 
 The log is that of KUnit (KTAP from the kernel, each --suite must be there), or
 of guest-run (TAP of several programs, and the kernel log after each of them), or,
@@ -20,17 +19,12 @@ one has it for that run.
 --save keeps the names of the tests that passed. With --against, a file of such
 names, only a test that passed there and does not pass here counts as failed; one that
 fails in both is skipped.
-
---undisturbed tells by its exit code whether nothing had gone wrong when the log had
-that many bytes: no test has failed, and the kernel reports nothing, but that a CPU
-gets no further, before or after. The kernel must have told, by its panic.
 """
 
 import argparse
 import fnmatch
 import os
 import re
-import sys
 
 REPORT = re.compile(
     r"WARNING: |BUG: |BUG at |KASAN: |UBSAN: |INFO: task |INFO: rcu|"
@@ -225,47 +219,17 @@ def parse_guest(results, lines, waivers):
             print(f"    {line}")
 
 
-# What follows from a CPU that gets no further, or from the NMI that ends the machine
-STALL = re.compile(r"INFO: rcu|\brcu:|self-detected stall|NMI: Not continuing|"
-                   r"panic - not syncing: NMI|Kernel panic - not syncing: RCU Stall")
-
-
-# What a test that fails, or hangs, leaves; also when its result is not there yet
-FAILED = re.compile(r" *not ok |@@rc \S+ (?!0$|4$)|@@lockdep 0|# \S+:\d+:\S+:Expected |"
-                    r"# *FAIL |Bail out!|# stack \d of ")
-
-
-def undisturbed(lines, before):
-    """Has nothing gone wrong in the first of the lines, and in the kernel at all?"""
-    panic = next((i for i, line in enumerate(lines)
-                  if "Kernel panic - not syncing: " in line and STALL.search(line)), None)
-    if panic is None or any(FAILED.match(line) for line in lines[:before]):
-        return False
-
-    def from_panic(i):
-        """lockdep about panic itself, which reads the time in an NMI"""
-        return i > panic and "WARNING: inconsistent lock state" in lines[i] and \
-            any("-> {IN-NMI} usage" in line for line in lines[i + 1:i + 6])
-
-    return not any(REPORT.search(line) and not STALL.search(line) and not from_panic(i)
-                   for i, line in enumerate(lines))
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--name")
-    parser.add_argument("--undisturbed", type=int)
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--against")
     parser.add_argument("--save")
     parser.add_argument("log")
     args = parser.parse_args()
 
-    with open(args.log, "rb") as f:
-        data = f.read()
-    lines = data.decode(errors="replace").replace("\r", "").split("\n")
-    if args.undisturbed is not None:
-        sys.exit(not undisturbed(lines, data[:args.undisturbed].count(b"\n")))
+    with open(args.log, encoding="utf-8", errors="replace", newline="\n") as f:
+        lines = f.read().replace("\r", "").split("\n")
     results, waivers = Results(), read_list("dmesg-waivers")
     guest = next((i for i, line in enumerate(lines) if RUN.match(line)), None)
     if guest is None or args.suite:
@@ -294,7 +258,6 @@ def main():
     for name in failed:
         print(f"not ok - {name}")
     print(len(results.names("ok")), len(failed), len(results.names("skip")))
-
 
 
 if __name__ == "__main__":

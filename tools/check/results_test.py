@@ -10,13 +10,6 @@ import unittest
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results.py")
 BOOT = "@@run boot\n@@rc boot 0\n"
 GOOD = "1..2\nok 1 p.a\nok 2 p.b\n"
-PANIC = "[   26.457397] Kernel panic - not syncing: NMI: Not continuing\n"
-# What lockdep says of panic itself
-IN_NMI = """[   26.457535] WARNING: inconsistent lock state
-[   26.457800] 6.12.117 #6 Not tainted
-[   26.457948] --------------------------------
-[   26.457991] inconsistent {INITIAL USE} -> {IN-NMI} usage.
-"""
 
 
 def run(log, *args):
@@ -137,39 +130,6 @@ class Count(unittest.TestCase):
         with tempfile.NamedTemporaryFile("r") as saved:
             run(guest("1..2\nok 1 p.a\nnot ok 2 p.b\n", "@@rc p 1\n"), "--save", saved.name)
             self.assertIn("p: p.a\n", saved.read())
-
-
-class Undisturbed(unittest.TestCase):
-    def undisturbed(self, begin, end=PANIC):
-        begin = BOOT + "@@run p\nTAP version 13\n1..2\nok 1 p.a\n" + begin
-        return run(begin + end, "--undisturbed", str(len(begin))).returncode == 0
-
-    def test_undisturbed(self):
-        self.assertTrue(self.undisturbed(""))
-        self.assertTrue(self.undisturbed("# DIRTY_SEED=0x1\n"))
-        self.assertTrue(self.undisturbed("", "[   20.000000] INFO: rcu_preempt self-detected "
-                                         "stall on CPU\n" + PANIC))
-
-    def test_failed(self):
-        for line in ("not ok 2 p.b", "@@rc p 1", "@@lockdep 0", "Bail out!",
-                     "# p.c:12:p:Expected 1 (1) == 2 (2)", "#          FAIL  p.b",
-                     "# stack 1 of /proc/7/task/7, state R 1 2"):
-            self.assertFalse(self.undisturbed(line + "\n"), line)
-
-    def test_nobody_has_seen_the_messages(self):
-        self.assertFalse(self.undisturbed("", ""))
-        self.assertFalse(self.undisturbed("", PANIC.replace("NMI: Not continuing", "Oops")))
-
-    def test_lockdep_about_panic(self):
-        self.assertTrue(self.undisturbed("", PANIC + IN_NMI))
-        self.assertFalse(self.undisturbed("", IN_NMI + PANIC))
-        self.assertFalse(self.undisturbed("", PANIC + IN_NMI.replace("IN-NMI", "IN-HARDIRQ-W")))
-
-    def test_reports(self):
-        report = "[   12.200000] BUG: KASAN: use-after-free in f\n"
-        self.assertFalse(self.undisturbed(report))
-        # panic prints once more what is in the buffer
-        self.assertFalse(self.undisturbed("", PANIC + IN_NMI + report))
 
 
 if __name__ == "__main__":

@@ -85,5 +85,4 @@ stage_static() {
 	try "syzkaller's description is in step" "$here/syz-in-step.py" "$tree"
 	try "what results.py takes for a failure" "$here/results_test.py"
 	try "each mutation has its place" "$here/mutations.py" check "$repo"
-	try "what silence.py takes for a lost timer" "$repo/tools/vm/silence_test.py"
 }

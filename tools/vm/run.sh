@@ -25,9 +25,9 @@
 #   --append TEXT          more of the kernel's command line
 #   --timeout SEC          default: 300
 #   --log FILE             where the console goes too
-#   --silence SEC          when the console has been silent for so long, or the emulator
-#                          has lost a timer: the state of the CPUs to FILE.machine, and
-#                          an NMI, at which Linux panics (see silence.py)
+#   --silence SEC          when the console has been silent for so long, or RCU complains
+#                          of a stall: the state of the CPUs to FILE.machine, and an NMI,
+#                          at which Linux panics (see silence.py)
 #   --quiet                do not show the console
 #   --shell                a shell on the console instead of a command
 #
