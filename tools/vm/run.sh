@@ -217,14 +217,13 @@ choose_accel() { # sets accel
 	accel=$(cat "$file" 2>/dev/null) || accel=
 	[ -z "$accel" ] || return 0
 	accel=tcg
-	if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
-		note "trying whether a guest boots with KVM"
-		if "$0" --accel kvm --arch "$arch" --kernel "$image" --timeout 30 --quiet true; then
-			accel=kvm
-		fi
+	mkdir -p "$cache/vm"
+	if [ -r /dev/kvm ] && [ -w /dev/kvm ] &&
+		"$0" --accel kvm --arch "$arch" --kernel "$image" --timeout 30 --quiet true \
+			>"$cache/vm/kvm.log" 2>&1; then
+		accel=kvm
 	fi
 	note "virtual machines run with $accel on this machine"
-	mkdir -p "$cache/vm"
 	echo "$accel" >"$file"
 }
 
