@@ -241,6 +241,20 @@ TEST_F(soft_ranges, granule)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
+/* Multiples of 64 pages, which turn out to be larger than was asked for */
+TEST_F(soft_ranges, multiple)
+{
+	soft_faults(self->edu, (struct soft_faults) {
+		.granule = SZ_64K,
+		.multiple = 64,
+	});
+	self->num = 1;
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(SZ_64K, self->page_size);
+	EXPECT_EQ(0, self->ranges[0].iova % (64 * SZ_64K));
+	EXPECT_EQ(64 * SZ_64K, self->ranges[0].length);
+}
+
 static int update_to(struct logged *l, __u64 pages)
 {
 	struct iommu_dirty_run range = { .iova = IOVA, .length = pages * SZ_4K };

@@ -300,6 +300,7 @@ struct soft_faults {
 	__u64 untrackable;	/* 1: new page tables cannot be tracked */
 	__u64 late_dirty;	/* 1: a dirty bit is set only when the entry has changed */
 	__u64 slow;		/* microseconds that each report takes */
+	__u64 multiple;		/* ranges are multiples of so many pages */
 };
 
 void soft_faults(struct edu *edu, struct soft_faults faults);

@@ -169,6 +169,7 @@ static void soft_get_caps(struct iommufd_dirty_provider *provider,
 	const struct soft_inject *inject = &log_dev(to_log(provider))->inject;
 
 	caps->page_sizes = ~(max(inject->granule, SZ_4K) - 1);
+	caps->granule = inject->multiple;
 	caps->max_ranges = inject->max_ranges;
 	caps->max_span = inject->max_span;
 	caps->quiesces = provider->ops->hold;
@@ -179,13 +180,14 @@ static int soft_start(struct iommufd_dirty_provider *provider,
 		      u64 *page_size)
 {
 	struct soft_log *log = to_log(provider);
+	u64 multiple = log_dev(log)->inject.multiple ?: 1;
 	struct soft_log_ranges *new;
 	int rc;
 
 	rc = soft_fault(log_dev(log), SOFT_OP_START);
 	if (rc)
 		return rc;
-	if (!log_aligned(ranges, nr, *page_size))
+	if (!log_aligned(ranges, nr, *page_size * multiple))
 		return -EINVAL;
 	*page_size = max3(*page_size, log_dev(log)->inject.granule, SZ_4K);
 	if (!log_fits(ranges, nr, ilog2(*page_size)))

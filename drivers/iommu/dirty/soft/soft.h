@@ -231,6 +231,7 @@ enum soft_op {
  * @late_dirty: 1: a write sets the dirty bit with no other look at the entry, as late
  *	as can be: when somebody has changed it since
  * @slow: Microseconds that each report of the log takes
+ * @multiple: Ranges are multiples of so many pages, 0: 1
  */
 struct soft_inject {
 	u64 op;
@@ -245,6 +246,7 @@ struct soft_inject {
 	u64 untrackable;
 	u64 late_dirty;
 	u64 slow;
+	u64 multiple;
 };
 
 /**

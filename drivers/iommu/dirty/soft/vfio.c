@@ -107,7 +107,8 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 		if (reg >= REG_STORM && reg < REG_STORM_END &&
 		    atomic_read(&sdev->running))
 			return -EBUSY;
-		if (plain == &sdev->inject.granule && val &&
+		if ((plain == &sdev->inject.granule ||
+		     plain == &sdev->inject.multiple) && val &&
 		    !is_power_of_2(val))
 			return -EINVAL;
 		spin_lock(&sdev->inject_lock);

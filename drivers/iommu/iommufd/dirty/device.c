@@ -106,6 +106,16 @@ static int device_start_error(int rc)
 	}
 }
 
+/* Ranges are multiples of so many bytes; 0 if there is no such number */
+static u64 device_multiple(const struct iommufd_dirty_caps *caps, u64 page_size)
+{
+	u64 multiple;
+
+	if (check_mul_overflow(page_size, (u64)(caps->granule ?: 1), &multiple))
+		return 0;
+	return multiple;
+}
+
 /* Make ranges such as the provider has announced to take */
 static int device_shape(struct iommufd_dirty_device *device,
 			struct iommufd_dirty_ranges *ranges, u64 page_size)
@@ -115,7 +125,8 @@ static int device_shape(struct iommufd_dirty_device *device,
 	int rc;
 
 	device->provider->ops->get_caps(device->provider, &caps);
-	if (check_mul_overflow(page_size, (u64)(caps.granule ?: 1), &multiple))
+	multiple = device_multiple(&caps, page_size);
+	if (!multiple)
 		return -E2BIG;
 	iommufd_dirty_ranges_widen(ranges, multiple);
 	rc = iommufd_dirty_ranges_coarsen(ranges, caps.max_ranges ?: UINT_MAX);
@@ -136,6 +147,19 @@ static int device_shape(struct iommufd_dirty_device *device,
 static unsigned int device_fewer(unsigned int nr)
 {
 	return nr > MAX_ASKED ? max(nr / 2, MAX_ASKED) : nr - 1;
+}
+
+/* It tracks by larger pages than it was asked for: do the ranges fit these? */
+static bool device_aligned(struct iommufd_dirty_device *device,
+			   const struct iommufd_dirty_ranges *ranges,
+			   u64 page_size)
+{
+	struct iommufd_dirty_caps caps = {};
+	u64 multiple;
+
+	device->provider->ops->get_caps(device->provider, &caps);
+	multiple = device_multiple(&caps, page_size);
+	return multiple && iommufd_dirty_ranges_aligned(ranges, multiple);
 }
 
 /* Start the provider with ranges, or change them */
@@ -184,7 +208,7 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 		rc = device_try(device, ranges, &size, live);
 		nr = ranges->nr;
 		if (!rc && size > asked &&
-		    !iommufd_dirty_ranges_aligned(ranges, size)) {
+		    !device_aligned(device, ranges, size)) {
 			device->provider->ops->stop(device->provider);
 			asked = size;
 			continue;
