@@ -344,6 +344,32 @@ static int read_all(void *args)
 	return __tracker_read(args);
 }
 
+/* An UPDATE beside a READ: what is not tracked any more is not taken for clean */
+TEST_F(soft_ranges, read_of_less)
+{
+	struct logged *l = &self->l;
+	struct read_args args = logged_args(l, l->tracker);
+	struct side read;
+	struct hold hold;
+
+	soft_provider(self->edu, PROVIDER_LIVE);
+	ASSERT_EQ(0, __logged_start(l));
+	hold_open(&hold);
+	args.flags = 0;
+	args.data = hold.page;
+	side_start(&read, read_all, &args);
+	hold_wait(&hold);
+	ASSERT_EQ(0, update_to(l, 8));
+	env_store(&l->env, 0, AT(3));
+	env_store(&l->env, 0, AT(9));
+	hold_release(&hold);
+	EXPECT_EQ(-ERANGE, side_end(&read));
+	EXPECT_EQ(ERANGE, args.out_error);
+	EXPECT_EQ(8 * SZ_4K, args.out_length);
+	EXPECT_EQ(1 << 3, *(unsigned char *)hold.page);
+	hold_close(&hold);
+}
+
 /*
  * What may have been written while the provider was stopped is dirty for who reads as
  * soon as it is started again, not only when the UPDATE is done

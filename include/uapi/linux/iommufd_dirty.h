@@ -486,8 +486,9 @@ enum iommu_dirty_read_flags {
  *   not writable memory.
  * * -EINTR: killed.
  * * -ENODATA: a tracker is not running, or was stopped meanwhile.
- * * -ERANGE: from @out_length on a tracker of a device does not cover the range;
- *   before that all is well.
+ * * -ERANGE: from @out_length on a tracker of a device does not cover the range, or
+ *   does not any more, as it was started or updated meanwhile. Before that all is
+ *   well; pages that are marked behind it were dirty.
  * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
  *   failed to report. What the latter was asked for is reported as dirty by the
  *   next READ, as after -EFAULT and -ENOMEM from it. It is an error once; if the
@@ -541,7 +542,7 @@ struct iommu_dirty_tracker_read {
  * tracker has found and what another has is merged.
  *
  * A range that a tracker does not cover ends with -ERANGE as for READ, once all runs
- * before @out_length have been written.
+ * before @out_length have been written; runs behind it were dirty as well.
  *
  * If the array is full before the end of the range the call succeeds with
  * @out_length smaller than @length: go on from there. Nothing behind @out_length

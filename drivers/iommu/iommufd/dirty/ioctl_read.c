@@ -156,24 +156,34 @@ static int set_shorten(const struct tracker_set *set,
 	return least;
 }
 
-/* A range that some tracker does not cover is reported as far as all of them do */
+/*
+ * A range that some tracker does not cover is reported as far as all of them do. Asked
+ * once more afterwards: one that was started or updated meanwhile may cover less, and
+ * was not asked for the rest.
+ */
 static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req,
 		      int (*report)(struct iommufd_dirty_tracker **trackers,
 				    u64 *added, unsigned int nr,
 				    struct iommufd_dirty_request *req))
 {
-	int least = set_shorten(set, req);
+	int first = set_shorten(set, req), then;
 	int rc = 0;
 
-	if (least < 0)
-		return least;
+	if (first < 0)
+		return first;
 	if (req->length)
 		rc = report(set->trackers, set->added, set->nr, req);
-	if (!rc && least && req->out_length == req->length) {
-		req->failed = least;
-		rc = -ERANGE;
-	}
-	return rc;
+	if (rc)
+		return rc;
+	if (req->out_length < req->length)
+		first = 0;
+	req->length = req->out_length;
+	then = set_shorten(set, req);
+	if (then < 0)
+		return then;
+	req->out_length = req->length;
+	req->failed = then ?: first;
+	return req->failed ? -ERANGE : 0;
 }
 
 /*
