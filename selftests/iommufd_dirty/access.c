@@ -5,11 +5,15 @@
  * IOAS without a HWPT as well as beside a device.
  */
 #include <errno.h>
-
+#include <fcntl.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib.h"
 
@@ -479,6 +483,21 @@ static __u64 time_unmaps(struct env *env, __u32 ioas, void *mem)
 	return (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec;
 }
 
+/* Pages far apart, each of which takes a chunk of the ledger of its own */
+static void fill_ledger(struct env *env, __u32 ioas, void *mem, unsigned int chunks)
+{
+	int access = check(__access_create(env->fd, ioas));
+	__u64 value = 1, iova;
+	unsigned int i;
+
+	for (i = 1; i <= chunks; i++) {
+		iova = i * 16 * SZ_1M;
+		ioas_map(env->fd, ioas, mem, SZ_4K, iova);
+		check(__access_write(env->fd, access, iova, &value, sizeof(value)));
+	}
+	access_destroy(access);
+}
+
 /*
  * A tracker that nobody reads has a ledger of many pages, far apart: an unmap of another
  * page does not look through it. If it did, it would take a hundred times as long
@@ -487,23 +506,82 @@ TEST_F_TIMEOUT(access, unmap_beside_ledger, 120)
 {
 	struct env *env = &self->env;
 	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
-	int access = check(__access_create(env->fd, ioas));
-	__u64 value = 1, empty, full, iova;
 	void *mem = mem_alloc(SZ_4K);
-	unsigned int i;
+	__u64 empty, full;
 
 	tracker_start(env->fd, tracker);
 	empty = time_unmaps(env, ioas, mem);
-	for (i = 1; i <= 4096; i++) {
-		iova = i * 16 * SZ_1M;
-		ioas_map(env->fd, ioas, mem, SZ_4K, iova);
-		ASSERT_EQ(0, __access_write(env->fd, access, iova, &value, sizeof(value)));
-	}
+	fill_ledger(env, ioas, mem, 4096);
 	full = time_unmaps(env, ioas, mem);
 	lib_note("%llu us with an empty ledger, %llu us with a full one", empty / 1000,
 		 full / 1000);
 	EXPECT_GT(4 * empty, full);
-	access_destroy(access);
+}
+
+#define GROUPS	"/tmp/iommufd-dirty-groups"
+#define OBSERVER GROUPS "/observer"
+
+static void put_text(const char *path, const char *text)
+{
+	int fd = check(open(path, O_WRONLY | O_CLOEXEC));
+
+	check(write(fd, text, strlen(text)));
+	close(fd);
+}
+
+static long observer_memory(void)
+{
+	int fd = check(open(OBSERVER "/memory.current", O_RDONLY | O_CLOEXEC));
+	char text[32] = {};
+
+	check(read(fd, text, sizeof(text) - 1));
+	close(fd);
+	return atol(text);
+}
+
+/* In a process that observes: a group of its own, which has the memory that it may use */
+static void observe(int fd, __u32 tracker)
+{
+	pid_t pid = check(fork());
+	int status;
+
+	if (!pid) {
+		put_text(OBSERVER "/cgroup.procs", "0");
+		_exit(__tracker_start(fd, tracker, NULL) != 0);
+	}
+	check(waitpid(pid, &status, 0));
+	if (status)
+		fatal("the observer did not start its tracker");
+}
+
+/* Who writes does not pay for who observes; who observes does not pay for ever */
+TEST_F_TIMEOUT(access, charged, 120)
+{
+	struct env *env = &self->env;
+	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
+	const unsigned int chunks = 4096;
+	void *mem = mem_alloc(SZ_4K);
+	long before, full;
+
+	check(mkdir(GROUPS, 0700));
+	if (mount("none", GROUPS, "cgroup2", 0, NULL)) {
+		rmdir(GROUPS);
+		SKIP(return, "no groups whose memory is counted");
+	}
+	put_text(GROUPS "/cgroup.subtree_control", "+memory");
+	check(mkdir(OBSERVER, 0700));
+	observe(env->fd, tracker);
+	before = observer_memory();
+	fill_ledger(env, ioas, mem, chunks);
+	full = observer_memory();
+	lib_note("%ld KiB for %u chunks", (full - before) / 1024, chunks);
+	/* less what the kernel counts in advance */
+	EXPECT_LE(chunks * 512L * 3 / 4, full - before);
+	tracker_stop(env->fd, tracker);
+	EXPECT_GE(before + (full - before) / 4, observer_memory());
+	check(rmdir(OBSERVER));
+	check(umount(GROUPS));
+	rmdir(GROUPS);
 }
 
 TEST_HARNESS_MAIN

@@ -320,7 +320,7 @@ struct iommu_dirty_run {
  * IOMMU_HWPT_ALLOC) fails with -ENXIO. The dirty pages of a HWPT that leaves
  * are kept, and so are those of a range that is unmapped by any means: they are
  * reported at their IOVA although nothing is mapped there any more. Memory for
- * that is charged to whoever unmaps.
+ * that is charged to whoever started the tracker.
  *
  * A tracker of a device tracks what the device writes within @ranges. They are
  * widened to whole pages of the @page_size asked for and of that which the device
@@ -546,7 +546,7 @@ struct iommu_dirty_tracker_read {
  *
  * If the array is full before the end of the range the call succeeds with
  * @out_length smaller than @length: go on from there. Nothing behind @out_length
- * is forgotten. What does not fit is kept in memory charged to the caller, which
+ * is forgotten. What does not fit is kept in memory charged as by START, which
  * is proportional to what is dirty.
  *
  * Return: 0 or an error as for struct iommu_dirty_tracker_read, with @runs in

@@ -67,6 +67,8 @@ static void device_set_state(struct iommufd_dirty_tracker *tracker,
 
 	lockdep_assert_held(&device->config_mutex);
 
+	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
+		iommufd_dirty_ledger_charge(&tracker->ledger);
 	mutex_lock(&device->lock);
 	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
 		list_add_tail(&tracker->item, &device->trackers);
@@ -285,6 +287,8 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 	rc = iommufd_dirty_device_keep(device, false);
 	device_set_state(tracker, rc ? IOMMU_DIRTY_STATE_STOPPED :
 				       IOMMU_DIRTY_STATE_RUNNING);
+	if (rc)
+		iommufd_dirty_ledger_purge(&tracker->ledger);
 	return rc;
 }
 

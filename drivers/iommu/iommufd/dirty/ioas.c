@@ -90,7 +90,8 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
+	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED) {
+		iommufd_dirty_ledger_charge(&tracker->ledger);
 		list_add_tail(&tracker->item, &iopt->dirty.trackers);
 	if (state == IOMMU_DIRTY_STATE_STOPPED)
 		list_del(&tracker->item);

@@ -12,12 +12,17 @@
  * fail, as it is his own ledger that he marks in, reserves the bitmaps first, and
  * trims them in the end.
  *
+ * Whoever marks, the memory is charged to who has started the tracker; and no mark has
+ * anybody killed for want of it.
+ *
  * All functions sleep on the ledger's own lock, the innermost one.
  */
 #include <kunit/static_stub.h>
 #include <linux/bitmap.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "dirty.h"
@@ -29,35 +34,49 @@
 #define BIT_OF(iova)	(PAGE_OF(iova) % IOMMUFD_DIRTY_LEDGER_BITS)
 #define LEDGER_MASK	(BIT(IOMMUFD_DIRTY_LEDGER_SHIFT) - 1)
 
+/* For marks, which can do without */
+#define GFP_MARK	(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
+
 /**
  * iommufd_dirty_ledger_alloc() - Memory for a chunk; tests make it fail
+ * @gfp: How hard to try
  *
  * Return: a bitmap without a bit set, or NULL.
  */
-unsigned long *iommufd_dirty_ledger_alloc(void)
+unsigned long *iommufd_dirty_ledger_alloc(gfp_t gfp)
 {
-	KUNIT_STATIC_STUB_REDIRECT(iommufd_dirty_ledger_alloc);
-	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, GFP_KERNEL_ACCOUNT);
+	KUNIT_STATIC_STUB_REDIRECT(iommufd_dirty_ledger_alloc, gfp);
+	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, gfp);
+}
+
+static unsigned long *chunk_new(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, gfp_t gfp)
+{
+	unsigned long *chunk = iommufd_dirty_ledger_alloc(gfp);
+
+	if (!chunk)
+		return NULL;
+	if (xa_err(xa_store(&ledger->chunks, CHUNK_OF(iova), chunk, gfp))) {
+		bitmap_free(chunk);
+		return NULL;
+	}
+	return chunk;
 }
 
 /* The chunk of @iova, made if there is none; NULL without memory */
 static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
-				unsigned long iova)
+				unsigned long iova, gfp_t gfp)
 {
 	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
+	struct mem_cgroup *old;
 
 	lockdep_assert_held(&ledger->lock);
 
 	if (chunk)
 		return chunk;
-	chunk = iommufd_dirty_ledger_alloc();
-	if (!chunk)
-		return NULL;
-	if (xa_err(xa_store(&ledger->chunks, CHUNK_OF(iova), chunk,
-			    GFP_KERNEL_ACCOUNT))) {
-		bitmap_free(chunk);
-		return NULL;
-	}
+	old = set_active_memcg(ledger->memcg);
+	chunk = chunk_new(ledger, iova, gfp);
+	set_active_memcg(old);
 	return chunk;
 }
 
@@ -167,11 +186,28 @@ void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
 }
 
 /**
+ * iommufd_dirty_ledger_charge() - Charge the memory to the caller from now on
+ * @ledger: The ledger
+ *
+ * Until it is purged.
+ */
+void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+
+	mutex_lock(&ledger->lock);
+	swap(ledger->memcg, memcg);
+	mutex_unlock(&ledger->lock);
+	mem_cgroup_put(memcg);
+}
+
+/**
  * iommufd_dirty_ledger_purge() - Forget everything, free all memory
  * @ledger: The ledger
  */
 void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 {
+	struct mem_cgroup *memcg = NULL;
 	unsigned long *chunk;
 	unsigned long index;
 
@@ -182,7 +218,9 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 	}
 	xa_destroy(&ledger->chunks);
 	ledger->nr_coarse = 0;
+	swap(ledger->memcg, memcg);
 	mutex_unlock(&ledger->lock);
+	mem_cgroup_put(memcg);
 }
 
 /**
@@ -202,7 +240,7 @@ int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
 
 	mutex_lock(&ledger->lock);
 	for (;;) {
-		if (!chunk_get(ledger, iova)) {
+		if (!chunk_get(ledger, iova, GFP_KERNEL_ACCOUNT)) {
 			rc = -ENOMEM;
 			break;
 		}
@@ -264,7 +302,8 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 	for (;;) {
 		unsigned long part_last =
 			large ? last : min(last, CHUNK_LAST(iova));
-		unsigned long *chunk = large ? NULL : chunk_get(ledger, iova);
+		unsigned long *chunk =
+			large ? NULL : chunk_get(ledger, iova, GFP_MARK);
 
 		if (chunk)
 			bitmap_set(chunk, BIT_OF(iova),

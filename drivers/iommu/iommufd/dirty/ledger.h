@@ -12,6 +12,8 @@
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 
+struct mem_cgroup;
+
 /* A bit of the ledger stands for that many bytes, the smallest page of a READ */
 #define IOMMUFD_DIRTY_LEDGER_SHIFT	12
 
@@ -36,6 +38,7 @@
  * @coarse: Dirty ranges for which there was no memory, aligned to pages of the
  *	ledger, disjoint, in no order
  * @nr_coarse: How many there are
+ * @memcg: What the memory is charged to, with a reference; NULL: to the caller
  */
 struct iommufd_dirty_ledger {
 	struct iommu_dirty_sink sink;
@@ -43,10 +46,12 @@ struct iommufd_dirty_ledger {
 	struct xarray chunks;
 	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
 	unsigned int nr_coarse;
+	struct mem_cgroup *memcg;
 };
 
-unsigned long *iommufd_dirty_ledger_alloc(void);
+unsigned long *iommufd_dirty_ledger_alloc(gfp_t gfp);
 void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger);
+void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger);
 void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger);
 int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
 				 unsigned long iova, unsigned long last);

@@ -34,13 +34,13 @@ static u32 rnd(struct ledger_test *t, u32 below)
 	return prandom_u32_state(&t->rnd) % below;
 }
 
-static unsigned long *alloc_or_not(void)
+static unsigned long *alloc_or_not(gfp_t gfp)
 {
 	struct ledger_test *t = kunit_get_current_test()->priv;
 
 	if (rnd(t, FAIL_OF) < t->fail)
 		return NULL;
-	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, GFP_KERNEL_ACCOUNT);
+	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, gfp);
 }
 
 static int ledger_test_init(struct kunit *test)
