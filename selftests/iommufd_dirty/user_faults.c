@@ -332,7 +332,7 @@ static void pinned_close(struct pinned *p)
 }
 
 /* A READ, START or STOP in a process or thread of its own, until it is blocked */
-enum reading_call { DO_READ, DO_START, DO_STOP };
+enum reading_call { DO_START, DO_STOP, DO_READ };
 
 struct reading {
 	struct pinned *p;
@@ -397,30 +397,57 @@ static bool reading_killed(struct pinned *p, enum reading_call call)
 	return !done;
 }
 
-/* Somebody is about to pin, for as long as that takes: a READ does not wait for it */
+/*
+ * Somebody is about to pin, for as long as that takes: a READ does not wait for it, and
+ * finds @pages
+ */
+static void read_beside(struct __test_metadata *_metadata, struct pinned *p,
+			__u64 pages)
+{
+	struct reading r = { .p = p, .call = DO_READ };
+	pthread_t thread;
+
+	pinned_begin(p);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reading_run, &r));
+	reading_wait(&r);
+	EXPECT_TRUE(r.done);
+	pinned_end(p);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(pages, r.found);
+}
+
 TEST_F_TIMEOUT(user_faults, read_while_pinning, 60)
 {
 	struct pinned p = {};
 	const char *reason = pinned_open(&p, &self->g);
-	struct reading r = { .p = &p };
-	pthread_t thread;
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	pinned_begin(&p);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, reading_run, &r));
-	reading_wait(&r);
-	EXPECT_TRUE(r.done);
-	pinned_end(&p);
-	pthread_join(thread, NULL);
-	EXPECT_EQ(0, r.found);
+	read_beside(_metadata, &p, 0);
+	EXPECT_EQ(2, pinned_read(&p, PINS_IOVA));
+	pinned_close(&p);
+}
+
+/* Where a page is pinned already it cannot know which, and takes all of them */
+TEST_F_TIMEOUT(user_faults, read_while_pinning_more, 60)
+{
+	struct pinned p = {};
+	const char *reason = pinned_open(&p, &self->g);
+	int fd = self->g.env.fd;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	p.pin_there = access_pin(fd, p.access, PINS_IOVA, SZ_4K, ACCESS_WRITE);
+	read_beside(_metadata, &p, 3);
+	access_unpin(fd, p.access, p.pin_there);
+	EXPECT_EQ(3, pinned_read(&p, PINS_IOVA));
 	EXPECT_EQ(2, pinned_read(&p, PINS_IOVA));
 	pinned_close(&p);
 }
 
 /*
- * Where a page is pinned already it does wait, and so do START and STOP. They can be
- * killed, and others can READ another part of the IOAS then
+ * START and STOP do wait. They can be killed, and others can READ another part of the
+ * IOAS then
  */
 TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
 {
@@ -434,14 +461,34 @@ TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
 	ioas_map(fd, p.ioas, self->g.mem, SZ_4K, PINS_IOVA + SZ_1G);
 	p.pin_there = access_pin(fd, p.access, PINS_IOVA, SZ_4K, ACCESS_WRITE);
 	pinned_begin(&p);
-	for (call = DO_READ; call <= DO_STOP; call++) {
-		EXPECT_TRUE(reading_killed(&p, call));
+	for (call = DO_START; call <= DO_STOP; call++) {
+		EXPECT_TRUE(reading_killed(&p, call, false));
 		EXPECT_EQ(0, pinned_read(&p, PINS_IOVA + SZ_1G));
 	}
 	pinned_end(&p);
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(fd, p.stopped));
 	EXPECT_EQ(3, pinned_read(&p, PINS_IOVA));
 	access_unpin(fd, p.access, p.pin_there);
+	pinned_close(&p);
+}
+
+/* A START that has begun before, too: others finish what it has begun when they can */
+TEST_F_TIMEOUT(user_faults, killed_halfway, 60)
+{
+	struct pinned p = {};
+	const char *reason = pinned_open(&p, &self->g);
+	int fd = self->g.env.fd;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	if (!break_kernel(1U << BREAK_FORGET))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	EXPECT_TRUE(reading_killed(&p, DO_START, true));
+	break_kernel(0);
+	pinned_end(&p);
+	while (tracker_state(fd, p.stopped) != IOMMU_DIRTY_STATE_STOPPED)
+		sched_yield();
+	tracker_start(fd, p.stopped);
 	pinned_close(&p);
 }
 

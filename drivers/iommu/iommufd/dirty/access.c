@@ -100,14 +100,14 @@ void iommufd_dirty_unpin(struct iopt_area *area,
  * @sink: Where to mark
  *
  * Pages can be part of several areas; what was pinned through another one is
- * marked, too, if this one has any pinned pages.
+ * marked, too, if this one has any pinned pages. So is all of the range while
+ * somebody else looks at the pages.
  *
  * Context: iova_rwsem is held.
- * Return: 0, or -EINTR if killed.
  */
-int iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
-			      unsigned long last,
-			      struct iommu_dirty_sink *sink)
+void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
+			       unsigned long last,
+			       struct iommu_dirty_sink *sink)
 {
 	unsigned long index = iopt_area_iova_to_index(area, iova);
 	unsigned long last_index = iopt_area_iova_to_index(area, last);
@@ -116,14 +116,19 @@ int iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	lockdep_assert_held(&area->iopt->iova_rwsem);
 
 	/*
-	 * The mutex is held while pages are faulted in, for as long as that takes.
-	 * Where nothing is pinned nobody has to wait: who is about to has not
-	 * written yet, and who was has marked before the number went down.
+	 * Where nothing is pinned nobody has to look: who is about to pin has not
+	 * written yet, and who did has marked before the number went down.
 	 */
 	if (!READ_ONCE(area->num_accesses))
-		return 0;
-	if (mutex_lock_killable(&area->pages->mutex))
-		return -EINTR;
+		return;
+	/*
+	 * It is held while pages are faulted in, for as long as that takes; all who
+	 * map and unmap would wait for us meanwhile
+	 */
+	if (!mutex_trylock(&area->pages->mutex)) {
+		sink->ops->mark_range(sink, iova, last);
+		return;
+	}
 	if (!area->num_accesses)
 		goto out_unlock;
 	for (node = interval_tree_iter_first(&area->pages->access_itree, index,
@@ -139,7 +144,6 @@ int iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	}
 out_unlock:
 	mutex_unlock(&area->pages->mutex);
-	return 0;
 }
 
 /**

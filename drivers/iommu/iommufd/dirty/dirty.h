@@ -415,9 +415,9 @@ int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 			       unsigned long iova, unsigned long last);
 
 /* access.c */
-int iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
-			      unsigned long last,
-			      struct iommu_dirty_sink *sink);
+void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
+			       unsigned long last,
+			       struct iommu_dirty_sink *sink);
 
 /* feed.c */
 void iommufd_dirty_mark_runs(struct iommu_dirty_sink *sink, unsigned long iova,

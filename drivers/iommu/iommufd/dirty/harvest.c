@@ -157,15 +157,14 @@ static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
  * What no entry tells of: where software may be writing, and what cannot be tracked.
  * Nothing is cleared by that.
  */
-static int harvest_areas(struct iommufd_dirty_tracker *tracker,
-			 unsigned long iova, unsigned long last,
-			 struct iommu_dirty_sink *sink,
-			 struct iommu_dirty_sink *to)
+static void harvest_areas(struct iommufd_dirty_tracker *tracker,
+			  unsigned long iova, unsigned long last,
+			  struct iommu_dirty_sink *sink,
+			  struct iommu_dirty_sink *to)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	bool blind = to && iommufd_dirty_blind(tracker);
 	struct iopt_area *area;
-	int rc;
 
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
 	     area = iommufd_dirty_area_next(area, iova, last)) {
@@ -175,13 +174,9 @@ static int harvest_areas(struct iommufd_dirty_tracker *tracker,
 		/* Each tracker says so for itself */
 		if (blind)
 			to->ops->mark_range(to, first, stop);
-		if (!sink)
-			continue;
-		rc = iommufd_dirty_mark_pinned(area, first, stop, sink);
-		if (rc)
-			return rc;
+		if (sink)
+			iommufd_dirty_mark_pinned(area, first, stop, sink);
 	}
-	return 0;
 }
 
 /* SCAN wants each page for itself, or fails: nothing is cleared yet */
@@ -234,10 +229,10 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	}
 	if (own)
 		rc = harvest_reserve(tracker, iova, last);
-	if (!rc)
-		rc = harvest_areas(tracker, iova, last, sink, to);
-	if (!rc)
+	if (!rc) {
+		harvest_areas(tracker, iova, last, sink, to);
 		rc = harvest_domains(iopt, iova, last, flags, sink);
+	}
 	if (!rc && to && !own)
 		iommufd_dirty_ledger_report(ledger, iova, last, flags, to);
 	iommufd_dirty_ledger_trim(ledger, iova, last);
@@ -337,7 +332,8 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 	}
 	if (down_read_killable(&iopt->iova_rwsem))
 		goto out_unlock;
-	rc = harvest_areas(tracker, iova, last, NULL, sink);
+	rc = 0;
+	harvest_areas(tracker, iova, last, NULL, sink);
 	up_read(&iopt->iova_rwsem);
 	if (sink != &ledger->sink)
 		iommufd_dirty_ledger_report(ledger, iova, last, flags, sink);
