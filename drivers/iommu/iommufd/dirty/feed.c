@@ -92,8 +92,8 @@ static void feed_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		feed->to->ops->mark_mask(feed->to, iova, shift, mask);
 	for (tracker = feed_first(feed); tracker;
 	     tracker = feed_next(feed, tracker)) {
-		iommufd_dirty_mark_runs(&tracker->ledger.sink, iova, shift,
-					mask);
+		tracker->ledger.sink.ops->mark_mask(&tracker->ledger.sink, iova,
+						    shift, mask);
 		cond_resched();
 	}
 }

@@ -169,8 +169,46 @@ static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	iommufd_dirty_ledger_mark(ledger, iova, last);
 }
 
+/* Set all bits of a mask at once; false if they are not of one chunk that there is */
+static bool ledger_mark_word(struct iommufd_dirty_ledger *ledger,
+			     unsigned long iova, u64 mask)
+{
+	unsigned long bit = BIT_OF(iova), *word;
+	unsigned int shift = bit % BITS_PER_LONG;
+	unsigned long *chunk;
+
+	lockdep_assert_held(&ledger->lock);
+
+	if (bit + fls64(mask) > IOMMUFD_DIRTY_LEDGER_BITS)
+		return false;
+	chunk = chunk_get(ledger, iova, GFP_MARK);
+	if (!chunk)
+		return false;
+	word = chunk + bit / BITS_PER_LONG;
+	*word |= mask << shift;
+	if (shift && mask >> (BITS_PER_LONG - shift))
+		word[1] |= mask >> (BITS_PER_LONG - shift);
+	return true;
+}
+
+static void ledger_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
+			     unsigned int shift, u64 mask)
+{
+	struct iommufd_dirty_ledger *ledger =
+		container_of(sink, struct iommufd_dirty_ledger, sink);
+	bool done = false;
+
+	if (shift == IOMMUFD_DIRTY_LEDGER_SHIFT) {
+		mutex_lock(&ledger->lock);
+		done = ledger_mark_word(ledger, iova, mask);
+		mutex_unlock(&ledger->lock);
+	}
+	if (!done)
+		iommufd_dirty_mark_runs(sink, iova, shift, mask);
+}
+
 static const struct iommu_dirty_sink_ops ledger_sink_ops = {
-	.mark_mask = iommufd_dirty_mark_runs,
+	.mark_mask = ledger_mark_mask,
 	.mark_range = ledger_mark_range,
 };
 
