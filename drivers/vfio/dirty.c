@@ -379,6 +379,7 @@ void vfio_dirty_close(struct vfio_device *device)
 	if (!dirty)
 		return;
 	asleep = vfio_dirty_wake(dirty);
+	WRITE_ONCE(dirty->provider.leaving, true);
 	mutex_lock(&dirty->state_mutex);
 	mutex_lock(&dirty->log_mutex);
 	if (dirty->owner == VFIO_DIRTY_TRACKER)

@@ -122,12 +122,16 @@ struct iommufd_dirty_provider_ops {
 /**
  * struct iommufd_dirty_provider - Embedded in what a driver has for its device
  * @ops: Its operations
+ * @leaving: Set by a driver, by WRITE_ONCE(), before it takes locks that are held from
+ *	@ops->hold to @ops->release, if it is going to unregister the provider: a START
+ *	or UPDATE that is under way gives up
  * @quiet: Set by a driver before it unregisters the provider, if the device starts
  *	no DMA any more until it is unbound: what it has written is then known also
  *	afterwards. Otherwise all that was tracked is taken for dirty
  */
 struct iommufd_dirty_provider {
 	const struct iommufd_dirty_provider_ops *ops;
+	bool leaving;
 	bool quiet;
 };
 

@@ -581,6 +581,39 @@ TEST_F(soft_provider, closed_slow)
 	EXPECT_EQ(0, scan.num_runs);
 }
 
+static int update_half(void *arg)
+{
+	struct logged *l = arg;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = 64 * SZ_1G };
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	return __device_update(l->env.fd, l->tracker, IOMMU_DIRTY_UPDATE_GAP_DIRTY, &range,
+			       &num, &page_size);
+}
+
+/* An UPDATE that takes its time gives up: who closes the device does not wait for it */
+TEST_F(soft_provider, closed_during_update)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = 128 * SZ_1G };
+	struct read_args args = logged_args(l, l->tracker);
+	__u64 page_size = SZ_4K;
+	struct side update;
+	__u32 num = 1;
+
+	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, &range, &num, &page_size));
+	env_store(&l->env, 0, AT(3));
+	soft_faults(self->edu, (struct soft_faults) { .slow = 200000 });
+	side_start(&update, update_half, l);
+	EXPECT_FALSE(side_wait(&update));
+	edu_close(&l->env.edu[0]);
+	l->env.num_edu = 0;
+	EXPECT_EQ(-ENODEV, side_end(&update));
+	EXPECT_EQ(1, tracker_read(&args));
+	EXPECT_TRUE(bitmap_test(l->got, 3));
+}
+
 /* One whose device writes while it is being held, and then one that was not held */
 TEST_F(soft_provider, closed_last_write)
 {

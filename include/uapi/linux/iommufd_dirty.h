@@ -348,7 +348,7 @@ struct iommu_dirty_run {
  *   device does not take such ranges, up to it.
  * * -E2BIG: the device cannot track so much, even as a single range; or all 2^64
  *   bytes would be tracked as one, which has no length.
- * * -ENODEV: the device is being unbound, or was.
+ * * -ENODEV: the device is being unbound, or was, or its driver gives it up.
  * * -EUSERS: as many trackers as can (out_max_trackers of
  *   struct iommu_dirty_tracker_info) run on the IOAS or the device.
  * * -ENOMEM: out of memory; the tracker is stopped.

@@ -220,6 +220,8 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 		rc = -EINTR;
 		if (fatal_signal_pending(current))
 			break;
+		if (READ_ONCE(device->provider->leaving))
+			return -ENODEV;
 		/* It may know better now how many it takes */
 		rc = device_shape(device, ranges, asked);
 		if (!rc && ranges->nr == nr)

@@ -255,7 +255,8 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
  * What the provider fails to report is dirty for all trackers when this returns.
  *
  * Context: config_mutex is held.
- * Return: 0, or -EINTR if killed and not @leaving.
+ * Return: 0; unless @leaving -EINTR if killed, and -ENODEV if somebody waits for the
+ * provider to leave.
  */
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 {
@@ -278,6 +279,8 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 
 		if (fatal_signal_pending(current) && !leaving)
 			return -EINTR;
+		if (READ_ONCE(device->provider->leaving) && !leaving)
+			return -ENODEV;
 		if (leaving && (fatal_signal_pending(current) ||
 				time_after(jiffies, end))) {
 			iommufd_dirty_device_mark(device, device->armed, from,

@@ -139,10 +139,12 @@ int iommufd_dirty_provider_register(struct iommufd_device *idev,
 		return PTR_ERR(device);
 
 	mutex_lock(&device->config_mutex);
-	if (device->provider)
+	if (device->provider) {
 		rc = -EBUSY;
-	else
+	} else {
+		WRITE_ONCE(provider->leaving, false);
 		device_set_provider(device, provider);
+	}
 	mutex_unlock(&device->config_mutex);
 	iommufd_dirty_device_put(device);
 	return rc;
@@ -182,9 +184,9 @@ static void device_leave(struct iommufd_dirty_device *device)
  * it, and, unless iommufd_dirty_provider::quiet is set, one that is unbound
  * afterwards. None of the ops is called any more when this returns.
  *
- * Context: as for iommufd_dirty_provider_register(). Waits for a START, STOP or UPDATE
- * that is under way, and then takes a second, and as long as the op that is under way
- * at its end; what is not known by then is taken for dirty.
+ * Context: as for iommufd_dirty_provider_register(). A START or UPDATE that is under way
+ * gives up. Takes a second, and as long as the op that is under way then; what is not
+ * known by then is taken for dirty.
  */
 void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 				       struct iommufd_dirty_provider *provider)
@@ -193,6 +195,7 @@ void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 
 	if (WARN_ON(!device))
 		return;
+	WRITE_ONCE(provider->leaving, true);
 	mutex_lock(&device->config_mutex);
 	if (device->provider == provider) {
 		if (device->armed)
