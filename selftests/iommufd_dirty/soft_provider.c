@@ -105,6 +105,36 @@ TEST_F(soft_provider, limit)
 	EXPECT_EQ(-EUSERS, __logged_start(l));
 }
 
+/* A tracker for which nothing is tracked does not keep others from what they need */
+TEST_F(soft_provider, beside_blind)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id), num = 1;
+	struct iommu_dirty_tracker_info info;
+	struct iommu_dirty_member member;
+	__u64 page_size = SZ_4K;
+
+	fault(self->edu, FAULT_START, EOPNOTSUPP, 0, 1);
+	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
+					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
+					  &page_size));
+	device_start(l->env.fd, other, IOVA, SIZE / 2);
+	info = logged_info(l, other, &member);
+	EXPECT_EQ(1, info.out_num_ranges);
+	EXPECT_EQ(0, info.out_flags);
+	info = logged_info(l, l->tracker, &member);
+	EXPECT_EQ(0, info.out_num_ranges);
+	EXPECT_EQ(0, info.out_tracked_page_size);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
+	tracker_stop(l->env.fd, other);
+	device_start(l->env.fd, other, IOVA + SIZE / 2, SIZE / 2);
+	logged_write(l, PAGES - 1);
+	EXPECT_TRUE(logged_exact(l, other));
+	memset(l->want, 0xff, sizeof(l->want));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+}
+
 /* It is stopped all the same */
 TEST_F(soft_provider, stop_fails)
 {

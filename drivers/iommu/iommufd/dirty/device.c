@@ -193,7 +193,8 @@ static int device_try(struct iommufd_dirty_device *device,
  * @page_size: What to track by, in and out
  * @live: Update them rather than start
  *
- * Return: 0, or an error as of iommufd_dirty_provider_ops::start and update.
+ * Return: 0, or an error as of iommufd_dirty_provider_ops::start and update; -ENODEV if
+ * somebody waits for the provider to leave.
  */
 int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			     struct iommufd_dirty_ranges *ranges,
@@ -386,6 +387,19 @@ static int device_start(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
+/* Does a tracker rely on what the provider tracks? */
+static bool device_needed(const struct iommufd_dirty_device *device)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	list_for_each_entry(tracker, &device->trackers, item)
+		if (tracker->covered)
+			return true;
+	return false;
+}
+
 static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_dirty_device *device = tracker->device;
@@ -395,7 +409,7 @@ static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return 0;
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
-	if (list_empty(&device->trackers) && device->armed) {
+	if (device->armed && !device_needed(device)) {
 		mutex_lock(&device->lock);
 		if (device->provider && !device->blind)
 			rc = device->provider->ops->stop(device->provider);
@@ -455,17 +469,16 @@ static int device_info(struct iommufd_dirty_tracker *tracker,
 	cmd->out_state = tracker->state;
 	cmd->out_max_ranges = caps.max_ranges;
 	cmd->out_max_span = caps.max_span;
-	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && device->armed) {
-		cmd->out_num_ranges = device->armed->nr;
-		cmd->out_tracked_page_size = device->page_size;
-		if (device->blind || device->failed)
-			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
-	}
 	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
 		if (tracker->degraded)
 			cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
-		if (!tracker->covered)
+		if (!tracker->covered ||
+		    (device->armed && (device->blind || device->failed)))
 			cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+		if (tracker->covered && device->armed) {
+			cmd->out_num_ranges = tracker->covered->nr;
+			cmd->out_tracked_page_size = device->page_size;
+		}
 	}
 	mutex_unlock(&device->lock);
 	iommufd_dirty_info_add(info, &member);
