@@ -371,8 +371,11 @@ static void reading_wait(struct reading *r)
 	hold_wait_blocked(tid, &r->done);
 }
 
-/* In a process that is killed when it is blocked; was it? */
-static bool reading_killed(struct pinned *p, enum reading_call call)
+/*
+ * In a process that is killed when it is blocked; was it? @late: others pin pages only
+ * when it is
+ */
+static bool reading_killed(struct pinned *p, enum reading_call call, bool late)
 {
 	struct reading *r = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -390,6 +393,8 @@ static bool reading_killed(struct pinned *p, enum reading_call call)
 	}
 	reading_wait(r);
 	done = r->done;
+	if (late)
+		pinned_begin(p);
 	kill(pid, SIGKILL);
 	if (waitpid(pid, NULL, 0) != pid)
 		fatal("waitpid: error %d", errno);

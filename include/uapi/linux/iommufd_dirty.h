@@ -352,7 +352,8 @@ struct iommu_dirty_run {
  * * -EUSERS: as many trackers as can (out_max_trackers of
  *   struct iommu_dirty_tracker_info) run on the IOAS or the device.
  * * -ENOMEM: out of memory; the tracker is stopped.
- * * -EINTR: killed; the tracker is stopped.
+ * * -EINTR: killed; the tracker is stopped, or will be when those who hold the locks
+ *   of the IOAS let go of them. Until then START is -EALREADY and STOP is -EBUSY.
  * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
  *   start, or it has failed for other trackers (IOMMU_DIRTY_TRACKER_BLIND) and
  *   one of these needs an UPDATE; the tracker is stopped.

@@ -49,6 +49,7 @@
 #include <linux/math.h>
 #include <linux/mutex.h>
 #include <linux/sizes.h>
+#include <linux/workqueue.h>
 
 #include "../io_pagetable.h"
 #include "../iommufd_private.h"
@@ -162,6 +163,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @state: enum iommu_dirty_state, under the same locks as that list
  * @degraded: START has asked for the degraded mode; as @state
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
+ * @abandon: Ends a START of an IOAS whose caller was killed
  * @ledger: What was harvested outside of its own reads
  * @reads: READ, SCAN and UNMAP calls that have succeeded
  * @pages: Pages that they have reported
@@ -178,6 +180,7 @@ struct iommufd_dirty_tracker {
 	enum iommu_dirty_state state;
 	bool degraded;
 	bool vfio_compat;
+	struct work_struct abandon;
 	struct iommufd_dirty_ledger ledger;
 	atomic64_t reads;
 	atomic64_t pages;
@@ -328,6 +331,7 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 			unsigned long *next);
 
 /* ioas.c */
+void iommufd_dirty_abandon(struct work_struct *work);
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
 bool iommufd_dirty_untracked(struct io_pagetable *iopt);
 bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);

@@ -93,6 +93,7 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED) {
 		iommufd_dirty_ledger_charge(&tracker->ledger);
 		list_add_tail(&tracker->item, &iopt->dirty.trackers);
+	}
 	if (state == IOMMU_DIRTY_STATE_STOPPED)
 		list_del(&tracker->item);
 	WRITE_ONCE(tracker->state, state);
@@ -241,6 +242,21 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 	return rc;
 }
 
+/**
+ * iommufd_dirty_abandon() - Stop a tracker whose START was not finished
+ * @work: iommufd_dirty_tracker::abandon
+ */
+void iommufd_dirty_abandon(struct work_struct *work)
+{
+	struct iommufd_dirty_tracker *tracker =
+		container_of(work, struct iommufd_dirty_tracker, abandon);
+
+	mutex_lock(&tracker->ioas->mutex);
+	tracker_lock(tracker->ioas);
+	tracker_disable(tracker);
+	mutex_unlock(&tracker->ioas->mutex);
+}
+
 static int ioas_start(struct iommufd_dirty_tracker *tracker,
 		      struct iommufd_dirty_start *req)
 {
@@ -265,8 +281,12 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	/* Long, so without the mutex; the state keeps others out */
 	rc = iommufd_dirty_forget(tracker);
 
-	mutex_lock(&ioas->mutex);
-	tracker_lock(ioas);
+	if (mutex_lock_killable(&ioas->mutex))
+		goto err_abandon;
+	if (tracker_lock_killable(ioas)) {
+		mutex_unlock(&ioas->mutex);
+		goto err_abandon;
+	}
 	if (rc) {
 		tracker_disable(tracker);
 	} else {
@@ -275,6 +295,11 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	}
 	mutex_unlock(&ioas->mutex);
 	return rc;
+
+err_abandon:
+	/* Who is being killed does not wait for those who hold the locks */
+	queue_work(system_unbound_wq, &tracker->abandon);
+	return -EINTR;
 }
 
 static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
