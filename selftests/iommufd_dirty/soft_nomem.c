@@ -175,4 +175,40 @@ TEST_F(soft_nomem, start)
 	EXPECT_LT(2, nth);
 }
 
+/* What a tracker does not cover, and is dirty for that, takes no memory by its size */
+TEST_F(soft_nomem, uncovered)
+{
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE }, runs[3];
+	const unsigned int many = 1 << 20;
+	struct logged *l = &self->l;
+	struct scan_args scan = {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.length = 1024 * SZ_1G,
+		.page_size = SZ_4K,
+		.runs = runs,
+		.num_runs = 3,
+	};
+	__u64 page_size = SZ_4K;
+	unsigned int took;
+	__u32 num = 1;
+
+	if (!fail_setup())
+		SKIP(return, "needs CONFIG_FAILSLAB");
+	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
+					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
+					  &page_size));
+	fail_nth(many);
+	EXPECT_EQ(0, __tracker_scan(&scan));
+	took = many - fail_nth_left();
+	lib_note("%u allocations", took);
+	EXPECT_GT(1024, took);
+	ASSERT_EQ(2, scan.num_runs);
+	EXPECT_EQ(0, runs[0].iova);
+	EXPECT_EQ(IOVA, runs[0].length);
+	EXPECT_EQ(IOVA + SIZE, runs[1].iova);
+	EXPECT_EQ(scan.length, runs[1].iova + runs[1].length);
+	EXPECT_EQ(scan.length, scan.out_length);
+}
+
 TEST_HARNESS_MAIN

@@ -321,8 +321,22 @@ int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				     &all.sink);
 }
 
+/* SCAN may go through any number of windows of a hole before it writes a run */
+static void device_mark_hole(struct iommufd_dirty_tracker *tracker,
+			     unsigned long iova, unsigned long last,
+			     struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
+
+	if (sink == &ledger->sink && !(iova % IOMMUFD_DIRTY_WINDOW) &&
+	    last - iova >= IOMMUFD_DIRTY_WINDOW - 1)
+		iommufd_dirty_ledger_mark_hole(ledger, iova, last);
+	else
+		sink->ops->mark_range(sink, iova, last);
+}
+
 /* In the degraded mode a tracker reports what it does not cover as dirty */
-static void device_mark_uncovered(const struct iommufd_dirty_tracker *tracker,
+static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
 				  unsigned long iova, unsigned long last,
 				  struct iommu_dirty_sink *sink)
 {
@@ -334,13 +348,13 @@ static void device_mark_uncovered(const struct iommufd_dirty_tracker *tracker,
 		return;
 	while (iommufd_dirty_ranges_next(tracker->covered, iova, last, &part)) {
 		if (part.iova > iova)
-			sink->ops->mark_range(sink, iova, part.iova - 1);
+			device_mark_hole(tracker, iova, part.iova - 1, sink);
 		if (part.last >= last)
 			return;
 		iova = part.last + 1;
 		cond_resched();
 	}
-	sink->ops->mark_range(sink, iova, last);
+	device_mark_hole(tracker, iova, last, sink);
 }
 
 /**

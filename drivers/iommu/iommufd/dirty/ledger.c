@@ -96,6 +96,20 @@ static unsigned long range_gap(const struct iommufd_dirty_range *a,
 	return 0;
 }
 
+/* Can a range be recorded in constant memory, and nothing else with it? */
+static bool coarse_has_room(const struct iommufd_dirty_ledger *ledger,
+			    const struct iommufd_dirty_range *range)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&ledger->lock);
+
+	for (i = 0; i < ledger->nr_coarse; i++)
+		if (!range_gap(&ledger->coarse[i], range))
+			return true;
+	return ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE;
+}
+
 /* Record a range in constant memory, together with its neighbours if need be */
 static void coarse_add(struct iommufd_dirty_ledger *ledger,
 		       struct iommufd_dirty_range range)
@@ -358,6 +372,29 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 		cond_resched();
 	}
 	mutex_unlock(&ledger->lock);
+}
+
+/**
+ * iommufd_dirty_ledger_mark_hole() - Record a range of which nothing is known
+ * @ledger: The ledger
+ * @iova: First byte, at the start of a page of the ledger
+ * @last: Last byte, inclusive, at the end of one
+ *
+ * As iommufd_dirty_ledger_mark(), but in constant memory if that can be.
+ */
+void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
+				    unsigned long iova, unsigned long last)
+{
+	struct iommufd_dirty_range range = { .iova = iova, .last = last };
+	bool room;
+
+	mutex_lock(&ledger->lock);
+	room = coarse_has_room(ledger, &range);
+	if (room)
+		coarse_add(ledger, range);
+	mutex_unlock(&ledger->lock);
+	if (!room)
+		iommufd_dirty_ledger_mark(ledger, iova, last);
 }
 
 /*
