@@ -249,8 +249,8 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 /**
  * iommufd_dirty_device_keep() - Harvest all that is tracked into the ledgers
  * @device: The device
- * @leaving: It has to come to an end: what is not known after a second, or when the
- *	caller is being killed, is taken for dirty
+ * @leaving: It has to come to an end: what is not known after a second is taken for
+ *	dirty
  *
  * What the provider fails to report is dirty for all trackers when this returns.
  *
@@ -277,12 +277,11 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 		unsigned long from = max(iova, part.iova);
 		unsigned long last = min(part.last, from | mask);
 
-		if (fatal_signal_pending(current) && !leaving)
+		if (!leaving && fatal_signal_pending(current))
 			return -EINTR;
-		if (READ_ONCE(device->provider->leaving) && !leaving)
+		if (!leaving && READ_ONCE(device->provider->leaving))
 			return -ENODEV;
-		if (leaving && (fatal_signal_pending(current) ||
-				time_after(jiffies, end))) {
+		if (leaving && time_after(jiffies, end)) {
 			iommufd_dirty_device_mark(device, device->armed, from,
 						  ULONG_MAX);
 			return 0;
