@@ -33,15 +33,16 @@ void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim)
 /**
  * iommufd_dirty_device_claim() - Make sets of ranges for a tracker to keep
  * @claim: Out: the sets; to be freed by iommufd_dirty_device_unclaim()
- * @ranges: What is asked for
+ * @req: What is asked for
  *
  * Return: 0 or -ENOMEM, with nothing to be freed.
  */
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
-			       const struct iommufd_dirty_ranges *ranges)
+			       const struct iommufd_dirty_start *req)
 {
-	claim->ranges = iommufd_dirty_ranges_union(ranges, NULL);
-	claim->covered = iommufd_dirty_ranges_union(ranges, NULL);
+	claim->page_size = req->page_size;
+	claim->ranges = iommufd_dirty_ranges_union(req->ranges, NULL);
+	claim->covered = iommufd_dirty_ranges_union(req->ranges, NULL);
 	if (claim->ranges && claim->covered)
 		return 0;
 	iommufd_dirty_device_unclaim(claim);
@@ -56,6 +57,7 @@ static void device_take_claim(struct iommufd_dirty_tracker *tracker,
 	mutex_lock(&tracker->device->lock);
 	swap(tracker->ranges, claim->ranges);
 	swap(tracker->covered, claim->covered);
+	tracker->page_size = claim->page_size;
 	mutex_unlock(&tracker->device->lock);
 	iommufd_dirty_device_unclaim(claim);
 }
@@ -347,7 +349,7 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 		return -ENODEV;
 	if (list_count_nodes(&device->trackers) >= IOMMUFD_DIRTY_MAX_TRACKERS)
 		return -EUSERS;
-	rc = iommufd_dirty_device_claim(&claim, req->ranges);
+	rc = iommufd_dirty_device_claim(&claim, req);
 	if (rc)
 		return rc;
 	tracker->degraded = req->degraded;

@@ -47,9 +47,20 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 	}
 	if (!wanted)
 		return ERR_PTR(-ENOMEM);
-	/* Others may have asked for smaller pages */
 	iommufd_dirty_ranges_widen(wanted, page_size);
 	return wanted;
+}
+
+/* What all are tracked by then: no tracker gets larger pages than it has asked for */
+static u64 device_wanted_size(const struct iommufd_dirty_tracker *tracker,
+			      u64 page_size)
+{
+	struct iommufd_dirty_tracker *other;
+
+	list_for_each_entry(other, &tracker->device->trackers, item)
+		if (other != tracker)
+			page_size = min(page_size, other->page_size);
+	return page_size;
 }
 
 /**
@@ -186,7 +197,6 @@ static int device_update_live(struct iommufd_dirty_device *device,
 {
 	int rc;
 
-	change->page_size = device->page_size;
 	mutex_lock(&device->lock);
 	rc = iommufd_dirty_device_fit(device, change->wanted,
 				      &change->page_size, true);
@@ -202,7 +212,7 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 				struct iommufd_dirty_start *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
-	struct device_change change = { .page_size = req->page_size };
+	struct device_change change = {};
 	struct iommufd_dirty_ranges *both;
 	struct iommufd_dirty_claim claim;
 	bool live, blind = device->blind;
@@ -213,14 +223,14 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	if (!device->provider || !device->armed)
 		return -ENODEV;
 	live = device->provider->ops->update && !device->blind;
-	change.wanted = device_wanted(tracker, req->ranges,
-				      live ? device->page_size :
-					     req->page_size);
+	change.page_size = live ? device->page_size :
+				  device_wanted_size(tracker, req->page_size);
+	change.wanted = device_wanted(tracker, req->ranges, change.page_size);
 	if (IS_ERR(change.wanted))
 		return PTR_ERR(change.wanted);
 	both = iommufd_dirty_ranges_union(change.wanted, device->armed);
 	if (!both || device_make_room(device, change.wanted) ||
-	    iommufd_dirty_device_claim(&claim, req->ranges))
+	    iommufd_dirty_device_claim(&claim, req))
 		goto out_free;
 	change.both = both;
 

@@ -153,6 +153,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @device: That device, of which the tracker holds a reference; or NULL
  * @ranges: What of the device it was asked to cover, NULL if it is stopped; protected
  *	by iommufd_dirty_device::config_mutex
+ * @page_size: What it has asked to track the device by; as @ranges
  * @covered: What of the device it does cover: all of this has been tracked since it
  *	was started or updated. NULL: nothing. Changed with that mutex and
  *	iommufd_dirty_device::lock held, read with either
@@ -174,6 +175,7 @@ struct iommufd_dirty_tracker {
 	struct iommufd_ioas *ioas;
 	struct iommufd_dirty_device *device;
 	struct iommufd_dirty_ranges *ranges;
+	u64 page_size;
 	struct iommufd_dirty_ranges *covered;
 	struct iommufd_dirty_ranges *spare;
 	struct list_head item;
@@ -340,10 +342,12 @@ bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);
  * struct iommufd_dirty_claim - What becomes of a tracker's sets of ranges
  * @ranges: See struct iommufd_dirty_tracker
  * @covered: Same
+ * @page_size: Same
  */
 struct iommufd_dirty_claim {
 	struct iommufd_dirty_ranges *ranges;
 	struct iommufd_dirty_ranges *covered;
+	u64 page_size;
 };
 
 /* device.c */
@@ -351,7 +355,7 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			     struct iommufd_dirty_ranges *ranges,
 			     u64 *page_size, bool live);
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
-			       const struct iommufd_dirty_ranges *ranges);
+			       const struct iommufd_dirty_start *req);
 void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim);
 void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
 				 struct iommufd_dirty_claim *claim,
