@@ -111,7 +111,7 @@ for stage in "${stages[@]}"; do
 		;;
 	torture)
 		jobs_selftests long "soft-vtd_ss vtd-ss" "torture fuzz" debug \
-			TORTURE_ROUNDS=2000 FUZZ_CALLS=1000000 LIMIT=3000
+			TORTURE_ROUNDS=2000 FUZZ_CALLS=1000000 LIMIT=6000
 		;;
 	no-dirty-bits)
 		needs_selftests debug
