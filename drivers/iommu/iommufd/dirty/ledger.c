@@ -377,15 +377,18 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 /**
  * iommufd_dirty_ledger_mark_hole() - Record a range of which nothing is known
  * @ledger: The ledger
- * @iova: First byte, at the start of a page of the ledger
- * @last: Last byte, inclusive, at the end of one
+ * @iova: First byte
+ * @last: Last byte, inclusive
  *
  * As iommufd_dirty_ledger_mark(), but in constant memory if that can be.
  */
 void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 				    unsigned long iova, unsigned long last)
 {
-	struct iommufd_dirty_range range = { .iova = iova, .last = last };
+	struct iommufd_dirty_range range = {
+		.iova = iova & ~LEDGER_MASK,
+		.last = last | LEDGER_MASK,
+	};
 	bool room;
 
 	mutex_lock(&ledger->lock);

@@ -81,8 +81,12 @@ static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 			return -EBUSY;
 	}
 	rc = iommufd_dirty_start(tracker, &req);
+	/* One that is still starting was killed, and is about to be stopped */
+	if (rc == -EALREADY)
+		rc = READ_ONCE(tracker->state) == IOMMU_DIRTY_STATE_RUNNING ?
+			     0 : -EBUSY;
 	iommufd_put_object(ictx, &tracker->obj);
-	return rc == -EALREADY ? 0 : rc;
+	return rc;
 }
 
 static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
