@@ -61,8 +61,8 @@ void hold_close(struct hold *h)
 }
 
 /*
- * The state that /proc has of a thread, of whatever process; no memory is allocated,
- * which takes locks
+ * The state that /proc has of a thread, of whatever process; 0 if it has just ended. No
+ * memory is allocated, which takes locks
  */
 static char state_of(pid_t tid)
 {
@@ -71,8 +71,11 @@ static char state_of(pid_t tid)
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	fd = check(open(path, O_RDONLY | O_CLOEXEC));
-	check(read(fd, text, sizeof(text) - 1));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		*text = 0;
 	close(fd);
 	/* number (name) state ... */
 	end = strrchr(text, ')');
