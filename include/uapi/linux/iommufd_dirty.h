@@ -471,7 +471,8 @@ enum iommu_dirty_read_flags {
  * the other.
  *
  * After an error too, @out_length bytes of the range have been dealt with, and
- * a page behind them that is not marked is still dirty. The bitmap is accessed
+ * a page behind them that is not marked is still dirty, unless its tracker was
+ * stopped or has ceased to cover it. The bitmap is accessed
  * only where it stands for IOVA that is mapped or was when it got dirty.
  *
  * A tracker of a device covers what START or UPDATE has written back to its ranges,
@@ -486,10 +487,12 @@ enum iommu_dirty_read_flags {
  * * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is
  *   not writable memory.
  * * -EINTR: killed.
- * * -ENODATA: a tracker is not running, or was stopped meanwhile.
- * * -ERANGE: from @out_length on a tracker of a device does not cover the range, or
- *   does not any more, as it was started or updated meanwhile. Before that all is
- *   well; pages that are marked behind it were dirty.
+ * * -ENODATA: a tracker is not running, or was stopped meanwhile. @out_length is 0;
+ *   pages that are marked were dirty.
+ * * -ERANGE: from @out_length on a tracker of a device does not cover the range.
+ *   Before that all is well; pages that are marked behind it were dirty. @out_length
+ *   is 0 if one has ceased to cover something meanwhile, even if it covers that
+ *   again: some was not asked for.
  * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
  *   failed to report. What the latter was asked for is reported as dirty by the
  *   next READ, as after -EFAULT and -ENOMEM from it. It is an error once; if the

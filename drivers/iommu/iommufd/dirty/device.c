@@ -49,6 +49,28 @@ int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
 	return -ENOMEM;
 }
 
+/**
+ * iommufd_dirty_device_cover() - A tracker covers something else from now on
+ * @tracker: The tracker, of a device
+ * @covered: The ranges, or NULL; out: those that it has covered so far
+ *
+ * A READ or SCAN that goes on meanwhile is to notice if it is less.
+ *
+ * Context: config_mutex and lock are held.
+ */
+void iommufd_dirty_device_cover(struct iommufd_dirty_tracker *tracker,
+				struct iommufd_dirty_ranges **covered)
+{
+	lockdep_assert_held(&tracker->device->config_mutex);
+	lockdep_assert_held(&tracker->device->lock);
+
+	swap(tracker->covered, *covered);
+	if (*covered && !(tracker->covered &&
+			  iommufd_dirty_ranges_cover(tracker->covered,
+						     *covered)))
+		tracker->lost++;
+}
+
 static void device_take_claim(struct iommufd_dirty_tracker *tracker,
 			      struct iommufd_dirty_claim *claim)
 {
@@ -56,7 +78,7 @@ static void device_take_claim(struct iommufd_dirty_tracker *tracker,
 
 	mutex_lock(&tracker->device->lock);
 	swap(tracker->ranges, claim->ranges);
-	swap(tracker->covered, claim->covered);
+	iommufd_dirty_device_cover(tracker, &claim->covered);
 	tracker->page_size = claim->page_size;
 	mutex_unlock(&tracker->device->lock);
 	iommufd_dirty_device_unclaim(claim);
@@ -515,29 +537,58 @@ static bool device_next(struct iommufd_dirty_tracker *tracker,
  * @tracker: The tracker, of a device
  * @iova: First byte of the range
  * @length: Its length. Out: of how many bytes from @iova on it can tell
+ * @lost: Out: for iommufd_dirty_device_still_covers()
  *
  * Of pages that it does not cover it knows nothing, except in the degraded mode, where
- * they are dirty. One that is not running is for others to complain about.
+ * they are dirty.
  *
- * Return: 0, or -EINTR if killed.
+ * Return: 0, -ENODATA if the tracker is not running, or -EINTR if killed.
  */
 int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
-				unsigned long iova, unsigned long *length)
+				unsigned long iova, unsigned long *length,
+				u64 *lost)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct iommufd_dirty_range part;
+	int rc = 0;
 
 	if (mutex_lock_killable(&device->lock))
 		return -EINTR;
-	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && !tracker->degraded) {
+	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING) {
+		rc = -ENODATA;
+	} else if (!tracker->degraded) {
 		if (!iommufd_dirty_ranges_next(tracker->covered, iova, iova,
 					       &part))
 			*length = 0;
 		else if (part.last - iova < *length)
 			*length = part.last - iova + 1;
 	}
+	*lost = tracker->lost;
 	mutex_unlock(&device->lock);
-	return 0;
+	return rc;
+}
+
+/**
+ * iommufd_dirty_device_still_covers() - Has a tracker covered what it did all along?
+ * @tracker: The tracker, of a device
+ * @lost: From iommufd_dirty_device_covers()
+ *
+ * If not, it was not asked for what it did not cover.
+ *
+ * Return: 0, -ERANGE if it has covered less, if only for a while, or -EINTR if killed.
+ */
+int iommufd_dirty_device_still_covers(struct iommufd_dirty_tracker *tracker,
+				      u64 lost)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc = 0;
+
+	if (mutex_lock_killable(&device->lock))
+		return -EINTR;
+	if (tracker->lost != lost)
+		rc = -ERANGE;
+	mutex_unlock(&device->lock);
+	return rc;
 }
 
 static unsigned int device_window_shift(struct iommufd_dirty_tracker *tracker)

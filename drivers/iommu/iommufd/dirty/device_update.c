@@ -115,7 +115,7 @@ static void device_shrink(struct iommufd_dirty_tracker *tracker,
 	if (!tracker->covered)
 		return;
 	iommufd_dirty_ranges_intersect(tracker->spare, tracker->covered, armed);
-	swap(tracker->spare, tracker->covered);
+	iommufd_dirty_device_cover(tracker, &tracker->spare);
 }
 
 static void device_take(struct iommufd_dirty_device *device,

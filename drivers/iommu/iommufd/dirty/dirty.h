@@ -157,6 +157,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @covered: What of the device it does cover: all of this has been tracked since it
  *	was started or updated. NULL: nothing. Changed with that mutex and
  *	iommufd_dirty_device::lock held, read with either
+ * @lost: How often it has ceased to cover something; as @covered
  * @spare: Room for the next @covered while an UPDATE is under way, otherwise NULL;
  *	as @ranges
  * @item: In iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
@@ -177,6 +178,7 @@ struct iommufd_dirty_tracker {
 	struct iommufd_dirty_ranges *ranges;
 	u64 page_size;
 	struct iommufd_dirty_ranges *covered;
+	u64 lost;
 	struct iommufd_dirty_ranges *spare;
 	struct list_head item;
 	enum iommu_dirty_state state;
@@ -360,8 +362,13 @@ void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim);
 void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
 				 struct iommufd_dirty_claim *claim,
 				 struct iommufd_dirty_start *req);
+void iommufd_dirty_device_cover(struct iommufd_dirty_tracker *tracker,
+				struct iommufd_dirty_ranges **covered);
 int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
-				unsigned long iova, unsigned long *length);
+				unsigned long iova, unsigned long *length,
+				u64 *lost);
+int iommufd_dirty_device_still_covers(struct iommufd_dirty_tracker *tracker,
+				      u64 lost);
 
 /* device_update.c */
 int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,

@@ -28,6 +28,7 @@ struct tracker_set {
 	struct iommu_dirty_read_tracker entries[IOMMUFD_DIRTY_MAX_TRACKERS];
 	struct iommufd_dirty_tracker *trackers[IOMMUFD_DIRTY_MAX_TRACKERS];
 	u64 added[IOMMUFD_DIRTY_MAX_TRACKERS];
+	u64 lost[IOMMUFD_DIRTY_MAX_TRACKERS];
 	unsigned int nr;
 	u64 begin;
 };
@@ -134,7 +135,7 @@ static void set_trace(const struct tracker_set *set, int rc,
  * Shorten the range to what all trackers can tell of. Returns 1 plus the index of the
  * one that can of the least, 0 if the range is as it was, or a negative errno.
  */
-static int set_shorten(const struct tracker_set *set,
+static int set_shorten(struct tracker_set *set,
 		       struct iommufd_dirty_request *req)
 {
 	unsigned long length = req->length;
@@ -146,9 +147,11 @@ static int set_shorten(const struct tracker_set *set,
 		if (!set->trackers[i]->device)
 			continue;
 		rc = iommufd_dirty_device_covers(set->trackers[i], req->iova,
-						 &length);
-		if (rc)
+						 &length, &set->lost[i]);
+		if (rc) {
+			req->failed = i + 1;
 			return rc;
+		}
 		if (length < req->length)
 			least = i + 1;
 		req->length = length;
@@ -156,34 +159,55 @@ static int set_shorten(const struct tracker_set *set,
 	return least;
 }
 
+/* Have all trackers been asked for all of the range? */
+static int set_check(struct tracker_set *set, struct iommufd_dirty_request *req)
+{
+	unsigned int i;
+	int rc;
+
+	/* Of one that was stopped nothing is left to be found */
+	rc = iommufd_dirty_check_running(set->trackers, set->nr, req);
+	if (rc)
+		return rc;
+	for (i = 0; i < set->nr && !req->sparse; i++) {
+		if (!set->trackers[i]->device)
+			continue;
+		rc = iommufd_dirty_device_still_covers(set->trackers[i],
+						       set->lost[i]);
+		if (rc) {
+			req->failed = i + 1;
+			return rc;
+		}
+	}
+	return 0;
+}
+
 /*
- * A range that some tracker does not cover is reported as far as all of them do. Asked
- * once more afterwards: one that was started or updated meanwhile may cover less, and
- * was not asked for the rest.
+ * A range that some tracker does not cover is reported as far as all of them do. If one
+ * was stopped or has covered less meanwhile, nobody knows how much of that is dealt with.
  */
 static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req,
 		      int (*report)(struct iommufd_dirty_tracker **trackers,
 				    u64 *added, unsigned int nr,
 				    struct iommufd_dirty_request *req))
 {
-	int first = set_shorten(set, req), then;
+	int least = set_shorten(set, req);
 	int rc = 0;
 
-	if (first < 0)
-		return first;
+	if (least < 0)
+		return least;
 	if (req->length)
 		rc = report(set->trackers, set->added, set->nr, req);
-	if (rc)
-		return rc;
-	if (req->out_length < req->length)
-		first = 0;
-	req->length = req->out_length;
-	then = set_shorten(set, req);
-	if (then < 0)
-		return then;
-	req->out_length = req->length;
-	req->failed = then ?: first;
-	return req->failed ? -ERANGE : 0;
+	if (!rc && req->out_length == req->length)
+		req->failed = least;
+	least = set_check(set, req);
+	if (least) {
+		req->out_length = 0;
+		return least;
+	}
+	if (!rc && req->failed)
+		rc = -ERANGE;
+	return rc;
 }
 
 /*
