@@ -8,6 +8,8 @@
 #include <kselftest_harness.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -477,7 +479,37 @@ TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
 	pinned_close(&p);
 }
 
-/* A START that has begun before, too: others finish what it has begun when they can */
+/* Does a worker of the kernel wait in what ends a killed START? */
+static bool worker_waits(void)
+{
+	unsigned int looks = 0, i, n;
+	glob_t stacks;
+
+	for (i = 0; i < 200 && looks < 20; i++) {
+		bool found = false;
+
+		if (glob("/proc/[0-9]*/stack", 0, NULL, &stacks))
+			fatal("cannot see what tasks wait for");
+		for (n = 0; n < stacks.gl_pathc; n++) {
+			char text[4096];
+			int fd = open(stacks.gl_pathv[n], O_RDONLY | O_CLOEXEC);
+			ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+			text[got > 0 ? got : 0] = 0;
+			found |= !!strstr(text, "iommufd_dirty_abandon");
+			if (fd >= 0)
+				close(fd);
+		}
+		globfree(&stacks);
+		looks = found ? looks + 1 : 0;
+	}
+	return looks == 20;
+}
+
+/*
+ * A START that has begun before, too: others finish what it has begun when they can, and
+ * do not wait for that
+ */
 TEST_F_TIMEOUT(user_faults, killed_halfway, 60)
 {
 	struct pinned p = {};
@@ -490,6 +522,8 @@ TEST_F_TIMEOUT(user_faults, killed_halfway, 60)
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
 	EXPECT_TRUE(reading_killed(&p, DO_START, true));
 	break_kernel(0);
+	EXPECT_FALSE(worker_waits());
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STARTING, tracker_state(fd, p.stopped));
 	pinned_end(&p);
 	while (tracker_state(fd, p.stopped) != IOMMU_DIRTY_STATE_STOPPED)
 		sched_yield();

@@ -165,7 +165,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @state: enum iommu_dirty_state, under the same locks as that list
  * @degraded: START has asked for the degraded mode; as @state
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
- * @abandon: Ends a START of an IOAS whose caller was killed
+ * @abandon: Ends a START of an IOAS whose caller was killed; tries, and waits for nobody
  * @ledger: What was harvested outside of its own reads
  * @reads: READ, SCAN and UNMAP calls that have succeeded
  * @pages: Pages that they have reported
@@ -184,7 +184,7 @@ struct iommufd_dirty_tracker {
 	enum iommu_dirty_state state;
 	bool degraded;
 	bool vfio_compat;
-	struct work_struct abandon;
+	struct delayed_work abandon;
 	struct iommufd_dirty_ledger ledger;
 	atomic64_t reads;
 	atomic64_t pages;
@@ -336,6 +336,7 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 
 /* ioas.c */
 void iommufd_dirty_abandon(struct work_struct *work);
+void iommufd_dirty_abandon_now(struct iommufd_dirty_tracker *tracker);
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
 bool iommufd_dirty_untracked(struct io_pagetable *iopt);
 bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);

@@ -20,6 +20,9 @@
 
 #include "dirty.h"
 
+/* How often somebody looks whether a START that was killed can be undone */
+#define ABANDON_JIFFIES		max(HZ / 50, 1)
+
 static void tracker_lock(struct iommufd_ioas *ioas)
 {
 	lockdep_assert_held(&ioas->mutex);
@@ -27,6 +30,27 @@ static void tracker_lock(struct iommufd_ioas *ioas)
 	down_write(&ioas->iopt.domains_rwsem);
 	down_read(&ioas->iopt.dirty.attach_rwsem);
 	down_write(&ioas->iopt.iova_rwsem);
+}
+
+static bool tracker_trylock(struct iommufd_ioas *ioas)
+{
+	struct io_pagetable *iopt = &ioas->iopt;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	if (!down_write_trylock(&iopt->domains_rwsem))
+		return false;
+	if (!down_read_trylock(&iopt->dirty.attach_rwsem))
+		goto out_domains;
+	if (!down_write_trylock(&iopt->iova_rwsem))
+		goto out_attach;
+	return true;
+
+out_attach:
+	up_read(&iopt->dirty.attach_rwsem);
+out_domains:
+	up_write(&iopt->domains_rwsem);
+	return false;
 }
 
 static int tracker_lock_killable(struct iommufd_ioas *ioas)
@@ -242,19 +266,53 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 	return rc;
 }
 
+static bool tracker_try_disable(struct iommufd_dirty_tracker *tracker)
+{
+	struct iommufd_ioas *ioas = tracker->ioas;
+	bool locked;
+
+	if (!mutex_trylock(&ioas->mutex))
+		return false;
+	locked = tracker_trylock(ioas);
+	if (locked)
+		tracker_disable(tracker);
+	mutex_unlock(&ioas->mutex);
+	return locked;
+}
+
 /**
  * iommufd_dirty_abandon() - Stop a tracker whose START was not finished
  * @work: iommufd_dirty_tracker::abandon
+ *
+ * User space decides how long the locks are held, and for how many trackers: no worker
+ * waits for them.
  */
 void iommufd_dirty_abandon(struct work_struct *work)
 {
 	struct iommufd_dirty_tracker *tracker =
-		container_of(work, struct iommufd_dirty_tracker, abandon);
+		container_of(to_delayed_work(work),
+			     struct iommufd_dirty_tracker, abandon);
 
-	mutex_lock(&tracker->ioas->mutex);
-	tracker_lock(tracker->ioas);
-	tracker_disable(tracker);
-	mutex_unlock(&tracker->ioas->mutex);
+	if (!tracker_try_disable(tracker))
+		queue_delayed_work(system_unbound_wq, &tracker->abandon,
+				   ABANDON_JIFFIES);
+}
+
+/**
+ * iommufd_dirty_abandon_now() - Stop a tracker whose START was not finished, and wait
+ * @tracker: The tracker of an IOAS, about to be destroyed: nobody else starts it
+ */
+void iommufd_dirty_abandon_now(struct iommufd_dirty_tracker *tracker)
+{
+	struct iommufd_ioas *ioas = tracker->ioas;
+
+	cancel_delayed_work_sync(&tracker->abandon);
+	mutex_lock(&ioas->mutex);
+	if (tracker->state == IOMMU_DIRTY_STATE_STARTING) {
+		tracker_lock(ioas);
+		tracker_disable(tracker);
+	}
+	mutex_unlock(&ioas->mutex);
 }
 
 static int ioas_start(struct iommufd_dirty_tracker *tracker,
@@ -298,7 +356,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 
 err_abandon:
 	/* Who is being killed does not wait for those who hold the locks */
-	queue_work(system_unbound_wq, &tracker->abandon);
+	queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
 	return -EINTR;
 }
 

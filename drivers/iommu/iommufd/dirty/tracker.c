@@ -30,7 +30,7 @@ iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	if (IS_ERR(tracker))
 		return tracker;
 	iommufd_dirty_ledger_init(&tracker->ledger);
-	INIT_WORK(&tracker->abandon, iommufd_dirty_abandon);
+	INIT_DELAYED_WORK(&tracker->abandon, iommufd_dirty_abandon);
 	tracker->scope = ioas ? &iommufd_dirty_ioas_scope :
 				&iommufd_dirty_device_scope;
 	tracker->ioas = ioas;
@@ -148,7 +148,8 @@ void iommufd_dirty_tracker_destroy(struct iommufd_object *obj)
 	struct iommufd_dirty_tracker *tracker =
 		container_of(obj, struct iommufd_dirty_tracker, obj);
 
-	flush_work(&tracker->abandon);
+	if (tracker->ioas)
+		iommufd_dirty_abandon_now(tracker);
 	/* Nothing to do about a failure here; it has been logged */
 	iommufd_dirty_stop(tracker, false);
 	tracker->scope->release(tracker);
