@@ -135,6 +135,31 @@ TEST_F(soft_provider, beside_blind)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
+/* Nor does what it has asked for count when another one asks for something else */
+TEST_F(soft_provider, update_beside_blind)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
+	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id), num = 1;
+	__u64 page_size = SZ_4K;
+
+	fault(self->edu, FAULT_START, EOPNOTSUPP, 0, 1);
+	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
+					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
+					  &page_size));
+	soft_faults(self->edu, (struct soft_faults) { .max_span = SIZE / 2 });
+	range.length = SIZE / 2;
+	num = 1;
+	page_size = SZ_4K;
+	ASSERT_EQ(0, __device_start(l->env.fd, other, &range, &num, &page_size));
+	range.iova += SIZE / 2;
+	page_size = SZ_64K;
+	EXPECT_EQ(0, __device_update(l->env.fd, other, 0, &range, &num, &page_size));
+	EXPECT_EQ(SZ_64K, page_size);
+	EXPECT_EQ(IOVA + SIZE / 2, range.iova);
+	EXPECT_EQ(SIZE / 2, range.length);
+}
+
 /* It is stopped all the same */
 TEST_F(soft_provider, stop_fails)
 {

@@ -27,7 +27,7 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 
 	wanted = iommufd_dirty_ranges_union(ranges, NULL);
 	list_for_each_entry(other, &tracker->device->trackers, item) {
-		if (other == tracker || !wanted)
+		if (other == tracker || !other->covered || !wanted)
 			continue;
 		if (fatal_signal_pending(current)) {
 			kvfree(wanted);
@@ -51,14 +51,17 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 	return wanted;
 }
 
-/* What all are tracked by then: no tracker gets larger pages than it has asked for */
+/*
+ * What all are tracked by then: no tracker gets larger pages than it has asked for. For
+ * one that covers nothing, nothing is tracked.
+ */
 static u64 device_wanted_size(const struct iommufd_dirty_tracker *tracker,
 			      u64 page_size)
 {
 	struct iommufd_dirty_tracker *other;
 
 	list_for_each_entry(other, &tracker->device->trackers, item)
-		if (other != tracker)
+		if (other != tracker && other->covered)
 			page_size = min(page_size, other->page_size);
 	return page_size;
 }
