@@ -380,6 +380,61 @@ TEST_F(access, alias)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
+struct pinner {
+	int fd;
+	int pins;
+	bool stop;
+};
+
+static void *pinner_run(void *arg)
+{
+	struct pinner *pinner = arg;
+
+	while (!__atomic_load_n(&pinner->stop, __ATOMIC_ACQUIRE))
+		access_unpin(pinner->fd, pinner->pins,
+			     access_pin(pinner->fd, pinner->pins, IOVA + 3 * SZ_4K,
+					SZ_4K, ACCESS_WRITE));
+	return NULL;
+}
+
+/*
+ * The same memory is in another IOAS, where one of its pages is pinned again and again:
+ * that takes no time, and what is pinned is seen here all the same
+ */
+TEST_F_TIMEOUT(access, pinned_elsewhere, 120)
+{
+	__u32 ioas = ioas_alloc(self->fd), tracker = tracker_alloc(self->fd, ioas);
+	int pins = check(__access_create_pins(self->fd, ioas));
+	struct pinner pinner = { .fd = self->fd, .pins = self->pins };
+	__u32 wrong = 0, reads = 2000, i;
+	pthread_t thread;
+
+	ioas_copy(self->fd, ioas, self->env.ioas, IOVA, SIZE);
+	access_pin(self->fd, pins, IOVA + 3 * SZ_4K, SZ_4K, ACCESS_WRITE);
+	tracker_start(self->fd, tracker);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, pinner_run, &pinner));
+	for (i = 0; i < reads; i++) {
+		__u64 pages[PAGES / 64] = {};
+
+		tracker_read(&(struct read_args) {
+			.fd = self->fd,
+			.tracker = tracker,
+			.iova = IOVA,
+			.length = SIZE,
+			.page_size = SZ_4K,
+			.data = pages,
+		});
+		ASSERT_EQ(1 << 3, pages[0] & 1 << 3);
+		wrong += pages[0] != 1 << 3;
+	}
+	__atomic_store_n(&pinner.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	lib_note("%u of %u READs did not wait long enough", wrong, reads);
+	/* a CPU that is an emulator's thread may stop for as long as it likes */
+	EXPECT_GT(reads / 100, wrong);
+	access_destroy(pins);
+}
+
 struct software {
 	FIXTURE_DATA(access) * self;
 	bool stop;

@@ -8,6 +8,7 @@
  * Called from iommufd's access functions with iova_rwsem held for reading, and
  * from harvest.c. The list of trackers does not change while iova_rwsem is held.
  */
+#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/iommufd.h>
 #include <linux/iommufd_dirty.h>
@@ -15,6 +16,9 @@
 
 #include "break.h"
 #include "dirty.h"
+
+/* Between two looks at a mutex */
+#define PATIENCE_US	100
 
 /**
  * iommufd_dirty_wrote() - Software has written to a range
@@ -92,22 +96,39 @@ void iommufd_dirty_unpin(struct iopt_area *area,
 				    area_last_iova(area, last_index));
 }
 
+/*
+ * Most hold it for microseconds. But it is held while pages are faulted in, too, for as
+ * long as that takes, and all who map and unmap would wait for us meanwhile.
+ */
+static bool pages_lock(struct iopt_pages *pages, unsigned int *patience)
+{
+	while (!mutex_trylock(&pages->mutex)) {
+		if (!*patience)
+			return false;
+		--*patience;
+		usleep_range(PATIENCE_US, 2 * PATIENCE_US);
+	}
+	return true;
+}
+
 /**
  * iommufd_dirty_mark_pinned() - Mark what software may be writing to
  * @area: The area
  * @iova: First byte, within the area
  * @last: Last byte, inclusive, within the area
  * @sink: Where to mark
+ * @patience: IOMMUFD_DIRTY_PATIENCE, or what is left of it in the same harvest
  *
  * Pages can be part of several areas; what was pinned through another one is
- * marked, too, if this one has any pinned pages. So is all of the range while
- * somebody else looks at the pages.
+ * marked, too, if this one has any pinned pages. So is all of the range if
+ * somebody pins pages, and takes longer than there is patience.
  *
  * Context: iova_rwsem is held.
  */
 void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 			       unsigned long last,
-			       struct iommu_dirty_sink *sink)
+			       struct iommu_dirty_sink *sink,
+			       unsigned int *patience)
 {
 	unsigned long index = iopt_area_iova_to_index(area, iova);
 	unsigned long last_index = iopt_area_iova_to_index(area, last);
@@ -121,11 +142,7 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	 */
 	if (!READ_ONCE(area->num_accesses))
 		return;
-	/*
-	 * It is held while pages are faulted in, for as long as that takes; all who
-	 * map and unmap would wait for us meanwhile
-	 */
-	if (!mutex_trylock(&area->pages->mutex)) {
+	if (!pages_lock(area->pages, patience)) {
 		sink->ops->mark_range(sink, iova, last);
 		return;
 	}

@@ -69,6 +69,9 @@
 #define IOMMUFD_DIRTY_WINDOW_SHIFT	30
 #define IOMMUFD_DIRTY_WINDOW		BIT(IOMMUFD_DIRTY_WINDOW_SHIFT)
 
+/* How often a harvest looks again whether somebody is done with pinned pages */
+#define IOMMUFD_DIRTY_PATIENCE		64
+
 struct iommufd_dirty_tracker;
 
 /**
@@ -433,7 +436,8 @@ int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 /* access.c */
 void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 			       unsigned long last,
-			       struct iommu_dirty_sink *sink);
+			       struct iommu_dirty_sink *sink,
+			       unsigned int *patience);
 
 /* feed.c */
 void iommufd_dirty_mark_runs(struct iommu_dirty_sink *sink, unsigned long iova,

@@ -164,6 +164,7 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	bool blind = to && iommufd_dirty_blind(tracker);
+	unsigned int patience = IOMMUFD_DIRTY_PATIENCE;
 	struct iopt_area *area;
 
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
@@ -175,7 +176,8 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 		if (blind)
 			to->ops->mark_range(to, first, stop);
 		if (sink)
-			iommufd_dirty_mark_pinned(area, first, stop, sink);
+			iommufd_dirty_mark_pinned(area, first, stop, sink,
+						  &patience);
 	}
 }
 
