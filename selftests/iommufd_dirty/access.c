@@ -575,6 +575,7 @@ TEST_F_TIMEOUT(access, unmap_beside_ledger, 120)
 
 #define GROUPS	"/tmp/iommufd-dirty-groups"
 #define OBSERVER GROUPS "/observer"
+#define CHUNKS	4096
 
 static void put_text(const char *path, const char *text)
 {
@@ -584,14 +585,51 @@ static void put_text(const char *path, const char *text)
 	close(fd);
 }
 
+static const char *get_text(const char *path)
+{
+	static char text[256];
+	int fd = check(open(path, O_RDONLY | O_CLOEXEC));
+
+	text[check(read(fd, text, sizeof(text) - 1))] = 0;
+	close(fd);
+	return text;
+}
+
 static long observer_memory(void)
 {
-	int fd = check(open(OBSERVER "/memory.current", O_RDONLY | O_CLOEXEC));
-	char text[32] = {};
+	return atol(get_text(OBSERVER "/memory.current"));
+}
 
-	check(read(fd, text, sizeof(text) - 1));
-	close(fd);
-	return atol(text);
+static long observer_event(const char *event)
+{
+	const char *at = strstr(get_text(OBSERVER "/memory.events"), event);
+
+	if (!at)
+		fatal("no %s among the events of a group", event);
+	return atol(at + strlen(event));
+}
+
+static void groups_close(void)
+{
+	/* What a run before has left, as well */
+	rmdir(OBSERVER);
+	umount(GROUPS);
+	rmdir(GROUPS);
+}
+
+static const char *groups_open(void)
+{
+	groups_close();
+	check(mkdir(GROUPS, 0700));
+	/* the controller may be one of version 1 */
+	if (mount("none", GROUPS, "cgroup2", 0, NULL) ||
+	    !strstr(get_text(GROUPS "/cgroup.controllers"), "memory")) {
+		groups_close();
+		return "no groups whose memory is counted";
+	}
+	put_text(GROUPS "/cgroup.subtree_control", "+memory");
+	check(mkdir(OBSERVER, 0700));
+	return NULL;
 }
 
 /* In a process that observes: a group of its own, which has the memory that it may use */
@@ -614,29 +652,61 @@ TEST_F_TIMEOUT(access, charged, 120)
 {
 	struct env *env = &self->env;
 	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
-	const unsigned int chunks = 4096;
+	const char *reason = groups_open();
 	void *mem = mem_alloc(SZ_4K);
 	long before, full;
 
-	check(mkdir(GROUPS, 0700));
-	if (mount("none", GROUPS, "cgroup2", 0, NULL)) {
-		rmdir(GROUPS);
-		SKIP(return, "no groups whose memory is counted");
-	}
-	put_text(GROUPS "/cgroup.subtree_control", "+memory");
-	check(mkdir(OBSERVER, 0700));
+	if (reason)
+		SKIP(return, "%s", reason);
 	observe(env->fd, tracker);
 	before = observer_memory();
-	fill_ledger(env, ioas, mem, chunks);
+	fill_ledger(env, ioas, mem, CHUNKS);
 	full = observer_memory();
-	lib_note("%ld KiB for %u chunks", (full - before) / 1024, chunks);
+	lib_note("%ld KiB for %u chunks", (full - before) / 1024, CHUNKS);
 	/* less what the kernel counts in advance */
-	EXPECT_LE(chunks * 512L * 3 / 4, full - before);
+	EXPECT_LE(CHUNKS * 512L * 3 / 4, full - before);
 	tracker_stop(env->fd, tracker);
 	EXPECT_GE(before + (full - before) / 4, observer_memory());
-	check(rmdir(OBSERVER));
-	check(umount(GROUPS));
-	rmdir(GROUPS);
+	groups_close();
+}
+
+/*
+ * Where an observer may have no more memory, those who write do not look for some each
+ * time: what they have written is in his ledger, if not in so many words
+ */
+TEST_F_TIMEOUT(access, charged_at_limit, 120)
+{
+	struct env *env = &self->env;
+	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
+	const char *reason = groups_open();
+	void *mem = mem_alloc(SZ_4K);
+	struct scan_args scan = {
+		.fd = env->fd,
+		.tracker = tracker,
+		.iova = 0,
+		.length = (CHUNKS + 1) * 16 * SZ_1M,
+		.page_size = 16 * SZ_1M,
+		.runs = mem,
+		.num_runs = 16,
+	};
+	long tried;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	observe(env->fd, tracker);
+	put_text(OBSERVER "/memory.max", "0");
+	tried = observer_event("\nmax ");
+	fill_ledger(env, ioas, mem, CHUNKS);
+	tried = observer_event("\nmax ") - tried;
+	lib_note("asked %ld times for memory for %u chunks", tried, CHUNKS);
+	EXPECT_LT(0, tried);
+	EXPECT_GT(CHUNKS / 4, tried);
+	EXPECT_EQ(0, observer_event("\noom_kill "));
+	put_text(OBSERVER "/memory.max", "max");
+	EXPECT_EQ(0, __tracker_scan(&scan));
+	EXPECT_EQ(CHUNKS, scan.out_pages);
+	tracker_stop(env->fd, tracker);
+	groups_close();
 }
 
 TEST_HARNESS_MAIN

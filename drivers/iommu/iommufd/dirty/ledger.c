@@ -12,13 +12,14 @@
  * fail, as it is his own ledger that he marks in, reserves the bitmaps first, and
  * trims them in the end.
  *
- * Whoever marks, the memory is charged to who has started the tracker; and no mark has
- * anybody killed for want of it.
+ * Whoever marks, the memory is charged to who has started the tracker; and nobody is
+ * killed for want of it.
  *
  * All functions sleep on the ledger's own lock, the innermost one.
  */
 #include <kunit/static_stub.h>
 #include <linux/bitmap.h>
+#include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
@@ -36,6 +37,12 @@
 
 /* For marks, which can do without */
 #define GFP_MARK	(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
+
+/* For so long after a mark that had to do without, others do, too */
+#define RETRY_JIFFIES	max(HZ / 10, 1)
+
+/* For what fails without: that nobody is killed for it */
+#define GFP_RESERVE	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL)
 
 /**
  * iommufd_dirty_ledger_alloc() - Memory for a chunk; tests make it fail
@@ -77,6 +84,24 @@ static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
 	old = set_active_memcg(ledger->memcg);
 	chunk = chunk_new(ledger, iova, gfp);
 	set_active_memcg(old);
+	return chunk;
+}
+
+/*
+ * The same for a mark. Who marks holds locks, and to look for memory takes long where
+ * there is none: after a failure nobody does for a while.
+ */
+static unsigned long *chunk_get_mark(struct iommufd_dirty_ledger *ledger,
+				     unsigned long iova)
+{
+	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
+
+	if (chunk ||
+	    (ledger->starved && time_before(jiffies, ledger->retry)))
+		return chunk;
+	chunk = chunk_get(ledger, iova, GFP_MARK);
+	ledger->starved = !chunk;
+	ledger->retry = jiffies + RETRY_JIFFIES;
 	return chunk;
 }
 
@@ -183,7 +208,17 @@ static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	iommufd_dirty_ledger_mark(ledger, iova, last);
 }
 
-/* Set all bits of a mask at once; false if they are not of one chunk that there is */
+/* A range of pages is recorded as a whole */
+static void coarse_mark(struct iommufd_dirty_ledger *ledger, unsigned long iova,
+			unsigned long last)
+{
+	coarse_add(ledger, (struct iommufd_dirty_range){
+				   .iova = iova & ~LEDGER_MASK,
+				   .last = last | LEDGER_MASK,
+			   });
+}
+
+/* Set all bits of a mask, but not 0, at once; false if they are not of one chunk */
 static bool ledger_mark_word(struct iommufd_dirty_ledger *ledger,
 			     unsigned long iova, u64 mask)
 {
@@ -195,9 +230,14 @@ static bool ledger_mark_word(struct iommufd_dirty_ledger *ledger,
 
 	if (bit + fls64(mask) > IOMMUFD_DIRTY_LEDGER_BITS)
 		return false;
-	chunk = chunk_get(ledger, iova, GFP_MARK);
-	if (!chunk)
-		return false;
+	chunk = chunk_get_mark(ledger, iova);
+	if (!chunk) {
+		coarse_mark(ledger,
+			    iova + (__ffs64(mask) << IOMMUFD_DIRTY_LEDGER_SHIFT),
+			    iova + ((u64)(fls64(mask) - 1)
+				    << IOMMUFD_DIRTY_LEDGER_SHIFT));
+		return true;
+	}
 	word = chunk + bit / BITS_PER_LONG;
 	*word |= mask << shift;
 	if (shift && mask >> (BITS_PER_LONG - shift))
@@ -212,7 +252,7 @@ static void ledger_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		container_of(sink, struct iommufd_dirty_ledger, sink);
 	bool done = false;
 
-	if (shift == IOMMUFD_DIRTY_LEDGER_SHIFT) {
+	if (shift == IOMMUFD_DIRTY_LEDGER_SHIFT && mask) {
 		mutex_lock(&ledger->lock);
 		done = ledger_mark_word(ledger, iova, mask);
 		mutex_unlock(&ledger->lock);
@@ -270,6 +310,7 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 	}
 	xa_destroy(&ledger->chunks);
 	ledger->nr_coarse = 0;
+	ledger->starved = false;
 	swap(ledger->memcg, memcg);
 	mutex_unlock(&ledger->lock);
 	mem_cgroup_put(memcg);
@@ -292,7 +333,7 @@ int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
 
 	mutex_lock(&ledger->lock);
 	for (;;) {
-		if (!chunk_get(ledger, iova, GFP_KERNEL_ACCOUNT)) {
+		if (!chunk_get(ledger, iova, GFP_RESERVE)) {
 			rc = -ENOMEM;
 			break;
 		}
@@ -355,17 +396,13 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 		unsigned long part_last =
 			large ? last : min(last, CHUNK_LAST(iova));
 		unsigned long *chunk =
-			large ? NULL : chunk_get(ledger, iova, GFP_MARK);
+			large ? NULL : chunk_get_mark(ledger, iova);
 
 		if (chunk)
 			bitmap_set(chunk, BIT_OF(iova),
 				   BIT_OF(part_last) - BIT_OF(iova) + 1);
 		else
-			coarse_add(ledger, (struct iommufd_dirty_range){
-						   .iova = iova & ~LEDGER_MASK,
-						   .last = part_last |
-							   LEDGER_MASK,
-					   });
+			coarse_mark(ledger, iova, part_last);
 		if (part_last == last)
 			break;
 		iova = part_last + 1;

@@ -38,6 +38,8 @@ struct mem_cgroup;
  * @coarse: Dirty ranges for which there was no memory, aligned to pages of the
  *	ledger, disjoint, in no order
  * @nr_coarse: How many there are
+ * @starved: There was no memory for a mark, so that until @retry none is looked for
+ * @retry: In jiffies
  * @memcg: What the memory is charged to, with a reference; NULL: to the caller
  */
 struct iommufd_dirty_ledger {
@@ -46,6 +48,8 @@ struct iommufd_dirty_ledger {
 	struct xarray chunks;
 	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
 	unsigned int nr_coarse;
+	bool starved;
+	unsigned long retry;
 	struct mem_cgroup *memcg;
 };
 

@@ -264,6 +264,9 @@ static void test_no_memory(struct kunit *test)
 		t->base = bases[t->fail % ARRAY_SIZE(bases)];
 		for (step = 0; step < 400; step++) {
 			one_step(test);
+			/* Time goes by: it is asked for memory again */
+			if (rnd(t, 2))
+				t->ledger.starved = false;
 			coarse = max(coarse, t->ledger.nr_coarse);
 			if (step % 20)
 				continue;
@@ -421,6 +424,42 @@ static void test_huge(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
+/* Once there was none nobody asks for memory for a while, and then somebody does */
+static void test_starved(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+	unsigned long iova;
+
+	t->fail = FAIL_OF;
+	iommufd_dirty_ledger_mark(&t->ledger, 0, 0);
+	KUNIT_EXPECT_TRUE(test, t->ledger.starved);
+	KUNIT_EXPECT_TRUE(test, time_after(t->ledger.retry, jiffies));
+	t->fail = 0;
+	t->ledger.retry = jiffies + 1000 * HZ;
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G, SZ_1G);
+	t->ledger.sink.ops->mark_mask(&t->ledger.sink, SZ_2G, 12, 0x90);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+	expect_run(test, SZ_4K, SZ_1G, SZ_1G + SZ_4K - 1);
+	iova = SZ_2G + 4 * SZ_4K;
+	expect_run(test, SZ_2G, iova, iova + 4 * SZ_4K - 1);
+	t->ledger.retry = jiffies;
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1T, SZ_1T);
+	KUNIT_EXPECT_EQ(test, count_chunks(t), 1);
+	KUNIT_EXPECT_FALSE(test, t->ledger.starved);
+}
+
+/* Whole pages, in constant memory */
+static void test_hole(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+
+	iommufd_dirty_ledger_mark_hole(&t->ledger, SZ_1G, SZ_2G + 99);
+	expect_run(test, 0, SZ_1G, SZ_2G + SZ_4K - 1);
+	iommufd_dirty_ledger_mark_hole(&t->ledger, 3UL * SZ_1G + 1, 3UL * SZ_1G + 1);
+	expect_run(test, SZ_2G + SZ_4K, 3UL * SZ_1G, 3UL * SZ_1G + SZ_4K - 1);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+}
+
 static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_no_memory),
@@ -428,6 +467,8 @@ static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_reserve),
 	KUNIT_CASE(test_large),
 	KUNIT_CASE(test_huge),
+	KUNIT_CASE(test_starved),
+	KUNIT_CASE(test_hole),
 	{}
 };
 
