@@ -669,7 +669,8 @@ enum iommu_dirty_update_flags {
  * * 0 on success
  * * -EBUSY: the device may be doing DMA; nothing has changed.
  * * -ENODATA: the tracker is not running.
- * * -ENODEV: the device has no driver that tracks it any more.
+ * * -ENODEV: the device has no driver that tracks it any more, or its driver gives it
+ *   up. The old ranges are dirty if there was a gap.
  * * -EIO: the driver failed. If INFO says IOMMU_DIRTY_TRACKER_BLIND nothing could
  *   be armed again, and the old ranges are reported as dirty until an UPDATE
  *   succeeds. Otherwise they are tracked as before, and nothing is lost.

@@ -367,7 +367,8 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
 		return -EALREADY;
-	if (device->unbound)
+	if (device->unbound ||
+	    (device->provider && READ_ONCE(device->provider->leaving)))
 		return -ENODEV;
 	if (list_count_nodes(&device->trackers) >= IOMMUFD_DIRTY_MAX_TRACKERS)
 		return -EUSERS;

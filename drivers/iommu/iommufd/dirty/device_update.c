@@ -223,7 +223,8 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return -ENODATA;
-	if (!device->provider || !device->armed)
+	if (!device->provider || !device->armed ||
+	    READ_ONCE(device->provider->leaving))
 		return -ENODEV;
 	live = device->provider->ops->update && !device->blind;
 	change.page_size = live ? device->page_size :
@@ -242,7 +243,9 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	else
 		rc = device_restart(device, &change, req->gap_dirty);
 	/* An errno of its own: something has changed, or it is not about the tracker */
-	if (rc == -ENXIO || (device->blind && rc && !(blind && rc == -EINTR)))
+	if (rc == -ENXIO ||
+	    (device->blind && rc &&
+	     !(blind && (rc == -EINTR || rc == -ENODEV))))
 		rc = -EIO;
 	if (rc)
 		iommufd_dirty_device_unclaim(&claim);
