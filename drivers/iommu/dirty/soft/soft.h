@@ -231,7 +231,7 @@ enum soft_op {
  * @late_dirty: 1: a write sets the dirty bit with no other look at the entry, as late
  *	as can be: when somebody has changed it since
  * @slow: Microseconds that each report of the log takes
- * @multiple: Ranges are multiples of so many pages, 0: 1
+ * @multiple: Ranges are multiples of so many pages, 0: 1; at most 2^30
  */
 struct soft_inject {
 	u64 op;

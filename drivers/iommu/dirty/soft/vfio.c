@@ -109,7 +109,7 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 			return -EBUSY;
 		if ((plain == &sdev->inject.granule ||
 		     plain == &sdev->inject.multiple) && val &&
-		    !is_power_of_2(val))
+		    (!is_power_of_2(val) || val > SZ_1G))
 			return -EINVAL;
 		spin_lock(&sdev->inject_lock);
 		WRITE_ONCE(*plain, val);
