@@ -433,8 +433,8 @@ TEST_F_TIMEOUT(torture, run, 36000)
 	if (!break_kernel(variant->breaks))
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
 	t->breaks = variant->breaks;
-	/* Every few rounds something is missed */
-	EXPECT_LT(0, torture(t, 5 * t->rounds));
+	/* Something is missed every few rounds, or in the long run; then it ends */
+	EXPECT_LT(0, torture(t, 50 * t->rounds));
 	break_kernel(0);
 }
 

@@ -293,7 +293,7 @@ static void *starter_run(void *arg)
 }
 
 /* However many threads START, one tracker comes of it, and STOP stops that one */
-TEST_F(vfio_type1, parallel_start)
+TEST_F_TIMEOUT(vfio_type1, parallel_start, 300)
 {
 	struct starters s = { .container = self->container };
 	struct iommu_dirty_object tracker;
