@@ -29,6 +29,7 @@
 #   kcsan       the selftests that have threads, under a kernel that looks for data
 #               races and memory leaks
 #   vmm         all combinations
+#   upstream    under the debug kernel
 #   tools-vm-base, upstream-base  the same tests on the unmodified kernel
 #   analyse     other compilers and analysers
 #   mutate      one-line faults, each of which a test must notice
@@ -54,7 +55,7 @@ done
 soft="soft-vtd_ss soft-x86_64 soft-amd_v1 soft-arm_s1 soft-arm_s2 soft-riscv"
 case $arch in
 x86_64)
-	gate="selftests upstream tools-vm vmm tools static sparse builds no-dirty-bits kunit-um"
+	gate="selftests tools-vm vmm upstream tools static sparse builds no-dirty-bits kunit-um"
 	more="kunit-vm torture kcsan tools-vm-base upstream-base analyse mutate coverage"
 	default_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2"
 	full_modes="vtd-ss soft-vtd_ss"

@@ -167,9 +167,9 @@ jobs_vmm() { # gate|all modes
 				vmm_mode "vmm-debug-$mode" "$mode" "${cases//$'\n'/ }" debug
 		fi
 		cases=$("vmm_$1" "$mode")
-		needs_kernel plain
-		job "vmm-$mode" "build-plain build-qemu build-vmm" \
-			vmm_mode "vmm-$mode" "$mode" "${cases//$'\n'/ }" plain
+		needs_kernel fast
+		job "vmm-$mode" "build-fast build-qemu build-vmm" \
+			vmm_mode "vmm-$mode" "$mode" "${cases//$'\n'/ }" fast
 	done
 	[ -n "$found" ] || die "the stage vmm has no case for the modes $2"
 }

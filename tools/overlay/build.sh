@@ -5,6 +5,7 @@
 # Usage: [KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
 #
 #   plain     for the demo and for timing
+#   fast      for the kernel's own tests of iommufd and for QEMU's migrations
 #   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
 #   kcsan     the same with KCSAN and kmemleak instead of KASAN
 #   cov       the same without sanitizers; it counts which of our code is run
@@ -14,7 +15,7 @@
 #
 # For x86_64, the default, also:
 #
-#   base      for the kernel's own tests of iommufd, without the overlay
+#   base      as fast, without the overlay
 #   base-plain  as plain, without the overlay: what a benchmark compares that with
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
 #   um-cov    the same; it counts which code is run
@@ -119,7 +120,7 @@ x86_64)
 	;;
 arm64)
 	case $config in
-	plain | debug | module | off) build=arm64-$config ;;
+	plain | fast | debug | module | off) build=arm64-$config ;;
 	tree) ;;
 	*) die "no configuration $config for arm64: see the head of $0" ;;
 	esac
@@ -140,9 +141,10 @@ case $config in
 tree)
 	echo "$tree"
 	;;
-plain | debug | kcsan | cov)
+plain | fast | debug | kcsan | cov)
 	fragments=(core.config "$cpu")
 	case $config in
+	fast) fragments+=(upstream.config) ;;
 	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
 	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
 	cov) fragments+=(debug.config dirty-kunit.config soft.config cov.config) ;;
