@@ -106,7 +106,7 @@ static bool pages_lock(struct iopt_pages *pages, unsigned int *patience)
 		if (!*patience)
 			return false;
 		--*patience;
-		usleep_range(PATIENCE_US, 2 * PATIENCE_US);
+		usleep_range_state(PATIENCE_US, 2 * PATIENCE_US, TASK_IDLE);
 	}
 	return true;
 }
