@@ -367,6 +367,7 @@ static void read_beside(struct __test_metadata *_metadata, struct logged *l,
 	EXPECT_EQ(-ERANGE, side_end(&read));
 	EXPECT_EQ(ERANGE, args.out_error);
 	EXPECT_EQ(0, args.out_length);
+	EXPECT_EQ(1 << 3, *(unsigned char *)hold.page);
 	hold_close(&hold);
 }
 
