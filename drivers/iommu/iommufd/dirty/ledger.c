@@ -42,7 +42,7 @@
 #define RETRY_JIFFIES	max(HZ / 10, 1)
 
 /* For what fails without: that nobody is killed for it */
-#define GFP_RESERVE	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL)
+#define GFP_RESERVE	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /**
  * iommufd_dirty_ledger_alloc() - Memory for a chunk; tests make it fail
