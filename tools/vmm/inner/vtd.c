@@ -23,14 +23,13 @@
 #define PRESENT		1
 #define READ_WRITE	3
 #define DOMAIN		1
-#define LEVELS_4	2
+#define LEVELS_3	1
 
 #define IOVA		0x10000000u
 #define ENTRIES		512
 
 static PAGE_ALIGNED uint64_t root[ENTRIES], context[ENTRIES];
-static PAGE_ALIGNED uint64_t table4[ENTRIES], table3[ENTRIES];
-static PAGE_ALIGNED uint64_t table2[ENTRIES], table1[ENTRIES];
+static PAGE_ALIGNED uint64_t table3[ENTRIES], table2[ENTRIES], table1[ENTRIES];
 
 static void command(uint32_t reg, uint32_t low, uint32_t high)
 {
@@ -74,10 +73,9 @@ bool iommu_start(void)
 		return false;
 	root[0] = (uintptr_t)context | PRESENT;
 	for (slot = 0; slot < PCI_SLOTS; slot++) {
-		context[slot * 8 * 2] = (uintptr_t)table4 | PRESENT;
-		context[slot * 8 * 2 + 1] = DOMAIN << 8 | LEVELS_4;
+		context[slot * 8 * 2] = (uintptr_t)table3 | PRESENT;
+		context[slot * 8 * 2 + 1] = DOMAIN << 8 | LEVELS_3;
 	}
-	table4[0] = (uintptr_t)table3 | READ_WRITE;
 	table3[0] = (uintptr_t)table2 | READ_WRITE;
 	table2[IOVA >> 21] = (uintptr_t)table1 | READ_WRITE;
 	command(VTD_ROOT, (uintptr_t)root, 0);
