@@ -116,6 +116,19 @@ coverage_user() {
 	passed "coverage-user: counted"
 }
 
+# The two kernels are compiled with other options, and gcc counts lines and branches of
+# its own for each: of UML's, those lines that the machines' kernel has, too
+coverage_common() { # tracefile of UML, tracefile...
+	awk -v um="$1" '
+		/^SF:/ { sf = $0 }
+		/^DA:/ { split($0, da, "[:,]") }
+		FILENAME != um && /^DA:/ { file[sf]; line[sf, da[2]] }
+		FILENAME != um { next }
+		/^DA:/ && sf in file && !((sf, da[2]) in line) { next }
+		/^BRDA:/ && sf in file { next }
+		{ print }' "${@:2}" "$1"
+}
+
 # One tracefile of several, and only what is ours in it
 coverage_merge() { # tracefile file-list tracefile...
 	local out=$1 ours=$2 trace add=() files
@@ -142,10 +155,16 @@ coverage_sum() { # names of the jobs
 	local name traces=() path lines n branches m reason
 	for name in $1; do
 		# that there is none has been told
-		if [ "$name" != coverage-user ] && [ -f "$logs/$name.info" ]; then
-			traces+=("$logs/$name.info")
-		fi
+		[ -f "$logs/$name.info" ] || continue
+		case $name in
+		coverage-user | coverage-um) ;;
+		*) traces+=("$logs/$name.info") ;;
+		esac
 	done
+	if [ -f "$logs/coverage-um.info" ]; then
+		coverage_common "$logs/coverage-um.info" "${traces[@]}" >"$work/um.info"
+		traces+=("$work/um.info")
+	fi
 	ours -name '*.[ch]' | grep -vE '_kunit|/bench|/break\.[ch]|^include/(uapi|trace)/|/trace\.c' >"$work/ours"
 	coverage_merge "$logs/coverage-kernel.info" "$work/ours" "${traces[@]}"
 	(cd "$repo" && find tools/lib/src tools/iommu -name '*.[ch]' ! -path '*/tests/*' | sort) >"$work/ours-user"
