@@ -13,8 +13,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -479,55 +481,116 @@ TEST_F_TIMEOUT(user_faults, killed_while_pinning, 60)
 	pinned_close(&p);
 }
 
-/* Does a worker of the kernel wait in what ends a killed START? */
-static bool worker_waits(void)
+/* A file of /proc that may have gone: then it is empty */
+static void proc_text(char *text, size_t size, const char *dir, const char *name)
 {
-	unsigned int looks = 0, i, n;
-	glob_t stacks;
+	char path[320];
+	ssize_t got = 0;
+	int fd;
 
-	for (i = 0; i < 200 && looks < 20; i++) {
-		bool found = false;
-
-		if (glob("/proc/[0-9]*/stack", 0, NULL, &stacks))
-			fatal("cannot see what tasks wait for");
-		for (n = 0; n < stacks.gl_pathc; n++) {
-			char text[4096];
-			int fd = open(stacks.gl_pathv[n], O_RDONLY | O_CLOEXEC);
-			ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-
-			text[got > 0 ? got : 0] = 0;
-			found |= !!strstr(text, "iommufd_dirty_abandon");
-			if (fd >= 0)
-				close(fd);
-		}
-		globfree(&stacks);
-		looks = found ? looks + 1 : 0;
+	snprintf(path, sizeof(path), "%s%s", dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		got = read(fd, text, size - 1);
+		close(fd);
 	}
-	return looks == 20;
+	text[got > 0 ? got : 0] = 0;
 }
 
-/*
- * A START that has begun before, too: others finish what it has begun when they can, and
- * do not wait for that
- */
+/* Is one of the kernel's workers in what ends a killed START? */
+static bool worker_there(void)
+{
+	unsigned int workers = 0;
+	char text[4096];
+	bool found = false;
+	glob_t dirs;
+	size_t n;
+
+	if (glob("/proc/[0-9]*/", 0, NULL, &dirs))
+		fatal("no tasks in /proc");
+	for (n = 0; n < dirs.gl_pathc; n++) {
+		proc_text(text, sizeof(text), dirs.gl_pathv[n], "comm");
+		if (strncmp(text, "kworker", 7))
+			continue;
+		proc_text(text, sizeof(text), dirs.gl_pathv[n], "stack");
+		workers += !!*text;
+		found |= !!strstr(text, "iommufd_dirty_abandon");
+	}
+	globfree(&dirs);
+	if (!workers)
+		fatal("cannot see what workers wait for");
+	return found;
+}
+
+/* Does it stay there? One that only looks from time to time is seen once, if at all */
+static bool worker_waits(void)
+{
+	unsigned int looks = 0, i;
+
+	for (i = 0; i < 40 && looks < 10; i++)
+		looks = worker_there() ? looks + 1 : 0;
+	return looks == 10;
+}
+
+/* A START that has begun before, too; NULL, or the reason why there is none */
+static const char *killed_halfway(struct pinned *p, struct ground *g)
+{
+	const char *reason = pinned_open(p, g);
+
+	if (reason)
+		return reason;
+	if (!break_kernel(1U << BREAK_FORGET))
+		return "no CONFIG_IOMMUFD_DIRTY_BREAK";
+	if (!reading_killed(p, DO_START, true))
+		fatal("START was not held up");
+	break_kernel(0);
+	return NULL;
+}
+
+/* Others finish what it has begun when they can, and do not wait for that */
 TEST_F_TIMEOUT(user_faults, killed_halfway, 60)
 {
 	struct pinned p = {};
-	const char *reason = pinned_open(&p, &self->g);
+	const char *reason = killed_halfway(&p, &self->g);
 	int fd = self->g.env.fd;
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	if (!break_kernel(1U << BREAK_FORGET))
-		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
-	EXPECT_TRUE(reading_killed(&p, DO_START, true));
-	break_kernel(0);
 	EXPECT_FALSE(worker_waits());
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STARTING, tracker_state(fd, p.stopped));
 	pinned_end(&p);
 	while (tracker_state(fd, p.stopped) != IOMMU_DIRTY_STATE_STOPPED)
 		sched_yield();
 	tracker_start(fd, p.stopped);
+	pinned_close(&p);
+}
+
+/* Who stops the tracker, or starts it again, need not wait for them */
+TEST_F_TIMEOUT(user_faults, stop_of_killed, 60)
+{
+	struct pinned p = {};
+	const char *reason = killed_halfway(&p, &self->g);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	pinned_end(&p);
+	EXPECT_EQ(0, __tracker_stop(self->g.env.fd, p.stopped));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(self->g.env.fd, p.stopped));
+	pinned_close(&p);
+}
+
+TEST_F_TIMEOUT(user_faults, start_of_killed, 60)
+{
+	struct pinned p = {};
+	const char *reason = killed_halfway(&p, &self->g);
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	pinned_end(&p);
+	EXPECT_EQ(0, __tracker_start(self->g.env.fd, p.stopped, NULL));
+	/* whoever has been late leaves it alone */
+	usleep(100000);
+	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, tracker_state(self->g.env.fd, p.stopped));
 	pinned_close(&p);
 }
 

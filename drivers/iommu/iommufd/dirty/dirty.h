@@ -168,7 +168,9 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @state: enum iommu_dirty_state, under the same locks as that list
  * @degraded: START has asked for the degraded mode; as @state
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
- * @abandon: Ends a START of an IOAS whose caller was killed; tries, and waits for nobody
+ * @abandoned: The caller of START was killed before that had an end: it is as good as
+ *	stopped. Set once by that caller, cleared under the locks of @state
+ * @abandon: Stops it then; tries, and waits for nobody
  * @ledger: What was harvested outside of its own reads
  * @reads: READ, SCAN and UNMAP calls that have succeeded
  * @pages: Pages that they have reported
@@ -187,6 +189,7 @@ struct iommufd_dirty_tracker {
 	enum iommu_dirty_state state;
 	bool degraded;
 	bool vfio_compat;
+	bool abandoned;
 	struct delayed_work abandon;
 	struct iommufd_dirty_ledger ledger;
 	atomic64_t reads;

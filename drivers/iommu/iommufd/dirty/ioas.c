@@ -259,6 +259,7 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 	int rc = 0;
 
 	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
+	WRITE_ONCE(tracker->abandoned, false);
 	if (list_empty(&ioas->iopt.dirty.trackers))
 		tracker_disable_all(ioas, &rc);
 	tracker_unlock(ioas);
@@ -266,18 +267,34 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 	return rc;
 }
 
-static bool tracker_try_disable(struct iommufd_dirty_tracker *tracker)
+/* Stop it if that is still to be done; false if somebody holds a lock */
+static bool tracker_try_abandon(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	bool locked;
+	bool done;
 
 	if (!mutex_trylock(&ioas->mutex))
 		return false;
-	locked = tracker_trylock(ioas);
-	if (locked)
+	done = !READ_ONCE(tracker->abandoned);
+	if (!done && tracker_trylock(ioas)) {
 		tracker_disable(tracker);
+		done = true;
+	}
 	mutex_unlock(&ioas->mutex);
-	return locked;
+	return done;
+}
+
+/* The same for who wants to start or stop it now */
+static int tracker_abandon(struct iommufd_dirty_tracker *tracker)
+{
+	int rc;
+
+	lockdep_assert_held(&tracker->ioas->mutex);
+
+	if (!READ_ONCE(tracker->abandoned))
+		return 0;
+	rc = tracker_lock_killable(tracker->ioas);
+	return rc ? rc : tracker_disable(tracker);
 }
 
 /**
@@ -285,7 +302,7 @@ static bool tracker_try_disable(struct iommufd_dirty_tracker *tracker)
  * @work: iommufd_dirty_tracker::abandon
  *
  * User space decides how long the locks are held, and for how many trackers: no worker
- * waits for them.
+ * waits for them. If it is always late, the next START or STOP does it.
  */
 void iommufd_dirty_abandon(struct work_struct *work)
 {
@@ -293,7 +310,7 @@ void iommufd_dirty_abandon(struct work_struct *work)
 		container_of(to_delayed_work(work),
 			     struct iommufd_dirty_tracker, abandon);
 
-	if (!tracker_try_disable(tracker))
+	if (!tracker_try_abandon(tracker))
 		queue_delayed_work(system_unbound_wq, &tracker->abandon,
 				   ABANDON_JIFFIES);
 }
@@ -308,11 +325,25 @@ void iommufd_dirty_abandon_now(struct iommufd_dirty_tracker *tracker)
 
 	cancel_delayed_work_sync(&tracker->abandon);
 	mutex_lock(&ioas->mutex);
-	if (tracker->state == IOMMU_DIRTY_STATE_STARTING) {
+	if (READ_ONCE(tracker->abandoned)) {
 		tracker_lock(ioas);
 		tracker_disable(tracker);
 	}
 	mutex_unlock(&ioas->mutex);
+}
+
+static int tracker_check_start(struct iommufd_dirty_tracker *tracker)
+{
+	struct iommufd_ioas *ioas = tracker->ioas;
+
+	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
+		return -EALREADY;
+	if (tracker_ioas_busy(ioas))
+		return -EBUSY;
+	if (list_count_nodes(&ioas->iopt.dirty.trackers) >=
+	    IOMMUFD_DIRTY_MAX_TRACKERS)
+		return -EUSERS;
+	return 0;
 }
 
 static int ioas_start(struct iommufd_dirty_tracker *tracker,
@@ -323,14 +354,10 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 
 	if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
-	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
-		rc = -EALREADY;
-	else if (tracker_ioas_busy(ioas))
-		rc = -EBUSY;
-	else if (list_count_nodes(&ioas->iopt.dirty.trackers) >=
-		 IOMMUFD_DIRTY_MAX_TRACKERS)
-		rc = -EUSERS;
-	else
+	rc = tracker_abandon(tracker);
+	if (!rc)
+		rc = tracker_check_start(tracker);
+	if (!rc)
 		rc = tracker_enable(tracker, req->degraded, &req->failed);
 	mutex_unlock(&ioas->mutex);
 	if (rc)
@@ -356,6 +383,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 
 err_abandon:
 	/* Who is being killed does not wait for those who hold the locks */
+	WRITE_ONCE(tracker->abandoned, true);
 	queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
 	return -EINTR;
 }
@@ -370,8 +398,9 @@ static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 	else if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
 
+	rc = tracker_abandon(tracker);
 	if (tracker->state == IOMMU_DIRTY_STATE_STARTING) {
-		rc = -EBUSY;
+		rc = rc ? rc : -EBUSY;
 	} else if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
 		if (killable)
 			rc = tracker_lock_killable(ioas);

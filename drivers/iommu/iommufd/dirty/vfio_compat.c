@@ -81,7 +81,7 @@ static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 			return -EBUSY;
 	}
 	rc = iommufd_dirty_start(tracker, &req);
-	/* One that is still starting was killed, and is about to be stopped */
+	/* It is an object that others can start, too */
 	if (rc == -EALREADY)
 		rc = READ_ONCE(tracker->state) == IOMMU_DIRTY_STATE_RUNNING ?
 			     0 : -EBUSY;
