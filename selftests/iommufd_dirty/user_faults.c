@@ -454,6 +454,65 @@ TEST_F_TIMEOUT(user_faults, read_while_pinning_more, 60)
 	pinned_close(&p);
 }
 
+#define COPIES	200
+
+/* The same pages at other places too, a GiB apart, and pinned there */
+static void pinned_copy(struct pinned *p)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.dst_ioas_id = p->ioas,
+		.src_ioas_id = p->ioas,
+		.length = 2 * SZ_4K,
+		.dst_iova = PINS_IOVA,
+		.src_iova = PINS_IOVA,
+	};
+	unsigned int i;
+
+	for (i = 0; i < COPIES; i++) {
+		cmd.dst_iova += SZ_1G;
+		check(__iommufd_ioctl(p->g->env.fd, IOMMU_IOAS_COPY, &cmd));
+		access_pin(p->g->env.fd, p->access, cmd.dst_iova, SZ_4K, ACCESS_WRITE);
+	}
+}
+
+/* A READ of many of those waits for somebody who pins, but not in each GiB anew */
+TEST_F_TIMEOUT(user_faults, read_many_while_pinning, 120)
+{
+	__u64 pages[COPIES / 64 + 1] = {};
+	struct pinned p = {};
+	const char *reason = pinned_open(&p, &self->g);
+	struct rusage before, after;
+	struct read_args args = {
+		.fd = self->g.env.fd,
+		.tracker = p.tracker,
+		.iova = PINS_IOVA + SZ_1G,
+		.length = COPIES * SZ_1G,
+		.page_size = SZ_1G,
+		.data = pages,
+	};
+	long waits;
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	pinned_copy(&p);
+	pinned_begin(&p);
+	check(getrusage(RUSAGE_THREAD, &before));
+	EXPECT_EQ(COPIES, tracker_read(&args));
+	check(getrusage(RUSAGE_THREAD, &after));
+	waits = after.ru_nvcsw - before.ru_nvcsw;
+	lib_note("waits %ld times for %u mappings", waits, COPIES);
+	EXPECT_GT(COPIES * 64 / 2, waits);
+	pinned_end(&p);
+	access_destroy(p.access);
+	object_destroy(self->g.env.fd, p.tracker);
+	object_destroy(self->g.env.fd, p.stopped);
+	object_destroy(self->g.env.fd, p.ioas);
+	mem_free(p.mem, 2 * SZ_4K);
+}
+
 /*
  * START and STOP do wait. They can be killed, and others can READ another part of the
  * IOAS then

@@ -15,12 +15,17 @@
  * them.
  */
 #include <linux/iommu.h>
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
 
 #include "break.h"
 #include "dirty.h"
 
 /* Areas that one harvest visits at the most, with the IOAS locked */
 #define HARVEST_MAX_AREAS	1024
+
+/* After a harvest has waited in vain, others do not for so long */
+#define HARVEST_HASTY_JIFFIES	max(HZ / 50, 1)
 
 /**
  * iommufd_dirty_next_mapped() - Find what is mapped next
@@ -153,6 +158,15 @@ static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
+/* A call is many harvests, and somebody who pins pages may take as long as he likes */
+static unsigned int harvest_patience(const struct iommufd_dirty_iopt *dirty)
+{
+	lockdep_assert_held(&dirty->harvest_mutex);
+
+	return dirty->hasty && time_before(jiffies, dirty->patient) ?
+		       0 : IOMMUFD_DIRTY_PATIENCE;
+}
+
 /*
  * What no entry tells of: where software may be writing, and what cannot be tracked.
  * Nothing is cleared by that.
@@ -163,8 +177,9 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 			  struct iommu_dirty_sink *to)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	unsigned int patience = harvest_patience(&iopt->dirty);
 	bool blind = to && iommufd_dirty_blind(tracker);
-	unsigned int patience = IOMMUFD_DIRTY_PATIENCE;
+	bool patient = patience;
 	struct iopt_area *area;
 
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
@@ -179,6 +194,9 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 			iommufd_dirty_mark_pinned(area, first, stop, sink,
 						  &patience);
 	}
+	if (patient)
+		iopt->dirty.patient = jiffies + HARVEST_HASTY_JIFFIES;
+	iopt->dirty.hasty = !patience;
 }
 
 /* SCAN wants each page for itself, or fails: nothing is cleared yet */

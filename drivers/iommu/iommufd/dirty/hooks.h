@@ -40,6 +40,9 @@ struct vfio_iommu_type1_dma_unmap;
  * @trackers: The trackers that are starting or running on the IOAS. Changed
  *	with iommufd_ioas::mutex, domains_rwsem and iova_rwsem for writing held,
  *	read with any of them
+ * @hasty: A harvest has waited for somebody who pins pages, and in vain; protected by
+ *	harvest_mutex
+ * @patient: When harvests wait again after that, in jiffies; as @hasty
  * @hwpt_calls: IOMMU_HWPT_GET_DIRTY_BITMAP and IOMMU_HWPT_SET_DIRTY_TRACKING
  *	calls under way; protected by iommufd_ioas::mutex
  * @vfio_mutex: One START or STOP of VFIO_IOMMU_DIRTY_PAGES at a time; before all
@@ -51,6 +54,8 @@ struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
 	struct mutex harvest_mutex;	/* one harvest at a time */
 	struct list_head trackers;
+	bool hasty;
+	unsigned long patient;
 	unsigned int hwpt_calls;
 	struct mutex vfio_mutex;	/* one START or STOP at a time */
 	u32 vfio_tracker_id;
