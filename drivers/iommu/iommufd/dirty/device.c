@@ -71,8 +71,13 @@ void iommufd_dirty_device_cover(struct iommufd_dirty_tracker *tracker,
 		tracker->lost++;
 }
 
-static void device_take_claim(struct iommufd_dirty_tracker *tracker,
-			      struct iommufd_dirty_claim *claim)
+/**
+ * iommufd_dirty_device_take() - Exchange a tracker's sets of ranges
+ * @tracker: The tracker, of a device
+ * @claim: The sets; those that the tracker has had are freed
+ */
+void iommufd_dirty_device_take(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_dirty_claim *claim)
 {
 	lockdep_assert_held(&tracker->device->config_mutex);
 
@@ -320,16 +325,15 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_device_settle() - What is tracked for a tracker now
- * @tracker: The tracker, running
- * @claim: What was asked for, in sets for the tracker to keep
+ * iommufd_dirty_device_settle() - Find what is tracked for a tracker now
+ * @device: The device
+ * @claim: What was asked for, in sets for the tracker to take
  * @req: What was asked for; out: the ranges that are armed and cover that
  */
-void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
+void iommufd_dirty_device_settle(struct iommufd_dirty_device *device,
 				 struct iommufd_dirty_claim *claim,
 				 struct iommufd_dirty_start *req)
 {
-	struct iommufd_dirty_device *device = tracker->device;
 	unsigned int i;
 
 	lockdep_assert_held(&device->config_mutex);
@@ -343,7 +347,6 @@ void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
 	iommufd_dirty_ranges_normalize(req->ranges);
 	iommufd_dirty_ranges_copy(claim->covered, req->ranges);
 	req->page_size = device->page_size;
-	device_take_claim(tracker, claim);
 }
 
 /* The degraded mode where nothing can be tracked: all is dirty, always */
@@ -353,7 +356,7 @@ static void device_start_blind(struct iommufd_dirty_tracker *tracker,
 {
 	kvfree(claim->covered);
 	claim->covered = NULL;
-	device_take_claim(tracker, claim);
+	iommufd_dirty_device_take(tracker, claim);
 	req->ranges->nr = 0;
 	device_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
 }
@@ -383,7 +386,8 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 	else
 		rc = device_start_first(tracker, req);
 	if (!rc) {
-		iommufd_dirty_device_settle(tracker, &claim, req);
+		iommufd_dirty_device_settle(device, &claim, req);
+		iommufd_dirty_device_take(tracker, &claim);
 	} else if (rc == -ENXIO && req->degraded) {
 		device_start_blind(tracker, &claim, req);
 		rc = 0;
@@ -444,7 +448,7 @@ static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
 		mutex_unlock(&device->lock);
 	}
 	iommufd_dirty_ledger_purge(&tracker->ledger);
-	device_take_claim(tracker, &none);
+	iommufd_dirty_device_take(tracker, &none);
 	return rc ? -EIO : 0;
 }
 

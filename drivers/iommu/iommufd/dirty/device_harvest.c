@@ -357,6 +357,37 @@ static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
+ * iommufd_dirty_device_mark_gain() - A tracker is about to cover more
+ * @tracker: The tracker, of a device
+ * @covered: What it is about to cover; the provider tracks that already
+ *
+ * In the degraded mode what it has not covered so far is dirty, as long as nobody has
+ * read it since.
+ *
+ * Context: config_mutex is held.
+ */
+void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
+				    const struct iommufd_dirty_ranges *covered)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_range part;
+	unsigned long iova = 0;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	mutex_lock(&device->lock);
+	while (iommufd_dirty_ranges_next(covered, iova, ULONG_MAX, &part)) {
+		device_mark_uncovered(tracker, part.iova, part.last,
+				      &tracker->ledger.sink);
+		if (part.last == ULONG_MAX)
+			break;
+		iova = part.last + 1;
+		cond_resched();
+	}
+	mutex_unlock(&device->lock);
+}
+
+/**
  * iommufd_dirty_device_harvest() - Read and clear a window
  * @tracker: The tracker, of a device
  * @state: The state that it has to be in

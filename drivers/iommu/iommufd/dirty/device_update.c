@@ -247,10 +247,13 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	    (device->blind && rc &&
 	     !(blind && (rc == -EINTR || rc == -ENODEV))))
 		rc = -EIO;
-	if (rc)
+	if (rc) {
 		iommufd_dirty_device_unclaim(&claim);
-	else
-		iommufd_dirty_device_settle(tracker, &claim, req);
+	} else {
+		iommufd_dirty_device_settle(device, &claim, req);
+		iommufd_dirty_device_mark_gain(tracker, claim.covered);
+		iommufd_dirty_device_take(tracker, &claim);
+	}
 out_free:
 	device_free_room(device);
 	kvfree(change.wanted);

@@ -366,9 +366,11 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
 			       const struct iommufd_dirty_start *req);
 void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim);
-void iommufd_dirty_device_settle(struct iommufd_dirty_tracker *tracker,
+void iommufd_dirty_device_settle(struct iommufd_dirty_device *device,
 				 struct iommufd_dirty_claim *claim,
 				 struct iommufd_dirty_start *req);
+void iommufd_dirty_device_take(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_dirty_claim *claim);
 void iommufd_dirty_device_cover(struct iommufd_dirty_tracker *tracker,
 				struct iommufd_dirty_ranges **covered);
 int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
@@ -387,6 +389,8 @@ void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 			       unsigned long iova, unsigned long last);
 unsigned int
 iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device);
+void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
+				    const struct iommufd_dirty_ranges *covered);
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 			      bool leaving);
 int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
