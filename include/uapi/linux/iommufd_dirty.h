@@ -459,11 +459,10 @@ enum iommu_dirty_read_flags {
  * is ever cleared, so any number of calls may share a bitmap. A page is dirty if
  * a device or an access has written to it since it was reported last, if it was
  * unmapped after such a write, or while an access has it pinned for writing. No
- * constraint ties @page_size to
- * the size of IO page table entries, nor @iova and @length to @page_size. A
- * dirty entry that the range holds only in part is reported for the bytes
- * within the range, and the rest of it by calls for the rest. A page of 4 KiB
- * that the range holds only in part stays dirty.
+ * constraint ties @page_size to the size of IO page table entries, nor @iova and
+ * @length to @page_size. A dirty entry that the range holds only in part is
+ * reported for the bytes within the range, and the rest of it by calls for the
+ * rest. A page of 4 KiB that the range holds only in part stays dirty.
  *
  * Copy a page only after the call has returned, and if several calls share a
  * bitmap, after each of them has: the dirty bit may be visible before the data
@@ -472,8 +471,8 @@ enum iommu_dirty_read_flags {
  *
  * After an error too, @out_length bytes of the range have been dealt with, and
  * a page behind them that is not marked is still dirty, unless its tracker was
- * stopped or has ceased to cover it. The bitmap is accessed
- * only where it stands for IOVA that is mapped or was when it got dirty.
+ * stopped or has ceased to cover it. The bitmap is accessed only where it stands
+ * for IOVA that is mapped or was when it got dirty.
  *
  * A tracker of a device covers what START or UPDATE has written back to its ranges,
  * less what is not tracked any more because another tracker's UPDATE needed other
@@ -487,12 +486,15 @@ enum iommu_dirty_read_flags {
  * * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is
  *   not writable memory.
  * * -EINTR: killed.
- * * -ENODATA: a tracker is not running, or was stopped meanwhile. @out_length is 0;
- *   pages that are marked were dirty.
+ * * -ENODATA: a tracker is not running, or was stopped meanwhile, even if it was
+ *   started again: what STOP has forgotten is not clean. @out_length is 0; pages that
+ *   are marked were dirty.
  * * -ERANGE: from @out_length on a tracker of a device does not cover the range.
- *   Before that all is well; pages that are marked behind it were dirty. @out_length
- *   is 0 if one has ceased to cover something meanwhile, even if it covers that
- *   again: some was not asked for.
+ *   Before that all is well; pages that are marked behind it were dirty.
+ * * -EAGAIN: a tracker of a device has ceased to cover something meanwhile, even if it
+ *   covers that again: it was not asked for that. @out_length is 0; pages that are
+ *   marked were dirty. INFO and the next READ know what it covers. Not with
+ *   IOMMU_DIRTY_READ_SPARSE.
  * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
  *   failed to report. What the latter was asked for is reported as dirty by the
  *   next READ, as after -EFAULT and -ENOMEM from it. It is an error once; if the
@@ -607,8 +609,9 @@ struct iommu_dirty_tracker_scan {
  *
  * Return:
  * * 0 on success, also if nothing was mapped
- * * -ENODATA: the tracker is not running; nothing was unmapped. If @out_unmapped is
- *   not 0, it was stopped meanwhile, which forgets what was dirty.
+ * * -ENODATA: the tracker is not running, or was stopped meanwhile, even if it was
+ *   started again. @out_length is 0. If @out_unmapped is not 0, what STOP has forgotten
+ *   of these pages nobody knows: all of them may be dirty.
  * * -EFAULT: the bitmap cannot be written; nothing was unmapped if @out_unmapped
  *   is 0.
  * * -ENOMEM: out of memory; nothing was unmapped if @out_unmapped is 0.

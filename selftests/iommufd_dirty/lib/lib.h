@@ -114,6 +114,7 @@ struct scan_args {
 	__u64 page_size;
 	struct iommu_dirty_run *runs;
 	__u32 num_runs;		/* in: room, out: how many there are */
+	__u32 out_error;	/* of the tracker */
 	__u64 out_length;
 	__u64 out_pages;
 };

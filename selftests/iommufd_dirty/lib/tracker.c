@@ -224,6 +224,7 @@ int __tracker_scan(struct scan_args *args)
 	int rc = __iommufd_ioctl(args->fd, IOMMU_DIRTY_TRACKER_SCAN, &cmd);
 
 	args->num_runs = cmd.num_runs;
+	args->out_error = entry.out_error;
 	args->out_length = cmd.out_length;
 	args->out_pages = cmd.out_pages;
 	return rc;

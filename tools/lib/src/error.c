@@ -157,7 +157,9 @@ static const char *code_text(enum idirty_verb verb, int code)
 			"the range holds a mapping in part, or, without trackers, none" :
 			"no object has this id";
 	case ENODATA:
-		return "a tracker is not running";
+		return "a tracker is not running, or was stopped meanwhile";
+	case EAGAIN:
+		return "the tracker of a device covers less than when the call began";
 	case ERANGE:
 		return "the tracker of a device does not cover all of the range";
 	case EALREADY:

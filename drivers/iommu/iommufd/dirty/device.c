@@ -101,8 +101,10 @@ static void device_set_state(struct iommufd_dirty_tracker *tracker,
 	mutex_lock(&device->lock);
 	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
 		list_add_tail(&tracker->item, &device->trackers);
-	if (state == IOMMU_DIRTY_STATE_STOPPED)
+	if (state == IOMMU_DIRTY_STATE_STOPPED) {
 		list_del(&tracker->item);
+		WRITE_ONCE(tracker->stops, tracker->stops + 1);
+	}
 	WRITE_ONCE(tracker->state, state);
 	mutex_unlock(&device->lock);
 }
@@ -580,7 +582,7 @@ int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
  *
  * If not, it was not asked for what it did not cover.
  *
- * Return: 0, -ERANGE if it has covered less, if only for a while, or -EINTR if killed.
+ * Return: 0, -EAGAIN if it has covered less, if only for a while, or -EINTR if killed.
  */
 int iommufd_dirty_device_still_covers(struct iommufd_dirty_tracker *tracker,
 				      u64 lost)
@@ -591,7 +593,7 @@ int iommufd_dirty_device_still_covers(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(&device->lock))
 		return -EINTR;
 	if (tracker->lost != lost)
-		rc = -ERANGE;
+		rc = -EAGAIN;
 	mutex_unlock(&device->lock);
 	return rc;
 }

@@ -166,6 +166,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @item: In iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
  *	it is stopped
  * @state: enum iommu_dirty_state, under the same locks as that list
+ * @stops: How often it was stopped; as @state
  * @degraded: START has asked for the degraded mode; as @state
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
  * @abandoned: The caller of START was killed before that had an end: it is as good as
@@ -187,6 +188,7 @@ struct iommufd_dirty_tracker {
 	struct iommufd_dirty_ranges *spare;
 	struct list_head item;
 	enum iommu_dirty_state state;
+	unsigned long stops;
 	bool degraded;
 	bool vfio_compat;
 	bool abandoned;
@@ -297,6 +299,20 @@ struct iommufd_dirty_feed {
 	struct iommu_dirty_sink *to;
 	unsigned long iova;
 	unsigned long last;
+};
+
+/**
+ * struct iommufd_dirty_asked - A tracker that READ, SCAN or UNMAP asks
+ * @tracker: The tracker, of which the call holds a reference
+ * @stops: How often it had been stopped when the call began
+ * @lost: Of a device: how often it had ceased to cover something
+ * @added: Out: how many pages it has reported
+ */
+struct iommufd_dirty_asked {
+	struct iommufd_dirty_tracker *tracker;
+	unsigned long stops;
+	u64 lost;
+	u64 added;
 };
 
 /**
@@ -501,28 +517,32 @@ int iommufd_dirty_bitmap_pin(struct iommufd_dirty_bitmap *bitmap,
 void iommufd_dirty_bitmap_unpin(struct iommufd_dirty_bitmap *bitmap);
 
 /* read.c */
-int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
+int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 			      unsigned int n, unsigned long iova,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink);
-unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_tracker **trackers,
+unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
 					unsigned int nr,
 					unsigned int max_shift);
-bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
-			   unsigned int nr, unsigned long iova,
-			   unsigned long last, unsigned long *next);
-int iommufd_dirty_check_running(struct iommufd_dirty_tracker **trackers,
+bool iommufd_dirty_next_of(struct iommufd_dirty_asked *asked, unsigned int nr,
+			   unsigned long iova, unsigned long last,
+			   unsigned long *next);
+void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
+		       struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 				unsigned int nr,
 				struct iommufd_dirty_request *req);
-int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
-		       unsigned int nr, struct iommufd_dirty_request *req);
+int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
+			     struct iommufd_dirty_request *req);
+int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_request *req);
 
 /* scan.c */
-int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
-		       unsigned int nr, struct iommufd_dirty_request *req);
+int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_request *req);
 
 /* unmap.c */
-int iommufd_dirty_unmap(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 			struct iommufd_dirty_request *req,
 			unsigned long *unmapped);
 

@@ -118,8 +118,10 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 		iommufd_dirty_ledger_charge(&tracker->ledger);
 		list_add_tail(&tracker->item, &iopt->dirty.trackers);
 	}
-	if (state == IOMMU_DIRTY_STATE_STOPPED)
+	if (state == IOMMU_DIRTY_STATE_STOPPED) {
 		list_del(&tracker->item);
+		WRITE_ONCE(tracker->stops, tracker->stops + 1);
+	}
 	WRITE_ONCE(tracker->state, state);
 }
 

@@ -26,9 +26,7 @@ struct tracker_set {
 	void __user *user;
 	unsigned int len;
 	struct iommu_dirty_read_tracker entries[IOMMUFD_DIRTY_MAX_TRACKERS];
-	struct iommufd_dirty_tracker *trackers[IOMMUFD_DIRTY_MAX_TRACKERS];
-	u64 added[IOMMUFD_DIRTY_MAX_TRACKERS];
-	u64 lost[IOMMUFD_DIRTY_MAX_TRACKERS];
+	struct iommufd_dirty_asked asked[IOMMUFD_DIRTY_MAX_TRACKERS];
 	unsigned int nr;
 	u64 begin;
 };
@@ -50,7 +48,7 @@ static int set_respond(struct tracker_set *set)
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++) {
-		set->entries[i].out_pages = set->added[i];
+		set->entries[i].out_pages = set->asked[i].added;
 		if (iommufd_dirty_copy_out(set->user + (size_t)i * set->len,
 					   set->len, &set->entries[i],
 					   sizeof(set->entries[i])))
@@ -62,7 +60,7 @@ static int set_respond(struct tracker_set *set)
 static void set_put(struct iommufd_ctx *ictx, struct tracker_set *set)
 {
 	while (set->nr)
-		iommufd_put_object(ictx, &set->trackers[--set->nr]->obj);
+		iommufd_put_object(ictx, &set->asked[--set->nr].tracker->obj);
 	kfree(set);
 }
 
@@ -81,7 +79,7 @@ static int set_add(struct iommufd_ctx *ictx, struct tracker_set *set)
 	tracker = iommufd_get_dirty_tracker(ictx, entry->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
-	set->trackers[set->nr++] = tracker;
+	iommufd_dirty_ask(&set->asked[set->nr++], tracker);
 	return 0;
 }
 
@@ -125,7 +123,7 @@ static void set_trace(const struct tracker_set *set, int rc,
 	for (i = 0; i < set->nr; i++)
 		trace_iommufd_dirty_harvest(set->entries[i].tracker_id,
 					    req->iova, req->out_length,
-					    set->added[i], ns, rc);
+					    set->asked[i].added, ns, rc);
 	if (req->failed)
 		trace_iommufd_dirty_error(set->entries[req->failed - 1].tracker_id,
 					  rc);
@@ -144,10 +142,12 @@ static int set_shorten(struct tracker_set *set,
 	int rc;
 
 	for (i = 0; i < set->nr && !req->sparse; i++) {
-		if (!set->trackers[i]->device)
+		struct iommufd_dirty_asked *asked = &set->asked[i];
+
+		if (!asked->tracker->device)
 			continue;
-		rc = iommufd_dirty_device_covers(set->trackers[i], req->iova,
-						 &length, &set->lost[i]);
+		rc = iommufd_dirty_device_covers(asked->tracker, req->iova,
+						 &length, &asked->lost);
 		if (rc) {
 			req->failed = i + 1;
 			return rc;
@@ -159,36 +159,10 @@ static int set_shorten(struct tracker_set *set,
 	return least;
 }
 
-/* Have all trackers been asked for all of the range? */
-static int set_check(struct tracker_set *set, struct iommufd_dirty_request *req)
-{
-	unsigned int i;
-	int rc;
-
-	/* Of one that was stopped nothing is left to be found */
-	rc = iommufd_dirty_check_running(set->trackers, set->nr, req);
-	if (rc)
-		return rc;
-	for (i = 0; i < set->nr && !req->sparse; i++) {
-		if (!set->trackers[i]->device)
-			continue;
-		rc = iommufd_dirty_device_still_covers(set->trackers[i],
-						       set->lost[i]);
-		if (rc) {
-			req->failed = i + 1;
-			return rc;
-		}
-	}
-	return 0;
-}
-
-/*
- * A range that some tracker does not cover is reported as far as all of them do. If one
- * was stopped or has covered less meanwhile, nobody knows how much of that is dealt with.
- */
+/* A range that some tracker does not cover is reported as far as all of them do */
 static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req,
-		      int (*report)(struct iommufd_dirty_tracker **trackers,
-				    u64 *added, unsigned int nr,
+		      int (*report)(struct iommufd_dirty_asked *asked,
+				    unsigned int nr,
 				    struct iommufd_dirty_request *req))
 {
 	int least = set_shorten(set, req);
@@ -197,16 +171,11 @@ static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req
 	if (least < 0)
 		return least;
 	if (req->length)
-		rc = report(set->trackers, set->added, set->nr, req);
-	if (!rc && req->out_length == req->length)
+		rc = report(set->asked, set->nr, req);
+	if (!rc && least && req->out_length == req->length) {
 		req->failed = least;
-	least = set_check(set, req);
-	if (least) {
-		req->out_length = 0;
-		return least;
-	}
-	if (!rc && req->failed)
 		rc = -ERANGE;
+	}
 	return rc;
 }
 
@@ -216,8 +185,8 @@ static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req
  */
 static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 		   struct iommufd_dirty_request *req,
-		   int (*report)(struct iommufd_dirty_tracker **trackers,
-				 u64 *added, unsigned int nr,
+		   int (*report)(struct iommufd_dirty_asked *asked,
+				 unsigned int nr,
 				 struct iommufd_dirty_request *req))
 {
 	struct tracker_set *set;
@@ -236,8 +205,8 @@ static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 		set->entries[req->failed - 1].out_error = -rc;
 	for (i = 0; i < set->nr; i++) {
 		if (!rc)
-			atomic64_inc(&set->trackers[i]->reads);
-		atomic64_add(set->added[i], &set->trackers[i]->pages);
+			atomic64_inc(&set->asked[i].tracker->reads);
+		atomic64_add(set->asked[i].added, &set->asked[i].tracker->pages);
 	}
 	set_trace(set, rc, req);
 	if (set_respond(set))
@@ -333,6 +302,7 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 		.data = cmd->data,
 	};
 	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_asked asked;
 	unsigned long unmapped = 0;
 	int rc;
 
@@ -354,7 +324,8 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 		return -EINVAL;
 	}
 
-	rc = iommufd_dirty_unmap(tracker, &req, &unmapped);
+	iommufd_dirty_ask(&asked, tracker);
+	rc = iommufd_dirty_unmap(&asked, &req, &unmapped);
 	trace_iommufd_dirty_unmap(cmd->tracker_id, req.iova, unmapped,
 				  req.out_pages, rc);
 	if (rc)

@@ -12,7 +12,7 @@
 
 /**
  * iommufd_dirty_next_of() - Find what can be dirty next for any tracker
- * @trackers: The trackers
+ * @asked: The trackers
  * @nr: How many
  * @iova: Where to start
  * @last: Where to end, inclusive
@@ -20,16 +20,16 @@
  *
  * Return: false if nothing between @iova and @last can be dirty.
  */
-bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
-			   unsigned int nr, unsigned long iova,
-			   unsigned long last, unsigned long *next)
+bool iommufd_dirty_next_of(struct iommufd_dirty_asked *asked, unsigned int nr,
+			   unsigned long iova, unsigned long last,
+			   unsigned long *next)
 {
 	unsigned long one, first = ULONG_MAX;
 	bool found = false;
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		if (!iommufd_dirty_next(trackers[i], iova, last, &one))
+		if (!iommufd_dirty_next(asked[i].tracker, iova, last, &one))
 			continue;
 		first = min(first, one);
 		found = true;
@@ -40,27 +40,30 @@ bool iommufd_dirty_next_of(struct iommufd_dirty_tracker **trackers,
 
 /**
  * iommufd_dirty_window_mask() - How far does a window of a call go?
- * @trackers: The trackers
+ * @asked: The trackers
  * @nr: How many
  * @max_shift: log2 of what else limits it; IOMMUFD_DIRTY_WINDOW_SHIFT is in any case
  *	possible
  *
  * Return: the bits of an IOVA that are all set in the last byte of its window.
  */
-unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_tracker **trackers,
+unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
 					unsigned int nr, unsigned int max_shift)
 {
+	struct iommufd_dirty_tracker *tracker;
 	unsigned int i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
+		tracker = asked[i].tracker;
 		max_shift = min(max_shift,
-				trackers[i]->scope->window_shift(trackers[i]));
+				tracker->scope->window_shift(tracker));
+	}
 	return BIT(max(max_shift, IOMMUFD_DIRTY_WINDOW_SHIFT)) - 1;
 }
 
 /**
  * iommufd_dirty_harvest_nth() - Harvest a window for one of a call's trackers
- * @trackers: The trackers of the call
+ * @asked: The trackers of the call
  * @n: Which one; those before it have been harvested, with the same flags
  * @iova: As for iommufd_dirty_harvest(), or iommufd_dirty_device_harvest()
  * @last: Same
@@ -72,17 +75,17 @@ unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_tracker **trackers,
  *
  * Return: as iommufd_dirty_harvest() and iommufd_dirty_device_harvest().
  */
-int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
+int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 			      unsigned int n, unsigned long iova,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink)
 {
-	struct iommufd_dirty_tracker *tracker = trackers[n];
+	struct iommufd_dirty_tracker *tracker = asked[n].tracker;
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		if (trackers[i]->ioas == tracker->ioas &&
-		    trackers[i]->device == tracker->device)
+		if (asked[i].tracker->ioas == tracker->ioas &&
+		    asked[i].tracker->device == tracker->device)
 			return tracker->scope->harvest_ledger(tracker, iova,
 							      *last, flags,
 							      sink);
@@ -95,19 +98,18 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_tracker **trackers,
  * size or less straddles. @last gets smaller if not all of the window was
  * dealt with by every tracker.
  */
-static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
-		       unsigned int nr, struct iommufd_dirty_bitmap *bitmap,
-		       unsigned long iova, unsigned long *last,
-		       struct iommufd_dirty_request *req)
+static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_bitmap *bitmap, unsigned long iova,
+		       unsigned long *last, struct iommufd_dirty_request *req)
 {
 	unsigned int i;
 	int rc;
 
 	rc = iommufd_dirty_bitmap_pin(bitmap, iova, last);
 	if (rc && iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECORD))
-		trackers[0]->scope->harvest(trackers[0],
-					    IOMMU_DIRTY_STATE_RUNNING, iova,
-					    last, req->flags, NULL);
+		asked->tracker->scope->harvest(asked->tracker,
+					       IOMMU_DIRTY_STATE_RUNNING, iova,
+					       last, req->flags, NULL);
 	if (rc)
 		return rc;
 
@@ -115,9 +117,9 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 		u64 before = bitmap->added;
 
 		cond_resched();
-		rc = iommufd_dirty_harvest_nth(trackers, i, iova, last,
+		rc = iommufd_dirty_harvest_nth(asked, i, iova, last,
 					       req->flags, &bitmap->sink);
-		added[i] += bitmap->added - before;
+		asked[i].added += bitmap->added - before;
 		if (rc)
 			req->failed = i + 1;
 	}
@@ -126,23 +128,43 @@ static int read_window(struct iommufd_dirty_tracker **trackers, u64 *added,
 }
 
 /**
- * iommufd_dirty_check_running() - Are all of the trackers running?
- * @trackers: The trackers
+ * iommufd_dirty_ask() - A call begins to ask a tracker
+ * @asked: What the call keeps of it
+ * @tracker: The tracker, of which the call holds a reference
+ */
+void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
+		       struct iommufd_dirty_tracker *tracker)
+{
+	*asked = (struct iommufd_dirty_asked){
+		.tracker = tracker,
+		.stops = READ_ONCE(tracker->stops),
+	};
+}
+
+/**
+ * iommufd_dirty_check_running() - Have all of the trackers been running so far?
+ * @asked: The trackers
  * @nr: How many
- * @req: Out: which one is not
+ * @req: Out: which one has not
+ *
+ * Of one that was stopped nothing is left to be found, even if it was started again.
  *
  * Return: 0 or -ENODATA.
  */
-int iommufd_dirty_check_running(struct iommufd_dirty_tracker **trackers,
+int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 				unsigned int nr,
 				struct iommufd_dirty_request *req)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
-		/* Each harvest looks again, with the state locked */
-		if (READ_ONCE(trackers[i]->state) !=
-		    IOMMU_DIRTY_STATE_RUNNING) {
+		/*
+		 * Each harvest looks at the state again, with it locked; and who has
+		 * come upon what a STOP has left behind finds it counted here.
+		 */
+		if (READ_ONCE(asked[i].tracker->state) !=
+			    IOMMU_DIRTY_STATE_RUNNING ||
+		    READ_ONCE(asked[i].tracker->stops) != asked[i].stops) {
 			req->failed = i + 1;
 			return -ENODATA;
 		}
@@ -151,47 +173,57 @@ int iommufd_dirty_check_running(struct iommufd_dirty_tracker **trackers,
 }
 
 /**
- * iommufd_dirty_read() - Mark the dirty pages of trackers in a user's bitmap
- * @trackers: The trackers
- * @added: Out: how many bits each of them has newly set; zeroed by the caller
- * @nr: How many trackers
- * @req: In: range, page size, bitmap and flags. Out: how far it got
+ * iommufd_dirty_check_done() - Have the trackers told all that they were asked for?
+ * @asked: The trackers
+ * @nr: How many
+ * @req: In: what they were asked for. Out: which one has not
  *
- * A page behind req->out_length that is not marked is still dirty.
- *
- * Return: see struct iommu_dirty_tracker_read.
+ * Return: 0, -ENODATA if a tracker was stopped meanwhile, -EAGAIN if one of a device
+ * has covered less, -EINTR if killed. After an error nobody knows how much has been
+ * dealt with, and req->out_length is 0.
  */
-int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
-		       unsigned int nr, struct iommufd_dirty_request *req)
+int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
+			     struct iommufd_dirty_request *req)
+{
+	unsigned int i;
+	int rc;
+
+	rc = iommufd_dirty_check_running(asked, nr, req);
+	for (i = 0; i < nr && !rc && !req->sparse; i++) {
+		if (!asked[i].tracker->device)
+			continue;
+		rc = iommufd_dirty_device_still_covers(asked[i].tracker,
+						       asked[i].lost);
+		if (rc)
+			req->failed = i + 1;
+	}
+	if (rc)
+		req->out_length = 0;
+	return rc;
+}
+
+static int read_range(struct iommufd_dirty_asked *asked, unsigned int nr,
+		      struct iommufd_dirty_bitmap *bitmap,
+		      struct iommufd_dirty_request *req)
 {
 	unsigned long iova = req->iova;
 	unsigned long last = iova + (req->length - 1);
-	struct iommufd_dirty_bitmap bitmap;
 	unsigned long mask;
 	int rc;
 
-	rc = iommufd_dirty_bitmap_init(&bitmap, iova, last,
-				       ilog2(req->page_size), req->data);
-	if (rc)
-		return rc;
-	rc = iommufd_dirty_check_running(trackers, nr, req);
-	if (rc)
-		return rc;
-
 	/* No more bits than for a window of small pages */
-	mask = iommufd_dirty_window_mask(trackers, nr,
+	mask = iommufd_dirty_window_mask(asked, nr,
 					 IOMMUFD_DIRTY_WINDOW_SHIFT - 12 +
 					 ilog2(req->page_size));
-	while (iommufd_dirty_next_of(trackers, nr, iova, last, &iova)) {
+	while (iommufd_dirty_next_of(asked, nr, iova, last, &iova)) {
 		unsigned long win_last = min(last, iova | mask);
 
 		/* Holes hold nothing dirty */
 		req->out_length = iova - req->iova;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = read_window(trackers, added, nr, &bitmap, iova, &win_last,
-				 req);
-		req->out_pages = bitmap.added;
+		rc = read_window(asked, nr, bitmap, iova, &win_last, req);
+		req->out_pages = bitmap->added;
 		if (rc)
 			return rc;
 		if (win_last == last)
@@ -202,4 +234,34 @@ int iommufd_dirty_read(struct iommufd_dirty_tracker **trackers, u64 *added,
 	}
 	req->out_length = req->length;
 	return 0;
+}
+
+/**
+ * iommufd_dirty_read() - Mark the dirty pages of trackers in a user's bitmap
+ * @asked: The trackers; out: how many bits each of them has newly set
+ * @nr: How many trackers
+ * @req: In: range, page size, bitmap and flags. Out: how far it got
+ *
+ * A page behind req->out_length that is not marked is still dirty, unless a tracker
+ * was stopped or has ceased to cover it.
+ *
+ * Return: see struct iommu_dirty_tracker_read.
+ */
+int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_request *req)
+{
+	unsigned long last = req->iova + (req->length - 1);
+	struct iommufd_dirty_bitmap bitmap;
+	int rc, rc_done;
+
+	rc = iommufd_dirty_bitmap_init(&bitmap, req->iova, last,
+				       ilog2(req->page_size), req->data);
+	if (rc)
+		return rc;
+	rc = iommufd_dirty_check_running(asked, nr, req);
+	if (rc)
+		return rc;
+	rc = read_range(asked, nr, &bitmap, req);
+	rc_done = iommufd_dirty_check_done(asked, nr, req);
+	return rc_done ? rc_done : rc;
 }

@@ -16,17 +16,15 @@
 
 /**
  * struct scan - A SCAN under way
- * @trackers: The trackers
- * @added: How many pages each of them has reported
- * @nr: How many trackers
+ * @asked: The trackers
+ * @nr: How many
  * @req: The request
  * @open: @run is valid
  * @run: The run that is being put together, in whole pages of the request but
  *	within its range; it grows as long as what follows touches it
  */
 struct scan {
-	struct iommufd_dirty_tracker **trackers;
-	u64 *added;
+	struct iommufd_dirty_asked *asked;
 	unsigned int nr;
 	struct iommufd_dirty_request *req;
 	bool open;
@@ -84,8 +82,8 @@ static int scan_write(struct scan *scan, bool *written)
 	if (copy_to_user(to + req->num_runs, &run, sizeof(run)))
 		return -EFAULT;
 	for (i = 0; i < scan->nr; i++)
-		scan->added[i] +=
-			scan_settle(scan, &scan->trackers[i]->ledger);
+		scan->asked[i].added +=
+			scan_settle(scan, &scan->asked[i].tracker->ledger);
 	req->out_pages += (scan->run.last >> scan_shift(scan)) -
 			  (scan->run.iova >> scan_shift(scan)) + 1;
 	req->num_runs++;
@@ -103,8 +101,8 @@ static bool scan_next(struct scan *scan, unsigned long iova, unsigned long last,
 	unsigned int i;
 
 	for (i = 0; i < scan->nr; i++) {
-		if (!iommufd_dirty_ledger_run(&scan->trackers[i]->ledger, iova,
-					      last, &one))
+		if (!iommufd_dirty_ledger_run(&scan->asked[i].tracker->ledger,
+					      iova, last, &one))
 			continue;
 		if (!found || one.iova < run->iova)
 			*run = one;
@@ -154,8 +152,8 @@ static int scan_harvest(struct scan *scan, unsigned long iova,
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	for (i = 0; i < scan->nr; i++) {
-		rc = iommufd_dirty_harvest_nth(scan->trackers, i, iova, last, 0,
-					       &scan->trackers[i]->ledger.sink);
+		rc = iommufd_dirty_harvest_nth(scan->asked, i, iova, last, 0,
+					       &scan->asked[i].tracker->ledger.sink);
 		if (rc) {
 			scan->req->failed = i + 1;
 			return rc;
@@ -172,9 +170,9 @@ static int scan_range(struct scan *scan)
 	bool more = true;
 	int rc;
 
-	mask = iommufd_dirty_window_mask(scan->trackers, scan->nr,
+	mask = iommufd_dirty_window_mask(scan->asked, scan->nr,
 					 BITS_PER_LONG - 1);
-	while (iommufd_dirty_next_of(scan->trackers, scan->nr, iova, last,
+	while (iommufd_dirty_next_of(scan->asked, scan->nr, iova, last,
 				     &iova)) {
 		unsigned long win_last = min(last, iova | mask);
 
@@ -202,8 +200,7 @@ static int scan_range(struct scan *scan)
 
 /**
  * iommufd_dirty_scan() - Write the dirty pages of trackers to a user as runs
- * @trackers: The trackers
- * @added: Out: how many pages each of them has reported; zeroed by the caller
+ * @asked: The trackers; out: how many pages each of them has reported
  * @nr: How many trackers
  * @req: In: range, page size, array and its room, flags. Out: how far it got
  *
@@ -211,30 +208,31 @@ static int scan_range(struct scan *scan)
  *
  * Return: see struct iommu_dirty_tracker_scan.
  */
-int iommufd_dirty_scan(struct iommufd_dirty_tracker **trackers, u64 *added,
-		       unsigned int nr, struct iommufd_dirty_request *req)
+int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_request *req)
 {
 	struct scan scan = {
-		.trackers = trackers,
-		.added = added,
+		.asked = asked,
 		.nr = nr,
 		.req = req,
 	};
 	unsigned int i;
-	int rc, rc_wait;
+	int rc, rc_then;
 
-	rc = iommufd_dirty_check_running(trackers, nr, req);
+	rc = iommufd_dirty_check_running(asked, nr, req);
 	if (rc)
 		return rc;
 	rc = scan_range(&scan);
 	/* Others may have marked in the ledgers meanwhile */
 	for (i = 0; i < nr; i++) {
-		rc_wait = trackers[i]->scope->wait(trackers[i], req->iova,
-						   scan_last(&scan));
-		rc = rc ? rc : rc_wait;
+		rc_then = asked[i].tracker->scope->wait(asked[i].tracker,
+							req->iova,
+							scan_last(&scan));
+		rc = rc ? rc : rc_then;
 	}
 	/* The run that was not written is where to resume */
 	if (scan.open)
 		req->out_length = scan.run.iova - req->iova;
-	return rc;
+	rc_then = iommufd_dirty_check_done(asked, nr, req);
+	return rc_then ? rc_then : rc;
 }

@@ -228,26 +228,29 @@ static int unmap_check_bitmap(struct iommufd_dirty_tracker *tracker,
 
 /**
  * iommufd_dirty_unmap() - Unmap a range, mark its dirty pages in a bitmap
- * @tracker: A tracker of the IOAS
+ * @asked: A tracker of the IOAS; out: how many bits it has newly set
  * @req: In: range, page size and bitmap. Out: how far the bitmap got
  * @unmapped: Out: how many bytes were unmapped
  *
  * Return: see struct iommu_dirty_tracker_unmap.
  */
-int iommufd_dirty_unmap(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 			struct iommufd_dirty_request *req,
 			unsigned long *unmapped)
 {
-	u64 added = 0;
 	int rc, rc_read;
 
-	rc = iommufd_dirty_check_running(&tracker, 1, req);
+	rc = iommufd_dirty_check_running(asked, 1, req);
 	if (rc)
 		return rc;
-	rc = unmap_check_bitmap(tracker, req);
+	rc = unmap_check_bitmap(asked->tracker, req);
 	if (rc)
 		return rc;
-	rc = iopt_unmap_iova(&tracker->ioas->iopt, req->iova, req->length,
+	/* That may have taken long */
+	rc = iommufd_dirty_check_running(asked, 1, req);
+	if (rc)
+		return rc;
+	rc = iopt_unmap_iova(&asked->tracker->ioas->iopt, req->iova, req->length,
 			     unmapped);
 	if (rc && !*unmapped)
 		return rc;
@@ -257,6 +260,6 @@ int iommufd_dirty_unmap(struct iommufd_dirty_tracker *tracker,
 	 */
 	if (rc)
 		req->flags |= IOMMU_DIRTY_WALK_NO_CLEAR;
-	rc_read = iommufd_dirty_read(&tracker, &added, 1, req);
+	rc_read = iommufd_dirty_read(asked, 1, req);
 	return rc ? rc : rc_read;
 }

@@ -194,12 +194,12 @@ static int compat_clear_bitmap(struct iommufd_ioas *ioas,
 }
 
 /* Where a bitmap goes, when it is known that tracking is on */
-static int compat_prepare(struct iommufd_dirty_tracker *tracker,
+static int compat_prepare(struct iommufd_dirty_asked *asked,
 			  struct iommufd_dirty_request *req)
 {
-	if (iommufd_dirty_check_running(&tracker, 1, req))
+	if (iommufd_dirty_check_running(asked, 1, req))
 		return -EINVAL;
-	return compat_clear_bitmap(tracker->ioas, req);
+	return compat_clear_bitmap(asked->tracker->ioas, req);
 }
 
 static int compat_get_bitmap(struct iommufd_ctx *ictx,
@@ -208,7 +208,7 @@ static int compat_get_bitmap(struct iommufd_ctx *ictx,
 	struct vfio_iommu_type1_dirty_bitmap_get range;
 	struct iommufd_dirty_tracker *tracker;
 	struct iommufd_dirty_request req;
-	u64 added = 0;
+	struct iommufd_dirty_asked asked;
 	int rc;
 
 	if (copy_from_user(&range, arg, sizeof(range)))
@@ -219,9 +219,10 @@ static int compat_get_bitmap(struct iommufd_ctx *ictx,
 	tracker = compat_get_tracker(ictx, ioas);
 	if (!tracker)
 		return -EINVAL;
-	rc = compat_prepare(tracker, &req);
+	iommufd_dirty_ask(&asked, tracker);
+	rc = compat_prepare(&asked, &req);
 	if (!rc)
-		rc = iommufd_dirty_read(&tracker, &added, 1, &req);
+		rc = iommufd_dirty_read(&asked, 1, &req);
 	iommufd_put_object(ictx, &tracker->obj);
 	return rc == -ENODATA ? -EINVAL : rc;
 }
@@ -284,6 +285,7 @@ int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
 {
 	struct iommufd_dirty_tracker *tracker;
 	struct iommufd_dirty_request req;
+	struct iommufd_dirty_asked asked;
 	struct vfio_bitmap bitmap;
 	int rc;
 
@@ -297,9 +299,10 @@ int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
 	tracker = compat_get_tracker(ictx, ioas);
 	if (!tracker)
 		return -EINVAL;
-	rc = compat_prepare(tracker, &req);
+	iommufd_dirty_ask(&asked, tracker);
+	rc = compat_prepare(&asked, &req);
 	if (!rc)
-		rc = iommufd_dirty_unmap(tracker, &req, unmapped);
+		rc = iommufd_dirty_unmap(&asked, &req, unmapped);
 	iommufd_put_object(ictx, &tracker->obj);
 	return rc == -ENODATA ? -EINVAL : rc;
 }
