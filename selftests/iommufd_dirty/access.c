@@ -431,7 +431,7 @@ TEST_F_TIMEOUT(access, pinned_elsewhere, 120)
 	pthread_join(thread, NULL);
 	lib_note("%u of %u READs did not wait long enough", wrong, reads);
 	/* a CPU that is an emulator's thread may stop for as long as it likes */
-	EXPECT_GT(reads / 100, wrong);
+	EXPECT_GT(reads / 10, wrong);
 	access_destroy(pins);
 }
 
@@ -649,7 +649,7 @@ static void observe(int fd, __u32 tracker)
 
 	if (!pid) {
 		put_text(OBSERVER "/cgroup.procs", "0");
-		_exit(__tracker_start(fd, tracker, NULL) != 0);
+		_exit(__tracker_start(fd, tracker, NULL) ? 1 : 0);
 	}
 	check(waitpid(pid, &status, 0));
 	if (status)
@@ -698,18 +698,22 @@ TEST_F_TIMEOUT(access, charged_at_limit, 120)
 		.runs = mem,
 		.num_runs = 16,
 	};
-	long tried;
+	long tried, ms;
 
 	if (reason)
 		SKIP(return, "%s", reason);
 	observe(env->fd, tracker);
 	put_text(OBSERVER "/memory.max", "0");
 	tried = observer_event("\nmax ");
+	ms = now() / 1000000;
 	fill_ledger(env, ioas, mem, CHUNKS);
+	ms = now() / 1000000 - ms;
 	tried = observer_event("\nmax ") - tried;
-	lib_note("asked %ld times for memory for %u chunks", tried, CHUNKS);
+	lib_note("asked %ld times for memory for %u chunks, in %ld ms", tried, CHUNKS, ms);
 	EXPECT_LT(0, tried);
-	EXPECT_GT(CHUNKS / 4, tried);
+	/* an allocation counts up to three times, and there is one each 100 ms */
+	EXPECT_GE(3 * (ms / 100 + 2), tried);
+	EXPECT_GT(CHUNKS, tried);
 	EXPECT_EQ(0, observer_event("\noom_kill "));
 	put_text(OBSERVER "/memory.max", "max");
 	EXPECT_EQ(0, __tracker_scan(&scan));
