@@ -88,7 +88,7 @@ TEST_F(soft_provider, start_fails)
 TEST_F(soft_provider, limit)
 {
 	struct logged *l = &self->l;
-	__u32 other[64], i;
+	__u32 other[64] = {}, i;
 
 	ASSERT_EQ(0, __logged_start(l));
 	for (i = 0; i < 64; i++) {
