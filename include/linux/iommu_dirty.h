@@ -9,6 +9,7 @@
 #ifndef __LINUX_IOMMU_DIRTY_H
 #define __LINUX_IOMMU_DIRTY_H
 
+#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/kconfig.h>
 #include <linux/overflow.h>
@@ -64,6 +65,30 @@ static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
 		return -EFAULT;
 	sink->ops->mark_range(sink, iova, last);
 	return 0;
+}
+
+/**
+ * iommu_dirty_mark_runs() - Mark a mask run by run
+ * @sink: A sink that has another granularity than the mask
+ * @iova: As for iommu_dirty_sink_ops::mark_mask()
+ * @shift: Same
+ * @mask: Same
+ */
+static inline void iommu_dirty_mark_runs(struct iommu_dirty_sink *sink,
+					 unsigned long iova, unsigned int shift,
+					 u64 mask)
+{
+	while (mask) {
+		unsigned int low = __ffs64(mask);
+		unsigned int n = mask == U64_MAX ? 64 : ffz(mask >> low);
+		unsigned long first = iova + ((unsigned long)low << shift);
+
+		sink->ops->mark_range(sink, first,
+				      first + (((unsigned long)n << shift) - 1));
+		if (low + n >= 64)
+			break;
+		mask &= U64_MAX << (low + n);
+	}
 }
 
 /**

@@ -22,19 +22,8 @@ static void legacy_mark_range(struct iommu_dirty_sink *sink,
 	iommu_dirty_bitmap_record(legacy->dirty, iova, last - iova + 1);
 }
 
-static void legacy_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
-			     unsigned int shift, u64 mask)
-{
-	for (; mask; mask &= mask - 1) {
-		unsigned long first =
-			iova + ((unsigned long)__ffs64(mask) << shift);
-
-		legacy_mark_range(sink, first, first + (1UL << shift) - 1);
-	}
-}
-
 static const struct iommu_dirty_sink_ops legacy_sink_ops = {
-	.mark_mask = legacy_mark_mask,
+	.mark_mask = iommu_dirty_mark_runs,
 	.mark_range = legacy_mark_range,
 };
 

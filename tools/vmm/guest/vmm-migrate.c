@@ -54,7 +54,7 @@
 #define BAD_PAGES	5	/* exit code of a case in which nothing else is wrong */
 
 #define BREAK		"/sys/module/iommufd/parameters/dirty_break"
-#define BREAK_FLUSH	"8"	/* drivers/iommu/iommufd/dirty/break.h */
+#define BREAK_FLUSH	"8"	/* drivers/iommu/iommufd/dirty/tests/break.h */
 
 /* Of pre-copy before the switch, at least: rounds, and passes over all pages */
 #define ROUNDS		4

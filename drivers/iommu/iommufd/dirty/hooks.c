@@ -8,8 +8,8 @@
 #include <linux/iommu.h>
 #include <trace/events/iommufd_dirty.h>
 
-#include "break.h"
-#include "dirty.h"
+#include "ioas/ioas.h"
+#include "tests/break.h"
 
 /**
  * iommufd_dirty_init_iopt() - Initialize what an IOAS has for dirty tracking

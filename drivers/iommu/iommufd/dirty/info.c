@@ -1,84 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a tracker covers: its members, and whether each can be tracked. Called
- * by START, which needs all of them to be trackable, and by the INFO ioctl.
+ * INFO: what a tracker covers, and how it is. Called from iommufd's ioctl table,
+ * without locks.
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "dirty.h"
+#include "verbs.h"
 
 /* Size of the first version of the struct, its smallest one ever */
 #define MEMBER_MIN_LEN	32
-
-/**
- * iommufd_dirty_describe_hwpt() - Fill in the member of a HWPT
- * @hwpt: The HWPT, in the list of its IOAS
- * @member: Out
- *
- * Context: iommufd_ioas::mutex is held.
- */
-void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
-				 struct iommu_dirty_member *member)
-{
-	struct iommu_domain *domain = hwpt->common.domain;
-	struct iommu_dirty_desc desc = {
-		.format = IOMMU_DIRTY_FMT_UNKNOWN,
-		.reason = IOMMU_DIRTY_REASON_NO_DRIVER,
-	};
-
-	lockdep_assert_held(&hwpt->ioas->mutex);
-
-	if (domain->ops->dirty_describe)
-		domain->ops->dirty_describe(domain, &desc);
-
-	if (desc.reason == IOMMU_DIRTY_REASON_OK && domain->dirty_failed)
-		desc.reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
-
-	*member = (struct iommu_dirty_member){
-		.type = IOMMU_DIRTY_MEMBER_HWPT,
-		.id = hwpt->common.obj.id,
-		.format = desc.format,
-		.reason = desc.reason,
-		.flags = hwpt->auto_domain ? IOMMU_DIRTY_MEMBER_AUTO : 0,
-		.io_page_sizes = domain->pgsize_bitmap,
-	};
-}
-
-static void describe_access(struct iommufd_access *access,
-			    struct iommu_dirty_member *member)
-{
-	*member = (struct iommu_dirty_member){
-		.type = IOMMU_DIRTY_MEMBER_ACCESS,
-		.id = access->obj.id,
-		.reason = IOMMU_DIRTY_REASON_OK,
-	};
-}
-
-/**
- * iommufd_dirty_first_untrackable() - Find a member that cannot be tracked
- * @ioas: The IOAS
- * @member: Out: the member
- *
- * Context: iommufd_ioas::mutex and domains_rwsem are held.
- * Return: 0 if all can be tracked, else -ENXIO.
- */
-int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
-				    struct iommu_dirty_member *member)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	lockdep_assert_held(&ioas->iopt.domains_rwsem);
-
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		iommufd_dirty_describe_hwpt(hwpt, member);
-		if (member->reason != IOMMU_DIRTY_REASON_OK)
-			return -ENXIO;
-	}
-	return 0;
-}
 
 /**
  * iommufd_dirty_copy_out() - Write an entry of a user's array
@@ -96,78 +29,6 @@ int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
 	if (copy_to_user(to, from, known) ||
 	    clear_user(to + known, len - known))
 		return -EFAULT;
-	return 0;
-}
-
-/**
- * iommufd_dirty_info_add() - Collect a member, if there is room for it
- * @info: Where
- * @member: The member
- */
-void iommufd_dirty_info_add(struct iommufd_dirty_info *info,
-			    const struct iommu_dirty_member *member)
-{
-	if (info->nr < info->room)
-		info->members[info->nr] = *member;
-	info->nr++;
-}
-
-static void info_members(struct iommufd_dirty_tracker *tracker,
-			 struct iommufd_dirty_info *info)
-{
-	struct iommufd_ioas *ioas = tracker->ioas;
-	struct iommu_dirty_member member;
-	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_access *access;
-	unsigned long index;
-
-	lockdep_assert_held(&ioas->mutex);
-	lockdep_assert_held(&ioas->iopt.domains_rwsem);
-
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		iommufd_dirty_describe_hwpt(hwpt, &member);
-		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
-		    member.reason == IOMMU_DIRTY_REASON_OK)
-			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
-		iommufd_dirty_info_add(info, &member);
-	}
-	xa_for_each(&ioas->iopt.access_list, index, access) {
-		describe_access(access, &member);
-		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING)
-			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
-		iommufd_dirty_info_add(info, &member);
-	}
-}
-
-/**
- * iommufd_dirty_ioas_info() - What INFO tells of a tracker of an IOAS
- * @tracker: The tracker
- * @cmd: Out: what only such a tracker knows; zeroed by the caller
- * @info: Where to collect the members
- *
- * Return: 0, or -EINTR if killed.
- */
-int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
-			    struct iommu_dirty_tracker_info *cmd,
-			    struct iommufd_dirty_info *info)
-{
-	struct iommufd_ioas *ioas = tracker->ioas;
-
-	if (mutex_lock_killable(&ioas->mutex))
-		return -EINTR;
-	if (down_read_killable(&ioas->iopt.domains_rwsem)) {
-		mutex_unlock(&ioas->mutex);
-		return -EINTR;
-	}
-	info_members(tracker, info);
-	cmd->out_state = tracker->state;
-	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
-		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
-	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
-	    iommufd_dirty_blind(tracker))
-		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
-	up_read(&ioas->iopt.domains_rwsem);
-	mutex_unlock(&ioas->mutex);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
 #include <linux/slab.h>
 #include <trace/events/iommufd_dirty.h>
 
-#include "dirty.h"
+#include "device/device.h"
+#include "verbs.h"
 
 static struct iommufd_dirty_tracker *
 alloc_tracker(struct iommufd_ctx *ictx, struct iommufd_object *target)

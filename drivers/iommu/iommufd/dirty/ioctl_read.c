@@ -14,7 +14,7 @@
 #include <linux/uaccess.h>
 #include <trace/events/iommufd_dirty.h>
 
-#include "dirty.h"
+#include "verbs.h"
 
 /* What the first version of the struct had */
 #define TRACKER_MIN_LEN offsetofend(struct iommu_dirty_read_tracker, out_pages)
@@ -144,10 +144,10 @@ static int set_shorten(struct tracker_set *set,
 	for (i = 0; i < set->nr && !req->sparse; i++) {
 		struct iommufd_dirty_asked *asked = &set->asked[i];
 
-		if (!asked->tracker->device)
+		if (!asked->tracker->scope->covers)
 			continue;
-		rc = iommufd_dirty_device_covers(asked->tracker, req->iova,
-						 &length, &asked->lost);
+		rc = asked->tracker->scope->covers(asked->tracker, req->iova,
+						   &length, &asked->lost);
 		if (rc) {
 			req->failed = i + 1;
 			return rc;

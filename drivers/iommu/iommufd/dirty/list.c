@@ -15,7 +15,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "dirty.h"
+#include "verbs.h"
 
 /* Size of the first version of the struct, its smallest one ever */
 #define OBJECT_MIN_LEN	64

@@ -7,8 +7,8 @@
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
 
-#include "break.h"
-#include "dirty.h"
+#include "tests/break.h"
+#include "verbs.h"
 
 /**
  * iommufd_dirty_next_of() - Find what can be dirty next for any tracker
@@ -65,7 +65,7 @@ unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
  * iommufd_dirty_harvest_nth() - Harvest a window for one of a call's trackers
  * @asked: The trackers of the call
  * @n: Which one; those before it have been harvested, with the same flags
- * @iova: As for iommufd_dirty_harvest(), or iommufd_dirty_device_harvest()
+ * @iova: As for iommufd_dirty_scope::harvest()
  * @last: Same
  * @flags: Same
  * @sink: Same; if it is not the tracker's own ledger, all of them share it
@@ -73,7 +73,7 @@ unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
  * The harvest for one tracker feeds the ledgers of the others of its IOAS or
  * device, so that once for each is enough.
  *
- * Return: as iommufd_dirty_harvest() and iommufd_dirty_device_harvest().
+ * Return: as iommufd_dirty_scope::harvest().
  */
 int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 			      unsigned int n, unsigned long iova,
@@ -172,6 +172,23 @@ int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 	return 0;
 }
 
+/* Has a tracker covered what it did all along? */
+static int check_covers(const struct iommufd_dirty_asked *asked,
+			const struct iommufd_dirty_request *req)
+{
+	unsigned long length = req->length;
+	u64 lost;
+	int rc;
+
+	if (!asked->tracker->scope->covers)
+		return 0;
+	rc = asked->tracker->scope->covers(asked->tracker, req->iova, &length,
+					   &lost);
+	if (rc)
+		return rc;
+	return lost == asked->lost ? 0 : -EAGAIN;
+}
+
 /**
  * iommufd_dirty_check_done() - Have the trackers told all that they were asked for?
  * @asked: The trackers
@@ -190,10 +207,7 @@ int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
 
 	rc = iommufd_dirty_check_running(asked, nr, req);
 	for (i = 0; i < nr && !rc && !req->sparse; i++) {
-		if (!asked[i].tracker->device)
-			continue;
-		rc = iommufd_dirty_device_still_covers(asked[i].tracker,
-						       asked[i].lost);
+		rc = check_covers(&asked[i], req);
 		if (rc)
 			req->failed = i + 1;
 	}

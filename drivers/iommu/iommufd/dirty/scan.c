@@ -12,7 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
-#include "dirty.h"
+#include "verbs.h"
 
 /**
  * struct scan - A SCAN under way

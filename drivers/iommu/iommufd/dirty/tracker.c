@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The object that user space sees, whatever it covers: made, started, stopped and
- * destroyed. ioas.c and device.c do what depends on the scope. Called by ioctl.c,
- * read.c, scan.c, vfio_compat.c and by iommufd's object destruction, without locks.
+ * destroyed. Called by ioctl.c, read.c, scan.c, vfio_compat.c and by iommufd's object
+ * destruction, without locks.
  */
-#include <linux/sched/signal.h>
 #include <trace/events/iommufd_dirty.h>
 
-#include "break.h"
-#include "dirty.h"
+#include "device/device.h"
+#include "ioas/ioas.h"
+#include "verbs.h"
 
 /**
  * iommufd_dirty_tracker_new() - Make a tracker
@@ -108,38 +108,6 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_forget() - Clear what was dirty before START
- * @tracker: The tracker, in IOMMU_DIRTY_STATE_STARTING
- *
- * Trackers that run already get to know of it.
- *
- * Return: 0, or as iommufd_dirty_scope::harvest().
- */
-int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker)
-{
-	unsigned long iova = 0;
-
-	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
-	while (iommufd_dirty_next(tracker, iova, ULONG_MAX, &iova)) {
-		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
-		int rc;
-
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		rc = tracker->scope->harvest(tracker,
-					     IOMMU_DIRTY_STATE_STARTING, iova,
-					     &last, 0, NULL);
-		if (rc)
-			return rc;
-		if (last == ULONG_MAX)
-			break;
-		iova = last + 1;
-		cond_resched();
-	}
-	return 0;
-}
-
-/**
  * iommufd_dirty_tracker_destroy() - Destroy the object
  * @obj: The tracker's object, with no user left
  */
@@ -148,8 +116,6 @@ void iommufd_dirty_tracker_destroy(struct iommufd_object *obj)
 	struct iommufd_dirty_tracker *tracker =
 		container_of(obj, struct iommufd_dirty_tracker, obj);
 
-	if (tracker->ioas)
-		iommufd_dirty_abandon_now(tracker);
 	/* Nothing to do about a failure here; it has been logged */
 	iommufd_dirty_stop(tracker, false);
 	tracker->scope->release(tracker);

@@ -15,7 +15,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
-#include "dirty.h"
+#include "verbs.h"
 
 /*
  * Whole words, as type1 has them, up to those for half of the address space: QEMU

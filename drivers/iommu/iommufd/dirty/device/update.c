@@ -14,8 +14,8 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "break.h"
-#include "dirty.h"
+#include "../tests/break.h"
+#include "device.h"
 
 /* What is to be tracked for all when one tracker wants something else; or ERR_PTR() */
 static struct iommufd_dirty_ranges *

@@ -2,7 +2,7 @@
 /*
  * Sets of IOVA ranges: what the user wants a device to be tracked for, and what
  * the device can. Called by ioctl.c, which gets them from the user, and by
- * device.c. A set belongs to its caller, so nothing in here needs a lock.
+ * the files beside this one. A set belongs to its caller, so nothing in here needs a lock.
  */
 #include <linux/align.h>
 #include <linux/limits.h>
@@ -13,8 +13,9 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/uaccess.h>
+#include <uapi/linux/iommufd_dirty.h>
 
-#include "dirty.h"
+#include "ranges.h"
 
 /**
  * iommufd_dirty_ranges_alloc() - Make room for a set

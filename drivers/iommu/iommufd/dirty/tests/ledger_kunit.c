@@ -11,7 +11,7 @@
 #include <linux/bitmap.h>
 #include <linux/prandom.h>
 
-#include "dirty.h"
+#include "../sink/sink.h"
 
 #define CHUNK_BYTES	BIT(IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
 #define MODEL_BYTES	(5 * CHUNK_BYTES)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Harvests from the provider of a device. read.c and scan.c do so window by window
- * for a tracker, device.c and provider.c before the provider is stopped.
+ * for a tracker, update.c and provider.c before the provider is stopped.
  *
  * What a provider has reported it has forgotten. So it is marked right where it
  * has to go: for the tracker that reads, in the sink of the call, as far as it is
@@ -16,7 +16,7 @@
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
 
-#include "dirty.h"
+#include "device.h"
 
 /* For so long a device that is closed or unbound is asked what it has written */
 #define KEEP_JIFFIES		HZ
@@ -73,14 +73,8 @@ static void device_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 					    min(last, window->last));
 }
 
-static void device_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
-			     unsigned int shift, u64 mask)
-{
-	iommufd_dirty_mark_runs(sink, iova, shift, mask);
-}
-
 static const struct iommu_dirty_sink_ops device_sink_ops = {
-	.mark_mask = device_mark_mask,
+	.mark_mask = iommu_dirty_mark_runs,
 	.mark_range = device_mark_range,
 };
 

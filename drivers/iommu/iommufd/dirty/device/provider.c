@@ -12,7 +12,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "dirty.h"
+#include "device.h"
 
 /* Protects iommufd_dirty_idev::device; held for no longer than to look at it */
 static DEFINE_MUTEX(provider_mutex);

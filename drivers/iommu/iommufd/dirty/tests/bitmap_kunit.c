@@ -9,7 +9,7 @@
 #include <linux/prandom.h>
 #include <linux/uaccess.h>
 
-#include "dirty.h"
+#include "../sink/sink.h"
 
 #define USER_PAGES	12
 #define USER_BYTES	(USER_PAGES * PAGE_SIZE)

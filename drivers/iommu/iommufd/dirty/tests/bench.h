@@ -9,7 +9,7 @@
 #include <kunit/test.h>
 #include <linux/io-pgtable.h>
 
-#include "dirty.h"
+#include "../sink/sink.h"
 
 /* 48 bits of IOVA in every format */
 #define BENCH_TOP_LEVEL		3

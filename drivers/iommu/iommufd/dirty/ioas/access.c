@@ -14,8 +14,8 @@
 #include <linux/iommufd_dirty.h>
 #include <linux/overflow.h>
 
-#include "break.h"
-#include "dirty.h"
+#include "../tests/break.h"
+#include "ioas.h"
 
 /* Between two looks at a mutex */
 #define PATIENCE_US	100

@@ -9,7 +9,7 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 
-#include "dirty.h"
+#include "../device/ranges.h"
 
 #define MODEL_PAGES	600
 #define MODEL_BYTES	(MODEL_PAGES * SZ_4K)

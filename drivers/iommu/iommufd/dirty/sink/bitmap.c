@@ -2,7 +2,7 @@
 /*
  * The sink that marks dirty pages in the user's bitmap.
  *
- * read.c pins the pages of the bitmap that a window of IOVA needs, has the
+ * READ pins the pages of the bitmap that a window of IOVA needs, has the
  * providers mark in them, and unpins them. Between the two nothing can fail,
  * and that is what allows a walker to clear the dirty bit that it has marked.
  *
@@ -14,7 +14,7 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-#include "dirty.h"
+#include "sink.h"
 
 #define BITS_PER_PAGE	(PAGE_SIZE * 8)
 #define WORDS_PER_PAGE	(PAGE_SIZE / sizeof(u64))
@@ -132,7 +132,7 @@ static void sink_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		return;
 	}
 
-	iommufd_dirty_mark_runs(sink, iova, shift, mask);
+	iommu_dirty_mark_runs(sink, iova, shift, mask);
 }
 
 static const struct iommu_dirty_sink_ops sink_ops = {

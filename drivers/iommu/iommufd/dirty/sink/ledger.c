@@ -3,7 +3,7 @@
  * The ledger: a tracker's sparse record of dirty pages that were harvested
  * outside of its own reads, because their range was unmapped, their HWPT went
  * away, software wrote to them, or another tracker's read cleaned the entry.
- * Marked through feed.c and access.c, read and cleared by harvest.c and scan.c.
+ * Marked and cleared by the scopes and by scan.c.
  *
  * Memory is proportional to what is dirty: a bitmap for each 16 MiB of IOVA
  * that hold a dirty page. Marking cannot fail: where there is no memory, a few
@@ -26,7 +26,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "dirty.h"
+#include "sink.h"
 
 #define PAGE_OF(iova)	((iova) >> IOMMUFD_DIRTY_LEDGER_SHIFT)
 #define CHUNK_OF(iova)	((iova) >> IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
@@ -258,7 +258,7 @@ static void ledger_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 		mutex_unlock(&ledger->lock);
 	}
 	if (!done)
-		iommufd_dirty_mark_runs(sink, iova, shift, mask);
+		iommu_dirty_mark_runs(sink, iova, shift, mask);
 }
 
 static const struct iommu_dirty_sink_ops ledger_sink_ops = {

@@ -3,7 +3,7 @@
  * The provider for an IOAS: the dirty bits in the IO page tables of all of its
  * HWPTs, the pages that software has pinned to write to them, and what the
  * ledger holds already. read.c and scan.c harvest window by window into a sink,
- * tracker.c clears what is stale at START, unmap.c walks what is about to go.
+ * start.c clears what is stale at START, unmap.c walks what is about to go.
  *
  * A harvest holds domains_rwsem, so that HWPTs and trackers come and go only
  * between two; attach_rwsem, so that all devices that use a domain are known
@@ -18,8 +18,8 @@
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
 
-#include "break.h"
-#include "dirty.h"
+#include "../tests/break.h"
+#include "ioas.h"
 
 /* Areas that one harvest visits at the most, with the IOAS locked */
 #define HARVEST_MAX_AREAS	1024

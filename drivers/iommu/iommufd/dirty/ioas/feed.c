@@ -12,30 +12,7 @@
  */
 #include <linux/sched.h>
 
-#include "dirty.h"
-
-/**
- * iommufd_dirty_mark_runs() - Mark a mask run by run
- * @sink: A sink that has another granularity than the mask
- * @iova: As for iommu_dirty_sink_ops::mark_mask()
- * @shift: Same
- * @mask: Same
- */
-void iommufd_dirty_mark_runs(struct iommu_dirty_sink *sink, unsigned long iova,
-			     unsigned int shift, u64 mask)
-{
-	while (mask) {
-		unsigned int low = __ffs64(mask);
-		unsigned int n = mask == U64_MAX ? 64 : ffz(mask >> low);
-		unsigned long first = iova + ((unsigned long)low << shift);
-
-		sink->ops->mark_range(sink, first,
-				      first + (((unsigned long)n << shift) - 1));
-		if (low + n >= 64)
-			break;
-		mask &= U64_MAX << (low + n);
-	}
-}
+#include "ioas.h"
 
 /* The tracker after @tracker, or the first one, whose ledger gets a share */
 static struct iommufd_dirty_tracker *
@@ -85,7 +62,7 @@ static void feed_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 	struct iommufd_dirty_tracker *tracker;
 
 	if (first < feed->iova || last > feed->last) {
-		iommufd_dirty_mark_runs(sink, iova, shift, mask);
+		iommu_dirty_mark_runs(sink, iova, shift, mask);
 		return;
 	}
 	if (feed->to)

@@ -16,9 +16,11 @@
 #define pr_fmt(fmt) "iommufd: " fmt
 
 #include <linux/iommu.h>
+#include <linux/sched/signal.h>
 #include <trace/events/iommufd_dirty.h>
 
-#include "dirty.h"
+#include "../tests/break.h"
+#include "ioas.h"
 
 /* How often somebody looks whether a START that was killed can be undone */
 #define ABANDON_JIFFIES		max(HZ / 50, 1)
@@ -73,6 +75,14 @@ out_attach:
 out_domains:
 	up_write(&iopt->domains_rwsem);
 	return -EINTR;
+}
+
+static int tracker_lock_how(struct iommufd_ioas *ioas, bool killable)
+{
+	if (killable)
+		return tracker_lock_killable(ioas);
+	tracker_lock(ioas);
+	return 0;
 }
 
 static void tracker_unlock(struct iommufd_ioas *ioas)
@@ -287,7 +297,7 @@ static bool tracker_try_abandon(struct iommufd_dirty_tracker *tracker)
 }
 
 /* The same for who wants to start or stop it now */
-static int tracker_abandon(struct iommufd_dirty_tracker *tracker)
+static int tracker_abandon(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	int rc;
 
@@ -295,7 +305,7 @@ static int tracker_abandon(struct iommufd_dirty_tracker *tracker)
 
 	if (!READ_ONCE(tracker->abandoned))
 		return 0;
-	rc = tracker_lock_killable(tracker->ioas);
+	rc = tracker_lock_how(tracker->ioas, killable);
 	return rc ? rc : tracker_disable(tracker);
 }
 
@@ -317,21 +327,29 @@ void iommufd_dirty_abandon(struct work_struct *work)
 				   ABANDON_JIFFIES);
 }
 
-/**
- * iommufd_dirty_abandon_now() - Stop a tracker whose START was not finished, and wait
- * @tracker: The tracker of an IOAS, about to be destroyed: nobody else starts it
- */
-void iommufd_dirty_abandon_now(struct iommufd_dirty_tracker *tracker)
+/* Clear what was dirty before START. Trackers that run already get to know of it */
+static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 {
-	struct iommufd_ioas *ioas = tracker->ioas;
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	unsigned long iova = 0;
 
-	cancel_delayed_work_sync(&tracker->abandon);
-	mutex_lock(&ioas->mutex);
-	if (READ_ONCE(tracker->abandoned)) {
-		tracker_lock(ioas);
-		tracker_disable(tracker);
+	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
+	while (iommufd_dirty_next_mapped(iopt, iova, ULONG_MAX, &iova)) {
+		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
+		int rc;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		rc = iommufd_dirty_harvest(tracker, IOMMU_DIRTY_STATE_STARTING,
+					   iova, &last, 0, NULL);
+		if (rc)
+			return rc;
+		if (last == ULONG_MAX)
+			break;
+		iova = last + 1;
+		cond_resched();
 	}
-	mutex_unlock(&ioas->mutex);
+	return 0;
 }
 
 static int tracker_check_start(struct iommufd_dirty_tracker *tracker)
@@ -356,7 +374,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 
 	if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
-	rc = tracker_abandon(tracker);
+	rc = tracker_abandon(tracker, true);
 	if (!rc)
 		rc = tracker_check_start(tracker);
 	if (!rc)
@@ -366,7 +384,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 		return rc;
 
 	/* Long, so without the mutex; the state keeps others out */
-	rc = iommufd_dirty_forget(tracker);
+	rc = tracker_forget(tracker);
 
 	if (mutex_lock_killable(&ioas->mutex))
 		goto err_abandon;
@@ -393,21 +411,21 @@ err_abandon:
 static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	int rc = 0;
+	int rc;
 
-	if (!killable)
+	if (!killable) {
+		/* The tracker may be about to go */
+		cancel_delayed_work_sync(&tracker->abandon);
 		mutex_lock(&ioas->mutex);
-	else if (mutex_lock_killable(&ioas->mutex))
+	} else if (mutex_lock_killable(&ioas->mutex)) {
 		return -EINTR;
+	}
 
-	rc = tracker_abandon(tracker);
+	rc = tracker_abandon(tracker, killable);
 	if (tracker->state == IOMMU_DIRTY_STATE_STARTING) {
 		rc = rc ? rc : -EBUSY;
 	} else if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
-		if (killable)
-			rc = tracker_lock_killable(ioas);
-		else
-			tracker_lock(ioas);
+		rc = tracker_lock_how(ioas, killable);
 		if (!rc)
 			rc = tracker_disable(tracker);
 	}

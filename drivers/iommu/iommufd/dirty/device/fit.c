@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Finds ranges that the provider of a device takes, and has it track these. Called by
+ * start.c and update.c with iommufd_dirty_device::config_mutex and lock held.
+ */
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
+
+#include "device.h"
+
+/* From how many ranges on a provider is asked for one less at a time */
+#define MAX_ASKED	256U
+
+/* Of the errors of a provider, those that a user can do something about */
+static int device_start_error(int rc)
+{
+	switch (rc) {
+	case 0:
+	case -E2BIG:
+	case -EBUSY:
+	case -EINTR:
+	case -ENOMEM:
+	case -EOVERFLOW:
+		return rc;
+	case -EFBIG:
+		return -E2BIG;
+	case -EOPNOTSUPP:
+		return -ENXIO;
+	default:
+		return -EIO;
+	}
+}
+
+/* Ranges are multiples of so many bytes; 0 if there is no such number */
+static u64 device_multiple(const struct iommufd_dirty_caps *caps, u64 page_size)
+{
+	u64 multiple;
+
+	if (check_mul_overflow(page_size, (u64)(caps->granule ?: 1), &multiple))
+		return 0;
+	return multiple;
+}
+
+/* Make ranges such as the provider has announced to take */
+static int device_shape(struct iommufd_dirty_device *device,
+			struct iommufd_dirty_ranges *ranges, u64 page_size)
+{
+	struct iommufd_dirty_caps caps = {};
+	u64 multiple;
+	int rc;
+
+	device->provider->ops->get_caps(device->provider, &caps);
+	multiple = device_multiple(&caps, page_size);
+	if (!multiple)
+		return -E2BIG;
+	iommufd_dirty_ranges_widen(ranges, multiple);
+	rc = iommufd_dirty_ranges_coarsen(ranges, caps.max_ranges ?: UINT_MAX);
+	if (!rc && caps.max_span &&
+	    iommufd_dirty_ranges_span(ranges) > caps.max_span - 1)
+		rc = -E2BIG;
+	/* All 2^64 bytes have no length to be told by */
+	if (!rc && ranges->nr == 1 &&
+	    iommufd_dirty_ranges_span(ranges) == ULONG_MAX)
+		rc = -E2BIG;
+	return rc;
+}
+
+/*
+ * The provider has found so many too many, and it may be one too many. To find out how
+ * many of tens of thousands it takes is not worth asking each time.
+ */
+static unsigned int device_fewer(unsigned int nr)
+{
+	return nr > MAX_ASKED ? max(nr / 2, MAX_ASKED) : nr - 1;
+}
+
+/* It tracks by larger pages than it was asked for: do the ranges fit these? */
+static bool device_aligned(struct iommufd_dirty_device *device,
+			   const struct iommufd_dirty_ranges *ranges,
+			   u64 page_size)
+{
+	struct iommufd_dirty_caps caps = {};
+	u64 multiple;
+
+	device->provider->ops->get_caps(device->provider, &caps);
+	multiple = device_multiple(&caps, page_size);
+	return multiple && iommufd_dirty_ranges_aligned(ranges, multiple);
+}
+
+/* Start the provider with ranges, or change them */
+static int device_try(struct iommufd_dirty_device *device,
+		      struct iommufd_dirty_ranges *ranges, u64 *page_size,
+		      bool live)
+{
+	const struct iommufd_dirty_provider_ops *ops = device->provider->ops;
+	int rc;
+
+	rc = device_shape(device, ranges, *page_size);
+	if (rc)
+		return rc == -E2BIG ? -EFBIG : rc;
+	if (live)
+		return iommufd_dirty_device_update(device, ranges);
+	rc = ops->start(device->provider, ranges->range, ranges->nr, page_size);
+	if (!rc && WARN_ON_ONCE(!is_power_of_2(*page_size))) {
+		ops->stop(device->provider);
+		rc = -EIO;
+	}
+	return rc;
+}
+
+/**
+ * iommufd_dirty_device_fit() - Find ranges that the provider takes, and start it
+ * @device: The device, with a provider
+ * @ranges: The ranges; they are rounded outwards to what the provider can, and
+ *	neighbours, the closest first, are merged as long as it cannot track so many
+ * @page_size: What to track by, in and out
+ * @live: Update them rather than start
+ *
+ * Return: 0, or an error as of iommufd_dirty_provider_ops::start and update; -ENODEV if
+ * somebody waits for the provider to leave.
+ */
+int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
+			     struct iommufd_dirty_ranges *ranges,
+			     u64 *page_size, bool live)
+{
+	u64 asked = *page_size, size;
+	unsigned int nr;
+	int rc;
+
+	lockdep_assert_held(&device->lock);
+
+	for (;;) {
+		size = asked;
+		rc = device_try(device, ranges, &size, live);
+		nr = ranges->nr;
+		if (!rc && size > asked &&
+		    !device_aligned(device, ranges, size)) {
+			device->provider->ops->stop(device->provider);
+			asked = size;
+			continue;
+		}
+		if (rc != -E2BIG || nr == 1)
+			break;
+		rc = -EINTR;
+		if (fatal_signal_pending(current))
+			break;
+		if (READ_ONCE(device->provider->leaving))
+			return -ENODEV;
+		/* It may know better now how many it takes */
+		rc = device_shape(device, ranges, asked);
+		if (!rc && ranges->nr == nr)
+			rc = iommufd_dirty_ranges_coarsen(ranges,
+							  device_fewer(nr));
+		if (rc)
+			break;
+		cond_resched();
+	}
+	if (!rc)
+		*page_size = size;
+	return device_start_error(rc);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Trackers of an IOAS: the dirty bits in the IO page tables of its HWPTs, and what
+ * software writes to it.
+ */
+#ifndef __IOMMUFD_DIRTY_IOAS_H
+#define __IOMMUFD_DIRTY_IOAS_H
+
+#include "../dirty.h"
+
+/* How often a harvest looks again whether somebody is done with pinned pages */
+#define IOMMUFD_DIRTY_PATIENCE		64
+
+/* Can the driver of the domain track it for us, and was asked to? */
+static inline bool iommufd_dirty_domain_capable(struct iommu_domain *domain)
+{
+	return domain->dirty_ops && domain->dirty_ops->harvest;
+}
+
+/*
+ * Is it tracked, on an IOAS on which a tracker runs? iommu_domain::dirty_failed is
+ * changed with iommufd_ioas::mutex and domains_rwsem held, read with either
+ */
+static inline bool iommufd_dirty_domain_tracked(struct iommu_domain *domain)
+{
+	return iommufd_dirty_domain_capable(domain) && !domain->dirty_failed;
+}
+
+/* The areas of a range that devices can write to; iova_rwsem is held */
+static inline struct iopt_area *
+iommufd_dirty_writable(struct iopt_area *area, unsigned long iova,
+		       unsigned long last)
+{
+	while (area && !(area->pages && (area->iommu_prot & IOMMU_WRITE)))
+		area = iopt_area_iter_next(area, iova, last);
+	return area;
+}
+
+static inline struct iopt_area *
+iommufd_dirty_area_first(struct io_pagetable *iopt, unsigned long iova,
+			 unsigned long last)
+{
+	return iommufd_dirty_writable(iopt_area_iter_first(iopt, iova, last),
+				      iova, last);
+}
+
+static inline struct iopt_area *
+iommufd_dirty_area_next(struct iopt_area *area, unsigned long iova,
+			unsigned long last)
+{
+	return iommufd_dirty_writable(iopt_area_iter_next(area, iova, last),
+				      iova, last);
+}
+
+/**
+ * struct iommufd_dirty_feed - The sink that gives every tracker its share
+ * @sink: What the walkers see
+ * @iopt: The IOAS
+ * @reader: The tracker whose ledger is left out, or NULL
+ * @to: Its destination instead, or NULL
+ * @iova: First byte that @to is ready for; the rest goes into the ledger of @reader
+ * @last: Last byte, inclusive
+ */
+struct iommufd_dirty_feed {
+	struct iommu_dirty_sink sink;
+	struct io_pagetable *iopt;
+	struct iommufd_dirty_tracker *reader;
+	struct iommu_dirty_sink *to;
+	unsigned long iova;
+	unsigned long last;
+};
+
+/* start.c */
+void iommufd_dirty_abandon(struct work_struct *work);
+bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
+bool iommufd_dirty_untracked(struct io_pagetable *iopt);
+bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);
+
+/* members.c */
+void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
+				 struct iommu_dirty_member *member);
+int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
+				    struct iommu_dirty_member *member);
+int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
+			    struct iommu_dirty_tracker_info *cmd,
+			    struct iommufd_dirty_info *info);
+
+/* harvest.c */
+bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last, unsigned long *next);
+int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
+			       unsigned long last, unsigned int flags,
+			       struct iommu_dirty_sink *sink);
+int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
+			  enum iommu_dirty_state state, unsigned long iova,
+			  unsigned long *last, unsigned int flags,
+			  struct iommu_dirty_sink *sink);
+int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+				 unsigned long iova, unsigned long last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink);
+int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
+			       unsigned long iova, unsigned long last);
+
+/* access.c */
+void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
+			       unsigned long last,
+			       struct iommu_dirty_sink *sink,
+			       unsigned int *patience);
+
+/* feed.c */
+struct iommu_dirty_sink *
+iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
+			struct io_pagetable *iopt,
+			struct iommufd_dirty_tracker *reader,
+			struct iommu_dirty_sink *to);
+struct iommu_dirty_sink *
+iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed, unsigned long iova,
+			  unsigned long last);
+
+#endif

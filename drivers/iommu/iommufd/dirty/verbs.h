@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The verbs, which are the same whatever a tracker covers. Called by the doors:
+ * ioctl.c, ioctl_read.c, vfio_compat.c and hooks.c.
+ */
+#ifndef __IOMMUFD_DIRTY_VERBS_H
+#define __IOMMUFD_DIRTY_VERBS_H
+
+#include "dirty.h"
+
+/**
+ * struct iommufd_dirty_asked - A tracker that READ, SCAN or UNMAP asks
+ * @tracker: The tracker, of which the call holds a reference
+ * @stops: How often it had been stopped when the call began
+ * @lost: Of a device: how often it had ceased to cover something
+ * @added: Out: how many pages it has reported
+ */
+struct iommufd_dirty_asked {
+	struct iommufd_dirty_tracker *tracker;
+	unsigned long stops;
+	u64 lost;
+	u64 added;
+};
+
+/**
+ * struct iommufd_dirty_request - What READ, SCAN and UNMAP have in common
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sparse: The user knows that trackers of devices do not cover all of the range
+ * @iova: First byte of the range
+ * @length: Its length; the range does not run beyond the end
+ * @page_size: A power of two
+ * @data: User address of the bitmap, or of the runs
+ * @room: How many runs there is room for
+ * @num_runs: Out: how many of them were written
+ * @out_length: Out: how many bytes of the range are dealt with
+ * @out_pages: Out: how many pages were added
+ * @failed: Out: 1 plus the index of the tracker that an error is about, or 0
+ */
+struct iommufd_dirty_request {
+	unsigned int flags;
+	bool sparse;
+	unsigned long iova;
+	unsigned long length;
+	unsigned long page_size;
+	u64 data;
+	u64 room;
+	u64 num_runs;
+	u64 out_length;
+	u64 out_pages;
+	unsigned int failed;
+};
+
+/* tracker.c */
+struct iommufd_dirty_tracker *
+iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			  struct iommufd_dirty_device *device);
+u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
+			struct iommufd_dirty_start *req);
+int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker, bool killable);
+bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
+			unsigned long iova, unsigned long last,
+			unsigned long *next);
+
+/* info.c */
+int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
+			   size_t known);
+
+/* read.c */
+int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
+			      unsigned int n, unsigned long iova,
+			      unsigned long *last, unsigned int flags,
+			      struct iommu_dirty_sink *sink);
+unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
+					unsigned int nr,
+					unsigned int max_shift);
+bool iommufd_dirty_next_of(struct iommufd_dirty_asked *asked, unsigned int nr,
+			   unsigned long iova, unsigned long last,
+			   unsigned long *next);
+void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
+		       struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
+				unsigned int nr,
+				struct iommufd_dirty_request *req);
+int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
+			     struct iommufd_dirty_request *req);
+int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_request *req);
+
+/* scan.c */
+int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_request *req);
+
+/* unmap.c */
+int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
+			struct iommufd_dirty_request *req,
+			unsigned long *unmapped);
+
+#endif
