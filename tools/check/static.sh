@@ -61,6 +61,21 @@ documented_tests() {
 	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
 }
 
+# Include lines that tools/check/arrows forbids; each line there has to be about a file
+arrows() {
+	local pattern forbidden files bad=0
+	while IFS=$'\t' read -r pattern forbidden; do
+		mapfile -t files < <(cd "$repo" && git ls-files --cached --others --exclude-standard -- ":(glob)$pattern")
+		if [ ${#files[@]} -eq 0 ]; then
+			echo "no file is $pattern"
+			bad=1
+		elif (cd "$repo" && grep -nE "^#include $forbidden" "${files[@]}" /dev/null); then
+			bad=1
+		fi
+	done < <(grep -v '^#' "$here/arrows")
+	return "$bad"
+}
+
 stage_static() {
 	local tree known=$cache/check/known salt list
 	"$repo/tools/setup/setup.sh" check
@@ -82,6 +97,7 @@ stage_static() {
 	salt=$(shellcheck --version)$(cd "$repo" && hash_files "${list[@]}")
 	batch shellcheck "$salt" list shell_check
 	try "tests that the documentation names" documented_tests
+	try "calls go one way" arrows
 	try "syzkaller's description is in step" "$here/syz-in-step.py" "$tree"
 	try "what results.py takes for a failure" "$here/results_test.py"
 	try "each mutation has its place" "$here/mutations.py" check "$repo"
