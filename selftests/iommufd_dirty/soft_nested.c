@@ -15,7 +15,7 @@
 #define PAGES	64
 #define OFFSET	0x5000ULL
 
-/* As in the kernel's drivers/iommu/dirty/soft/soft.h */
+/* As in the kernel's drivers/iommu/soft/soft.h */
 #define SOFT_HWPT_DATA	0x50f7
 
 FIXTURE(soft_nested)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The registers of the software IOMMU's devices by which their threads are run
- * (drivers/iommu/dirty/soft/vfio.c).
+ * (drivers/iommu/soft/vfio.c).
  */
 #include <errno.h>
 #include <fcntl.h>

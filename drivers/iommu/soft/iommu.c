@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
-#include "../../iommu-pages.h"
+#include "../iommu-pages.h"
 #include "soft.h"
 
 static bool skip_flush;

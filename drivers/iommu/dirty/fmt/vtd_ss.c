@@ -3,5 +3,5 @@
  * The dirty walker for Intel VT-d second stage tables; called by the Intel IOMMU driver.
  * See walk_template.h for what it does and needs.
  */
-#include "fmt/vtd_ss.h"
-#include "walk_template.h"
+#include "vtd_ss.h"
+#include "../walk_template.h"

@@ -73,7 +73,7 @@ const void *pgt_gen_params(const void *prev, char *desc)
 }
 
 #ifdef CONFIG_AMD_IOMMU
-#include "../amd/amd_iommu.h"
+#include "../../amd/amd_iommu.h"
 
 /*
  * AMD's code wants its table within a domain. One without devices needs nothing

@@ -3,5 +3,5 @@
  * The dirty walker for Arm VMSAv8-64 stage 2 tables.
  * See walk_template.h for what it does and needs.
  */
-#include "fmt/arm_s2.h"
-#include "walk_template.h"
+#include "arm_s2.h"
+#include "../walk_template.h"

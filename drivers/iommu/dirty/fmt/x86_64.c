@@ -3,5 +3,5 @@
  * The dirty walker for x86-64's own tables: Intel VT-d first stage, AMD-Vi guest (v2).
  * See walk_template.h for what it does and needs.
  */
-#include "fmt/x86_64.h"
-#include "walk_template.h"
+#include "x86_64.h"
+#include "../walk_template.h"

@@ -3,5 +3,5 @@
  * The dirty walker for AMD-Vi host (v1) tables.
  * See walk_template.h for what it does and needs.
  */
-#include "fmt/amd_v1.h"
-#include "walk_template.h"
+#include "amd_v1.h"
+#include "../walk_template.h"

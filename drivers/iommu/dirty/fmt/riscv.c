@@ -3,5 +3,5 @@
  * The dirty walker for RISC-V Sv39, Sv48 and Sv57 tables.
  * See walk_template.h for what it does and needs.
  */
-#include "fmt/riscv.h"
-#include "walk_template.h"
+#include "riscv.h"
+#include "../walk_template.h"

@@ -11,7 +11,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 
-#include "../../iommu-pages.h"
+#include "../iommu-pages.h"
 #include "soft.h"
 
 static unsigned int soft_index(const struct soft_fmt *fmt, unsigned long iova,
