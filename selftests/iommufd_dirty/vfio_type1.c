@@ -174,6 +174,47 @@ TEST_F(vfio_type1, start_get_stop)
 	EXPECT_EQ(1ULL << 5, dirty(self));
 }
 
+struct beside {
+	int container;
+	struct get get;
+};
+
+static int get_beside(void *arg)
+{
+	struct beside *b = arg;
+
+	return get(b->container, &b->get);
+}
+
+static int stop_beside(void *arg)
+{
+	struct beside *b = arg;
+
+	return dirty_pages(b->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+}
+
+/* STOP waits until the bitmap is complete: type1's calls are one at a time */
+TEST_F(vfio_type1, stop_beside_get)
+{
+	struct beside b = { .container = self->container };
+	struct side get, stop;
+	struct hold hold;
+
+	hold_open(&hold);
+	b.get = get_all(hold.page);
+	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
+	device_writes(self, 5);
+	side_start(&get, get_beside, &b);
+	hold_wait(&hold);
+	side_start(&stop, stop_beside, &b);
+	EXPECT_FALSE(side_wait(&stop));
+	hold_release(&hold);
+	EXPECT_EQ(0, side_end(&get));
+	EXPECT_EQ(0, side_end(&stop));
+	EXPECT_EQ(1ULL << 5, *(__u64 *)hold.page);
+	hold_close(&hold);
+}
+
 TEST_F(vfio_type1, get_arguments)
 {
 	__u64 bitmap = 0;

@@ -40,13 +40,13 @@ struct vfio_iommu_type1_dma_unmap;
  * @trackers: The trackers that are starting or running on the IOAS. Changed
  *	with iommufd_ioas::mutex, domains_rwsem and iova_rwsem for writing held,
  *	read with any of them
- * @hasty: A harvest has waited for somebody who pins pages, and in vain; protected by
+ * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
  *	harvest_mutex
  * @patient: When harvests wait again after that, in jiffies; as @hasty
  * @hwpt_calls: IOMMU_HWPT_GET_DIRTY_BITMAP and IOMMU_HWPT_SET_DIRTY_TRACKING
  *	calls under way; protected by iommufd_ioas::mutex
- * @vfio_mutex: One START or STOP of VFIO_IOMMU_DIRTY_PAGES at a time; before all
- *	other locks
+ * @vfio_mutex: One call of VFIO_IOMMU_DIRTY_PAGES, or VFIO_IOMMU_UNMAP_DMA with a
+ *	bitmap, at a time; before all other locks
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
  *	protected by iommufd_ioas::mutex
  */
@@ -57,7 +57,7 @@ struct iommufd_dirty_iopt {
 	bool hasty;
 	unsigned long patient;
 	unsigned int hwpt_calls;
-	struct mutex vfio_mutex;	/* one START or STOP at a time */
+	struct mutex vfio_mutex;	/* one call of type1's at a time */
 	u32 vfio_tracker_id;
 };
 

@@ -202,29 +202,43 @@ static int compat_prepare(struct iommufd_dirty_asked *asked,
 	return compat_clear_bitmap(asked->tracker->ioas, req);
 }
 
+/* READ, or UNMAP if there is @unmapped, with START and STOP kept out as in type1 */
+static int compat_report(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			 struct iommufd_dirty_request *req,
+			 unsigned long *unmapped)
+{
+	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_asked asked;
+	int rc = -EINVAL;
+
+	if (mutex_lock_killable(&ioas->iopt.dirty.vfio_mutex))
+		return -EINTR;
+	tracker = compat_get_tracker(ictx, ioas);
+	if (!tracker)
+		goto out_unlock;
+	iommufd_dirty_ask(&asked, tracker);
+	rc = compat_prepare(&asked, req);
+	if (!rc && unmapped)
+		rc = iommufd_dirty_unmap(&asked, req, unmapped);
+	else if (!rc)
+		rc = iommufd_dirty_read(&asked, 1, req);
+	iommufd_put_object(ictx, &tracker->obj);
+out_unlock:
+	mutex_unlock(&ioas->iopt.dirty.vfio_mutex);
+	return rc == -ENODATA ? -EINVAL : rc;
+}
+
 static int compat_get_bitmap(struct iommufd_ctx *ictx,
 			     struct iommufd_ioas *ioas, void __user *arg)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get range;
-	struct iommufd_dirty_tracker *tracker;
 	struct iommufd_dirty_request req;
-	struct iommufd_dirty_asked asked;
 	int rc;
 
 	if (copy_from_user(&range, arg, sizeof(range)))
 		return -EFAULT;
 	rc = compat_request(&req, range.iova, range.size, &range.bitmap);
-	if (rc)
-		return rc;
-	tracker = compat_get_tracker(ictx, ioas);
-	if (!tracker)
-		return -EINVAL;
-	iommufd_dirty_ask(&asked, tracker);
-	rc = compat_prepare(&asked, &req);
-	if (!rc)
-		rc = iommufd_dirty_read(&asked, 1, &req);
-	iommufd_put_object(ictx, &tracker->obj);
-	return rc == -ENODATA ? -EINVAL : rc;
+	return rc ? rc : compat_report(ictx, ioas, &req, NULL);
 }
 
 /**
@@ -283,9 +297,7 @@ int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
 			     const struct vfio_iommu_type1_dma_unmap *unmap,
 			     unsigned long *unmapped)
 {
-	struct iommufd_dirty_tracker *tracker;
 	struct iommufd_dirty_request req;
-	struct iommufd_dirty_asked asked;
 	struct vfio_bitmap bitmap;
 	int rc;
 
@@ -294,17 +306,7 @@ int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
 	if (copy_from_user(&bitmap, arg + sizeof(*unmap), sizeof(bitmap)))
 		return -EFAULT;
 	rc = compat_request(&req, unmap->iova, unmap->size, &bitmap);
-	if (rc)
-		return rc;
-	tracker = compat_get_tracker(ictx, ioas);
-	if (!tracker)
-		return -EINVAL;
-	iommufd_dirty_ask(&asked, tracker);
-	rc = compat_prepare(&asked, &req);
-	if (!rc)
-		rc = iommufd_dirty_unmap(&asked, &req, unmapped);
-	iommufd_put_object(ictx, &tracker->obj);
-	return rc == -ENODATA ? -EINVAL : rc;
+	return rc ? rc : compat_report(ictx, ioas, &req, unmapped);
 }
 
 /**
