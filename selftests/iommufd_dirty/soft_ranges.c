@@ -364,8 +364,8 @@ static void read_beside(struct __test_metadata *_metadata, struct logged *l,
 	env_store(&l->env, 0, AT(9));
 	ASSERT_EQ(0, update_to(l, pages));
 	hold_release(&hold);
-	EXPECT_EQ(-EAGAIN, side_end(&read));
-	EXPECT_EQ(EAGAIN, args.out_error);
+	EXPECT_EQ(-ESTALE, side_end(&read));
+	EXPECT_EQ(ESTALE, args.out_error);
 	EXPECT_EQ(0, args.out_length);
 	EXPECT_EQ(1 << 3, *(unsigned char *)hold.page);
 	hold_close(&hold);

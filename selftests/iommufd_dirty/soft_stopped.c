@@ -206,13 +206,12 @@ TEST_F(soft_stopped, unmap_started)
 				      SIZE, IOVA, IOMMU_IOAS_MAP_READABLE));
 }
 
-/* And afterwards: it is held up in between, and then where it accesses the bitmap again */
-TEST_F(soft_stopped, unmapped_started)
+/* It is held up in between, and then where it accesses the bitmap again */
+static void restart_unmapped(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(soft_stopped) * self)
 {
 	struct hold *hold = &self->hold;
 
-	if (!break_kernel(1U << BREAK_HURRY))
-		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
 	self->read.tracker = self->ioas_tracker;
 	tracker_start(self->l.env.fd, self->ioas_tracker);
 	begin(self, run_unmap);
@@ -225,6 +224,29 @@ TEST_F(soft_stopped, unmapped_started)
 	EXPECT_EQ(-ENODATA, end(self));
 	EXPECT_EQ(SIZE, self->unmapped);
 	EXPECT_EQ(0, self->read.out_length);
+}
+
+/* And after it has unmapped all */
+TEST_F(soft_stopped, unmapped_started)
+{
+	if (!break_kernel(1U << BREAK_HURRY))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	restart_unmapped(_metadata, self);
+}
+
+/* Also where the unmap itself fails, for a mapping that the range holds in part */
+TEST_F(soft_stopped, unmapped_partly_started)
+{
+	struct env *env = &self->l.env;
+	void *mem = mem_alloc(2 * SZ_4K);
+
+	if (!break_kernel(1U << BREAK_HURRY))
+		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
+	ioas_map(env->fd, env->ioas, mem, 2 * SZ_4K, IOVA + SIZE);
+	self->read.length += SZ_4K;
+	restart_unmapped(_metadata, self);
+	ioas_unmap(env->fd, env->ioas, IOVA + SIZE, 2 * SZ_4K);
+	mem_free(mem, 2 * SZ_4K);
 }
 
 /* What is covered from now on may have been written to before, when it was not */

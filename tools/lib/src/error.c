@@ -158,7 +158,7 @@ static const char *code_text(enum idirty_verb verb, int code)
 			"no object has this id";
 	case ENODATA:
 		return "a tracker is not running, or was stopped meanwhile";
-	case EAGAIN:
+	case ESTALE:
 		return "the tracker of a device covers less than when the call began";
 	case ERANGE:
 		return "the tracker of a device does not cover all of the range";

@@ -104,6 +104,22 @@ iommufd_dirty_info_add(struct iommufd_dirty_info *info,
 }
 
 /**
+ * struct iommufd_dirty_asked - A tracker that a call asks
+ * @tracker: The tracker; the call holds a reference
+ * @state: The state that the tracker must be in
+ * @stops: How often the tracker had been stopped when the call began
+ * @lost: Device tracker: how often it had lost coverage when the call began
+ * @added: Out: how many pages the tracker has reported
+ */
+struct iommufd_dirty_asked {
+	struct iommufd_dirty_tracker *tracker;
+	enum iommu_dirty_state state;
+	unsigned long stops;
+	u64 lost;
+	u64 added;
+};
+
+/**
  * struct iommufd_dirty_scope - What trackers of an IOAS and of a device do each in
  *	their own way
  * @start: Start to track, from IOMMU_DIRTY_STATE_STOPPED
@@ -135,11 +151,10 @@ struct iommufd_dirty_scope {
 	int (*covers)(struct iommufd_dirty_tracker *tracker, unsigned long iova,
 		      unsigned long *length, u64 *lost);
 	unsigned int (*window_shift)(struct iommufd_dirty_tracker *tracker);
-	int (*harvest)(struct iommufd_dirty_tracker *tracker,
-		       enum iommu_dirty_state state, unsigned long iova,
-		       unsigned long *last, unsigned int flags,
-		       struct iommu_dirty_sink *sink);
-	int (*harvest_ledger)(struct iommufd_dirty_tracker *tracker,
+	int (*harvest)(const struct iommufd_dirty_asked *asked,
+		       unsigned long iova, unsigned long *last,
+		       unsigned int flags, struct iommu_dirty_sink *sink);
+	int (*harvest_ledger)(const struct iommufd_dirty_asked *asked,
 			      unsigned long iova, unsigned long last,
 			      unsigned int flags,
 			      struct iommu_dirty_sink *sink);
@@ -201,6 +216,17 @@ struct iommufd_dirty_tracker {
 	atomic64_t reads;
 	atomic64_t pages;
 };
+
+/*
+ * Is the tracker in the state that the call relies on, and has it not been stopped since
+ * the call began, even if it was started again? Exact under the locks of the state
+ */
+static inline bool
+iommufd_dirty_asked_valid(const struct iommufd_dirty_asked *asked)
+{
+	return READ_ONCE(asked->tracker->state) == asked->state &&
+	       READ_ONCE(asked->tracker->stops) == asked->stops;
+}
 
 static inline struct iommufd_dirty_tracker *
 iommufd_get_dirty_tracker(struct iommufd_ctx *ictx, u32 id)

@@ -80,17 +80,16 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink)
 {
-	struct iommufd_dirty_tracker *tracker = asked[n].tracker;
+	const struct iommufd_dirty_tracker *tracker = asked[n].tracker;
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
 		if (asked[i].tracker->ioas == tracker->ioas &&
 		    asked[i].tracker->device == tracker->device)
-			return tracker->scope->harvest_ledger(tracker, iova,
+			return tracker->scope->harvest_ledger(&asked[n], iova,
 							      *last, flags,
 							      sink);
-	return tracker->scope->harvest(tracker, IOMMU_DIRTY_STATE_RUNNING, iova,
-				       last, flags, sink);
+	return tracker->scope->harvest(&asked[n], iova, last, flags, sink);
 }
 
 /*
@@ -107,9 +106,8 @@ static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
 
 	rc = iommufd_dirty_bitmap_pin(bitmap, iova, last);
 	if (rc && iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECORD))
-		asked->tracker->scope->harvest(asked->tracker,
-					       IOMMU_DIRTY_STATE_RUNNING, iova,
-					       last, req->flags, NULL);
+		asked->tracker->scope->harvest(asked, iova, last, req->flags,
+					       NULL);
 	if (rc)
 		return rc;
 
@@ -137,6 +135,7 @@ void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
 {
 	*asked = (struct iommufd_dirty_asked){
 		.tracker = tracker,
+		.state = IOMMU_DIRTY_STATE_RUNNING,
 		.stops = READ_ONCE(tracker->stops),
 	};
 }
@@ -159,12 +158,10 @@ int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 
 	for (i = 0; i < nr; i++) {
 		/*
-		 * Each harvest looks at the state again, with it locked; and who has
-		 * come upon what a STOP has left behind finds it counted here.
+		 * Unlocked: a caller that saw the effects of a STOP took a lock after
+		 * it, so it also sees the new count.
 		 */
-		if (READ_ONCE(asked[i].tracker->state) !=
-			    IOMMU_DIRTY_STATE_RUNNING ||
-		    READ_ONCE(asked[i].tracker->stops) != asked[i].stops) {
+		if (!iommufd_dirty_asked_valid(&asked[i])) {
 			req->failed = i + 1;
 			return -ENODATA;
 		}
@@ -186,7 +183,7 @@ static int check_covers(const struct iommufd_dirty_asked *asked,
 					   &lost);
 	if (rc)
 		return rc;
-	return lost == asked->lost ? 0 : -EAGAIN;
+	return lost == asked->lost ? 0 : -ESTALE;
 }
 
 /**
@@ -194,25 +191,34 @@ static int check_covers(const struct iommufd_dirty_asked *asked,
  * @asked: The trackers
  * @nr: How many
  * @req: In: what they were asked for. Out: which one has not
+ * @rc: What the call returns otherwise
  *
- * Return: 0, -ENODATA if a tracker was stopped meanwhile, -EAGAIN if one of a device
- * has covered less, -EINTR if killed. After an error nobody knows how much has been
- * dealt with, and req->out_length is 0.
+ * If they have not, nobody knows how much was dealt with, and req->out_length is 0.
+ *
+ * Return: -ENODATA if a tracker was stopped meanwhile; @rc if that is an error; -ESTALE
+ * if a device tracker lost coverage; -EINTR if killed; otherwise 0.
  */
 int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
-			     struct iommufd_dirty_request *req)
+			     struct iommufd_dirty_request *req, int rc)
 {
 	unsigned int i;
-	int rc;
+	int rc_covers;
 
-	rc = iommufd_dirty_check_running(asked, nr, req);
-	for (i = 0; i < nr && !rc && !req->sparse; i++) {
-		rc = check_covers(&asked[i], req);
-		if (rc)
-			req->failed = i + 1;
-	}
-	if (rc)
+	if (iommufd_dirty_check_running(asked, nr, req)) {
 		req->out_length = 0;
+		return -ENODATA;
+	}
+	for (i = 0; i < nr && !req->sparse; i++) {
+		rc_covers = check_covers(&asked[i], req);
+		if (!rc_covers)
+			continue;
+		req->out_length = 0;
+		/* An error that is reported once comes first */
+		if (rc && rc_covers != -ENODATA)
+			return rc;
+		req->failed = i + 1;
+		return rc_covers;
+	}
 	return rc;
 }
 
@@ -266,7 +272,7 @@ int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
 {
 	unsigned long last = req->iova + (req->length - 1);
 	struct iommufd_dirty_bitmap bitmap;
-	int rc, rc_done;
+	int rc;
 
 	rc = iommufd_dirty_bitmap_init(&bitmap, req->iova, last,
 				       ilog2(req->page_size), req->data);
@@ -276,6 +282,5 @@ int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
 	if (rc)
 		return rc;
 	rc = read_range(asked, nr, &bitmap, req);
-	rc_done = iommufd_dirty_check_done(asked, nr, req);
-	return rc_done ? rc_done : rc;
+	return iommufd_dirty_check_done(asked, nr, req, rc);
 }

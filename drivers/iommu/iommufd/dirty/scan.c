@@ -75,10 +75,15 @@ static int scan_write(struct scan *scan, bool *written)
 	};
 	struct iommu_dirty_run __user *to = u64_to_user_ptr(req->data);
 	unsigned int i;
+	int rc;
 
 	*written = false;
 	if (req->num_runs == scan->req->room)
 		return 0;
+	/* What is forgotten below must be what was found, not what came after a START */
+	rc = iommufd_dirty_check_running(scan->asked, scan->nr, req);
+	if (rc)
+		return rc;
 	if (copy_to_user(to + req->num_runs, &run, sizeof(run)))
 		return -EFAULT;
 	for (i = 0; i < scan->nr; i++)
@@ -217,7 +222,7 @@ int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
 		.req = req,
 	};
 	unsigned int i;
-	int rc, rc_then;
+	int rc, rc_wait;
 
 	rc = iommufd_dirty_check_running(asked, nr, req);
 	if (rc)
@@ -225,14 +230,13 @@ int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
 	rc = scan_range(&scan);
 	/* Others may have marked in the ledgers meanwhile */
 	for (i = 0; i < nr; i++) {
-		rc_then = asked[i].tracker->scope->wait(asked[i].tracker,
+		rc_wait = asked[i].tracker->scope->wait(asked[i].tracker,
 							req->iova,
 							scan_last(&scan));
-		rc = rc ? rc : rc_then;
+		rc = rc ? rc : rc_wait;
 	}
 	/* The run that was not written is where to resume */
 	if (scan.open)
 		req->out_length = scan.run.iova - req->iova;
-	rc_then = iommufd_dirty_check_done(asked, nr, req);
-	return rc_then ? rc_then : rc;
+	return iommufd_dirty_check_done(asked, nr, req, rc);
 }

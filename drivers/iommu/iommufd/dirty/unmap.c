@@ -77,5 +77,6 @@ int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 	if (rc)
 		req->flags |= IOMMU_DIRTY_WALK_NO_CLEAR;
 	rc_read = iommufd_dirty_read(asked, 1, req);
-	return rc ? rc : rc_read;
+	/* A STOP has forgotten what was unmapped: that is worse than any other error */
+	return rc && rc_read != -ENODATA ? rc : rc_read;
 }

@@ -9,20 +9,6 @@
 #include "dirty.h"
 
 /**
- * struct iommufd_dirty_asked - A tracker that READ, SCAN or UNMAP asks
- * @tracker: The tracker, of which the call holds a reference
- * @stops: How often it had been stopped when the call began
- * @lost: Of a device: how often it had ceased to cover something
- * @added: Out: how many pages it has reported
- */
-struct iommufd_dirty_asked {
-	struct iommufd_dirty_tracker *tracker;
-	unsigned long stops;
-	u64 lost;
-	u64 added;
-};
-
-/**
  * struct iommufd_dirty_request - What READ, SCAN and UNMAP have in common
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sparse: The user knows that trackers of devices do not cover all of the range
@@ -83,7 +69,7 @@ int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 				unsigned int nr,
 				struct iommufd_dirty_request *req);
 int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
-			     struct iommufd_dirty_request *req);
+			     struct iommufd_dirty_request *req, int rc);
 int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
 		       struct iommufd_dirty_request *req);
 

@@ -95,12 +95,11 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 			      bool leaving);
 int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				const struct iommufd_dirty_ranges *ranges);
-int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
-				 enum iommu_dirty_state state,
+int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long *last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
-int iommufd_dirty_device_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 					unsigned long iova, unsigned long last,
 					unsigned int flags,
 					struct iommu_dirty_sink *sink);

@@ -335,7 +335,8 @@ static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
 {
 	struct iommufd_dirty_range part;
 
-	lockdep_assert_held(&tracker->device->lock);
+	lockdep_assert(lockdep_is_held(&tracker->device->lock) ||
+		       lockdep_is_held(&tracker->device->config_mutex));
 
 	if (!tracker->degraded)
 		return;
@@ -355,22 +356,21 @@ static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
  * @tracker: The tracker, of a device
  * @covered: What it is about to cover; the provider tracks that already
  *
- * In the degraded mode what it has not covered so far is dirty, as long as nobody has
- * read it since.
+ * In the degraded mode what it has not covered so far is reported once more. Until the
+ * tracker covers it, a READ reports it in any case, so that no lock keeps READs out here.
  *
  * Context: config_mutex is held.
  */
 void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 				    const struct iommufd_dirty_ranges *covered)
 {
-	struct iommufd_dirty_device *device = tracker->device;
 	struct iommufd_dirty_range part;
 	unsigned long iova = 0;
 
-	lockdep_assert_held(&device->config_mutex);
+	lockdep_assert_held(&tracker->device->config_mutex);
 
-	mutex_lock(&device->lock);
-	while (iommufd_dirty_ranges_next(covered, iova, ULONG_MAX, &part)) {
+	while (tracker->degraded &&
+	       iommufd_dirty_ranges_next(covered, iova, ULONG_MAX, &part)) {
 		device_mark_uncovered(tracker, part.iova, part.last,
 				      &tracker->ledger.sink);
 		if (part.last == ULONG_MAX)
@@ -378,13 +378,11 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 		iova = part.last + 1;
 		cond_resched();
 	}
-	mutex_unlock(&device->lock);
 }
 
 /**
  * iommufd_dirty_device_harvest() - Read and clear a window
- * @tracker: The tracker, of a device
- * @state: The state that it has to be in
+ * @asked: The tracker, of a device
  * @iova: First byte of the window
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
@@ -394,15 +392,15 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
  * Providers always forget what they report, so that without clearing it goes by
  * way of the ledger.
  *
- * Return: 0, or -ENODATA if the tracker is not in @state, -EINTR if killed,
- * -ENOMEM; -EIO, -ENOMEM, -EINTR or -EFAULT if the provider failed.
+ * Return: 0, or -ENODATA if the tracker is not in @asked->state or was stopped since the
+ * call began, -EINTR if killed, -ENOMEM; -EIO, -ENOMEM, -EINTR or -EFAULT if the provider failed.
  */
-int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
-				 enum iommu_dirty_state state,
+int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long *last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink)
 {
+	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct iommufd_dirty_device *device = tracker->device;
 	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
 	bool keep = sink == &ledger->sink ||
@@ -414,7 +412,7 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
 			 keep ? NULL : sink, iova, *last);
 	if (mutex_lock_killable(&device->lock))
 		return -EINTR;
-	if (tracker->state == state)
+	if (iommufd_dirty_asked_valid(asked))
 		rc = keep ? device_reserve(tracker, &window) : 0;
 	if (!rc)
 		rc = device_collect(device, &window);
@@ -429,25 +427,26 @@ int iommufd_dirty_device_harvest(struct iommufd_dirty_tracker *tracker,
 
 /**
  * iommufd_dirty_device_harvest_ledger() - Read and clear the ledger of a window
- * @tracker: The tracker, of a device
+ * @asked: The tracker, of a device
  * @iova: First byte of the window
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_device_harvest(), but not NULL
  *
- * Return: 0, or -ENODATA if the tracker is not running, -EINTR if killed.
+ * Return: as iommufd_dirty_device_harvest().
  */
-int iommufd_dirty_device_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 					unsigned long iova, unsigned long last,
 					unsigned int flags,
 					struct iommu_dirty_sink *sink)
 {
+	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
 	int rc = -ENODATA;
 
 	if (mutex_lock_killable(&tracker->device->lock))
 		return -EINTR;
-	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING) {
+	if (iommufd_dirty_asked_valid(asked)) {
 		device_mark_uncovered(tracker, iova, last, sink);
 		if (sink != &ledger->sink)
 			iommufd_dirty_ledger_report(ledger, iova, last, flags,

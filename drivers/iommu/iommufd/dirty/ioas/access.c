@@ -118,7 +118,7 @@ static bool pages_lock(struct iopt_pages *pages, unsigned int *patience)
  * @iova: First byte, within the area
  * @last: Last byte, inclusive, within the area
  * @sink: Where to mark
- * @patience: IOMMUFD_DIRTY_PATIENCE, or what is left of it in the same harvest
+ * @patience: How often to look again; 0: do not wait. Out: what is left of it
  *
  * Pages can be part of several areas; what was pinned through another one is
  * marked, too, if this one has any pinned pages. So is all of the range if

@@ -277,8 +277,7 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 
 /**
  * iommufd_dirty_harvest() - Read and clear the dirty bits of a window
- * @tracker: The tracker
- * @state: The state that it has to be in
+ * @asked: The tracker
  * @iova: First byte of the window
  * @last: In: last byte of the window, inclusive. Out: less, if the window holds
  *	very many areas
@@ -288,15 +287,15 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
  *
  * When it returns 0 the IOTLBs are flushed for all that was cleared.
  *
- * Return: 0, or -ENODATA if the tracker is not in @state, -EINTR if killed, with
- * nothing cleared; -ENOMEM, likewise, if @sink is the tracker's own ledger; -EIO if
+ * Return: 0, or -ENODATA if the tracker is not in @asked->state or was stopped since the
+ * call began, -EINTR if killed, with nothing cleared; -ENOMEM, likewise, if @sink is the tracker's own ledger; -EIO if
  * a driver failed.
  */
-int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
-			  enum iommu_dirty_state state, unsigned long iova,
-			  unsigned long *last, unsigned int flags,
-			  struct iommu_dirty_sink *sink)
+int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
+			  unsigned long iova, unsigned long *last,
+			  unsigned int flags, struct iommu_dirty_sink *sink)
 {
+	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	int rc = -EINTR;
 
@@ -307,7 +306,7 @@ int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
 		goto out_attach;
 
-	if (tracker->state == state)
+	if (iommufd_dirty_asked_valid(asked))
 		rc = harvest_locked(tracker, iova, last, flags, sink);
 	else
 		rc = -ENODATA;
@@ -322,7 +321,7 @@ out_domains:
 
 /**
  * iommufd_dirty_harvest_ledger() - Read and clear the ledger of a window
- * @tracker: The tracker
+ * @asked: The tracker
  * @iova: First byte of the window
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
@@ -330,13 +329,14 @@ out_domains:
  *
  * All there is where another tracker of the IOAS has just been harvested.
  *
- * Return: 0, or -ENODATA if the tracker is not running, -EINTR if killed.
+ * Return: as iommufd_dirty_harvest().
  */
-int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink)
 {
+	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	int rc = -EINTR;
@@ -346,7 +346,7 @@ int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
 		goto out_domains;
 
-	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING) {
+	if (!iommufd_dirty_asked_valid(asked)) {
 		rc = -ENODATA;
 		goto out_unlock;
 	}

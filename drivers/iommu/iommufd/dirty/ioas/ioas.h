@@ -91,11 +91,10 @@ bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
 			       unsigned long last, unsigned int flags,
 			       struct iommu_dirty_sink *sink);
-int iommufd_dirty_harvest(struct iommufd_dirty_tracker *tracker,
-			  enum iommu_dirty_state state, unsigned long iova,
-			  unsigned long *last, unsigned int flags,
-			  struct iommu_dirty_sink *sink);
-int iommufd_dirty_harvest_ledger(struct iommufd_dirty_tracker *tracker,
+int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
+			  unsigned long iova, unsigned long *last,
+			  unsigned int flags, struct iommu_dirty_sink *sink);
+int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);

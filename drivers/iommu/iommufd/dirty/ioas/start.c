@@ -149,7 +149,7 @@ bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		if (!tracker->degraded)
+		if (!tracker->degraded && !READ_ONCE(tracker->abandoned))
 			return false;
 	return true;
 }
@@ -296,7 +296,7 @@ static bool tracker_try_abandon(struct iommufd_dirty_tracker *tracker)
 	return done;
 }
 
-/* The same for who wants to start or stop it now */
+/* Stop it if that is still to be done, and wait for the locks */
 static int tracker_abandon(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	int rc;
@@ -331,6 +331,11 @@ void iommufd_dirty_abandon(struct work_struct *work)
 static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	struct iommufd_dirty_asked asked = {
+		.tracker = tracker,
+		.state = IOMMU_DIRTY_STATE_STARTING,
+		.stops = tracker->stops,
+	};
 	unsigned long iova = 0;
 
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
@@ -340,8 +345,7 @@ static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = iommufd_dirty_harvest(tracker, IOMMU_DIRTY_STATE_STARTING,
-					   iova, &last, 0, NULL);
+		rc = iommufd_dirty_harvest(&asked, iova, &last, 0, NULL);
 		if (rc)
 			return rc;
 		if (last == ULONG_MAX)
@@ -374,8 +378,9 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 
 	if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
+	/* What stays enabled in hardware does not matter to another START */
 	rc = tracker_abandon(tracker, true);
-	if (!rc)
+	if (rc != -EINTR)
 		rc = tracker_check_start(tracker);
 	if (!rc)
 		rc = tracker_enable(tracker, req->degraded, &req->failed);

@@ -43,7 +43,7 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 	struct iommufd_dirty_tracker *tracker;
 
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		if (tracker->degraded)
+		if (tracker->degraded && !READ_ONCE(tracker->abandoned))
 			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
 }
 
