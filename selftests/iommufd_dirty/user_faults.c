@@ -505,6 +505,14 @@ TEST_F_TIMEOUT(user_faults, read_many_while_pinning, 120)
 	waits = after.ru_nvcsw - before.ru_nvcsw;
 	lib_note("waits %ld times for %u mappings", waits, COPIES);
 	EXPECT_GT(COPIES * 64 / 2, waits);
+	/* They wait again later: each READ of one tries for a moment */
+	usleep(100000);
+	args.length = SZ_1G;
+	pages[0] = 0;
+	check(getrusage(RUSAGE_THREAD, &before));
+	EXPECT_EQ(1, tracker_read(&args));
+	check(getrusage(RUSAGE_THREAD, &after));
+	EXPECT_LT(32, after.ru_nvcsw - before.ru_nvcsw);
 	pinned_end(&p);
 	access_destroy(p.access);
 	object_destroy(self->g.env.fd, p.tracker);
@@ -624,7 +632,32 @@ TEST_F_TIMEOUT(user_faults, killed_halfway, 60)
 	pinned_close(&p);
 }
 
-/* Who stops the tracker, or starts it again, need not wait for them */
+static int stop_stopped(void *arg)
+{
+	struct pinned *p = arg;
+
+	return __tracker_stop(p->g->env.fd, p->stopped);
+}
+
+static int start_stopped(void *arg)
+{
+	struct pinned *p = arg;
+
+	return __tracker_start(p->g->env.fd, p->stopped, NULL);
+}
+
+/* STOP and START of such a tracker wait for the locks, and then do it themselves */
+static void after_killed(struct __test_metadata *_metadata, struct pinned *p,
+			 int (*call)(void *p))
+{
+	struct side side;
+
+	side_start(&side, call, p);
+	EXPECT_FALSE(side_wait(&side));
+	pinned_end(p);
+	EXPECT_EQ(0, side_end(&side));
+}
+
 TEST_F_TIMEOUT(user_faults, stop_of_killed, 60)
 {
 	struct pinned p = {};
@@ -632,8 +665,7 @@ TEST_F_TIMEOUT(user_faults, stop_of_killed, 60)
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	pinned_end(&p);
-	EXPECT_EQ(0, __tracker_stop(self->g.env.fd, p.stopped));
+	after_killed(_metadata, &p, stop_stopped);
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(self->g.env.fd, p.stopped));
 	pinned_close(&p);
 }
@@ -645,9 +677,8 @@ TEST_F_TIMEOUT(user_faults, start_of_killed, 60)
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	pinned_end(&p);
-	EXPECT_EQ(0, __tracker_start(self->g.env.fd, p.stopped, NULL));
-	/* whoever has been late leaves it alone */
+	after_killed(_metadata, &p, start_stopped);
+	/* The worker comes late, and leaves it alone */
 	usleep(100000);
 	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, tracker_state(self->g.env.fd, p.stopped));
 	pinned_close(&p);
