@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What in-kernel users of iommufd tell its dirty trackers, and what drivers offer
- * them.
+ * The interface between iommufd's dirty trackers and in-kernel users: drivers that
+ * provide dirty information, and drivers that write with the CPU.
  *
- * A driver whose device can tell what it has written registers a provider of
+ * A driver whose device can report what it has written registers a provider of
  * dirty information: see Documentation/driver-api/iommufd_dirty_provider.rst.
  * VFIO does so for each of its drivers that has vfio_log_ops.
  *
- * A driver that writes to user memory with the CPU has nothing to do: writes by
+ * A driver that writes to user memory with the CPU need not do anything: writes by
  * iommufd_access_rw() are recorded, and pages that it has pinned for writing are
- * taken for dirty as long as they are pinned. A driver that pins pages for long
- * and writes to few of them can do better and say when it has.
+ * treated as dirty while they are pinned. A driver that pins pages for a long time
+ * and writes to few of them can do better by reporting each write.
  */
 #ifndef __LINUX_IOMMUFD_DIRTY_H
 #define __LINUX_IOMMUFD_DIRTY_H
@@ -25,8 +25,8 @@ struct iommufd_device;
 struct iommufd_dirty_provider;
 
 /*
- * A flag of iommufd_access_pin_pages(), beside IOMMUFD_ACCESS_RW_WRITE: every
- * write through the pages is followed by iommufd_access_mark_dirty().
+ * Flag of iommufd_access_pin_pages(), used with IOMMUFD_ACCESS_RW_WRITE: the caller
+ * follows every write through the pages with iommufd_access_mark_dirty().
  */
 #define IOMMUFD_ACCESS_PIN_MARKS	BIT(8)
 
@@ -42,17 +42,17 @@ struct iommufd_dirty_range {
 
 /**
  * struct iommufd_dirty_caps - What a provider can do
- * @page_sizes: Bitmap of the sizes, in bytes, by which the device can track; 0 if
- *	the driver does not know before it starts
- * @max_ranges: The most ranges that it tracks at a time; 0 as above. It may get
- *	smaller when iommufd_dirty_provider_ops::start has failed with -E2BIG
- * @max_span: The most bytes from the start of the first range to the end of the
- *	last one; 0 as above
- * @granule: Ranges begin and end at multiples of so many pages, a power of two; 0
+ * @page_sizes: Bitmap of the page sizes, in bytes, that the device can track by; 0
+ *	if the driver does not know before it starts
+ * @max_ranges: Maximum number of ranges that it tracks at a time; 0 as above. It may
+ *	shrink after iommufd_dirty_provider_ops::start has failed with -E2BIG
+ * @max_span: Maximum number of bytes from the start of the first range to the end of
+ *	the last one; 0 as above
+ * @granule: Ranges begin and end at multiples of this many pages, a power of two; 0
  *	means 1
  * @quiesces: The device has a state in which it starts no DMA, so that
  *	iommufd_dirty_provider_ops::hold can succeed
- * @quiesces_p2p: It starts none in VFIO's P2P states, either
+ * @quiesces_p2p: It starts no DMA in VFIO's P2P states, either
  */
 struct iommufd_dirty_caps {
 	u64 page_sizes;
@@ -64,43 +64,44 @@ struct iommufd_dirty_caps {
 };
 
 /**
- * struct iommufd_dirty_provider_ops - What a driver does as a provider
+ * struct iommufd_dirty_provider_ops - Operations of a provider, supplied by a driver
  * @get_caps: Fill in what the provider can do. @caps is zeroed
  * @start: Track the @nr ranges in @ranges, which ascend, do not touch each other,
  *	and begin and end at multiples of *@page_size times the granule; there is at
- *	least one. Set *@page_size, a power of two, to what the device tracks by: if
- *	that is larger, and ranges are no multiples of it, iommufd stops and starts
- *	again with such that are. From when it returns 0 on, no write to them is
- *	missed. Return 0, or an error, after which nothing is tracked; -E2BIG if
- *	fewer ranges might do, -EFBIG if only smaller ones, -EBUSY if somebody else
- *	uses the device's tracking
- * @stop: Track nothing any more, and forget what was dirty. Return 0, or an error,
- *	which is reported but changes nothing: @start may be called again
- * @read_and_clear: Mark in @sink, by its mark_range(), each tracked page within
- *	@iova to @last, inclusive, that the device has written to since it was
- *	marked last, and forget that. The range is within one of the ranges of
- *	the last @start or @update, begins at a multiple of 64 pages from its
- *	start, and ends at such a multiple or with it. Marks cannot fail, and may
- *	reach beyond the range. Return 0, or an error, upon which iommufd takes
- *	the whole range for dirty; the user is told of the first one only
- * @update: Track other ranges instead, by the same page size: @ranges and @nr as for
- *	@start. Mark in @sink what is dirty in pages that are not tracked any more.
- *	No write to a page that was tracked and still is may be missed. Return 0, or
- *	an error, after which the old ranges are tracked as before. NULL if the
- *	driver cannot do that while the device runs
+ *	least one. Set *@page_size, a power of two, to the page size that the device
+ *	tracks by. If it is larger and the ranges are not multiples of it, iommufd
+ *	stops the provider and starts it again with ranges that are. Once it has
+ *	returned 0, no write to the ranges is missed. Return 0, or an error, after
+ *	which nothing is tracked: -E2BIG if fewer ranges might work, -EFBIG if only
+ *	smaller ones might, -EBUSY if another user has the device's tracking in use
+ * @stop: Stop tracking, and forget what was dirty. Return 0, or an error, which is
+ *	reported but has no other effect: @start may be called again
+ * @read_and_clear: Mark in @sink, with its mark_range(), each tracked page from
+ *	@iova to @last, inclusive, that the device has written to since the page
+ *	was last marked, and clear that state. The range is within one of the
+ *	ranges of the last @start or @update. It begins at a multiple of 64 pages
+ *	from the start of that range, and ends at such a multiple or at the end of
+ *	that range. Marks cannot fail, and may reach beyond the range. Return 0,
+ *	or an error, after which iommufd treats the whole range as dirty; only the
+ *	first error is reported to userspace
+ * @update: Replace the tracked ranges, with the same page size; @ranges and @nr as
+ *	for @start. Mark in @sink what is dirty in pages that are no longer tracked.
+ *	No write to a page that is in both the old and the new ranges may be missed.
+ *	Return 0, or an error, after which the old ranges are tracked as before.
+ *	NULL if the driver cannot do this while the device runs
  * @hold: If the device has no DMA under way and starts none, keep its user from
  *	resuming it until @release, and return true; otherwise return false. NULL if
- *	the driver can never tell
- * @release: End what a @hold that returned true has begun. Return false if the
- *	device may have started DMA in between all the same, as it may after it was
- *	reset. NULL if @hold is
+ *	the driver can never know
+ * @release: Undo a @hold that returned true. Return false if the device may have
+ *	started DMA in between nevertheless, for example after a reset. NULL if
+ *	@hold is NULL
  *
- * The ops are called in process context and may sleep, and not any more once
- * iommufd_dirty_provider_unregister() has returned. There is never more than one of
- * @get_caps, @start, @stop, @read_and_clear and @update at a time; these are also
- * called between @hold and @release, and a driver's lock that is held from the one
- * to the other must not be taken by them. iommufd holds mutexes meanwhile that
- * registering and unregistering a provider of the same device takes too.
+ * The ops are called in process context, may sleep, and are not called after
+ * iommufd_dirty_provider_unregister() has returned. Calls of @get_caps, @start, @stop,
+ * @read_and_clear and @update are serialized. They can also be called between @hold
+ * and @release, so they must not take a lock that the driver holds from @hold to
+ * @release. During all calls, iommufd holds mutexes that registering and unregistering a
+ * provider of the same device take, too.
  */
 struct iommufd_dirty_provider_ops {
 	void (*get_caps)(struct iommufd_dirty_provider *provider,
@@ -120,14 +121,14 @@ struct iommufd_dirty_provider_ops {
 };
 
 /**
- * struct iommufd_dirty_provider - Embedded in what a driver has for its device
+ * struct iommufd_dirty_provider - Embedded in the driver's structure for its device
  * @ops: Its operations
- * @leaving: Set by a driver, by WRITE_ONCE(), before it takes locks that are held from
- *	@ops->hold to @ops->release, if it is going to unregister the provider: a START
- *	or UPDATE that is under way gives up
- * @quiet: Set by a driver before it unregisters the provider, if the device starts
- *	no DMA any more until it is unbound: what it has written is then known also
- *	afterwards. Otherwise all that was tracked is taken for dirty
+ * @leaving: A driver that is going to unregister the provider sets it with WRITE_ONCE()
+ *	before it takes locks that are held from @ops->hold to @ops->release: a START or
+ *	UPDATE under way gives up
+ * @quiet: A driver sets it before it unregisters the provider if the device starts no
+ *	DMA until it is unbound: the recorded writes then stay complete. Otherwise
+ *	everything that was tracked is treated as dirty
  */
 struct iommufd_dirty_provider {
 	const struct iommufd_dirty_provider_ops *ops;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events of the dirty trackers. An id is that of the object in its iommufd
- * file; rc is 0 or a negative errno.
+ * Trace events of the dirty trackers. Ids are object ids of the iommufd file; rc is 0
+ * or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM iommufd_dirty
@@ -25,31 +25,31 @@ DECLARE_EVENT_CLASS(iommufd_dirty_tracker,
 	TP_printk("tracker=%u rc=%d", __entry->tracker, __entry->rc)
 );
 
-/* A START has ended */
+/* A START has finished */
 DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_start,
 	TP_PROTO(u32 tracker, int rc),
 	TP_ARGS(tracker, rc)
 );
 
-/* A STOP has ended, or the tracker is being destroyed */
+/* A STOP has finished, or destruction or a failed START has stopped the tracker */
 DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_stop,
 	TP_PROTO(u32 tracker, int rc),
 	TP_ARGS(tracker, rc)
 );
 
-/* An UPDATE has ended */
+/* An UPDATE has finished */
 DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_update,
 	TP_PROTO(u32 tracker, int rc),
 	TP_ARGS(tracker, rc)
 );
 
-/* A READ, SCAN or UNMAP has failed because of this tracker */
+/* A READ or SCAN has failed because of this tracker, or an UNMAP has failed */
 DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_error,
 	TP_PROTO(u32 tracker, int rc),
 	TP_ARGS(tracker, rc)
 );
 
-/* An IOAS: from now on everything that is mapped there is reported as dirty */
+/* From now on, everything that is mapped for writing in an IOAS is reported as dirty */
 TRACE_EVENT(iommufd_dirty_degraded,
 	TP_PROTO(u32 ioas),
 	TP_ARGS(ioas),
@@ -63,8 +63,8 @@ TRACE_EVENT(iommufd_dirty_degraded,
 );
 
 /*
- * What one READ or SCAN has found for one of its trackers; length is how much of
- * the range is dealt with, ns how long the whole call took
+ * What a READ or SCAN has found for one of its trackers. length is the processed part
+ * of the range, in bytes; ns is the duration of the whole call.
  */
 TRACE_EVENT(iommufd_dirty_harvest,
 	TP_PROTO(u32 tracker, u64 iova, u64 length, u64 pages, u64 ns, int rc),
@@ -90,7 +90,7 @@ TRACE_EVENT(iommufd_dirty_harvest,
 		  __entry->pages, __entry->ns, __entry->rc)
 );
 
-/* An UNMAP has ended */
+/* An UNMAP has finished */
 TRACE_EVENT(iommufd_dirty_unmap,
 	TP_PROTO(u32 tracker, u64 iova, u64 unmapped, u64 pages, int rc),
 	TP_ARGS(tracker, iova, unmapped, pages, rc),

@@ -353,7 +353,8 @@ struct iommu_dirty_run {
  *   struct iommu_dirty_tracker_info) run on the IOAS or the device.
  * * -ENOMEM: out of memory; the tracker is stopped.
  * * -EINTR: killed; the tracker is stopped, or will be when those who hold the locks
- *   of the IOAS let go of them. Until then START is -EALREADY and STOP is -EBUSY.
+ *   of the IOAS let go of them. The next START or STOP waits for the locks, and ends
+ *   the killed one.
  * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
  *   start, or it has failed for other trackers (IOMMU_DIRTY_TRACKER_BLIND) and
  *   one of these needs an UPDATE; the tracker is stopped.
@@ -388,7 +389,7 @@ struct iommu_dirty_tracker_start {
  * Return:
  * * 0 on success
  * * -EBUSY: a START of this tracker is under way.
- * * -EINTR: killed while it waited; the tracker is still running.
+ * * -EINTR: killed while it waited; the state of the tracker is as before.
  * * -EIO: the tracker is stopped, but an IOMMU driver or the migration driver
  *   failed to disable tracking.
  * * -ENOENT, -EOPNOTSUPP: see the head of this file.
@@ -491,7 +492,7 @@ enum iommu_dirty_read_flags {
  *   are marked were dirty.
  * * -ERANGE: from @out_length on a tracker of a device does not cover the range.
  *   Before that all is well; pages that are marked behind it were dirty.
- * * -EAGAIN: a tracker of a device has ceased to cover something meanwhile, even if it
+ * * -ESTALE: a tracker of a device has ceased to cover something meanwhile, even if it
  *   covers that again: it was not asked for that. @out_length is 0; pages that are
  *   marked were dirty. INFO and the next READ know what it covers. Not with
  *   IOMMU_DIRTY_READ_SPARSE.

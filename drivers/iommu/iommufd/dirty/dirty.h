@@ -2,16 +2,15 @@
 /*
  * The dirty tracker object of iommufd, private to the files of this folder.
  *
- * Calls go one way: from the doors to the verbs, from there to the scopes, and to the
- * sinks in the end.
+ * Calls go one way: doors -> verbs -> scopes -> sinks.
  *
- * Doors, who calls in:
+ * Doors, the entry points:
  *   ioctl.c		the ioctls ALLOC, START, STOP, UPDATE
  *   ioctl_read.c	the ioctls READ, SCAN, UNMAP
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *   hooks.c, hooks.h	what the rest of iommufd calls
  * Verbs (verbs.h), the same for every scope:
- *   tracker.c		the object: made, started, stopped, destroyed
+ *   tracker.c		the object: create, start, stop, destroy
  *   read.c		READ: window by window over all trackers of a call
  *   scan.c		SCAN: the same, into runs
  *   unmap.c		UNMAP
@@ -19,23 +18,22 @@
  *   trace.c		trace events
  * Scopes, what a tracker covers:
  *   ioas/		an IOAS: IO page tables, and software that writes
- *   device/		a device, which its driver tracks
+ *   device/		a device, tracked by its driver
  * Sinks, where dirty pages go:
- *   sink/		the user's bitmap, and the ledger that a tracker keeps
+ *   sink/		the user's bitmap, and the ledger of a tracker
  * Tests:
- *   tests/		KUnit, a benchmark, and switches by which tests leave out a
- *			part of all that
+ *   tests/		KUnit, a benchmark, and switches that make tests skip a step
  *
  * Lock order: iommufd_dirty_iopt::vfio_mutex -> iommufd_ioas::mutex ->
  * io_pagetable::domains_rwsem -> iommufd_dirty_iopt::attach_rwsem ->
  * iommufd_dirty_iopt::harvest_mutex -> io_pagetable::iova_rwsem ->
  * iopt_pages::mutex -> iommufd_dirty_ledger::lock.
- * iommufd_group::lock comes behind iommufd_ioas::mutex and before attach_rwsem.
+ * iommufd_group::lock nests inside iommufd_ioas::mutex and outside attach_rwsem.
  *
- * Of a device: iommufd_dirty_device::config_mutex -> what the driver holds from
- * iommufd_dirty_provider_ops::hold to release -> iommufd_dirty_device::lock -> other
- * locks of the driver, and iommufd_dirty_ledger::lock. None of these is held with
- * one of an IOAS.
+ * Lock order of a device: iommufd_dirty_device::config_mutex -> locks that the driver
+ * holds from iommufd_dirty_provider_ops::hold to release -> iommufd_dirty_device::lock
+ * -> other locks of the driver, and iommufd_dirty_ledger::lock. Locks of a device and
+ * locks of an IOAS are never held together.
  */
 #ifndef __IOMMUFD_DIRTY_H
 #define __IOMMUFD_DIRTY_H
@@ -53,19 +51,21 @@
 #include "sink/sink.h"
 
 /*
- * The most trackers of one READ, and the most that run on an IOAS or on a device: what
- * is cleaned for one is marked for all others while the IOAS is locked
+ * Maximum number of trackers in one READ, and of trackers that run on one IOAS or
+ * device. A harvest for one tracker marks in the ledgers of all others while it holds
+ * the locks of the IOAS, so the number must be bounded.
  */
 #define IOMMUFD_DIRTY_MAX_TRACKERS	64
 
 struct iommufd_dirty_tracker;
 
 /**
- * struct iommufd_dirty_start - What START and UPDATE are about
- * @degraded: What cannot be tracked shall be reported as dirty
- * @gap_dirty: So shall be what is written while the ranges are exchanged
- * @ranges: Of a device: what to track. Out: what is tracked
- * @page_size: Of a device: the bytes to track by, in and out
+ * struct iommufd_dirty_start - Arguments of START and UPDATE
+ * @degraded: START: use degraded mode, which reports what cannot be tracked as dirty
+ * @gap_dirty: UPDATE: if tracking has a gap while the ranges are exchanged, report all
+ *	of them as dirty rather than fail
+ * @ranges: Device tracker: the ranges to track. Out: the ranges that are tracked
+ * @page_size: Device tracker: the tracking page size in bytes, in and out
  * @failed: Out: after -ENXIO, the member that cannot be tracked
  */
 struct iommufd_dirty_start {
@@ -77,11 +77,12 @@ struct iommufd_dirty_start {
 };
 
 /**
- * struct iommufd_dirty_info - Where INFO collects the members: memory of the user is
- *	not accessed before all locks have been dropped
- * @members: The first of them
- * @room: How many fit
- * @nr: How many there are so far
+ * struct iommufd_dirty_info - Buffer in which INFO collects the members
+ * @members: The members
+ * @room: How many entries @members has room for
+ * @nr: Number of members found so far; can exceed @room
+ *
+ * User memory is not accessed until all locks have been dropped.
  */
 struct iommufd_dirty_info {
 	struct iommu_dirty_member *members;
@@ -90,8 +91,8 @@ struct iommufd_dirty_info {
 };
 
 /**
- * iommufd_dirty_info_add() - Collect a member, if there is room for it
- * @info: Where
+ * iommufd_dirty_info_add() - Count a member, and store it if there is room
+ * @info: The buffer
  * @member: The member
  */
 static inline void
@@ -120,24 +121,24 @@ struct iommufd_dirty_asked {
 };
 
 /**
- * struct iommufd_dirty_scope - What trackers of an IOAS and of a device do each in
- *	their own way
- * @start: Start to track, from IOMMU_DIRTY_STATE_STOPPED
- * @stop: Stop, if it is running; or give up if killed
- * @info: Fill in what INFO tells of the scope, and collect its members
- * @next: Find the next IOVA that the providers may have to tell of; false if there
- *	is none in the range
- * @covers: How much of a range the tracker can tell of, and how often it has ceased to
- *	cover something. NULL: all, and never
- * @window_shift: log2 of the IOVA that one harvest deals with at the most
- * @harvest: Read and clear a window into a sink, the ledger's included
+ * struct iommufd_dirty_scope - Operations that differ between IOAS and device trackers
+ * @start: Start tracking, from IOMMU_DIRTY_STATE_STOPPED
+ * @stop: Stop if running; a killable call gives up if killed
+ * @info: Fill in the scope's part of INFO, and collect its members
+ * @next: Find the next IOVA that a provider may report as dirty; false if there is none
+ *	in the range
+ * @covers: How much of a range the tracker can report, and how often it has lost
+ *	coverage. NULL: everything, and never
+ * @window_shift: log2 of the largest window of one harvest, in bytes of IOVA
+ * @harvest: Read and clear a window into a sink, including what the ledger holds
  * @harvest_ledger: The same for the ledger only
- * @wait: Wait for the harvest that is under way, and have the ledger give back
- *	memory that it does not need for a range
- * @release: Give back what the tracker was made with; it is stopped
+ * @wait: Wait for a harvest that is under way, and free ledger memory that a range does
+ *	not need
+ * @release: Drop the references of a stopped tracker
  *
- * Arguments and return values are those of the functions that implement them. No
- * lock is held when they are called.
+ * The functions that implement them document arguments and return values. Callers hold
+ * no locks, except that @start and @stop can be called with
+ * iommufd_dirty_iopt::vfio_mutex held.
  */
 struct iommufd_dirty_scope {
 	int (*start)(struct iommufd_dirty_tracker *tracker,
@@ -169,31 +170,31 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
 /**
  * struct iommufd_dirty_tracker - A dirty tracker
  * @obj: iommufd's object
- * @scope: What depends on what it covers
- * @ioas: The IOAS that it covers; the tracker holds a users reference. NULL if it
- *	covers a device
- * @device: That device, of which the tracker holds a reference; or NULL
- * @ranges: What of the device it was asked to cover, NULL if it is stopped; protected
- *	by iommufd_dirty_device::config_mutex
- * @page_size: What it has asked to track the device by; as @ranges
- * @covered: What of the device it does cover: all of this has been tracked since it
- *	was started or updated. NULL: nothing. Changed with that mutex and
- *	iommufd_dirty_device::lock held, read with either
- * @lost: How often it has ceased to cover something; as @covered
+ * @scope: Operations of the IOAS or device scope
+ * @ioas: The IOAS that it covers, with a users reference held. NULL for a device
+ *	tracker
+ * @device: The device that it covers, with a reference held. NULL for an IOAS tracker
+ * @ranges: Device tracker: the ranges it was asked to cover, NULL if it is stopped;
+ *	protected by iommufd_dirty_device::config_mutex
+ * @page_size: The page size it was asked to track the device by; protected as @ranges
+ * @covered: Device tracker: the ranges it does cover. They have been tracked since it
+ *	was started or updated. NULL: none. Changed with config_mutex and
+ *	iommufd_dirty_device::lock held, read with either held
+ * @lost: How often it has lost coverage; protected as @covered
  * @spare: Room for the next @covered while an UPDATE is under way, otherwise NULL;
- *	as @ranges
- * @item: In iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
+ *	protected as @ranges
+ * @item: Entry in iommufd_dirty_iopt::trackers or iommufd_dirty_device::trackers unless
  *	it is stopped
- * @state: enum iommu_dirty_state, under the same locks as that list
- * @stops: How often it was stopped; as @state
- * @degraded: START has asked for the degraded mode; as @state
+ * @state: enum iommu_dirty_state, protected by the same locks as that list
+ * @stops: How often it was stopped; protected as @state
+ * @degraded: START asked for degraded mode; changes only while it is stopped
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
- * @abandoned: The caller of START was killed before that had an end: it is as good as
- *	stopped. Set once by that caller, cleared under the locks of @state
- * @abandon: Stops it then; tries, and waits for nobody
- * @ledger: What was harvested outside of its own reads
- * @reads: READ, SCAN and UNMAP calls that have succeeded
- * @pages: Pages that they have reported
+ * @abandoned: The caller of START was killed before START finished, so the tracker
+ *	counts as stopped. Set by that caller, cleared under the locks of @state
+ * @abandon: Work that stops an abandoned tracker; it never waits for locks of the IOAS
+ * @ledger: What was harvested outside of the tracker's own reads
+ * @reads: Number of READ, SCAN and UNMAP ioctls that succeeded
+ * @pages: Number of pages that these ioctls reported, even if they failed
  */
 struct iommufd_dirty_tracker {
 	struct iommufd_object obj;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the rest of iommufd asks the dirty trackers: when a device gets a HWPT
- * by being attached to an IOAS, when a HWPT or an access joins an IOAS, and
- * when one of the per-HWPT dirty ioctls is called. Each function says which
- * locks its caller holds.
+ * Calls from the rest of iommufd into the dirty trackers: when iommufd allocates
+ * a HWPT, when a device is attached to one or detached from one, when a HWPT
+ * joins an IOAS, and around the per-HWPT dirty ioctls. Functions that need a
+ * lock held say so.
  */
 #include <linux/iommu.h>
 #include <trace/events/iommufd_dirty.h>
@@ -12,7 +12,7 @@
 #include "tests/break.h"
 
 /**
- * iommufd_dirty_init_iopt() - Initialize what an IOAS has for dirty tracking
+ * iommufd_dirty_init_iopt() - Initialize the dirty tracking state of an IOAS
  * @iopt: The IOAS
  */
 void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
@@ -24,13 +24,13 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 }
 
 /**
- * iommufd_dirty_capable() - Can a HWPT for this device be tracked?
+ * iommufd_dirty_capable() - Check whether a HWPT for a device can be tracked
  * @idev: The device
  * @flags: IOMMU_HWPT_ALLOC_* that the HWPT is allocated with
  *
- * Wider than IOMMU_CAP_DIRTY_TRACKING, by which a driver tells of page tables in
- * the format that it uses without being asked. User space is told of either, as
- * IOMMU_HW_CAP_DIRTY_TRACKING.
+ * This covers more than IOMMU_CAP_DIRTY_TRACKING, which a driver reports only for
+ * page tables in its default format. IOMMU_HW_CAP_DIRTY_TRACKING reports either
+ * one to userspace.
  *
  * Return: true if the driver can harvest dirty bits of such a HWPT.
  */
@@ -44,30 +44,30 @@ bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags)
 }
 
 /**
- * iommufd_dirty_auto_flags() - Flags for a HWPT that iommufd makes by itself
- * @idev: The device that it is made for
- * @pasid: The PASID that it is made for
+ * iommufd_dirty_auto_flags() - Flags for a HWPT that iommufd allocates itself
+ * @idev: The device that it is allocated for
+ * @pasid: The PASID that it is allocated for
  *
- * Nothing is enabled by that; the driver only builds a page table that can be
- * tracked later.
+ * The flags do not enable tracking; they make the driver build a page table that
+ * can be tracked later.
  *
- * Return: IOMMU_HWPT_ALLOC_DIRTY_TRACKING where the driver should be asked for
- * it, else 0.
+ * Return: IOMMU_HWPT_ALLOC_DIRTY_TRACKING if the driver should be asked for it,
+ * else 0.
  */
 u32 iommufd_dirty_auto_flags(struct iommufd_device *idev, ioasid_t pasid)
 {
-	/* VT-d takes no dirty tracking domain for a PASID */
+	/* VT-d rejects dirty tracking domains for a PASID */
 	if (pasid != IOMMU_NO_PASID || !iommufd_dirty_capable(idev, 0))
 		return 0;
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 }
 
 /**
- * iommufd_dirty_auto_retry() - Did a HWPT fail for being asked to be trackable?
- * @flags: In: the flags that it was made with. Out: 0, to try again
- * @err: The error
+ * iommufd_dirty_auto_retry() - Check whether to retry without dirty tracking
+ * @flags: In: the flags of the attempt that failed. Out: 0 for the retry
+ * @err: The error of that attempt
  *
- * Return: true if it should be tried again with the new flags.
+ * Return: true if the caller should retry with the new flags.
  */
 bool iommufd_dirty_auto_retry(u32 *flags, long err)
 {
@@ -91,9 +91,9 @@ static struct rw_semaphore *attach_rwsem(struct iommufd_hw_pagetable *hwpt)
  * @hwpt: The HWPT that it is attached to or detached from
  * @old: The HWPT that is replaced, or NULL
  *
- * Until iommufd_dirty_attach_end() no tracker of the IOASes changes what is
- * enabled in hardware or harvests: half-attached, a device can be missed when
- * tracking is enabled and when the IOTLB is flushed.
+ * Until iommufd_dirty_attach_end(), no tracker of the IOASes enables or disables
+ * tracking in hardware, or harvests. Enabling tracking and flushing the IOTLB can
+ * both miss a device that is only half attached.
  */
 void iommufd_dirty_attach_begin(struct iommufd_hw_pagetable *hwpt,
 				struct iommufd_hw_pagetable *old)
@@ -111,7 +111,7 @@ void iommufd_dirty_attach_begin(struct iommufd_hw_pagetable *hwpt,
 }
 
 /**
- * iommufd_dirty_attach_end() - A device has been attached or detached, or not
+ * iommufd_dirty_attach_end() - A device attach or detach has finished or failed
  * @hwpt: As for iommufd_dirty_attach_begin()
  * @old: As for iommufd_dirty_attach_begin()
  */
@@ -131,12 +131,14 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
  * @iopt: The IOAS
  * @domain: The domain, nothing mapped in it
  *
- * Its tracking is enabled before anything is mapped in it. If that cannot be,
- * trackers in the degraded mode take all that is mapped for dirty as long as it is
- * there. If it does not get to join after all, iommufd_dirty_fill_failed() follows.
+ * Tracking is enabled before anything is mapped in the domain. If it cannot be
+ * enabled, trackers in degraded mode treat everything mapped for writing as dirty
+ * while the domain is part of the IOAS. If its areas then cannot be mapped,
+ * iommufd_dirty_fill_failed() is called.
  *
  * Context: domains_rwsem is held for writing.
- * Return: 0, or -ENXIO if a tracker runs that has to track it and cannot.
+ * Return: 0, or -ENXIO if the domain cannot be tracked and a tracker on the IOAS
+ * is not in degraded mode.
  */
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain)
@@ -164,10 +166,10 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
  * iommufd_dirty_hwpt_begin() - A per-HWPT dirty ioctl begins
  * @hwpt: The HWPT
  *
- * No tracker can start until iommufd_dirty_hwpt_end() or
- * iommufd_dirty_hwpt_set_end().
+ * No tracker of the IOAS can start until iommufd_dirty_hwpt_end() or
+ * iommufd_dirty_hwpt_set_end() is called.
  *
- * Return: 0, or -EBUSY if a tracker runs on the IOAS.
+ * Return: 0, or -EBUSY if a tracker is starting or running on the IOAS.
  */
 int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt)
 {
@@ -197,8 +199,8 @@ void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt)
 /**
  * iommufd_dirty_hwpt_set_end() - IOMMU_HWPT_SET_DIRTY_TRACKING ends
  * @hwpt: The HWPT
- * @enable: What was asked for
- * @rc: What became of it
+ * @enable: Whether tracking was to be enabled or disabled
+ * @rc: Result of the ioctl: 0 or a negative errno
  */
 void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt, bool enable,
 				int rc)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What iommufd's own files need of the dirty trackers. Included by
- * iommufd_private.h ahead of struct io_pagetable; with CONFIG_IOMMUFD_DIRTY
- * off everything in here is empty.
+ * The dirty tracker interface for the rest of iommufd. Included by
+ * iommufd_private.h ahead of struct io_pagetable. Without CONFIG_IOMMUFD_DIRTY,
+ * the structs are empty and the functions are stubs.
  */
 #ifndef __IOMMUFD_DIRTY_HOOKS_H
 #define __IOMMUFD_DIRTY_HOOKS_H
@@ -33,37 +33,39 @@ struct vfio_iommu_type1_dma_unmap;
 /**
  * struct iommufd_dirty_iopt - Dirty tracking of an IOAS, in struct io_pagetable
  * @attach_rwsem: Held for writing while a device is attached to a HWPT of the
- *	IOAS or detached from it, for reading where all that are must be known.
- *	Lock order: see dirty.h
- * @harvest_mutex: One harvest at a time, so that walkers may clean by plain
- *	stores, and what a SCAN has reserved is not trimmed by another
+ *	IOAS or detached from it, for reading where the set of attached devices
+ *	must not change. Lock order: see dirty.h
+ * @harvest_mutex: Serializes harvests, so that walkers can clean with plain
+ *	stores, and no harvest trims what a SCAN has reserved
  * @trackers: The trackers that are starting or running on the IOAS. Changed
- *	with iommufd_ioas::mutex, domains_rwsem and iova_rwsem for writing held,
- *	read with any of them
- * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
+ *	with iommufd_ioas::mutex held, and domains_rwsem and iova_rwsem held for
+ *	writing; read with any of them held
+ * @hasty: A harvest gave up waiting for a task that pins pages; protected by
  *	harvest_mutex
- * @patient: When harvests wait again after that, in jiffies; as @hasty
- * @hwpt_calls: IOMMU_HWPT_GET_DIRTY_BITMAP and IOMMU_HWPT_SET_DIRTY_TRACKING
- *	calls under way; protected by iommufd_ioas::mutex
- * @vfio_mutex: One call of VFIO_IOMMU_DIRTY_PAGES, or VFIO_IOMMU_UNMAP_DMA with a
- *	bitmap, at a time; before all other locks
+ * @patient: When harvests wait again after that, in jiffies; protected as @hasty
+ * @hwpt_calls: Number of IOMMU_HWPT_GET_DIRTY_BITMAP and
+ *	IOMMU_HWPT_SET_DIRTY_TRACKING calls under way; protected by
+ *	iommufd_ioas::mutex
+ * @vfio_mutex: Serializes the calls of VFIO_IOMMU_DIRTY_PAGES, and of
+ *	VFIO_IOMMU_UNMAP_DMA with a bitmap; taken before all other locks
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
  *	protected by iommufd_ioas::mutex
  */
 struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
-	struct mutex harvest_mutex;	/* one harvest at a time */
+	struct mutex harvest_mutex;	/* One harvest at a time */
 	struct list_head trackers;
 	bool hasty;
 	unsigned long patient;
 	unsigned int hwpt_calls;
-	struct mutex vfio_mutex;	/* one call of type1's at a time */
+	struct mutex vfio_mutex;	/* One of type1's calls at a time */
 	u32 vfio_tracker_id;
 };
 
 /**
  * struct iommufd_dirty_access - A range of pages that an access has pinned
- * @writes: The CPU may be writing to them; protected by iopt_pages::mutex
+ * @writes: The CPU may write to them without iommufd_access_mark_dirty(); protected
+ *	by iopt_pages::mutex
  */
 struct iommufd_dirty_access {
 	bool writes;
@@ -71,8 +73,8 @@ struct iommufd_dirty_access {
 
 /**
  * struct iommufd_dirty_idev - Dirty tracking of a bound device
- * @device: What providers and trackers know of it, NULL if there has been neither;
- *	protected by a mutex of provider.c
+ * @device: State shared by the provider and the trackers, NULL if the device never
+ *	had either; protected by a mutex of provider.c
  */
 struct iommufd_dirty_idev {
 	struct iommufd_dirty_device *device;
@@ -87,7 +89,7 @@ struct iommufd_dirty_hwpt {
 	bool by_ioctl;
 };
 
-/* Does anything have to be told? What is unmapped costs nothing else without */
+/* Checked before the unmap hooks: without a tracker, unmapping costs nothing more */
 static inline bool iommufd_dirty_active(const struct iommufd_dirty_iopt *dirty)
 {
 	return !list_empty(&dirty->trackers);

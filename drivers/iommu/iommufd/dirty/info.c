@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * INFO: what a tracker covers, and how it is. Called from iommufd's ioctl table,
+ * INFO: what a tracker covers, and its state. Called from iommufd's ioctl table,
  * without locks.
  */
 #include <linux/iommu.h>
@@ -10,15 +10,15 @@
 
 #include "verbs.h"
 
-/* Size of the first version of the struct, its smallest one ever */
+/* Size of the first version of struct iommu_dirty_member, the smallest accepted */
 #define MEMBER_MIN_LEN	32
 
 /**
- * iommufd_dirty_copy_out() - Write an entry of a user's array
- * @to: The entry
- * @len: How long an entry is for the user
- * @from: The entry as the kernel knows it
- * @known: How long it is; what the user has behind it is zeroed
+ * iommufd_dirty_copy_out() - Write one entry of a user's array
+ * @to: The user's entry
+ * @len: Size of an entry of the user, in bytes
+ * @from: The kernel's entry
+ * @known: Size of @from, in bytes; the rest of the user's entry is zeroed
  *
  * Return: 0 or -EFAULT.
  */
@@ -32,7 +32,10 @@ int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
 	return 0;
 }
 
-/* All that the user has room for; how many there are is known afterwards only */
+/*
+ * Collect as many members as the user has room for. The number of members is not
+ * known in advance, so retry with a larger buffer until they fit.
+ */
 static int info_collect(struct iommufd_dirty_tracker *tracker,
 			struct iommu_dirty_tracker_info *cmd,
 			struct iommufd_dirty_info *info)
@@ -94,7 +97,7 @@ static int info_fill(struct iommufd_dirty_tracker *tracker,
 	cmd->num_members = info.nr;
 	cmd->out_target_id = iommufd_dirty_target_id(tracker);
 	cmd->out_max_trackers = IOMMUFD_DIRTY_MAX_TRACKERS;
-	/* Each power of two from 4 KiB on */
+	/* Every power of two from 4 KiB up */
 	cmd->out_page_sizes = ~(SZ_4K - 1ULL);
 	cmd->out_reads = atomic64_read(&tracker->reads);
 	cmd->out_pages = atomic64_read(&tracker->pages);

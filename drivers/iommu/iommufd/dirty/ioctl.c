@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ALLOC, START, UPDATE and STOP: check the arguments, look the objects up, copy the
- * answer out. Called from iommufd's ioctl table.
+ * ALLOC, START, UPDATE and STOP: check the arguments, look up the objects, copy out the
+ * results. Called from iommufd's ioctl table, without locks.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -74,7 +74,7 @@ out_put:
 	return rc;
 }
 
-/* Does START ask for what is not for an IOAS, or not for a device? */
+/* An IOAS tracker takes neither ranges nor a page size */
 static int start_check(const struct iommufd_dirty_tracker *tracker,
 		       const struct iommu_dirty_tracker_start *cmd)
 {
@@ -192,7 +192,7 @@ int iommufd_dirty_tracker_update(struct iommufd_ucmd *ucmd)
 	struct iommufd_dirty_tracker *tracker;
 	int rc;
 
-	/* Nothing has changed yet, so find out now whether this can be written */
+	/* Check that the result can be written while nothing has changed yet */
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		return -EFAULT;
 	if (cmd->flags & ~IOMMU_DIRTY_UPDATE_GAP_DIRTY)

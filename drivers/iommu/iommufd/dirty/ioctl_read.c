@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * READ, SCAN and UNMAP: check the arguments, look the trackers up, copy the
- * answer out. Called from iommufd's ioctl table.
+ * READ, SCAN and UNMAP: check the arguments, look up the trackers, copy out the
+ * results. Called from iommufd's ioctl table, without locks.
  *
- * That the answer cannot be written is found out before there is one.
+ * The out fields are written once before anything is harvested, so that a call
+ * that cannot return its results fails early.
  */
 #include <linux/ktime.h>
 #include <linux/log2.h>
@@ -16,12 +17,12 @@
 
 #include "verbs.h"
 
-/* What the first version of the struct had */
+/* Size of the first version of the struct */
 #define TRACKER_MIN_LEN offsetofend(struct iommu_dirty_read_tracker, out_pages)
 
 #define READ_FLAGS	(IOMMU_DIRTY_READ_NO_CLEAR | IOMMU_DIRTY_READ_SPARSE)
 
-/* Everything that a call needs for each of its trackers */
+/* The trackers of a call, and its state for each of them */
 struct tracker_set {
 	void __user *user;
 	unsigned int len;
@@ -130,8 +131,8 @@ static void set_trace(const struct tracker_set *set, int rc,
 }
 
 /*
- * Shorten the range to what all trackers can tell of. Returns 1 plus the index of the
- * one that can of the least, 0 if the range is as it was, or a negative errno.
+ * Shorten the range to the part that all trackers cover. Returns 1 plus the index of the
+ * tracker that covers the least, 0 if the range is unchanged, or a negative errno.
  */
 static int set_shorten(struct tracker_set *set,
 		       struct iommufd_dirty_request *req)
@@ -159,7 +160,7 @@ static int set_shorten(struct tracker_set *set,
 	return least;
 }
 
-/* A range that some tracker does not cover is reported as far as all of them do */
+/* Report a range up to where the first tracker stops covering it, then -ERANGE */
 static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req,
 		      int (*report)(struct iommufd_dirty_asked *asked,
 				    unsigned int nr,
@@ -180,8 +181,8 @@ static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req
 }
 
 /*
- * READ or SCAN with the trackers that the user names; accounts for what was reported,
- * and tells.
+ * Run READ or SCAN with the trackers that the user names. Updates the statistics, emits
+ * the trace events, and copies out the result of each tracker.
  */
 static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 		   struct iommufd_dirty_request *req,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * LIST: the objects of an iommufd file, for an observer who has not made them.
+ * LIST: the objects of an iommufd file, for an observer that did not create them.
  * Called from iommufd's ioctl table, without locks.
  *
- * An observer must not be in the way. A reference to an object would make
- * IOMMU_DESTROY fail, or keep a HWPT that iommufd made by itself from going away
- * with its last device. So objects are described under the xarray's lock: one
- * that is in the array is not freed before it has been taken out. Only what a
- * device is attached to needs a mutex; for that there is a reference to the
- * device, which unbinding waits for.
+ * An observer must not interfere. A reference to an object would make
+ * IOMMU_DESTROY fail, or keep a HWPT that iommufd allocated itself from going
+ * away with its last device. So objects are described under the xarray lock: an
+ * object is not freed while it is in the xarray. Only the HWPT that a device is
+ * attached to needs a mutex. For that, LIST holds a reference to the device;
+ * unbinding waits for it.
  */
 #include <linux/device.h>
 #include <linux/sched/signal.h>
@@ -17,10 +17,10 @@
 
 #include "verbs.h"
 
-/* Size of the first version of the struct, its smallest one ever */
+/* Size of the first version of struct iommu_dirty_object, the smallest accepted */
 #define OBJECT_MIN_LEN	64
 
-/* Fill in what never changes; false for a kind that is not listed */
+/* Describe all but a device's HWPT; false if this type is not listed */
 static bool list_describe(struct iommufd_object *obj,
 			  struct iommu_dirty_object *out)
 {
@@ -57,7 +57,7 @@ static bool list_describe(struct iommufd_object *obj,
 		tracker = container_of(obj, struct iommufd_dirty_tracker, obj);
 		out->type = IOMMU_DIRTY_OBJECT_TRACKER;
 		out->parent_id = iommufd_dirty_target_id(tracker);
-		/* It may change at any time */
+		/* Not locked: the state may change at any time */
 		out->state = READ_ONCE(tracker->state);
 		return true;
 	default:
@@ -65,14 +65,14 @@ static bool list_describe(struct iommufd_object *obj,
 	}
 }
 
-/* What is the device attached to? Drops the reference to it */
+/* Return the HWPT that the device is attached to, or 0. Drops the device reference */
 static u32 list_attached(struct iommufd_ctx *ictx, struct iommufd_device *idev)
 {
 	struct iommufd_device *cur;
 	u32 id = 0;
 
 	mutex_lock(&idev->igroup->lock);
-	/* Others of its group may be attached without it */
+	/* Other devices of its group may be attached without it */
 	list_for_each_entry(cur, &idev->igroup->device_list, group_item)
 		if (cur == idev)
 			id = idev->igroup->hwpt->obj.id;
@@ -81,7 +81,7 @@ static u32 list_attached(struct iommufd_ctx *ictx, struct iommufd_device *idev)
 	return id;
 }
 
-/* The first object from @index on that is to be listed; false if there is none */
+/* Find the first listed object with an id of at least @index; false if none */
 static bool list_next(struct iommufd_ctx *ictx, unsigned long *index,
 		      struct iommu_dirty_object *out)
 {

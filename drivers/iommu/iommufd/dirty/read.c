@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * READ: for each window of the range, pin the bitmap, have every tracker mark
- * its dirty pages in it, unpin it. Called by ioctl_read.c with arguments checked and
- * without a lock.
+ * its dirty pages in it, unpin it. Called by ioctl_read.c, unmap.c and
+ * vfio_compat.c with checked arguments and without locks. scan.c shares the
+ * helpers.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -11,12 +12,12 @@
 #include "verbs.h"
 
 /**
- * iommufd_dirty_next_of() - Find what can be dirty next for any tracker
+ * iommufd_dirty_next_of() - Find the next IOVA that can be dirty for any tracker
  * @asked: The trackers
  * @nr: How many
  * @iova: Where to start
  * @last: Where to end, inclusive
- * @next: Out: the first byte of the range that can be dirty
+ * @next: Out: first byte of the range that can be dirty
  *
  * Return: false if nothing between @iova and @last can be dirty.
  */
@@ -39,13 +40,13 @@ bool iommufd_dirty_next_of(struct iommufd_dirty_asked *asked, unsigned int nr,
 }
 
 /**
- * iommufd_dirty_window_mask() - How far does a window of a call go?
+ * iommufd_dirty_window_mask() - Find the window size of a call
  * @asked: The trackers
  * @nr: How many
- * @max_shift: log2 of what else limits it; IOMMUFD_DIRTY_WINDOW_SHIFT is in any case
- *	possible
+ * @max_shift: log2 of the caller's own limit in bytes; a window is never smaller than
+ *	IOMMUFD_DIRTY_WINDOW_SHIFT
  *
- * Return: the bits of an IOVA that are all set in the last byte of its window.
+ * Return: the window size minus one; IOVA | mask is the last byte of the window.
  */
 unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
 					unsigned int nr, unsigned int max_shift)
@@ -64,14 +65,14 @@ unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
 /**
  * iommufd_dirty_harvest_nth() - Harvest a window for one of a call's trackers
  * @asked: The trackers of the call
- * @n: Which one; those before it have been harvested, with the same flags
+ * @n: Index of the tracker; those before it have been harvested with the same flags
  * @iova: As for iommufd_dirty_scope::harvest()
  * @last: Same
  * @flags: Same
- * @sink: Same; if it is not the tracker's own ledger, all of them share it
+ * @sink: Same; if it is not the tracker's own ledger, all trackers share it
  *
- * The harvest for one tracker feeds the ledgers of the others of its IOAS or
- * device, so that once for each is enough.
+ * The harvest for one tracker feeds the ledgers of the other trackers of its IOAS or
+ * device, so one harvest for each IOAS or device is enough.
  *
  * Return: as iommufd_dirty_scope::harvest().
  */
@@ -93,9 +94,9 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 }
 
 /*
- * Windows end at multiples of their size, which no IO page table entry of that
- * size or less straddles. @last gets smaller if not all of the window was
- * dealt with by every tracker.
+ * Windows end at multiples of their size, so no IO page table entry of that
+ * size or less crosses the end. @last shrinks if the trackers did not process
+ * all of the window.
  */
 static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
 		       struct iommufd_dirty_bitmap *bitmap, unsigned long iova,
@@ -126,9 +127,9 @@ static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
 }
 
 /**
- * iommufd_dirty_ask() - A call begins to ask a tracker
- * @asked: What the call keeps of it
- * @tracker: The tracker, of which the call holds a reference
+ * iommufd_dirty_ask() - Start using a tracker in a call
+ * @asked: Out: the call's state for the tracker
+ * @tracker: The tracker; the call holds a reference to it
  */
 void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
 		       struct iommufd_dirty_tracker *tracker)
@@ -141,12 +142,13 @@ void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
 }
 
 /**
- * iommufd_dirty_check_running() - Have all of the trackers been running so far?
+ * iommufd_dirty_check_running() - Check that all trackers have been running
  * @asked: The trackers
  * @nr: How many
- * @req: Out: which one has not
+ * @req: Out: which tracker has not
  *
- * Of one that was stopped nothing is left to be found, even if it was started again.
+ * STOP discards what is dirty, so a tracker that was stopped fails the check even if it
+ * was started again.
  *
  * Return: 0 or -ENODATA.
  */
@@ -169,7 +171,7 @@ int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 	return 0;
 }
 
-/* Has a tracker covered what it did all along? */
+/* Check that a tracker has lost no coverage since the call began */
 static int check_covers(const struct iommufd_dirty_asked *asked,
 			const struct iommufd_dirty_request *req)
 {
@@ -231,14 +233,14 @@ static int read_range(struct iommufd_dirty_asked *asked, unsigned int nr,
 	unsigned long mask;
 	int rc;
 
-	/* No more bits than for a window of small pages */
+	/* Use at most as many bitmap bits as a window of 4 KiB pages */
 	mask = iommufd_dirty_window_mask(asked, nr,
 					 IOMMUFD_DIRTY_WINDOW_SHIFT - 12 +
 					 ilog2(req->page_size));
 	while (iommufd_dirty_next_of(asked, nr, iova, last, &iova)) {
 		unsigned long win_last = min(last, iova | mask);
 
-		/* Holes hold nothing dirty */
+		/* A hole before @iova is clean, so it is done */
 		req->out_length = iova - req->iova;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -260,10 +262,10 @@ static int read_range(struct iommufd_dirty_asked *asked, unsigned int nr,
  * iommufd_dirty_read() - Mark the dirty pages of trackers in a user's bitmap
  * @asked: The trackers; out: how many bits each of them has newly set
  * @nr: How many trackers
- * @req: In: range, page size, bitmap and flags. Out: how far it got
+ * @req: In: range, page size, bitmap and flags. Out: how far the call got
  *
- * A page behind req->out_length that is not marked is still dirty, unless a tracker
- * was stopped or has ceased to cover it.
+ * A dirty page beyond req->out_length that is not marked stays dirty, unless a tracker
+ * was stopped or no longer covers it.
  *
  * Return: see struct iommu_dirty_tracker_read.
  */

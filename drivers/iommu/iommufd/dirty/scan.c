@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SCAN: dirty pages as an array of runs, for address spaces in which a bitmap
- * would be all zeroes. Called by ioctl_read.c with arguments checked and without
- * a lock.
+ * SCAN: report dirty pages as an array of runs, for address spaces in which a
+ * bitmap would be nearly all zeroes. Called by ioctl_read.c with checked
+ * arguments and without locks.
  *
- * A walk cannot stop where the user's array ends. So a window is harvested into
- * the ledgers of the trackers, and runs are taken from there: written to the
- * user first, forgotten then. What found no room stays in the ledgers.
+ * A walk cannot stop when the user's array is full. So SCAN harvests a window
+ * into the ledgers of the trackers and takes the runs from there: it writes a
+ * run to the user first and clears it in the ledgers after that. Runs that did
+ * not fit stay in the ledgers.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -20,8 +21,8 @@
  * @nr: How many
  * @req: The request
  * @open: @run is valid
- * @run: The run that is being put together, in whole pages of the request but
- *	within its range; it grows as long as what follows touches it
+ * @run: The run being assembled, in whole pages of the request but clipped to
+ *	its range; it grows as long as the next dirty page touches it
  */
 struct scan {
 	struct iommufd_dirty_asked *asked;
@@ -41,7 +42,7 @@ static unsigned int scan_shift(const struct scan *scan)
 	return ilog2(scan->req->page_size);
 }
 
-/* How many pages of the open run has the tracker found? Forget them */
+/* Count the pages of the open run that a tracker found, and clear them if it may */
 static u64 scan_settle(struct scan *scan, struct iommufd_dirty_ledger *ledger)
 {
 	unsigned long iova = scan->run.iova, last = scan->run.last;
@@ -54,7 +55,7 @@ static u64 scan_settle(struct scan *scan, struct iommufd_dirty_ledger *ledger)
 			run.last | (scan->req->page_size - 1);
 
 		pages += (run.last >> shift) - (run.iova >> shift) + 1;
-		/* What else is in its last page has been counted */
+		/* Further runs in the last page are counted already */
 		if (page_last >= last)
 			break;
 		iova = page_last + 1;
@@ -65,7 +66,7 @@ static u64 scan_settle(struct scan *scan, struct iommufd_dirty_ledger *ledger)
 	return pages;
 }
 
-/* Write the open run to the user. Out: false if there is no room for it */
+/* Write the open run to the user. @written is false if the array is full */
 static int scan_write(struct scan *scan, bool *written)
 {
 	struct iommufd_dirty_request *req = scan->req;
@@ -97,7 +98,7 @@ static int scan_write(struct scan *scan, bool *written)
 	return 0;
 }
 
-/* The first run of any tracker */
+/* Find the run of any tracker that starts first */
 static bool scan_next(struct scan *scan, unsigned long iova, unsigned long last,
 		      struct iommufd_dirty_range *run)
 {
@@ -116,7 +117,7 @@ static bool scan_next(struct scan *scan, unsigned long iova, unsigned long last,
 	return found;
 }
 
-/* Take the runs of a window. Out: false if the array is full */
+/* Collect the runs of a window. @more is false if the array is full */
 static int scan_window(struct scan *scan, unsigned long iova,
 		       unsigned long last, bool *more)
 {
@@ -147,7 +148,7 @@ static int scan_window(struct scan *scan, unsigned long iova,
 	return 0;
 }
 
-/* Bring what is dirty in a window into the ledgers */
+/* Harvest a window into the ledgers */
 static int scan_harvest(struct scan *scan, unsigned long iova,
 			unsigned long *last)
 {
@@ -204,12 +205,12 @@ static int scan_range(struct scan *scan)
 }
 
 /**
- * iommufd_dirty_scan() - Write the dirty pages of trackers to a user as runs
+ * iommufd_dirty_scan() - Write the dirty pages of trackers to userspace as runs
  * @asked: The trackers; out: how many pages each of them has reported
  * @nr: How many trackers
- * @req: In: range, page size, array and its room, flags. Out: how far it got
+ * @req: In: range, page size, array and its room, flags. Out: how far the call got
  *
- * Nothing behind req->out_length is forgotten.
+ * Dirty pages beyond req->out_length stay dirty.
  *
  * Return: see struct iommu_dirty_tracker_scan.
  */
@@ -228,14 +229,14 @@ int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
 	if (rc)
 		return rc;
 	rc = scan_range(&scan);
-	/* Others may have marked in the ledgers meanwhile */
+	/* Harvests of other calls may have marked in the ledgers: let them flush */
 	for (i = 0; i < nr; i++) {
 		rc_wait = asked[i].tracker->scope->wait(asked[i].tracker,
 							req->iova,
 							scan_last(&scan));
 		rc = rc ? rc : rc_wait;
 	}
-	/* The run that was not written is where to resume */
+	/* Resume at the run that was not written */
 	if (scan.open)
 		req->out_length = scan.run.iova - req->iova;
 	return iommufd_dirty_check_done(asked, nr, req, rc);

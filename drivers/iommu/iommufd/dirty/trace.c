@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The code of the trace events, which tracker.c, hooks.c and ioctl_read.c call.
+ * Instantiates the trace events, which the verbs, the doors and ioas/start.c emit.
  */
 #include <linux/types.h>
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The object that user space sees, whatever it covers: made, started, stopped and
- * destroyed. Called by ioctl.c, read.c, scan.c, vfio_compat.c and by iommufd's object
- * destruction, without locks.
+ * The tracker object that userspace sees, for either scope: create, start, stop,
+ * destroy. Called by the doors, by other verbs and by iommufd's object destruction.
+ * Callers hold no locks, with two exceptions: vfio_compat.c holds vfio_mutex when it
+ * creates, starts or stops a tracker, and list.c calls iommufd_dirty_target_id() under
+ * the xarray lock.
  */
 #include <trace/events/iommufd_dirty.h>
 
@@ -11,10 +13,11 @@
 #include "verbs.h"
 
 /**
- * iommufd_dirty_tracker_new() - Make a tracker
+ * iommufd_dirty_tracker_new() - Allocate a tracker
  * @ictx: The iommufd
- * @ioas: What it covers, with a reference held; or NULL
- * @device: What it covers, whose reference it takes over; or NULL
+ * @ioas: The IOAS to cover, with a reference held by the caller; or NULL
+ * @device: The device to cover; on success the tracker takes over the caller's
+ *	reference; or NULL
  *
  * Return: the tracker, which is stopped and not visible until it is finalized; or
  * an error pointer.
@@ -41,10 +44,10 @@ iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 }
 
 /**
- * iommufd_dirty_target_id() - What does a tracker cover?
+ * iommufd_dirty_target_id() - Get the id of what a tracker covers
  * @tracker: The tracker
  *
- * Return: the object id of its IOAS or device, which may be unbound.
+ * Return: the object id of its IOAS or device. The device may have been unbound.
  */
 u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker)
 {
@@ -54,7 +57,7 @@ u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker)
 /**
  * iommufd_dirty_start() - Start a tracker
  * @tracker: The tracker
- * @req: What to track, and how
+ * @req: What to track, and how; see struct iommufd_dirty_start
  *
  * Return: see struct iommu_dirty_tracker_start.
  */
@@ -70,7 +73,7 @@ int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 /**
  * iommufd_dirty_stop() - Stop a tracker
  * @tracker: The tracker
- * @killable: Leave it as it is if the caller is being killed while it waits
+ * @killable: Return -EINTR with the tracker unchanged if killed while waiting
  *
  * Return: see struct iommu_dirty_tracker_stop.
  */
@@ -83,12 +86,12 @@ int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 }
 
 /**
- * iommufd_dirty_next() - Find what can be dirty next
+ * iommufd_dirty_next() - Find the next IOVA that can be dirty
  * @tracker: The tracker
  * @iova: Where to start
  * @last: Where to end, inclusive
- * @next: Out: the first byte of the range that a provider may tell of, or that is
- *	recorded in the ledger
+ * @next: Out: first byte of the range that a provider may report, or that the ledger
+ *	holds
  *
  * Return: false if nothing between @iova and @last can be dirty.
  */
@@ -108,15 +111,15 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_tracker_destroy() - Destroy the object
- * @obj: The tracker's object, with no user left
+ * iommufd_dirty_tracker_destroy() - Stop a tracker and drop its references
+ * @obj: The tracker's object, without users
  */
 void iommufd_dirty_tracker_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_dirty_tracker *tracker =
 		container_of(obj, struct iommufd_dirty_tracker, obj);
 
-	/* Nothing to do about a failure here; it has been logged */
+	/* Destruction cannot fail; the trace event reports an error */
 	iommufd_dirty_stop(tracker, false);
 	tracker->scope->release(tracker);
 }

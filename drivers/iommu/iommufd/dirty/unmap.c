@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * UNMAP: an unmap like any other, which records what is dirty in the ledgers of all
- * trackers, and then a READ of the tracker's. Called by ioctl_read.c and vfio_compat.c
- * with arguments checked and without a lock.
+ * UNMAP: an ordinary unmap, which records dirty pages in the ledgers of all trackers,
+ * followed by a READ of the range. Called by ioctl_read.c and vfio_compat.c with checked
+ * arguments and without locks.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
 
 #include "verbs.h"
 
-/* Can the bitmap be written wherever it stands for something mapped? */
+/* Check that the bitmap is writable wherever it stands for IOVA that can be dirty */
 static int unmap_check_bitmap(struct iommufd_dirty_tracker *tracker,
 			      const struct iommufd_dirty_request *req)
 {
@@ -44,8 +44,8 @@ static int unmap_check_bitmap(struct iommufd_dirty_tracker *tracker,
 
 /**
  * iommufd_dirty_unmap() - Unmap a range, mark its dirty pages in a bitmap
- * @asked: A tracker of the IOAS; out: how many bits it has newly set
- * @req: In: range, page size and bitmap. Out: how far the bitmap got
+ * @asked: An IOAS tracker; out: how many bits it has newly set
+ * @req: In: range, page size and bitmap. Out: how far READ got
  * @unmapped: Out: how many bytes were unmapped
  *
  * Return: see struct iommu_dirty_tracker_unmap.
@@ -62,7 +62,7 @@ int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 	rc = unmap_check_bitmap(asked->tracker, req);
 	if (rc)
 		return rc;
-	/* That may have taken long */
+	/* The check of the bitmap can take long, so the tracker may have stopped */
 	rc = iommufd_dirty_check_running(asked, 1, req);
 	if (rc)
 		return rc;
@@ -71,8 +71,8 @@ int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 	if (rc && !*unmapped)
 		return rc;
 	/*
-	 * After an error, too, the ledger has what was unmapped before it. But who
-	 * gets one may not look at the bitmap, so nothing is forgotten then.
+	 * After an error, the ledger holds what was unmapped before it. Userspace
+	 * may ignore the bitmap after an error, so report without clearing.
 	 */
 	if (rc)
 		req->flags |= IOMMU_DIRTY_WALK_NO_CLEAR;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The verbs, which are the same whatever a tracker covers. Called by the doors:
- * ioctl.c, ioctl_read.c, vfio_compat.c and hooks.c.
+ * The verbs, which are the same for every scope. Called by the doors ioctl.c,
+ * ioctl_read.c and vfio_compat.c, and by each other.
  */
 #ifndef __IOMMUFD_DIRTY_VERBS_H
 #define __IOMMUFD_DIRTY_VERBS_H
@@ -9,18 +9,18 @@
 #include "dirty.h"
 
 /**
- * struct iommufd_dirty_request - What READ, SCAN and UNMAP have in common
+ * struct iommufd_dirty_request - Common arguments of READ, SCAN and UNMAP
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sparse: The user knows that trackers of devices do not cover all of the range
+ * @sparse: The user accepts that device trackers do not cover all of the range
  * @iova: First byte of the range
- * @length: Its length; the range does not run beyond the end
- * @page_size: A power of two
+ * @length: Length in bytes; the range does not exceed the address space
+ * @page_size: Bytes per page of the report, a power of two
  * @data: User address of the bitmap, or of the runs
- * @room: How many runs there is room for
- * @num_runs: Out: how many of them were written
- * @out_length: Out: how many bytes of the range are dealt with
- * @out_pages: Out: how many pages were added
- * @failed: Out: 1 plus the index of the tracker that an error is about, or 0
+ * @room: SCAN: how many runs there is room for
+ * @num_runs: Out: how many runs were written
+ * @out_length: Out: how many bytes of the range were processed
+ * @out_pages: Out: how many pages were added to the bitmap or the runs
+ * @failed: Out: 1 plus the index of the tracker that caused the error, or 0
  */
 struct iommufd_dirty_request {
 	unsigned int flags;

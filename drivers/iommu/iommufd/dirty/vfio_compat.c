@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO type1's dirty page tracking on an iommufd that stands in for a container:
- * VFIO_IOMMU_DIRTY_PAGES, the migration capability, and unmapping with a bitmap,
- * each served by a tracker of the compatibility IOAS. Called from
- * iommufd/vfio_compat.c with a reference to that IOAS and without locks.
+ * VFIO type1's dirty page tracking on an iommufd that replaces a container:
+ * VFIO_IOMMU_DIRTY_PAGES, the migration capability, and unmapping with a bitmap.
+ * A tracker of the compatibility IOAS serves the first and the last. Called from
+ * iommufd/vfio_compat.c with a reference to that IOAS and without locks, except
+ * iommufd_dirty_vfio_fill_cap(), for which iova_rwsem is held for reading.
  *
- * Type1 takes every page for dirty that it knows nothing of, and so does this:
- * the tracker runs in the degraded mode. It is an object like others, made by the
- * first START and kept for the next one.
+ * Type1 treats a page as dirty if it knows nothing about it. So does this: the
+ * tracker runs in degraded mode. It is an ordinary object, created by the first
+ * START and kept for the next one.
  */
 #include <linux/align.h>
 #include <linux/overflow.h>
@@ -18,13 +19,13 @@
 #include "verbs.h"
 
 /*
- * Whole words, as type1 has them, up to those for half of the address space: QEMU
- * multiplies to find out for how many bytes that is
+ * Whole words, as in type1. The maximum stands for half of the address space, because
+ * QEMU multiplies it out to bytes of IOVA.
  */
 #define BITMAP_BYTES(pages)	(ALIGN(pages, 64) / 8)
 #define BITMAP_SIZE_MAX		(BIT_ULL(63 - PAGE_SHIFT) / 8)
 
-/* The tracker that serves the container, or NULL; it is to be put */
+/* Get the tracker that serves the container, or NULL; the caller must put it */
 static struct iommufd_dirty_tracker *
 compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
@@ -39,7 +40,7 @@ compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	tracker = iommufd_get_dirty_tracker(ictx, id);
 	if (IS_ERR(tracker))
 		return NULL;
-	/* The user may have destroyed it, and its id be another's */
+	/* Userspace may have destroyed it, and its id may have been reused */
 	if (tracker->ioas != ioas || !tracker->vfio_compat) {
 		iommufd_put_object(ictx, &tracker->obj);
 		return NULL;
@@ -81,7 +82,7 @@ static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 			return -EBUSY;
 	}
 	rc = iommufd_dirty_start(tracker, &req);
-	/* It is an object that others can start, too */
+	/* Userspace can also start it as an ordinary tracker */
 	if (rc == -EALREADY)
 		rc = READ_ONCE(tracker->state) == IOMMU_DIRTY_STATE_RUNNING ?
 			     0 : -EBUSY;
@@ -101,7 +102,7 @@ static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	return rc;
 }
 
-/* One at a time, as in type1: who returns from START is told of all from then on */
+/* One at a time, as in type1: once START has returned, every write is reported */
 static int compat_switch(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			 u32 flags)
 {
@@ -131,7 +132,7 @@ static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
 	if (bitmap->size > BITMAP_SIZE_MAX ||
 	    bitmap->size < BITMAP_BYTES(size / PAGE_SIZE))
 		return -EINVAL;
-	/* Its bits are cleared before READ looks where it ends */
+	/* The bits are cleared before READ checks the bitmap's address range */
 	if (!access_ok(bitmap->data, BITMAP_BYTES(size / PAGE_SIZE)))
 		return -EFAULT;
 
@@ -145,8 +146,8 @@ static int compat_request(struct iommufd_dirty_request *req, u64 iova, u64 size,
 }
 
 /*
- * Type1 stores the bits of each mapping, as far as the end of the last word; those of
- * holes it leaves alone. Here bits are only ever set, so they are cleared before.
+ * Type1 stores the bits of each mapping up to the end of the last word, and leaves the
+ * bits of holes alone. READ only ever sets bits, so clear them first.
  */
 static int compat_clear_bits(const struct iommufd_dirty_request *req,
 			     unsigned long iova, unsigned long last)
@@ -193,7 +194,7 @@ static int compat_clear_bitmap(struct iommufd_ioas *ioas,
 	}
 }
 
-/* Where a bitmap goes, when it is known that tracking is on */
+/* Clear the bitmap, but only if tracking is on */
 static int compat_prepare(struct iommufd_dirty_asked *asked,
 			  struct iommufd_dirty_request *req)
 {
@@ -247,11 +248,11 @@ static int compat_get_bitmap(struct iommufd_ctx *ictx,
  * @ioas: The compatibility IOAS
  * @arg: struct vfio_iommu_type1_dirty_bitmap
  *
- * Other than type1, the range of a bitmap may begin and end within mappings.
+ * Unlike in type1, the range of a bitmap may begin and end within mappings.
  *
- * Return: as type1: 0, -EACCES for the first version of type1, -EINVAL for
+ * Return: as type1: 0, -EACCES for type1 that is not type1v2, -EINVAL for
  * arguments out of range and for a bitmap while tracking is off; or an error of
- * START or READ.
+ * START, STOP or READ.
  */
 int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
 			     struct iommufd_ioas *ioas, void __user *arg)
@@ -289,7 +290,7 @@ int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
  * @unmap: The arguments
  * @unmapped: Out: how many bytes were unmapped
  *
- * Return: as UNMAP; -EINVAL if the bitmap is out of type1's limits or tracking is
+ * Return: as UNMAP; -EINVAL if the bitmap exceeds type1's limits or tracking is
  * off.
  */
 int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
@@ -310,13 +311,13 @@ int iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx,
 }
 
 /**
- * iommufd_dirty_vfio_fill_cap() - The migration capability of
+ * iommufd_dirty_vfio_fill_cap() - Write the migration capability of
  *	VFIO_IOMMU_GET_INFO
  * @ioas: The compatibility IOAS
  * @cur: Where to write it
- * @avail: How many bytes there are
+ * @avail: Number of bytes available at @cur; nothing is written if they are too few
  *
- * Return: its size, or -EFAULT.
+ * Return: the size of the capability, or -EFAULT.
  */
 int iommufd_dirty_vfio_fill_cap(struct iommufd_ioas *ioas,
 				struct vfio_info_cap_header __user *cur,

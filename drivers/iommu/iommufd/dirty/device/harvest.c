@@ -393,7 +393,8 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
  * way of the ledger.
  *
  * Return: 0, or -ENODATA if the tracker is not in @asked->state or was stopped since the
- * call began, -EINTR if killed, -ENOMEM; -EIO, -ENOMEM, -EINTR or -EFAULT if the provider failed.
+ * call began, -EINTR if killed, -ENOMEM; -EIO, -ENOMEM, -EINTR or -EFAULT if the provider
+ * failed.
  */
 int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long *last,

@@ -288,8 +288,8 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
  * When it returns 0 the IOTLBs are flushed for all that was cleared.
  *
  * Return: 0, or -ENODATA if the tracker is not in @asked->state or was stopped since the
- * call began, -EINTR if killed, with nothing cleared; -ENOMEM, likewise, if @sink is the tracker's own ledger; -EIO if
- * a driver failed.
+ * call began, -EINTR if killed, with nothing cleared; -ENOMEM, likewise, if @sink is the
+ * tracker's own ledger; -EIO if a driver failed.
  */
 int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
 			  unsigned long iova, unsigned long *last,
