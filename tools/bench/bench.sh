@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Times the dirty walkers natively (ARCH=um), each page-table format, into the
+# Times the dirty walkers natively (ARCH=um), for each page table format, into the
 # bitmap of a user process: 64 GiB of IOVA in 4 KiB entries, the same in 2 MiB
-# entries, and three mappings far apart; beside them, in turns, a plain
-# sequential read and the base kernel's io-pgtable-arm walker.
+# entries, and three mappings far apart. A plain sequential read and the base
+# kernel's io-pgtable-arm walker are timed in alternation with them.
 #
 # Usage: [KSRC=tree] bench.sh [--json]
 . "$(dirname "$0")/../setup/common.sh"

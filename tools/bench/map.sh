@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What mapping and unmapping cost while no tracker runs, beside the unmodified kernel:
-# both are booted with the same configuration but for the overlay, and run the same
-# program (map.c). The emulator counts instructions, each a nanosecond, so that the
-# figures are the same whatever else this machine does.
+# Compares the cost of mapping and unmapping, while no tracker runs, with that in the
+# unmodified kernel. Both kernels are booted with the same configuration except for the
+# overlay, and run the same program (map.c). The emulator counts instructions, one
+# nanosecond each, so the figures do not depend on the load of this machine.
 #
-# Usage: [KSRC=tree] map.sh [MODE]      of run.sh --iommu; default: vtd-ss
+# Usage: [KSRC=tree] map.sh [MODE]      a mode of run.sh --iommu; default: vtd-ss
 #
 # Fails if anything costs more than 1.02 times as much.
 . "$(dirname "$0")/../setup/common.sh"

@@ -12,8 +12,8 @@ import json
 import os
 import sys
 
-# Of reading and clearing: dirty per mille -> at most so many times the
-# sequential read, at least so many times faster than io-pgtable-arm
+# For read and clear: dirty per mille -> maximum ratio to the sequential read,
+# minimum speedup over io-pgtable-arm
 TARGETS = {0: (1.1, 2), 1: (1.1, 2), 10: (1.1, 2), 1000: (2, 5)}
 JUDGED = "clear"
 

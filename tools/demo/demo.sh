@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Live pre-copy over the dirty bits of an IOMMU, in a virtual machine.
+# Live pre-copy using the dirty bits of an IOMMU, in a virtual machine.
 #
 # Usage: demo.sh [--iommu MODE] [--workload nvme|edu] [OPTION...]
 #
 # An NVMe controller reads its disk, an ext4 file system with the documentation of
 # the kernel, by DMA into memory, while that memory is sent to another process
 # round by round. Or an edu device copies the kernel image into 128 MiB of memory
-# and goes on rewriting it; then its own state moves to a second edu device.
+# and keeps rewriting it; then its own state moves to a second edu device.
 # OPTIONs go to the source's iommu-dirty migrate (see iommu-dirty(8)):
-# --no-tracking shows that it takes a tracker, --size and others change how much
-# there is to do. The last line tells whether both processes have the same memory
-# in the end, and so does the exit code: 0 if so. MODE is one of tools/vm/run.sh
-# that has dirty bits. A picture of what was dirty when is drawn into the cache.
+# --no-tracking shows why a tracker is needed, --size and others change the amount
+# of work. The last line shows whether both processes end up with the same memory;
+# the exit code is 0 if so. MODE is a mode of tools/vm/run.sh with dirty bits. A
+# picture of what was dirty when is drawn into the cache.
 . "$(dirname "$0")/../setup/common.sh"
 
 out=$cache/demo
@@ -28,8 +28,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-# What the guest prints between two marks, as it comes: a progress bar has no
-# line ends
+# Passes on what the guest prints between two marks, without waiting for line ends: a
+# progress bar has none
 between_marks() {
 	perl -e '
 		$| = 1;
@@ -56,7 +56,7 @@ logged "$out/guest.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/guest" 
 logged "$out/host.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/host" LIB="$out/lib" \
 	KSRC="$tree" all
 
-# Made once: real data that a file system would be damaged without
+# Made once: real data, whose loss would damage a file system
 disk() { # file
 	[ -f "$1" ] && return
 	rm -f "$1.new"
@@ -103,10 +103,10 @@ rc=0
 	wait \$record; echo @@record; gzip </tmp/rec | base64; echo @@record-end; exit \$rc" |
 	between_marks || rc=${PIPESTATUS[0]}
 
-# What the observer has recorded came over the console
+# The observer's record comes over the console
 sed -n '/^@@record\r*$/,/^@@record-end\r*$/{/^@@/d;s/\r//;p}' "$out/console.log" |
 	base64 -d | gunzip >"$out/demo.rec" || true
-# The memory, without the queues of the device's driver
+# Only the migrated memory, not the queues of the device's driver
 if "$out/host/iommu-dirty" heatmap --from 0x100000000 --svg "$out/heatmap.svg" "$out/demo.rec" \
 	>"$out/heatmap.log" 2>&1; then
 	note "what was dirty, address by time: $out/heatmap.svg"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * advise: which tracker, and pages of which size? It measures both on this host,
- * or takes what was measured before, and says what is best.
+ * advise: recommends a tracker and a page size. It measures both on this host, or
+ * replays earlier measurements.
  */
 #include <errno.h>
 #include <string.h>

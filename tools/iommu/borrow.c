@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The iommufds of another process, for observe.c. They are borrowed with
- * pidfd_getfd(2), which takes the right to trace that process. A VFIO container is
- * an iommufd, too, where iommufd stands in for VFIO's own type1.
+ * Borrows the iommufds of another process, for observe.c, with pidfd_getfd(2), which
+ * requires the right to trace that process. A VFIO container is an iommufd, too, if
+ * iommufd replaces VFIO's native type1 containers.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 
 #include "iommu-dirty.h"
 
-/* Since Linux 6.10, which is before there were trackers */
+/* Since Linux 6.10: every kernel with trackers has it */
 #ifndef F_DUPFD_QUERY
 #define F_DUPFD_QUERY	1027
 #endif
@@ -30,7 +30,7 @@ static int entry_number(const char *name)
 	return *name && !*end ? value : -1;
 }
 
-/* The next file of a process that may be an iommufd, from descriptor @from on, or -errno */
+/* The next descriptor from @from on that may be an iommufd of the process, or -errno */
 static int find_file(int pid, int from)
 {
 	char path[64], link[64];
@@ -60,8 +60,8 @@ static int find_file(int pid, int from)
 }
 
 /*
- * A process, not the next one that gets its number: find_file() may see files of that
- * one, but they are not borrowed
+ * Refers to this process even if its PID is reused: find_file() may then see files of
+ * the new process, but they are not borrowed
  */
 static int open_process(int pid)
 {
@@ -78,18 +78,18 @@ static int borrow(int pidfd, int fd)
 }
 
 /*
- * 0, or what a container of VFIO's own says to a question that only an iommufd has
- * an answer to: -ENOTTY, or -EINVAL as long as it has no device
+ * Returns 0 for an iommufd. A native VFIO container fails an ioctl that only an iommufd
+ * has: with -ENOTTY, or with -EINVAL while it has no device
  */
 static int ask_iommufd(int fd)
 {
 	struct iommu_ioas_iova_ranges cmd = { .size = sizeof(cmd) };
 
-	/* No object has the id 0 */
+	/* No object has id 0 */
 	return !ioctl(fd, IOMMU_IOAS_IOVA_RANGES, &cmd) || errno == ENOENT ? 0 : -errno;
 }
 
-/* One open file, however many descriptors its owner has for it */
+/* Whether this open file is known: its owner may have several descriptors for it */
 static bool is_known(const struct observer *o, int fd)
 {
 	size_t i;
@@ -111,7 +111,7 @@ static int add_file(struct observer *o, int fd, int number, bool own)
 	return 0;
 }
 
-/* Takes it over if it is an iommufd; 0 or -errno */
+/* Takes @fd over if it is a new iommufd, else closes it; 0 or -errno */
 static int take_file(struct observer *o, int fd, int number)
 {
 	int rc = ask_iommufd(fd);
@@ -134,7 +134,7 @@ static int borrow_from(struct observer *o, int pid, int pidfd)
 
 	for (number = find_file(pid, 0); number >= 0; number = find_file(pid, number + 1)) {
 		fd = borrow(pidfd, number);
-		/* It was closed meanwhile */
+		/* It has been closed since */
 		if (fd == -EBADF)
 			continue;
 		if (fd < 0)
@@ -172,7 +172,7 @@ static int borrow_all(struct observer *o, int pid)
 	return EXIT_OK;
 }
 
-/* Is the device in this iommufd? 1, 0, or -errno: -ENOTTY if the kernel does not tell */
+/* Whether the device is in this iommufd: 1, 0, or -errno, -ENOTTY if LIST is missing */
 static int has_device(int fd, const char *device)
 {
 	struct idirty_object *objects;
@@ -194,13 +194,13 @@ static int has_device(int fd, const char *device)
 	return rc ? rc : found;
 }
 
-/* For the iommufd with a device, in all processes */
+/* Search of all processes for the iommufd that has @device */
 struct search {
 	const char *device;
-	int fd;			/* what was found, or -1 */
-	int number;		/* as of struct iommufd */
-	bool denied;		/* there are processes that may not be traced */
-	bool no_trackers;	/* the kernel has none */
+	int fd;			/* the iommufd, or -1 */
+	int number;		/* as in struct iommufd */
+	bool denied;		/* some processes may not be traced */
+	bool no_trackers;	/* the kernel has no trackers */
 };
 
 static bool is_denied(int rc)
@@ -217,7 +217,7 @@ static void search_file(struct search *s, int fd, int number)
 		s->number = number;
 		return;
 	}
-	/* A container of VFIO's own says so, too, and means itself */
+	/* -ENOTTY of a native VFIO container says nothing about the kernel */
 	s->no_trackers |= rc == -ENOTTY && !ask_iommufd(fd);
 	close(fd);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A heatmap, or what advise has measured, as SVG or PNG, by cairo. A build with
- * CAIRO= set to nothing, for a static program, has none.
+ * Draws a heatmap, or the measurements of advise, as SVG or PNG, using cairo. A build
+ * with an empty CAIRO=, for a static program, cannot draw.
  */
 #include <math.h>
 
@@ -65,7 +65,7 @@ static void paint_heatmap(cairo_t *cr, const void *arg)
 
 			if (part <= 0)
 				continue;
-			/* Light yellow to dark red; the least is seen, too */
+			/* Light yellow to dark red; any fraction above 0 is visible */
 			part = 0.15 + 0.85 * part;
 			cairo_set_source_rgb(cr, 1 - 0.4 * part, 0.95 * (1 - part),
 					     0.6 * (1 - part));
@@ -75,7 +75,7 @@ static void paint_heatmap(cairo_t *cr, const void *arg)
 	draw_axes(cr, map);
 }
 
-/* The plot: a line for each page size of each tracker, times along a logarithmic axis */
+/* The plot: a line for each page size of each tracker, times on a logarithmic axis */
 struct plot {
 	const struct advise_result *result;
 	const struct advise_limits *limits;
@@ -95,7 +95,7 @@ static void plot_dot(cairo_t *cr, double x, double y, bool send)
 		cairo_set_source_rgb(cr, 0.8, 0.2, 0.1);
 	else
 		cairo_set_source_rgb(cr, 0.1, 0.3, 0.8);
-	/* Not from the end of a text on */
+	/* No line from the current point, the end of a text */
 	cairo_new_path(cr);
 	cairo_arc(cr, x, y, 5, 0, 2 * M_PI);
 	cairo_fill(cr);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Record files: lines of JSON. The first says what it is, each other one is what
- * was dirty in an IOAS since the sample before:
+ * Record files: lines of JSON. The first line is the header, each other line is what
+ * was dirty in an IOAS since the previous sample:
  *
  *   {"iommu-dirty-record": 1, "page_size": 4096}
  *   {"time": 0.5, "ioas": 1, "runs": [[4294967296, 8192], ...]}
  *
- * Where several iommufds were observed the version is 2, and a sample has the file
- * descriptor, "fd", by which their owner knows the one that the IOAS is of.
+ * If several iommufds were observed, the version is 2, and each sample has "fd", the
+ * owner's file descriptor for the iommufd of the IOAS.
  */
 #include <errno.h>
 #include <limits.h>
@@ -17,7 +17,7 @@
 
 #include "iommu-dirty.h"
 
-/* More than a record of ours has in one */
+/* Longer lines are rejected */
 #define MAX_LINE	(64 << 20)
 
 static int write_line(FILE *f, json_t *json)
@@ -35,7 +35,7 @@ int record_write_header(FILE *f, uint64_t page_size, bool several)
 				       "page_size", (json_int_t)page_size));
 }
 
-/* Addresses above 2^63 are negative numbers in JSON as the library knows it */
+/* The JSON library has signed integers: addresses of 2^63 and above become negative */
 int record_write_sample(FILE *f, const struct sample *sample)
 {
 	json_t *runs = json_array();

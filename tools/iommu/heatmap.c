@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * heatmap: a record as a picture. Time goes down, addresses go to the right; a
- * cell tells which part of its pages was dirty in a sample, on average.
+ * heatmap: draws a record as a picture. Time goes down, addresses go to the right; a
+ * cell shows the average fraction of its pages that was dirty in a sample.
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,8 +15,8 @@ struct heatmap_options {
 	const char *file;
 	const char *svg;
 	const char *png;
-	int fd;			/* -1: of any iommufd */
-	uint32_t ioas;		/* 0: that of the first sample */
+	int fd;			/* -1: any iommufd */
+	uint32_t ioas;		/* 0: the IOAS of the first sample */
 	bool json;
 	struct heatmap map;
 };
@@ -35,7 +35,7 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-/* ID, or FD:ID as rate prints it */
+/* ID, or FD:ID as printed by rate */
 static void parse_ioas(struct argp_state *state, char *arg, struct heatmap_options *opt)
 {
 	char *colon = strchr(arg, ':');
@@ -90,7 +90,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* What is not given, from what there is; false if there is nothing */
+/* Fills in missing bounds from the record; false if nothing is dirty or they are empty */
 static bool find_bounds(struct heatmap *map, const struct record *record, int fd,
 			uint32_t ioas)
 {
@@ -160,7 +160,7 @@ int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint3
 
 		if (s->fd != fd || s->ioas != ioas)
 			continue;
-		/* A sample is about the time before it */
+		/* A sample covers the time before it */
 		row = map->end > 0 ? ceil(s->time / map->end * map->rows) : 0;
 		row -= row > 0;
 		samples[row]++;
@@ -179,7 +179,7 @@ int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint3
 	return 0;
 }
 
-/* A digit tells the tenths; what is dirty at all is not a blank */
+/* A digit for the tenths; a cell that is dirty at all is not a blank */
 static char to_char(double part)
 {
 	if (part <= 0)
@@ -236,7 +236,7 @@ static int output(const struct heatmap_options *opt)
 	return EXIT_OK;
 }
 
-/* Which iommufd's IOAS is meant; an exit code */
+/* Resolves the iommufd and IOAS to draw; returns an exit code */
 static int choose_ioas(struct heatmap_options *opt, const struct record *record)
 {
 	const struct sample *found = NULL;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the subcommands of iommu-dirty share.
+ * Declarations shared by the subcommands of iommu-dirty.
  *
  *   main.c	the table of subcommands
- *   probe.c, rate.c, record.c, heatmap.c, advise.c	a subcommand each; rate.c
- *		has watch too, and advise.h lists what belongs to advise.c
- *   probe-vfio.c	what a device says to the one who opens it
- *   observe.c	trackers on the iommufds of another process; borrow.c borrows these
+ *   probe.c, rate.c, record.c, heatmap.c, advise.c	one subcommand each; rate.c
+ *		also has watch, and advise.h lists the files that belong to advise.c
+ *   probe-vfio.c	what a device reports once it is opened
+ *   observe.c	trackers on the iommufds of another process
+ *   borrow.c	borrows these iommufds
  *   file.c	record files
- *   draw.c	pictures as SVG or PNG, by cairo
+ *   draw.c	pictures as SVG or PNG, using cairo
  *   migrate.c, migrate/	a subcommand and its parts
  */
 #ifndef _IOMMU_DIRTY_H
@@ -27,10 +28,10 @@ enum exit_code {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_NO_KERNEL = 3,	/* no dirty trackers */
+	EXIT_NO_KERNEL = 3,	/* the kernel has no dirty trackers */
 	EXIT_NOTHING = 4,	/* no such process, device or address space */
-	EXIT_GAVE_UP = 5,	/* migrate: at the limits, or interrupted */
-	EXIT_DIFFERS = 6,	/* migrate: the destination does not have the same */
+	EXIT_GAVE_UP = 5,	/* migrate: limits reached, or interrupted */
+	EXIT_DIFFERS = 6,	/* migrate: the comparison found a difference */
 };
 
 struct command {
@@ -47,10 +48,10 @@ int cmd_heatmap(int argc, char **argv);
 int cmd_advise(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 
-/* probe-vfio.c: asks the device of a folder of sysfs; null: it has no VFIO driver */
+/* probe-vfio.c: asks the device of sysfs folder @dir; JSON null without a VFIO driver */
 json_t *probe_vfio(const char *dir);
 
-/* Says on stderr what failed; its value is @code */
+/* Prints what failed on stderr; evaluates to @code */
 #define complain(code, ...)			\
 ({						\
 	fputs("iommu-dirty: ", stderr);		\
@@ -59,44 +60,44 @@ json_t *probe_vfio(const char *dir);
 	(code);					\
 })
 
-/* Parses a number with an optional K, M or G; ends the program if it is none */
+/* Parses a number with an optional K, M or G; exits if it is invalid or out of range */
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
 		      uint64_t max);
 void print_json(json_t *json);
 
-/* What to observe, and how: options that rate, watch and record have in common */
+/* What to observe, and how: options shared by rate, watch, record and advise */
 struct observe_options {
 	int pid;
-	int fd;			/* an iommufd that was inherited, or -1 */
+	int fd;			/* an inherited iommufd, or -1 */
 	const char *device;
 	uint64_t page_size;
 	double seconds;
 	bool json;
-	bool optional;		/* no target is needed */
-	bool stopped;		/* the trackers are made, but not started */
+	bool optional;		/* no target is required */
+	bool stopped;		/* allocate the trackers, do not start them */
 };
 
 #define OBSERVE_DEFAULTS { .fd = -1, .page_size = 4096, .seconds = 1 }
-/* --pid, --device, --fd, --json; and with --page-size and --seconds, too */
+/* --pid, --device, --fd, --json; observe_argp adds --page-size and --seconds */
 extern const struct argp target_argp;
 extern const struct argp observe_argp;
 
-/* An iommufd of somebody else */
+/* An iommufd of another program */
 struct iommufd {
 	int fd;
-	int number;		/* the file descriptor that its owner has */
+	int number;		/* its file descriptor in the owner */
 	bool own_fd;
 	struct idirty *ctx;
 	struct idirty_object *objects;
 	size_t num_objects;
 };
 
-/* A tracker of ours on an IOAS of somebody else's */
+/* This program's tracker on an IOAS of another program */
 struct watched {
 	const struct iommufd *file;
-	int fd;			/* @file->number where there are several, else -1 */
+	int fd;			/* @file->number if there are several iommufds, else -1 */
 	uint32_t ioas;
-	char name[24];		/* the IOAS: "5", or "9:5" for that of a @fd of 9 */
+	char name[24];		/* the IOAS: "5", or "9:5" if @fd is 9 */
 	uint32_t devices;
 	struct idirty_tracker *tracker;
 	char reason[200];	/* why it is not tracked, or "" */
@@ -105,39 +106,42 @@ struct watched {
 struct observer {
 	struct iommufd *files;
 	size_t num_files;
-	bool has_container;	/* of VFIO's own, too: that cannot be observed */
+	bool has_container;	/* a native VFIO container: not observable */
 	struct watched *watched;
 	size_t num;
 	size_t untracked;
 };
 
-/* borrow.c: fills in the files; returns an exit code and complains */
+/* borrow.c: fills in @o->files; returns an exit code, after a complaint on failure */
 int borrow_files(struct observer *o, const struct observe_options *opt);
 
 /*
- * Returns an exit code and complains. What cannot be tracked has a reason, and is
- * complained of; that is a failure if nothing else is there.
+ * Returns an exit code, after a complaint on failure. An IOAS that cannot be tracked
+ * gets a reason and a complaint; this is a failure only if none can be tracked.
  */
 int observe_open(struct observer *o, const struct observe_options *opt);
-/* What a command that did all else returns: not all was observed, or all */
+/* Exit code of a command that succeeded otherwise: EXIT_FAILED if it missed something */
 int observe_result(const struct observer *o);
 void observe_close(struct observer *o);
 typedef int observe_run_fn(void *arg, const struct idirty_range *run);
-/* Calls @fn for each run that is dirty, and forgets it; 0 or -errno */
+/*
+ * Calls @fn for each dirty run, and clears it. Returns 0, -errno, or the first nonzero
+ * value of @fn, which ends the scan.
+ */
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg);
 double seconds_now(void);
 void sleep_until(double when);
 
-/* Of struct watched, as a field of JSON; NULL, for a field that is left out, if -1 */
+/* @fd of struct watched as a JSON field; NULL if -1, which omits the field */
 static inline json_t *fd_to_json(int fd)
 {
 	return fd < 0 ? NULL : json_integer(fd);
 }
 
-/* file.c: a record is a line of JSON, a header and then one for each sample */
+/* file.c: a record is lines of JSON, a header and then one line for each sample */
 struct sample {
-	double time;		/* seconds since the beginning */
-	int fd;			/* whose IOAS it is, as in struct watched */
+	double time;		/* seconds since the start */
+	int fd;			/* iommufd of the IOAS, as in struct watched */
 	uint32_t ioas;
 	size_t num_runs;
 	struct idirty_range *runs;
@@ -149,25 +153,25 @@ struct record {
 	struct sample *samples;
 };
 
-/* @several: samples have file descriptors */
+/* @several: samples have a file descriptor */
 int record_write_header(FILE *f, uint64_t page_size, bool several);
 int record_write_sample(FILE *f, const struct sample *sample);
-/* NULL, or what is wrong with it; @line says where */
+/* Returns NULL, or what is wrong in line @line */
 const char *record_read(FILE *f, struct record *record, unsigned int *line);
 void record_free(struct record *record);
 
-/* heatmap.c: how much of a cell was dirty, 0 to 1 */
+/* heatmap.c: cells hold the dirty fraction, 0 to 1 */
 struct heatmap {
 	unsigned int rows;	/* time */
 	unsigned int columns;	/* address */
-	uint64_t first;		/* UINT64_MAX: of what is dirty */
-	uint64_t last;		/* 0: of what is dirty */
+	uint64_t first;		/* UINT64_MAX: the first dirty address */
+	uint64_t last;		/* 0: the last dirty address */
 	double end;
 	double *cells;
 };
 
 int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint32_t ioas);
-/* draw.c: NULL or an error */
+/* draw.c: returns NULL or an error message */
 const char *draw_heatmap(const struct heatmap *map, const char *file, bool svg);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iommu-dirty: which memory do devices write to? The table of subcommands.
+ * iommu-dirty: shows which memory devices write to. This file has the table of
+ * subcommands.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What trackers cost, measured on the iommufd of a program that runs. One tracker
- * is started at a time, for the others not to be part of what is measured.
+ * Measures what trackers cost, on the iommufd of a running program. Only one tracker is
+ * started at a time, so the others do not affect the measurement.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +32,7 @@ static int start(struct subject *s)
 			    NULL);
 }
 
-/* What is written to, and how much of it at two intervals; 0 or -errno */
+/* Finds what is written to, and the rates at two intervals; 0 or -errno */
 static int take_rates(struct subject *s)
 {
 	const double periods[2] = { s->opt->interval, s->opt->interval * ADVISE_SLOW };
@@ -58,7 +58,7 @@ static int take_rates(struct subject *s)
 	return 0;
 }
 
-/* All page sizes in turn, so that a change of the load is in all of them; 0 or -errno */
+/* All page sizes in turn, so a change of the load affects all of them; 0 or -errno */
 static int take_readings(struct subject *s)
 {
 	double seconds[ADVISE_ROWS][MAX_REPEAT], sent[ADVISE_ROWS][MAX_REPEAT];
@@ -89,8 +89,9 @@ static int take_readings(struct subject *s)
 }
 
 /*
- * What the command prints, with a READ of @page_size every interval meanwhile, or
- * none if that is 0; 0, or -errno of a READ, or an exit code after a complaint
+ * Runs the command and parses the number that it prints. Meanwhile, unless @page_size is
+ * 0, READs with that page size every interval. Returns 0, -errno of a READ, or an exit
+ * code after a complaint.
  */
 static int run_command(struct subject *s, uint64_t page_size, double *value)
 {
@@ -124,7 +125,7 @@ static int run_command(struct subject *s, uint64_t page_size, double *value)
 	return 0;
 }
 
-/* Off, and with each page size, in turn; returns as run_command() */
+/* Tracking off, then each page size, in turn; returns like run_command() */
 static int take_throughputs(struct subject *s)
 {
 	double on[ADVISE_ROWS][MAX_REPEAT], off[MAX_REPEAT];
@@ -148,7 +149,7 @@ static int take_throughputs(struct subject *s)
 	return 0;
 }
 
-/* Returns as run_command() */
+/* Returns like run_command() */
 static int measure_running(struct subject *s)
 {
 	int rc = take_rates(s);
@@ -191,7 +192,7 @@ static void tell_reason(struct advise_tracker *out)
 	idirty_strerror(idirty_last_error(), out->reason, sizeof(out->reason));
 }
 
-/* An exit code; what cannot be tracked is a result, too */
+/* Returns an exit code; a tracker that cannot be started is a result, too */
 static int measure_one(struct subject *s)
 {
 	int rc;
@@ -211,7 +212,7 @@ static int measure_one(struct subject *s)
 	return rc;
 }
 
-/* That of the IOAS that a device is attached to, or NULL */
+/* The subject of the IOAS that @device is attached to, or NULL */
 static struct subject *find_ioas(struct subject *ioases, size_t num_ioases,
 				 const struct idirty_object *device,
 				 const struct iommufd *file)
@@ -227,7 +228,7 @@ static struct subject *find_ioas(struct subject *ioases, size_t num_ioases,
 	return NULL;
 }
 
-/* For what was found to be written to in the IOAS */
+/* Measures a device tracker on the ranges found to be written in the IOAS */
 static int measure_device(const struct idirty_object *device, const struct subject *ioas,
 			  struct advise_tracker *out)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * migrate: the reference pre-copy engine. This file reads the command line; the parts
- * are in the folder migrate.
+ * migrate: the reference pre-copy engine. This file parses the command line; the parts
+ * are in migrate/.
  */
 #include <string.h>
 #include <unistd.h>

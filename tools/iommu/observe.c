@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Trackers on the iommufds of another process. Every IOAS in them gets a tracker of
- * ours, so its owner's own trackers still report every page.
+ * Trackers on the iommufds of another process. Every IOAS gets a tracker of its own for
+ * this program, so the trackers of the owner still report every page.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -101,7 +101,7 @@ void sleep_until(double when)
 		;
 }
 
-/* Devices whose page table belongs to an IOAS */
+/* Number of devices whose page table belongs to the IOAS */
 static uint32_t count_devices(const struct iommufd *file, uint32_t ioas)
 {
 	const struct idirty_object *objects = file->objects;
@@ -118,7 +118,7 @@ static uint32_t count_devices(const struct iommufd *file, uint32_t ioas)
 	return count;
 }
 
-/* Ids of several iommufds are told apart by the file descriptors of their owner */
+/* With several iommufds, the owner's file descriptor distinguishes equal ids */
 static void name_ioas(struct watched *w, const struct observer *o)
 {
 	w->fd = o->num_files > 1 ? w->file->number : -1;

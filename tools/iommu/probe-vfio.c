@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a device itself says, to the one who opens it: a VFIO driver's migration and
- * DMA logging, and what a tracker of an IOAS with nothing but this device says. A
- * device that somebody else has open refuses, and is left alone.
+ * What a device reports once it is opened: migration and DMA logging of its VFIO driver,
+ * and the members of a tracker of an IOAS with only this device. A device that is in use
+ * refuses to be opened, and is left alone.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ struct opened {
 	uint32_t id;
 };
 
-/* A device has one at the most; false: it has no VFIO driver */
+/* A device has at most one cdev; false: it has no VFIO driver */
 static bool find_cdev(const char *dir, char *file, size_t size)
 {
 	struct dirent *entry;
@@ -44,8 +44,9 @@ static bool find_cdev(const char *dir, char *file, size_t size)
 }
 
 /*
- * 0 or -errno. A device is opened by being bound to an iommufd: EBUSY if it is open
- * by its VFIO group, EINVAL if by its file, EPERM if a neighbour has its group
+ * Opens a device by binding it to an iommufd; 0 or -errno. The bind fails with EBUSY if
+ * the device is open through its VFIO group, EINVAL if through its cdev, EPERM if its
+ * group has another owner; each is -EBUSY here.
  */
 static int open_device(const char *file, struct opened *dev)
 {
@@ -122,7 +123,7 @@ static void add_members(json_t *members, struct idirty_tracker *tracker)
 	idirty_free(info);
 }
 
-/* Nothing is mapped: the device can do no DMA there */
+/* Nothing is mapped, so the device can do no DMA in the IOAS */
 static void ask_tracker(const struct opened *dev, json_t *members)
 {
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * probe: what the IOMMUs and PCI devices of this host can track. It only reads
- * sysfs, and asks /dev/iommu whether there are trackers: no device is opened unless
- * --vfio says so.
+ * probe: reports what the IOMMUs and PCI devices of this host can track. It only reads
+ * sysfs and asks /dev/iommu whether there are trackers; devices are opened only with
+ * --vfio.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -49,7 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* A hexadecimal number of a file; false if there is none */
+/* Reads a hexadecimal number from a file; false if there is none */
 static bool read_hex(const char *dir, const char *name, uint64_t *value)
 {
 	char path[PATH_MAX], text[64], *end;
@@ -68,7 +68,7 @@ static bool read_hex(const char *dir, const char *name, uint64_t *value)
 	return end != text;
 }
 
-/* The last part of what a link points to; "" if there is none */
+/* The last component of a link's target; "" if there is no link */
 static const char *read_link(const char *dir, const char *name, char *buf, size_t size)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -151,7 +151,7 @@ static json_t *probe_iommu(const char *dir, const char *name)
 	return json_pack("{s:s, s:s, s:o}", "name", name, "kind", kind, "formats", formats);
 }
 
-/* Does an IOMMU have any format with dirty bits? NULL if so, else why not */
+/* Returns NULL if the IOMMU has a format with dirty bits, else why not */
 static const char *iommu_reason(json_t *iommus, const char *name)
 {
 	json_t *iommu, *format;
@@ -174,7 +174,7 @@ static const char *iommu_reason(json_t *iommus, const char *name)
 	return "its IOMMU is not in sysfs";
 }
 
-/* Why a tracker would not cover the device, as a member of it says; NULL if none does */
+/* Why a tracker would not cover the device: the reason of a member, or NULL */
 static const char *member_reason(json_t *vfio)
 {
 	json_t *members = json_object_get(vfio, "members"), *member;
@@ -196,7 +196,7 @@ static json_t *probe_device(const char *dir, const char *name, json_t *iommus,
 	read_link(dir, "driver", driver, sizeof(driver));
 	read_link(dir, "iommu_group", group, sizeof(group));
 	read_link(dir, "iommu", iommu, sizeof(iommu));
-	/* What the kernel says of this device counts more than what sysfs suggests */
+	/* The kernel's answer for this device takes precedence over sysfs */
 	if (json_array_size(json_object_get(vfio, "members")))
 		why = member_reason(vfio);
 	else
@@ -208,7 +208,7 @@ static json_t *probe_device(const char *dir, const char *name, json_t *iommus,
 			 why ? why : "", "vfio", vfio);
 }
 
-/* -ENOTTY: a kernel without; 0: with; else why that cannot be told */
+/* 0: the kernel has trackers; -ENOTTY: no trackers; -ENOENT: no iommufd; else unknown */
 static int probe_kernel(void)
 {
 	struct idirty_target none = IDIRTY_TARGET(0);
@@ -224,7 +224,7 @@ static int probe_kernel(void)
 		idirty_close(ctx);
 	}
 	close(fd);
-	/* No object has that id, says a kernel that has trackers */
+	/* A kernel with trackers reports that no object has id 0 */
 	return rc == -ENOENT ? 0 : rc;
 }
 

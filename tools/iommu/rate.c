@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * rate: how fast devices dirty memory, over one period. watch: period after period
- * until it is interrupted.
+ * rate: how fast devices dirty memory, over one period. watch: the same, period after
+ * period, until interrupted.
  */
 #include <string.h>
 
@@ -50,7 +50,7 @@ static void head(void)
 	printf("%8s %8s %12s %12s %10s\n", "ioas", "devices", "pages", "MiB", "MiB/s");
 }
 
-/* Each IOAS from @begin on */
+/* Waits until the period that started at @begin ends, then prints each IOAS */
 static int measure(struct observer *o, const struct observe_options *opt, double begin)
 {
 	json_t *all = opt->json ? json_array() : NULL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is read to measure a tracker: the GiBs that devices have written to.
+ * Reads a tracker for the measurements: the GiBs that devices have written to.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static int by_iova(const void *a, const void *b)
 	return (x->iova > y->iova) - (x->iova < y->iova);
 }
 
-/* Two that overlap or touch are one */
+/* Sorts the extents, and merges those that overlap or touch */
 static void merge_extents(struct subject *s)
 {
 	struct idirty_range *e = s->extents;
@@ -38,7 +38,7 @@ static void merge_extents(struct subject *s)
 	}
 }
 
-/* Adds a run to the bytes, and the GiBs that it is in to the extents */
+/* Adds a run to the byte count, and the GiBs that contain it to the extents */
 static int add_run(void *arg, const struct idirty_range *run)
 {
 	const uint64_t mask = advise_page_sizes[ADVISE_ROWS - 1] - 1;

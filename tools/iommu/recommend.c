@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Chooses a tracker and a page size for an IOAS. It only looks at what it is
- * given: a round of a migration costs a READ and the sending of what was dirty,
- * and a device that gets too slow counts against what has slowed it down.
+ * Chooses a tracker and a page size for an IOAS, from the measurements alone. A round
+ * of a migration costs a READ and sending what was dirty. A choice that slows the
+ * device down too much is excluded, unless all choices do.
  */
 #include <stdarg.h>
 #include <string.h>
 
 #include "advise.h"
 
-/* Rounds that differ by less are equal: then less memory for the bitmap decides */
+/* Rounds that differ by less are equal: then the smaller bitmap decides */
 #define EQUAL	1.05
 
 struct choice {
 	const struct advise_tracker *tracker;
 	const struct advise_row *row;
-	double cost;	/* seconds of a round */
-	bool good;	/* the device does not get too slow */
+	double cost;	/* seconds per round */
+	bool good;	/* not excluded for slowing the device down */
 };
 
 const char *size_text(uint64_t size)
@@ -40,7 +40,7 @@ double advise_round(const struct advise_row *row, const struct advise_limits *li
 	return row->read_ns / 1e9 + row->sent_bytes / limits->bandwidth;
 }
 
-/* Which part of its throughput the device loses; 0 if that is not known */
+/* The fraction of its throughput that the device loses; 0 if unknown */
 static double slowdown(const struct choice *c)
 {
 	if (c->tracker->throughput <= 0 || c->row->throughput <= 0)
@@ -48,7 +48,7 @@ static double slowdown(const struct choice *c)
 	return 1 - c->row->throughput / c->tracker->throughput;
 }
 
-/* The larger page size if both are as fast, else the faster one */
+/* The larger page size if both are about as fast as @fastest, else the faster one */
 static bool is_better(const struct choice *a, const struct choice *b, double fastest)
 {
 	bool a_equal = a->cost <= fastest * EQUAL, b_equal = b->cost <= fastest * EQUAL;
@@ -83,7 +83,7 @@ static size_t collect(const struct advise_result *result, const struct advise_tr
 	return num;
 }
 
-/* Adds to the reason */
+/* Appends to the reason */
 static void say(struct advice *advice, const char *format, ...)
 {
 	size_t len = strlen(advice->reason);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * record: what gets dirty, sample by sample, into a file.
+ * record: writes what gets dirty, sample by sample, to a file.
  */
 #include <errno.h>
 #include <math.h>
@@ -48,7 +48,7 @@ static int append(void *arg, const struct idirty_range *run)
 	struct sample *s = arg;
 	struct idirty_range *more;
 
-	/* Room for powers of two */
+	/* The array grows in powers of two */
 	if (!(s->num_runs & (s->num_runs + 1))) {
 		more = realloc(s->runs, (2 * s->num_runs + 2) * sizeof(*more));
 		if (!more)
@@ -80,7 +80,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 
 	rc = record_write_header(f, opt->observe.page_size, o->num_files > 1);
 	while (!rc && seconds_now() - begin < opt->observe.seconds) {
-		/* Samples that are late are left out */
+		/* Skip samples that would be late */
 		next = fmax(next + opt->interval, seconds_now());
 		sleep_until(next);
 		for (i = 0; !rc && i < o->num; i++)

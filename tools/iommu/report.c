@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What advise has measured: as a table, as a plot of characters and as JSON; and
- * from JSON, which may come from anywhere.
+ * Prints the measurements of advise as a table, as a text plot and as JSON, and reads
+ * them back from JSON, which is not trusted.
  */
 #include <limits.h>
 #include <math.h>
@@ -11,7 +11,7 @@
 #include "advise.h"
 
 #define PLOT_WIDTH	60
-/* Bytes, bytes per second, nanoseconds: all that is measured is far below */
+/* Bytes, bytes per second, nanoseconds: measured values are far below */
 #define MAX_VALUE	1e18
 #define MAX_TRACKERS	256
 
@@ -175,7 +175,7 @@ json_t *advise_to_json(const struct advise_result *result, const struct advise_l
 
 	for (i = 0; i < result->num; i++) {
 		json_array_append_new(trackers, tracker_to_json(&result->trackers[i]));
-		/* Without its fd, an IOAS of several iommufds would be another's */
+		/* A reader that ignores fd would confuse IOASes of different iommufds */
 		if (result->trackers[i].fd >= 0)
 			version = 2;
 	}

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Puts the overlay on a kernel tree: links to our files, and hooks in its own.
+# Puts the overlay on a kernel tree: links to the project's files, hooks in the tree's own.
 #
 # Usage: apply.sh [--copy | --remove] KSRC
 #
 # Links every file of the repo's drivers/ and include/ into KSRC, and applies
-# hooks/<base>/*.patch in the order of hooks/<base>/series, <base> being the
-# tree's VERSION.PATCHLEVEL. If they do not fit, the tree is left as it was.
-# Can be run again at any time: only files whose content changes are written, so
-# that the kernel's build rebuilds only what depends on them. --remove takes it
-# all off again. What was there before is kept in KSRC/.iommufd-dirty.
+# hooks/<base>/*.patch in the order of hooks/<base>/series, where <base> is the
+# tree's VERSION.PATCHLEVEL. If they do not apply, the tree is left as it was.
+# Can be run repeatedly: only files whose content changes are written, so the
+# kernel's build rebuilds only what depends on them. --remove removes the overlay.
+# The original files are kept in KSRC/.iommufd-dirty.
 #
-# --copy puts copies there instead of links. Then a file is new to the kernel's
-# build exactly when its content is, whichever checkout it comes from.
+# --copy creates copies instead of links. The kernel's build then sees a file as
+# new exactly when its content is new, whichever checkout it comes from.
 . "$(dirname "$0")/../setup/common.sh"
 
 remove='' copy=''
@@ -24,14 +24,14 @@ esac
 [ -f "$1/Kbuild" ] || die "$1 is not a kernel tree"
 ksrc=$(cd "$1" && pwd)
 
-# state/orig/FILE: as it was before the hooks; state/hooked/FILE: as we left it
+# state/orig/FILE: as it was before the hooks; state/hooked/FILE: as this script left it
 state=$ksrc/.iommufd-dirty
 base=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$ksrc/Makefile")
 hooks=$repo/tools/overlay/hooks/$base
 
 files_in() { (cd "$1" 2>/dev/null && find . -type f -printf '%P\n' | sort) || true; }
 
-# A file that is no longer as we left it (the tree was updated) is an original
+# A file that differs from its copy in state/hooked (the tree was updated) is an original
 original() { # file: print where its original is, if it has one
 	if [ -f "$state/hooked/$1" ] && cmp -s "$ksrc/$1" "$state/hooked/$1"; then
 		echo "$state/orig/$1"
@@ -55,7 +55,7 @@ put() { # from to: only if it changes anything
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# 1. Hook copies of the originals: nothing in the tree is touched yet
+# 1. Apply the hooks to copies of the originals; the tree is not changed yet
 mkdir "$work/new"
 touched=()
 if [ -z "$remove" ]; then
@@ -93,7 +93,7 @@ else
 	cp "$work/ours" "$work/links"
 fi
 
-# 2. Links of before that are none now
+# 2. Remove old links that are no longer wanted
 if [ -f "$state/links" ]; then
 	comm -23 "$state/links" "$work/links" | while read -r link; do
 		[ ! -L "$ksrc/$link" ] || rm "$ksrc/$link"
@@ -101,7 +101,7 @@ if [ -f "$state/links" ]; then
 	done
 fi
 
-# 3. The hooked files, and the copies
+# 3. Install the hooked files and the copies; restore files that are neither any more
 for file in "${touched[@]}"; do
 	from=$(original "$file")
 	if [ "$from" = "$ksrc/$file" ] && [ -f "$from" ]; then
@@ -122,7 +122,7 @@ for file in $(files_in "$state/hooked"); do
 	rm -f "$state/orig/$file" "$state/hooked/$file"
 done
 
-# 4. The links
+# 4. Create the links
 while read -r link; do
 	[ "$(readlink "$ksrc/$link")" != "$repo/$link" ] || continue
 	mkdir -p "$ksrc/${link%/*}"

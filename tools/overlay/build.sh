@@ -1,30 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Builds a kernel with the overlay and prints the path of what can be booted.
+# Builds a kernel with the overlay and prints the path of the image to boot.
 #
 # Usage: [KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
 #
 #   plain     for the demo and for timing
-#   fast      for the kernel's own tests of iommufd and for QEMU's migrations
+#   fast      for the kernel's own tests of iommufd and for migrations with QEMU
 #   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
-#   kcsan     the same with KCSAN and kmemleak instead of KASAN
-#   cov       the same without sanitizers; it counts which of our code is run
 #   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
-#   off       the same with the trackers off
+#   off       only these objects, with IOMMUFD_DIRTY off
 #   tree      only unpacks the tree and puts the overlay on it; prints its path
 #
 # For x86_64, the default, also:
 #
-#   base      as fast, without the overlay
-#   base-plain  as plain, without the overlay: what a benchmark compares that with
+#   kcsan     like debug, with KCSAN and kmemleak instead of KASAN
+#   cov       like debug, without sanitizers; counts which of the project's code is run
+#   base      like fast, without the overlay
+#   base-plain  like plain, without the overlay: the baseline of a benchmark
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
-#   um-cov    the same; it counts which code is run
+#   um-cov    the same; counts which code is run
 #   bench     a program (ARCH=um) that times the walkers
 #
-# Without KSRC it is Debian's linux-source-6.12, unpacked in the cache. Builds
-# are in the cache in any case. A build stops at a config option of
-# configs/*.config that did not end up as asked for. A warning is an error in
-# all of them but plain.
+# Without KSRC, the tree is Debian's linux-source-6.12, unpacked in the cache. Builds
+# are always in the cache. A build stops if a config option of configs/*.config does
+# not end up as requested. Warnings are errors in fast, debug, kcsan, cov, module, off
+# and base.
 . "$(dirname "$0")/../setup/common.sh"
 
 usage="usage: build.sh [--arch x86_64|arm64] CONFIG"
@@ -34,7 +34,7 @@ if [ "${1:-}" = --arch ]; then
 	shift 2
 fi
 config=${1:?$usage}
-# the build's folder: that of x86_64 bears the configuration's name alone
+# The build's folder; for x86_64 it has just the name of the configuration
 build=$config
 here=$repo/tools/overlay
 tarball=/usr/src/linux-source-6.12.tar.xz
@@ -63,14 +63,14 @@ use_tree() { # sets tree, builds
 	mkdir -p "$builds"
 }
 
-# make in the tree, for one of the builds
+# Runs make in the tree, for one of the builds
 kmake() { # build arguments...
 	local out=$builds/$1
 	shift
 	make -C "$tree" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" -s "$@"
 }
 
-# Write .config from fragments, and see that every option is as asked for
+# Writes .config from fragments, and checks that every option is as requested
 configure() { # build fragment...
 	local out=$builds/$1 want
 	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' | sort)
@@ -81,7 +81,7 @@ configure() { # build fragment...
 	cat "${@/#/$here/configs/}" 2>/dev/null >"$out/.wanted" || true
 	rm -f "$out/.configured"
 	logged "$out/config.log" kmake "$1" KCONFIG_ALLCONFIG="$out/.wanted" allnoconfig
-	# an option that a later fragment sets again counts as set there
+	# If several fragments set an option, the last one counts
 	awk '/^CONFIG_/ { split($0, a, "="); w[a[1]] = $0 }
 	     /^# CONFIG_.* is not set$/ { w[$2] = $0 }
 	     END { for (o in w) print w[o] }' "$out/.wanted" | sort |
@@ -102,7 +102,7 @@ compile() { # build target: into $builds/BUILD/build.log
 	logged "$out/build.log" kmake $1 ${2-}
 }
 
-# Without a link, no one else sees that a module uses what is not exported
+# Nothing is linked, so only this check sees that a module uses what is not exported
 check_exports() { # build folder
 	local dir=$1/drivers missing
 	missing=$(comm -12 \
@@ -133,7 +133,7 @@ arm64)
 	;;
 esac
 use_tree
-# copies: another checkout may build in the same tree the next time
+# Copies: another checkout may build in the same tree next time
 [[ $config == base* ]] || "$here/apply.sh" --copy "$tree"
 unlock_cache
 [ "$config" = tree ] || lock_cache "build-$(basename "$builds")-$build"
@@ -150,7 +150,7 @@ plain | fast | debug | kcsan | cov)
 	cov) fragments+=(debug.config dirty-kunit.config soft.config cov.config) ;;
 	esac
 	configure "$build" "${fragments[@]}" dirty.config
-	# in the folders of others only dirty.c is ours
+	# In folders of other drivers only dirty.c belongs to the project
 	compile "$build" "${kernel##*/} GCOV_PROFILE_dirty.o=y"
 	echo "$builds/$build/$kernel"
 	;;
@@ -160,7 +160,7 @@ base | base-plain)
 	base=$builds/$config.bzImage
 	want=$(cd "$here" && hash_files "${fragments[@]/#/configs/}" "$tree/Makefile")
 	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
-		# a tree of its own, as others build in the one with the overlay
+		# A tree of its own: other builds use the one with the overlay
 		lock_cache "tree-$(basename "$builds")"
 		rsync -a --delete --link-dest="$tree" "$tree/" "$builds/base-tree/"
 		unlock_cache
@@ -182,8 +182,8 @@ um)
 um-cov)
 	arch=um
 	configure um-cov um.config um-cov.config
-	# The kernel has a function of the same name as gcc's library that writes the
-	# counters, and a linker script that drops the call of it at the end
+	# gcc's library that writes the counters has a mangle_path(), too, and the
+	# kernel's linker script drops the call of the library at exit
 	compile um-cov "linux CFLAGS_seq_file.o=-Dmangle_path=seq_mangle_path
 		CFLAGS_seq_buf.o=-Dmangle_path=seq_mangle_path
 		LDFLAGS_EXECSTACK=--defsym=_fini=__gcov_exit"

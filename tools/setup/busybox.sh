@@ -4,8 +4,8 @@
 #
 # Usage: busybox.sh x86_64|arm64
 #
-# For the machine's own architecture it is the installed one; else that of the
-# same Debian package in the other architecture, fetched once into the cache.
+# For the host's architecture this is the installed busybox; otherwise the one from
+# the Debian package of the other architecture, downloaded once into the cache.
 # Nothing of the other architecture is installed.
 . "$(dirname "$0")/common.sh"
 
@@ -28,7 +28,7 @@ if [ ! -x "$dir/busybox" ]; then
 		-o APT::Architecture="$arch" -o APT::Architectures="$arch"
 	(cd "$dir/apt" && "${apt[@]}" download busybox-static)
 	dpkg-deb -x "$dir"/apt/busybox-static_*.deb "$dir/apt/root"
-	# /bin or /usr/bin: that depends on the release
+	# The release decides between /bin and /usr/bin
 	find "$dir/apt/root" -type f -name busybox -exec mv {} "$dir/busybox.new" \;
 	mv "$dir/busybox.new" "$dir/busybox"
 	rm -rf "$dir/apt"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# What every script of tools/ needs: where things are, and how to speak.
+# Shared by every script of tools/: paths, messages, locks of the cache, apt, logs.
 # Sourced, not run.
 # shellcheck disable=SC2034 # used by those who source it
 
@@ -13,11 +13,11 @@ jobs=${JOBS:-$(nproc)}
 note() { printf '==> %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 
-# One hash of the contents of files
+# Prints one hash over the contents of files
 hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
-# Wait until no other run works on the same part of the cache. Held until the end of the
-# script, or unlock_cache
+# Waits until no other run works on the same part of the cache. The lock is held until
+# the script ends, or until unlock_cache
 lock_cache() { # part
 	mkdir -p "$cache"
 	exec {lock_fd}>"$cache/.lock-$1"
@@ -28,8 +28,8 @@ lock_cache() { # part
 
 unlock_cache() { exec {lock_fd}>&-; }
 
-# apt-get that knows one suite of the machine's own archive only (or several, as one
-# word), with lists of its own: sets apt
+# Sets apt to an apt-get that knows only one suite of the machine's own archive (or
+# several, as one word), with package lists of its own
 private_apt() { # folder deb|deb-src suite option...
 	local dir=$1 kind=$2 suite=$3
 	shift 3
@@ -46,9 +46,9 @@ private_apt() { # folder deb|deb-src suite option...
 	}
 }
 
-# Run a command with its output in a log; show the end of it if it fails.
-# (A function that is to stop at its first error must not be called by this in
-# a condition, where bash ignores set -e.)
+# Runs a command with its output in a log; shows the end of the log if it fails.
+# (Do not use this in a condition for a function that must stop at its first error:
+# bash ignores set -e there.)
 logged() {
 	local log=$1 rc
 	shift

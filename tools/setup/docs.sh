@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Builds Documentation/ as HTML with Sphinx; prints the start page's path.
-# A warning is an error. The kernel-doc extension is the kernel tree's own.
+# Builds Documentation/ as HTML with Sphinx; prints the path of the start page.
+# Warnings are errors. The kernel-doc extension comes from the kernel tree.
 . "$(dirname "$0")/common.sh"
 
 "$repo/tools/setup/setup.sh" docs

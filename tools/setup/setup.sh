@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs the Debian packages that a part of the project needs.
 #
-# Usage: setup.sh GROUP...      groups and packages: the file "packages"
+# Usage: setup.sh GROUP...      see the file "packages" for groups and packages
 . "$(dirname "$0")/common.sh"
 
 list=$(dirname "$0")/packages
@@ -42,7 +42,7 @@ install() {
 		-o DPkg::Lock::Timeout=300 --no-install-recommends "$@" </dev/null >/dev/null
 }
 
-# apt-get that sees the release's backports too, in lists of its own
+# Installs from the release's backports, too, with package lists of its own
 install_backports() { # package...
 	local dir suite
 	dir=$(mktemp -d)
@@ -86,7 +86,7 @@ find_missing() { # group...: sets missing, minimum; prints the reasons
 
 find_missing base "$@" >/dev/null
 [ ${#missing[@]} -gt 0 ] || exit 0
-# another run may just install the same
+# Another run may be installing the same packages
 lock_cache setup
 reasons=$(mktemp)
 find_missing base "$@" >"$reasons"
@@ -106,8 +106,8 @@ sort_out() {
 	done
 }
 
-# Lists that are missing or out of date show as a package not offered, or as
-# one that cannot be fetched
+# If package lists are missing or out of date, a package is not offered or cannot be
+# fetched
 sort_out
 updated=
 if [ ${#newer[@]} -gt 0 ]; then

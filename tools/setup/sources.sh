@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Prints the path of a copy of our sources, in the cache, which programs are built from.
+# Prints the path of a copy of the project's sources in the cache. Programs are built
+# from this copy.
 #
-# In the copy a file is new to make exactly when its content is. In the checkout it may
-# not be: another checkout may have built in the same cache before, or an older file may
-# have been put back with its old time stamp.
+# In the copy, make sees a file as new exactly when its content is new. In the checkout
+# that may fail: another checkout may have built in the same cache before, or an older
+# file may have been restored with its old time stamp.
 . "$(dirname "$0")/common.sh"
 
 "$repo/tools/setup/setup.sh" base

@@ -1,44 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Boots a kernel in the project's QEMU, runs a command in it, powers it off.
+# Boots a kernel in the project's QEMU, runs a command in the guest, powers it off.
 #
 # Usage: run.sh [OPTION...] [--] COMMAND...     COMMAND is for the guest's shell
 #
 #   --kernel CONFIG|FILE   a config of tools/overlay/build.sh, or a bzImage or
 #                          Image (default: plain)
-#   --iommu MODE           x86_64: vtd-ss: VT-d second stage with dirty bits (the
-#                          default), vtd-fs: VT-d first stage, vtd-off: second
-#                          stage without, amd-v1, amd-v2: AMD's host and guest
-#                          tables, amd-off: host tables without; arm64: smmu-s1 (the default), smmu-s2: SMMUv3
-#                          stage 1 and stage 2 with dirty bits, smmu-off: stage 1
-#                          without; both: none
+#   --iommu MODE           x86_64: vtd-ss (default)  VT-d second stage with dirty bits
+#                                  vtd-fs            VT-d first stage
+#                                  vtd-off           VT-d second stage without dirty bits
+#                                  amd-v1            AMD host tables
+#                                  amd-v2            AMD guest tables
+#                                  amd-off           AMD host tables without dirty bits
+#                          arm64:  smmu-s1 (default) SMMUv3 stage 1 with dirty bits
+#                                  smmu-s2           SMMUv3 stage 2 with dirty bits
+#                                  smmu-off          SMMUv3 stage 1 without dirty bits
+#                          both:   none
 #   --arch ARCH            x86_64, arm64 (default: that of the mode)
 #   --mem SIZE --cpus N    default: 1G, 2
-#   --edu N                that many edu devices, an IOMMU group each (default: 2)
-#   --dma-delay USEC,...   how long a transfer takes, of each edu device; the last
-#                          is for the rest of them, too (default: 0, not at all)
+#   --edu N                number of edu devices, each in an IOMMU group of its own
+#                          (default: 2)
+#   --dma-delay USEC,...   duration of a transfer, for each edu device; the last value
+#                          also applies to the remaining devices (default: 0, no delay)
 #   --drive FILE           a virtio disk, /dev/vda and so on (read-only)
 #   --nvme FILE            the disk of an NVMe controller (read-only)
-#   --gcov FILE            a kernel that counts which of its code is run (build.sh cov):
-#                          the counters, when the command has ended, as a tar archive
+#   --gcov FILE            for a kernel that counts executed code (build.sh cov): write
+#                          the counters to FILE, as a tar archive, once the command ends
 #   --add FILE[:DEST]      put a file or folder in the guest (default: in /bin)
-#   --append TEXT          more of the kernel's command line
+#   --append TEXT          append to the kernel's command line
 #   --timeout SEC          default: 300
-#   --log FILE             where the console goes too
-#   --silence SEC          when the console has been silent for so long, or RCU complains
-#                          of a stall: the state of the CPUs to FILE.machine, and an NMI,
-#                          at which Linux panics (see silence.py)
+#   --log FILE             also write the console to FILE
+#   --silence SEC          if the console is silent for that long, or RCU reports a
+#                          stall: write the state of the CPUs to FILE.machine (FILE of
+#                          --log), and send an NMI, on which Linux panics (see silence.py)
 #   --quiet                do not show the console
-#   --shell                a shell on the console instead of a command
+#   --shell                run a shell on the console instead of a command
 #
-# Exits with the code of the command; 124: it took too long; 125: it could not
+# Exits with the code of the command; 124: time limit reached; 125: the guest could not
 # be started; 126: the guest died.
 #
-# In the guest there are busybox, what --add brought, and bind-vfio. KVM is used
-# where a guest really boots with it (tried once, remembered in the cache).
+# The guest has busybox, the files of --add, and bind-vfio. KVM is used if a guest
+# really boots with it (tried once, remembered in the cache).
 . "$(dirname "$0")/../setup/common.sh"
 die_code=125
-# whatever fails before the boot
+# Any failure before the boot exits with 125
 set -E
 trap 'exit 125' ERR
 here=$repo/tools/vm
@@ -88,7 +93,7 @@ initramfs() { # command...
 	local root=$work/root add from to applet
 	mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev"
 	cp "$busybox" "$root/bin/busybox"
-	# the machine's own is of the same release: it has the same applets
+	# The host's busybox is of the same release, so it has the same applets
 	for applet in $(busybox --list); do
 		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 	done
@@ -123,12 +128,12 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		params=amd_iommu=pgtbl_v2
 		;;
 	x86_64-amd-off)
-		# it has dirty bits in guest tables, for which nobody asks
+		# Only the guest tables have dirty bits, and they are not used
 		devices+=(-device "$amd,x-giosup=on")
 		params=amd_iommu=pgtbl_v1
 		;;
 	arm64-smmu-s[12])
-		# later ones make every SMMU one of both stages
+		# Later machine versions give every SMMU both stages
 		machine=-9.0,iommu=smmuv3
 		devices+=(-global "arm-smmuv3.stage=${iommu#smmu-s}" -global arm-smmuv3.x-httu=on)
 		;;
@@ -141,14 +146,14 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		params="console=ttyAMA0 $params"
 	else
 		machine=q35
-		# interrupt remapping wants it
+		# Interrupt remapping requires it
 		[ "$iommu" = none ] || machine+=,kernel-irqchip=split
-		# Under load the watchdog takes the time stamp counter for unstable, and the
-		# guest goes on with ACPI's timer: slow to read, and 24 bits wide
+		# Under load the watchdog considers the time stamp counter unstable, and the
+		# guest switches to the ACPI timer, which is slow to read and 24 bits wide
 		params="console=ttyS0 no_timer_check tsc=nowatchdog intel_iommu=on,sm_on $params"
 		[ "$accel" != tcg ] || params="$(tsc_frequency)$params"
 	fi
-	# each in a slot of its own: a group of its own
+	# One slot each, and so one IOMMU group each
 	IFS=, read -ra delays <<<"$delay"
 	for ((i = 0; i < edu; i++)); do
 		usec=${delays[i]:-$usec}
@@ -179,7 +184,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		"${console[@]}"
 }
 
-# What the guest's time stamp counter counts, as a parameter: it is this machine's
+# Prints a kernel parameter with the frequency of the guest's TSC, which is the host's
 tsc_frequency() {
 	local program
 	[ "$(uname -m)" = x86_64 ] || return 0
@@ -196,13 +201,13 @@ accel_options() { # kvm|tcg|icount
 	if [ "$1" = kvm ]; then
 		echo "-accel kvm -cpu host"
 	elif [ "$1" = icount ]; then
-		# the clock counts instructions, of which each takes a nanosecond
+		# The clock counts instructions, one nanosecond each
 		echo "-accel tcg,thread=single -icount shift=0,sleep=off -cpu max,la57=off"
 	elif [ "$arch" = arm64 ]; then
-		# one with atomic instructions, without what an emulator is slow at
+		# Has atomic instructions, lacks features that are slow to emulate
 		echo "-accel tcg,thread=multi -cpu neoverse-n1"
 	else
-		# five-level tables would only make the emulator slower
+		# Five-level page tables would only slow down the emulator
 		echo "-accel tcg,thread=multi -cpu max,la57=off"
 	fi
 }
@@ -261,7 +266,7 @@ case $rc in
 	;;
 esac
 [ "$rc" -eq 0 ] || die "QEMU failed ($rc)"
-# what the command has left on the last line may stand before it
+# Output of the command without a final newline may precede the marker
 code=$(tr -d '\r' <"$log" | sed -n 's/^.*@@guest-exit \([0-9]*\)$/\1/p' | tail -n 1)
 [ -n "$code" ] || { note "the guest died before the command ended"; exit 126; }
 exit "$code"

@@ -27,7 +27,7 @@ class Machine:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        # when QEMU does not come to that, run.sh ends this program
+        # If QEMU never opens the socket, run.sh ends this program
         while self.socket.connect_ex(path):
             time.sleep(0.2)
         self.lines = self.socket.makefile("r", errors="replace")
@@ -59,7 +59,7 @@ def end(machine, why, output):
             for question in QUESTIONS:
                 out.write(f"(qemu) {question}\n{machine.ask(question)}\n")
             time.sleep(1)
-    # crash(8) reads it, and pages that are all zero are left out
+    # A format for crash(8), in which pages of zeroes are left out
     machine.execute("dump-guest-memory", paging=False, format="kdump-zlib",
                     protocol=f"file:{os.path.abspath(output)}.core")
     machine.execute("inject-nmi")

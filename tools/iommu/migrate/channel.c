@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The TCP connection between source and destination. It is neither encrypted nor
- * authenticated: a network that it may cross is the administrator's choice.
+ * authenticated: the administrator decides which networks it may cross.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -16,10 +16,10 @@
 
 #include "migrate.h"
 
-#define TRIES		100	/* a tenth of a second each */
-#define SILENCE_SECONDS	120	/* the other side is taken for dead */
+#define TRIES		100	/* at intervals of 0.1 s */
+#define SILENCE_SECONDS	120	/* then the other side is considered dead */
 
-/* "HOST:PORT", "[HOST]:PORT", or "PORT" if @passive; NULL and a message if not */
+/* Parses "HOST:PORT", "[HOST]:PORT", or "PORT" if @passive; NULL after a complaint */
 static struct addrinfo *resolve(const char *where, bool passive)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
@@ -83,7 +83,7 @@ int channel_listen(const char *where)
 	return conn;
 }
 
-/* Both sides may have just been started: tries for ten seconds */
+/* Both sides may be starting: retries for ten seconds */
 int channel_connect(const char *where)
 {
 	struct addrinfo *found = resolve(where, false), *a;

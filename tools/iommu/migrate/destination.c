@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The destination: takes memory as it comes, and the state of a device into a device
- * of its own, which goes on when all is there. Then it says what it has.
+ * The destination: receives memory, and the state of a device into a device of its own,
+ * which runs once everything has arrived. Then it sends digests of what it has.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct destination {
 	bool opened;
 };
 
-/* Only a device with state to move is needed here */
+/* A device is only needed here to take the state of the source's device */
 static int open_device(struct destination *d, struct incoming *in)
 {
 	const char *name = d->opt->work.ops ? d->opt->work.ops->name : "nothing";
@@ -86,7 +86,7 @@ static int take_state(void *arg, unsigned int device, const void *data, size_t l
 	return state_resume_data(&d->state, data, length);
 }
 
-/* A digest of each region and device, the sum of each page */
+/* A digest of each region and device, then a sum of each page */
 static int send_result(struct destination *d, const struct incoming *in)
 {
 	size_t head = DIGEST_SIZE * (in->num_regions + in->num_devices);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * By what the two sides, and the disk, are compared.
+ * Digests and sums, to compare the two sides and the disk.
  */
 #include <endian.h>
 #include <errno.h>
@@ -54,7 +54,7 @@ int digest_file(const char *name, size_t len, unsigned char out[DIGEST_SIZE])
 	return 0;
 }
 
-/* Each step can be undone, so two pages that differ in one word never agree */
+/* Each step is invertible, so pages that differ in one word never have the same sum */
 void page_sum(const void *page, unsigned char out[SUM_SIZE])
 {
 	const uint64_t *words = page;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An edu device: it moves pages of a file, by way of its own buffer, from a staging
- * page to the memory that is being migrated. The buffer is its state: it shows the
- * page that was moved last.
+ * An edu device: it copies pages of a file, through its own buffer, from a staging page
+ * to the memory being migrated. The buffer is its state: it holds the page that was
+ * copied last.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -47,14 +47,14 @@ static const char *open_edu(struct workload *w)
 	memcpy(w->bdf, priv->edu.bdf, sizeof(w->bdf));
 
 	priv->stage = mem_alloc(PAGE);
-	/* The source's device only reads it */
+	/* At the source the device only reads it */
 	check(__ioas_map(w->iommufd, w->ioas, priv->stage, PAGE, WORKLOAD_OWN_IOVA,
 			 IOMMU_IOAS_MAP_READABLE |
 			 (w->resuming ? IOMMU_IOAS_MAP_WRITEABLE : 0)));
 	return NULL;
 }
 
-/* The whole file, its last page filled up with zeroes */
+/* Reads the file, up to MOST_BYTES; the last page is padded with zeroes */
 static const char *load_edu(struct workload *w)
 {
 	struct edu_priv *priv = w->priv;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An NVMe controller: it reads its disk into the memory that is being migrated.
+ * An NVMe controller: it reads its disk into the memory being migrated.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "nvme.h"
 #include "workload.h"
 
-#define UNIT	16	/* 64 KiB */
+#define UNIT	16	/* pages: 64 KiB */
 
 static bool is_nvme(const char *bdf, const char *unused)
 {

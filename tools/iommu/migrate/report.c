@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the user sees of a migration: lines and a table of rounds, and below its last
- * line a progress bar while something goes on; or all of it as JSON at the end.
+ * The output of a migration: lines and a table of rounds, with a progress bar below the
+ * last line while something is in progress; or all of it as JSON at the end.
  */
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,7 +22,7 @@ void report_open(const struct migrate_options *opt)
 	bars = opt->progress && !opt->json;
 	if (opt->json)
 		json = json_object();
-	/* Whoever waits for a line gets it at once */
+	/* A reader of the output gets each line at once */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The source: sends all memory, then what the device has made dirty, round by round,
- * while the device goes on; then it stops the device, sends the rest and the device's
- * state, and compares. Until the destination has been told that this is all, a
- * failure and giving up leave the source as it was: the device goes on, tracking is off.
+ * The source: sends all memory, then, round by round, what the device has dirtied,
+ * while the device keeps running. Then it stops the device, sends the rest and the
+ * device's state, and compares. Until END has been sent, a failure or giving up leaves
+ * the source as it was: the device runs, tracking is off.
  */
 #include <errno.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 
 #include "source.h"
 
-/* So many rounds without gain are worth a line */
+/* Report a stall after this many rounds without progress */
 #define STALLED_ROUNDS 5
 
 static int interrupted;
@@ -29,7 +29,7 @@ static bool is_interrupted(void)
 	return __atomic_load_n(&interrupted, __ATOMIC_RELAXED);
 }
 
-/* What failed in the library */
+/* Complains about a failure of the library; returns an exit code */
 static int failed(int rc)
 {
 	char text[200];
@@ -38,7 +38,7 @@ static int failed(int rc)
 			idirty_strerror(idirty_last_error(), text, sizeof(text)));
 }
 
-/* The destination may have said why, before END and unasked */
+/* Complains, with the destination's reason if it has sent one before END */
 static int broke_off(struct source *s, const char *what, int rc)
 {
 	char text[STREAM_MAX_TEXT + 1];
@@ -49,7 +49,7 @@ static int broke_off(struct source *s, const char *what, int rc)
 	return complain(EXIT_FAILED, "%s: %s", what, strerror(-rc));
 }
 
-/* Something that differs from page to page, for whatever the device leaves */
+/* Makes every page different, for the pages that the device does not overwrite */
 static void fill(char *mem, size_t size)
 {
 	uint64_t *words = (uint64_t *)mem;
@@ -74,7 +74,7 @@ static int prepare(struct source *s)
 		return complain(EXIT_FAILED, "out of memory");
 	s->mem = mem;
 	memset(s->mem, 0, s->range.length);
-	/* A disk that is not rewritten is all that the memory holds in the end */
+	/* Without rewrites, the memory must end up as the disk and zeroes behind it */
 	fill(s->mem, s->work.ops->rewrites ? s->work.size : s->work.disk_size / PAGE * PAGE);
 	rc = workload_map(&s->work, s->mem, s->range.length, s->range.iova);
 	if (rc)
@@ -91,7 +91,7 @@ static int prepare(struct source *s)
 	return EXIT_OK;
 }
 
-/* Says what comes, and waits until the destination is ready for it */
+/* Announces what will come, and waits until the destination is ready */
 static int greet(struct source *s)
 {
 	char text[STREAM_MAX_TEXT + 1];
@@ -144,7 +144,7 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 	return EXIT_OK;
 }
 
-/* From here on no write of the device is missed */
+/* Starts tracking before the workload, so no write of the device is missed */
 static int start(struct source *s)
 {
 	int rc;
@@ -178,7 +178,7 @@ static int send_host(void *arg, void *host, uint64_t iova, uint64_t length)
 
 	for (; length && !rc; length -= part) {
 		part = length < STREAM_MAX_CHUNK ? length : STREAM_MAX_CHUNK;
-		/* Before END an answer can only be a bad one */
+		/* Before END, an answer can only be a refusal */
 		rc = channel_answered(s->fd) ? -EPIPE :
 		     stream_put(&s->io, STREAM_PAGES, 0, iova - s->range.iova, host, part);
 		host = (char *)host + part;
@@ -201,7 +201,7 @@ static int send_state(void *arg, const void *data, size_t length)
 {
 	struct source *s = arg;
 
-	/* @moved is already behind them */
+	/* @moved already includes these bytes */
 	return stream_put(&s->io, STREAM_STATE, 0, s->state.moved - length, data, length);
 }
 
@@ -212,7 +212,7 @@ static void next_round(struct source *s, const char *name, uint64_t bytes)
 	s->expected = bytes;
 }
 
-/* What the limits propose, the device's state and the workload have a say in */
+/* The device's state and the workload can override what the limits propose */
 static enum idirty_decision decide(void *arg, const struct idirty_round *round,
 				   enum idirty_decision proposed)
 {
@@ -234,7 +234,7 @@ static enum idirty_decision decide(void *arg, const struct idirty_round *round,
 		return IDIRTY_GIVE_UP;
 	if (proposed == IDIRTY_FINISH && !limit && downtime > opt->downtime_ns)
 		proposed = IDIRTY_GO_ON;
-	/* A part of a disk could not be compared with it */
+	/* A partly copied disk could not be compared */
 	if (proposed == IDIRTY_FINISH && !workload_done(&s->work))
 		proposed = IDIRTY_GO_ON;
 	if (proposed == IDIRTY_GO_ON && !workload_done(&s->work))
@@ -248,7 +248,7 @@ static int quiesce(void *arg)
 
 	s->down_since = seconds_now();
 	next_round(s, "last round", s->expected);
-	/* The driver first: it waits for a device that P2P would hold back */
+	/* Pause the driver first: it waits for the device, which P2P would hold back */
 	workload_pause(&s->work);
 	s->paused = true;
 	return state_stop(&s->state);
@@ -266,7 +266,7 @@ static void resume(void *arg)
 	s->paused = false;
 }
 
-/* The migration is over, the workload stays here: as if nothing had been */
+/* The migration has ended, the workload stays here as if nothing had happened */
 static int stay(struct source *s, int code)
 {
 	size_t before, i;
@@ -310,7 +310,7 @@ static int precopy(struct source *s)
 	rc = idirty_precopy_run(p, &limits, &ops, s, &result) ?: s->error;
 	idirty_precopy_free(p);
 	if (rc == -EINTR && is_interrupted()) {
-		/* In the middle of a READ */
+		/* Interrupted during a READ */
 		result = (struct idirty_precopy_result){ .decision = IDIRTY_GIVE_UP };
 		rc = 0;
 	}
@@ -325,7 +325,7 @@ static int precopy(struct source *s)
 	return stay(s, EXIT_GAVE_UP);
 }
 
-/* The negative control: everything once, and nobody asks what became dirty */
+/* The negative control: sends everything once, without tracking */
 static int copy_once(struct source *s)
 {
 	int rc;
@@ -338,7 +338,7 @@ static int copy_once(struct source *s)
 	return rc ? stay(s, broke_off(s, "the migration failed", rc)) : EXIT_OK;
 }
 
-/* The device is stopped, its memory is sent; this is the rest */
+/* With the device stopped and its memory sent, sends the rest */
 static int hand_over(struct source *s)
 {
 	char text[STREAM_MAX_TEXT + 1];
@@ -354,7 +354,7 @@ static int hand_over(struct source *s)
 	if (rc == -ECANCELED)
 		return stay(s, complain(EXIT_FAILED, "the destination refuses: %s", text));
 	if (rc)
-		/* Nobody knows whether the destination has taken over */
+		/* The destination may have taken over */
 		return complain(EXIT_FAILED, "no answer to the end: %s; the device stays stopped",
 				strerror(-rc));
 	report_text("downtime", "%.3f seconds", seconds_now() - s->down_since);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The source of a migration: what source.c and verify.c share.
+ * The source of a migration: declarations shared by source.c and verify.c.
  */
 #ifndef _SOURCE_H
 #define _SOURCE_H
@@ -16,26 +16,26 @@ struct source {
 	struct idirty *ctx;
 	struct idirty_tracker *trackers[MAX_TRACKERS];
 	size_t num_trackers;
-	struct idirty_range range;	/* the memory, and where it is */
+	struct idirty_range range;	/* of the memory */
 	struct idirty_map *map;
 	char *mem;
 	int fd;
 	struct stream_io io;
-	unsigned int num_devices;	/* whose state is moved: 0 or 1 */
+	unsigned int num_devices;	/* with state to move: 0 or 1 */
 	bool paused;
-	int error;			/* of the device's state */
+	int error;			/* from sending the device's state */
 	char name[24];			/* of the round */
-	uint64_t round_bytes;		/* sent in it */
-	uint64_t expected;		/* what it will have sent */
+	uint64_t round_bytes;		/* sent in this round */
+	uint64_t expected;		/* to send in this round */
 	uint64_t sent;
 	double begin;
 	double down_since;
 	unsigned char *result;
 };
 
-/* verify.c: an exit code. Is the destination the same? */
+/* verify.c, returns an exit code: compares the destination with the source */
 int verify_same(struct source *s);
-/* Is the memory the disk, after a migration that was none? Else @code */
+/* Compares the memory with the disk after a failed migration; @code if nothing differs */
 int verify_stayed(struct source *s, int code);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The state of a device, by VFIO's migration protocol (enum vfio_device_mig_state).
- * What the driver does not implement is left out: without PRE_COPY all of the
- * state comes when the device has stopped; without P2P it stops in one step; a
- * driver that has none of it has no state to move.
+ * What the driver does not implement is skipped: without PRE_COPY all of the state is
+ * read once the device has stopped; without P2P the device stops in one step; a driver
+ * without the protocol has no state to move.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ int state_precopy(struct state *s)
 	return s->flags & VFIO_MIGRATION_PRE_COPY ? go(s, VFIO_DEVICE_STATE_PRE_COPY) : 0;
 }
 
-/* At most @limit bytes, or until there are no more */
+/* Moves up to @limit bytes, until there are no more */
 static int pump(struct state *s, uint64_t limit, state_sink_fn *fn, void *arg)
 {
 	char *data = malloc(CHUNK);
@@ -95,7 +95,7 @@ static int pump(struct state *s, uint64_t limit, state_sink_fn *fn, void *arg)
 	return rc;
 }
 
-/* No more than it has now: a busy device could go on for ever */
+/* Only what is available now: a busy device could continue forever */
 int state_precopy_data(struct state *s, state_sink_fn *fn, void *arg)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The migration stream, made and taken apart. What comes from the other side is
- * believed only after a check against a limit. This file knows of no socket: the
- * fuzz target calls it with bytes in memory.
+ * Builds and parses the migration stream. What the other side sends is checked against
+ * limits before it is used. This file does not use sockets: the fuzz target calls it
+ * with bytes in memory.
  */
 #include <endian.h>
 #include <errno.h>
@@ -61,7 +61,7 @@ static int get_message(const struct stream_io *io, struct stream_message *msg)
 	return rc;
 }
 
-/* Text of the other side's goes to a terminal */
+/* Text from the other side is printed on a terminal */
 static void make_printable(char *text, size_t length)
 {
 	size_t i;
@@ -94,7 +94,7 @@ int stream_get_answer(const struct stream_io *io, enum stream_type want, void *d
 	return length ? io->get(io->arg, data, length) : 0;
 }
 
-/* Says what is wrong; its value is the error */
+/* Sets the error text; evaluates to the error code */
 #define bad(in, ...)								\
 ({										\
 	snprintf((in)->error, sizeof((in)->error), __VA_ARGS__);		\
@@ -241,7 +241,7 @@ static int take_state(const struct stream_io *io, struct incoming *in,
 	return rc;
 }
 
-/* The first round has to bring all pages, and each device has a state */
+/* Every page must have come, and state for each device */
 static int take_end(struct incoming *in)
 {
 	uint64_t page;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The migration stream. All numbers are little endian. The source begins with a
- * struct stream_head, then come messages: a struct stream_message, and behind it
- * as many bytes as its length says, if its type has any.
+ * struct stream_head, followed by messages: a struct stream_message, and then as many
+ * bytes as its length says, if its type has any.
  *
  *   REGION	declares memory: id, IOVA in offset, size in length
- *   DEVICE	declares a device whose state comes: id; its name follows
- *   BEGIN	no more declarations; answered by READY or REFUSED
- *   PAGES	bytes for region id from offset on
- *   STATE	bytes for device id; offset is how many have come before
+ *   DEVICE	declares a device whose state will come: id; its name follows
+ *   BEGIN	ends the declarations; answered by READY or REFUSED
+ *   PAGES	bytes of region id, starting at offset
+ *   STATE	bytes for device id; offset is the number of bytes sent before
  *   END	all is sent; answered by RUNNING and RESULT, or by REFUSED
  *   ABORT	the source gives up, and keeps what it has
  *
  *   READY
- *   REFUSED	why follows, as text
- *   RUNNING	the destination's devices go on
- *   RESULT	a digest of each region, and for each device that of a page in which
- *		its state shows (or zeroes); then a sum of each page
+ *   REFUSED	the reason follows, as text
+ *   RUNNING	the destination's devices run
+ *   RESULT	a digest of each region; for each device a digest of a page that shows
+ *		its state, or zeroes; then a sum of each page
  *
- * Ids count from 0 on, in the order of the declarations.
+ * Ids count from 0, in the order of the declarations.
  */
 #ifndef _STREAM_H
 #define _STREAM_H
@@ -35,7 +35,7 @@
 #define STREAM_MAX_NAME		31
 #define STREAM_MAX_TEXT		200
 #define STREAM_MAX_CHUNK	0x100000UL
-#define STREAM_MAX_STATE	0x100000000ULL	/* of a device */
+#define STREAM_MAX_STATE	0x100000000ULL	/* per device */
 
 enum stream_type {
 	STREAM_REGION = 1,
@@ -64,7 +64,7 @@ struct stream_message {
 	uint64_t length;
 };
 
-/* Where bytes come from and go to: all of them, or -errno */
+/* Source and sink of bytes: each call moves all of them, or returns -errno */
 struct stream_io {
 	int (*get)(void *arg, void *data, size_t length);
 	int (*put)(void *arg, const void *data, size_t length, bool more);
@@ -75,7 +75,7 @@ struct stream_region {
 	uint64_t iova;
 	uint64_t length;
 	char *mem;		/* set by incoming_ops.begin() */
-	uint8_t *seen;		/* a bit for each page that has come */
+	uint8_t *seen;		/* one bit per page, set once the page has come */
 };
 
 struct stream_device {
@@ -83,7 +83,7 @@ struct stream_device {
 	uint64_t bytes;
 };
 
-/* What the destination knows of a migration */
+/* The destination's view of a migration */
 struct incoming {
 	struct stream_region regions[STREAM_MAX_REGIONS];
 	unsigned int num_regions;
@@ -97,7 +97,7 @@ struct incoming {
 };
 
 struct incoming_ops {
-	/* Provides memory for the regions, prepares the devices. 0 or @in->error set */
+	/* Provides memory, prepares devices. 0, or -errno, perhaps with @in->error */
 	int (*begin)(void *arg, struct incoming *in);
 	int (*pages)(void *arg, const struct incoming *in);
 	int (*state)(void *arg, unsigned int device, const void *data, size_t length);
@@ -109,11 +109,11 @@ enum incoming_end {
 	INCOMING_BAD,		/* @in->error says why */
 };
 
-/* The destination's side, until END, ABORT or something wrong; see incoming_free() */
+/* The destination's side, until END, ABORT or an error; incoming_free() must follow */
 enum incoming_end stream_receive(const struct stream_io *io, uint64_t max_memory,
 				 const struct incoming_ops *ops, void *arg,
 				 struct incoming *in);
-/* @in->mem is the caller's */
+/* The caller frees the memory of the regions */
 void incoming_free(struct incoming *in);
 
 /* All return 0 or -errno */
@@ -124,8 +124,9 @@ int stream_put(const struct stream_io *io, enum stream_type type, uint32_t id,
 int stream_put_region(const struct stream_io *io, uint32_t id, uint64_t iova,
 		      uint64_t length);
 /*
- * The source's side: an answer of type @want, with exactly @length bytes. -EPROTO: it
- * is another one; -ECANCELED: REFUSED, and @text (STREAM_MAX_TEXT + 1) says why.
+ * The source's side: reads an answer of type @want with exactly @length bytes. -EPROTO:
+ * a different answer; -ECANCELED: REFUSED, with the reason in @text, which has room for
+ * STREAM_MAX_TEXT + 1 bytes.
  */
 int stream_get_answer(const struct stream_io *io, enum stream_type want, void *data,
 		      uint64_t length, char *text);

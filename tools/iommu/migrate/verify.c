@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the source says in the end: is the destination's memory, and what its device
- * shows of its state, the same as here, and the disk?
+ * The source's final comparison: whether the destination's memory, and the state that
+ * its device shows, are the same as here, and the memory is the disk.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "source.h"
 
-/* What is not rewritten is the disk: what says a driver that does no DMA to it? */
+/* Without rewrites the memory must be the disk, which --image reads independently */
 static bool has_disk(const struct source *s)
 {
 	return !s->work.ops->rewrites && s->opt->work.image;
@@ -41,7 +41,7 @@ int verify_stayed(struct source *s, int code)
 	return code;
 }
 
-/* Does the destination's device show the same as ours must? */
+/* Whether the destination's device shows the state that the source's must have */
 static bool same_state(struct source *s)
 {
 	unsigned char page[PAGE], ours[DIGEST_SIZE];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The workload: memory, and the thread that drives its device. The drivers are the
- * selftests' ones, which end the program when the device fails.
+ * The workload: memory, and the thread that drives its device. The drivers are those of
+ * the selftests; they end the program when the device fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +20,10 @@
 #include "lib.h"
 #include "workload.h"
 
-#define WINDOW	1024	/* pages that are rewritten in the same second */
+#define WINDOW	1024	/* pages in the moving window that is rewritten */
 #define TICK_US	10000
 
-/* What the drivers want of the selftests' mem.c, with messages of our own kind */
+/* What the drivers need from the selftests' mem.c, with this program's messages */
 void lib_fatal(const char *file, int line, const char *fmt, ...)
 {
 	va_list args;
@@ -38,7 +38,7 @@ void lib_fatal(const char *file, int line, const char *fmt, ...)
 	_exit(EXIT_FAILURE);
 }
 
-/* The seed of a test */
+/* Ignored: it only reports the seed of a test */
 void lib_note(const char *fmt, ...)
 {
 	(void)fmt;
@@ -86,7 +86,7 @@ const char *workload_open(struct workload *w, const struct workload_options *opt
 	if (w->iommufd < 0)
 		return "cannot open /dev/iommu";
 	w->ioas = ioas_alloc(w->iommufd);
-	/* What is dirty is found in pages, not in huge pages */
+	/* Dirty bits per page, not per huge page */
 	ioas_set_huge_pages(w->iommufd, w->ioas, false);
 	return w->ops->open(w);
 }
@@ -135,7 +135,7 @@ bool workload_done(struct workload *w)
 	return !__atomic_load_n(&w->copying, __ATOMIC_ACQUIRE);
 }
 
-/* Waits for the next tick; returns how many units are due since the last one */
+/* Waits for the next tick; returns the number of units due since the last one */
 static size_t tick(struct workload *w, double *last)
 {
 	size_t rate = w->opt->writes / w->ops->unit;
@@ -145,7 +145,7 @@ static size_t tick(struct workload *w, double *last)
 	usleep(TICK_US);
 	*last = seconds_now();
 	due = (*last - begin) * rate + 1;
-	/* Not more than a few ticks', even if this one came late */
+	/* No more than a few ticks' worth, even if this tick is late */
 	return due < most ? due : most;
 }
 
@@ -159,7 +159,7 @@ static void copy(struct workload *w, size_t from, size_t to, uint64_t stamp)
 	pthread_mutex_unlock(&w->gate);
 }
 
-/* The units of the disk in an order that jumps about: each once */
+/* Copies each unit of the disk once, in random order */
 static void copy_disk(struct workload *w)
 {
 	size_t unit = w->ops->unit, due, i;
@@ -181,7 +181,7 @@ static void copy_disk(struct workload *w)
 	mem_free(order, units * sizeof(*order));
 }
 
-/* A stamp makes each page differ from the one before */
+/* A new stamp for each write makes the page differ from the one before */
 static void rewrite(struct workload *w)
 {
 	size_t pages = w->size / PAGE;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iommu-dirty with a kernel of its own behind open() and ioctl(): VFIO devices of
- * different kinds, to be probed, and an iommufd with three IOASes of which the second
- * cannot be tracked, to be observed. FAKE_KERNEL in the environment: "old" has no
- * trackers, "none" has no iommufd, "denied" lets nobody open /dev/iommu, "unable" can
- * track no IOAS, "guarded" lets nobody borrow a file.
+ * iommu-dirty with a fake kernel behind open() and ioctl(): VFIO devices of different
+ * kinds to probe, and an iommufd with three IOASes to observe, the second of which
+ * cannot be tracked. FAKE_KERNEL in the environment selects a variant: "old" has no
+ * trackers, "none" has no iommufd, "denied" refuses to open /dev/iommu, "unable" can
+ * track no IOAS, "guarded" refuses to let files be borrowed.
  *
- * The process to observe is this program itself. Files of these names in it are:
+ * The observed process is this program itself. Files with these names in it are:
  * fake-iommu, the iommufd; fake-container, a VFIO container that is an iommufd with
- * one IOAS and a device; fake-type1, one that is none; fake-empty, one with no device.
+ * one IOAS and a device; fake-type1, a native container; fake-empty, a native container
+ * without a device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,7 @@ enum kind {
 	IOMMUFD,
 	GOOD,		/* all features, tracked */
 	POOR,		/* no feature, cannot be tracked */
-	BUSY,		/* somebody has it open */
+	BUSY,		/* open elsewhere */
 	CONTAINER,
 	TYPE1,
 	EMPTY,
@@ -57,7 +58,7 @@ static const struct {
 };
 
 static enum kind kinds[MAX_FD];
-/* Of the device that was bound last */
+/* Of the device bound last */
 static enum kind bound, attached;
 
 static bool is_kernel(const char *name)
@@ -99,7 +100,7 @@ int __wrap_open(const char *path, int flags, ...)
 
 static int do_feature(enum kind kind, struct vfio_device_feature *cmd)
 {
-	/* A device that is not bound says nothing */
+	/* A device that is not bound does not answer */
 	if (kind != bound)
 		return -EINVAL;
 	if (kind == POOR)
@@ -184,13 +185,13 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 	return -EOPNOTSUPP;
 }
 
-/* A MiB for the first IOAS, two for the third, three for that of the container */
+/* 1 MiB for the first IOAS, 2 MiB for the third, 3 MiB for that of the container */
 static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 {
 	struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->runs;
 	struct iommu_dirty_read_tracker *t = (void *)(uintptr_t)cmd->trackers;
 
-	/* Stopped */
+	/* This tracker never started */
 	if (t->tracker_id == TRACKER(IOAS + 1))
 		return -ENODATA;
 	runs[0] = (struct iommu_dirty_run){
@@ -271,7 +272,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	return -1;
 }
 
-/* As far as somebody asks whether both are one open file: these have one offset */
+/* Only F_DUPFD_QUERY: descriptors of one open file share its offset */
 int __wrap_fcntl(int fd, int cmd, ...)
 {
 	off_t offset;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the linker puts in the place of functions of the C library.
+ * Functions that the linker substitutes for those of the C library (--wrap).
  */
 #ifndef _FAKE_VFIO_H
 #define _FAKE_VFIO_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fuzz target for what advise --replay reads: of what is accepted a
- * recommendation can be made, which is about what is there.
+ * The fuzz target for the input of advise --replay: a recommendation made from accepted
+ * input must refer to trackers and page sizes in that input.
  */
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Damaged migration streams: fuzz-migrate SEED N. Each of N inputs is a good stream
- * with a few bytes changed, cut out, or messages left out, repeated and exchanged.
- * Receiving it must end, with a whole migration or with a message, and write to
- * nothing but the memory of the regions. The source's side, which reads answers,
- * is treated likewise. To be built with sanitizers.
+ * Fuzzes the migration stream: fuzz-migrate SEED N. Each of N inputs is a good stream
+ * with a few bytes changed, its end cut off, or messages replaced or inserted.
+ * Receiving it must end, with a whole migration or with a message, and must write only
+ * to the memory of the regions. The source's side, which reads answers, is fuzzed, too.
+ * Build it with sanitizers.
  */
 #include <endian.h>
 #include <errno.h>
@@ -25,7 +25,7 @@ struct bytes {
 	unsigned char data[ROOM];
 	size_t length;
 	size_t pos;
-	size_t messages[MOST_MESSAGES];	/* where they begin */
+	size_t messages[MOST_MESSAGES];	/* offsets of the messages */
 	unsigned int num_messages;
 };
 
@@ -68,7 +68,7 @@ static void mark(struct bytes *b)
 	b->messages[b->num_messages++] = b->length;
 }
 
-/* Two regions, two devices, pages that come twice */
+/* Two regions, two devices, some pages sent twice */
 static void make_good(void)
 {
 	static unsigned char payload[MEMORY];
@@ -101,7 +101,7 @@ static void make_good(void)
 	mark(&good);
 }
 
-/* Exactly as long as the region: what is beyond is the sanitizer's */
+/* Exactly as long as the region, so the sanitizer catches writes beyond it */
 static int begin(void *arg, struct incoming *in)
 {
 	uint64_t sum = 0;
@@ -145,7 +145,7 @@ static int state(void *arg, unsigned int device, const void *data, size_t length
 	return 0;
 }
 
-/* Has every page come? */
+/* Whether every page has come */
 static bool is_written(const struct stream_region *r)
 {
 	size_t page, i;
@@ -184,7 +184,7 @@ static bool try(struct bytes *b)
 	return end == INCOMING_COMPLETE;
 }
 
-/* What a field of a message can be at worst */
+/* Puts an extreme value into a field of a message */
 static void spice(struct bytes *b, size_t at)
 {
 	static const uint64_t values[SPICES] = {
@@ -198,7 +198,7 @@ static void spice(struct bytes *b, size_t at)
 		memcpy(b->data + at, &value, size);
 }
 
-/* One message of the good stream over another, or in front of it */
+/* Puts one message of the good stream over another, or in front of it */
 static void exchange(struct bytes *b)
 {
 	unsigned int from = below(good.num_messages - 1), to = below(good.num_messages - 1);
@@ -242,7 +242,7 @@ static void damage(struct bytes *b)
 	}
 }
 
-/* More and more regions or devices, each as it should be */
+/* Many regions or devices, each valid by itself */
 static void try_many(void)
 {
 	const struct stream_io io = { .put = put, .arg = &text };
@@ -261,7 +261,7 @@ static void try_many(void)
 		abort();
 }
 
-/* Answers to the source: garbage behind a head that may be right */
+/* Answers to the source: garbage after a message header that may be valid */
 static void try_answer(void)
 {
 	struct stream_message msg = {

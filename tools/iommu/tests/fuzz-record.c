@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fuzz target for record files: one that is accepted can be drawn.
+ * The fuzz target for record files: an accepted one can be drawn.
  */
 #include <stdlib.h>
 
 #include "fuzz.h"
 #include "iommu-dirty.h"
 
-/* What heatmap.c takes from elsewhere; it is not called here */
+/* Stubs for what heatmap.c calls from functions that are not used here */
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min, uint64_t max)
 {
 	(void)state;

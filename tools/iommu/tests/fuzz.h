@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a fuzz target gives, and what it gets from fuzz.c.
+ * The interface between a fuzz target and fuzz.c.
  */
 #ifndef _FUZZ_H
 #define _FUZZ_H
@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads it all; false: refused with a message. It aborts if something is wrong */
+/* Provided by the target: reads the text; false: rejected. Aborts on a wrong result */
 bool fuzz_one(char *text, size_t len);
-/* Random, below @limit */
+/* A random number below @limit, or 0 if that is 0 */
 size_t fuzz_below(size_t limit);
 
 #endif
