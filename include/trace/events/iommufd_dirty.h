@@ -31,7 +31,7 @@ DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_start,
 	TP_ARGS(tracker, rc)
 );
 
-/* A STOP has finished, or destruction or a failed START has stopped the tracker */
+/* A STOP has finished, or an implicit one by destruction or a failing START */
 DEFINE_EVENT(iommufd_dirty_tracker, iommufd_dirty_stop,
 	TP_PROTO(u32 tracker, int rc),
 	TP_ARGS(tracker, rc)

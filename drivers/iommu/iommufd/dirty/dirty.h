@@ -105,8 +105,8 @@ iommufd_dirty_info_add(struct iommufd_dirty_info *info,
 }
 
 /**
- * struct iommufd_dirty_asked - A tracker that a call asks
- * @tracker: The tracker; the call holds a reference
+ * struct iommufd_dirty_asked - State of a call for one of its trackers
+ * @tracker: The tracker; the call holds a reference to it
  * @state: The state that the tracker must be in
  * @stops: How often the tracker had been stopped when the call began
  * @lost: Device tracker: how often it had lost coverage when the call began
@@ -137,8 +137,7 @@ struct iommufd_dirty_asked {
  * @release: Drop the references of a stopped tracker
  *
  * The functions that implement them document arguments and return values. Callers hold
- * no locks, except that @start and @stop can be called with
- * iommufd_dirty_iopt::vfio_mutex held.
+ * no lock other than iommufd_dirty_iopt::vfio_mutex.
  */
 struct iommufd_dirty_scope {
 	int (*start)(struct iommufd_dirty_tracker *tracker,
@@ -219,8 +218,8 @@ struct iommufd_dirty_tracker {
 };
 
 /*
- * Is the tracker in the state that the call relies on, and has it not been stopped since
- * the call began, even if it was started again? Exact under the locks of the state
+ * True if the tracker is in the state that the call needs and was not stopped since the
+ * call began, not even to be started again. Exact only under the locks of the state.
  */
 static inline bool
 iommufd_dirty_asked_valid(const struct iommufd_dirty_asked *asked)

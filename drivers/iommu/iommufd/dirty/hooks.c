@@ -138,7 +138,7 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
  *
  * Context: domains_rwsem is held for writing.
  * Return: 0, or -ENXIO if the domain cannot be tracked and a tracker on the IOAS
- * is not in degraded mode.
+ * is neither in degraded mode nor abandoned.
  */
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain)

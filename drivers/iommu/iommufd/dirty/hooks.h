@@ -40,7 +40,7 @@ struct vfio_iommu_type1_dma_unmap;
  * @trackers: The trackers that are starting or running on the IOAS. Changed
  *	with iommufd_ioas::mutex held, and domains_rwsem and iova_rwsem held for
  *	writing; read with any of them held
- * @hasty: A harvest gave up waiting for a task that pins pages; protected by
+ * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
  *	harvest_mutex
  * @patient: When harvests wait again after that, in jiffies; protected as @hasty
  * @hwpt_calls: Number of IOMMU_HWPT_GET_DIRTY_BITMAP and

@@ -2,8 +2,8 @@
 /*
  * READ: for each window of the range, pin the bitmap, have every tracker mark
  * its dirty pages in it, unpin it. Called by ioctl_read.c, unmap.c and
- * vfio_compat.c with checked arguments and without locks. scan.c shares the
- * helpers.
+ * vfio_compat.c with checked arguments and with no lock other than vfio_mutex
+ * held. scan.c shares the helpers.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -189,16 +189,18 @@ static int check_covers(const struct iommufd_dirty_asked *asked,
 }
 
 /**
- * iommufd_dirty_check_done() - Have the trackers told all that they were asked for?
+ * iommufd_dirty_check_done() - Check the trackers at the end of a call
  * @asked: The trackers
  * @nr: How many
- * @req: In: what they were asked for. Out: which one has not
- * @rc: What the call returns otherwise
+ * @req: In: the request. Out: which tracker failed the check
+ * @rc: Result of the call so far
  *
- * If they have not, nobody knows how much was dealt with, and req->out_length is 0.
+ * If a tracker was stopped or lost coverage during the call, it is unknown how much of
+ * the range was processed, so req->out_length is 0. Coverage is not checked if
+ * req->sparse is set.
  *
- * Return: -ENODATA if a tracker was stopped meanwhile; @rc if that is an error; -ESTALE
- * if a device tracker lost coverage; -EINTR if killed; otherwise 0.
+ * Return: -ENODATA if a tracker was stopped; otherwise @rc if it is an error; otherwise
+ * -ESTALE if a device tracker has lost coverage, -EINTR if killed, or 0.
  */
 int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
 			     struct iommufd_dirty_request *req, int rc)
@@ -215,7 +217,7 @@ int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
 		if (!rc_covers)
 			continue;
 		req->out_length = 0;
-		/* An error that is reported once comes first */
+		/* @rc takes precedence: some errors are reported only once */
 		if (rc && rc_covers != -ENODATA)
 			return rc;
 		req->failed = i + 1;

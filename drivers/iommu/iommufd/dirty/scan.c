@@ -81,7 +81,7 @@ static int scan_write(struct scan *scan, bool *written)
 	*written = false;
 	if (req->num_runs == scan->req->room)
 		return 0;
-	/* What is forgotten below must be what was found, not what came after a START */
+	/* Clear only what this call has found, nothing that follows a new START */
 	rc = iommufd_dirty_check_running(scan->asked, scan->nr, req);
 	if (rc)
 		return rc;
@@ -210,7 +210,7 @@ static int scan_range(struct scan *scan)
  * @nr: How many trackers
  * @req: In: range, page size, array and its room, flags. Out: how far the call got
  *
- * Dirty pages beyond req->out_length stay dirty.
+ * Dirty pages beyond req->out_length stay dirty, unless a tracker was stopped.
  *
  * Return: see struct iommu_dirty_tracker_scan.
  */

@@ -2,9 +2,8 @@
 /*
  * The tracker object that userspace sees, for either scope: create, start, stop,
  * destroy. Called by the doors, by other verbs and by iommufd's object destruction.
- * Callers hold no locks, with two exceptions: vfio_compat.c holds vfio_mutex when it
- * creates, starts or stops a tracker, and list.c calls iommufd_dirty_target_id() under
- * the xarray lock.
+ * Callers hold no lock other than vfio_mutex, except that list.c calls
+ * iommufd_dirty_target_id() under the xarray lock.
  */
 #include <trace/events/iommufd_dirty.h>
 
@@ -15,9 +14,9 @@
 /**
  * iommufd_dirty_tracker_new() - Allocate a tracker
  * @ictx: The iommufd
- * @ioas: The IOAS to cover, with a reference held by the caller; or NULL
+ * @ioas: The IOAS to cover, with a reference held by the caller. NULL for a device
  * @device: The device to cover; on success the tracker takes over the caller's
- *	reference; or NULL
+ *	reference. NULL for an IOAS
  *
  * Return: the tracker, which is stopped and not visible until it is finalized; or
  * an error pointer.

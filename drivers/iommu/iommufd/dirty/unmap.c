@@ -2,7 +2,7 @@
 /*
  * UNMAP: an ordinary unmap, which records dirty pages in the ledgers of all trackers,
  * followed by a READ of the range. Called by ioctl_read.c and vfio_compat.c with checked
- * arguments and without locks.
+ * arguments and with no lock other than vfio_mutex held.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -77,6 +77,6 @@ int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 	if (rc)
 		req->flags |= IOMMU_DIRTY_WALK_NO_CLEAR;
 	rc_read = iommufd_dirty_read(asked, 1, req);
-	/* A STOP has forgotten what was unmapped: that is worse than any other error */
+	/* A STOP discarded what was unmapped, so -ENODATA overrides other errors */
 	return rc && rc_read != -ENODATA ? rc : rc_read;
 }

@@ -102,7 +102,7 @@ static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	return rc;
 }
 
-/* One at a time, as in type1: once START has returned, every write is reported */
+/* One at a time, as in type1: once START has returned, all writes are tracked */
 static int compat_switch(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			 u32 flags)
 {
@@ -203,7 +203,7 @@ static int compat_prepare(struct iommufd_dirty_asked *asked,
 	return compat_clear_bitmap(asked->tracker->ioas, req);
 }
 
-/* READ, or UNMAP if there is @unmapped, with START and STOP kept out as in type1 */
+/* READ, or UNMAP if @unmapped is set; excludes START and STOP, as in type1 */
 static int compat_report(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			 struct iommufd_dirty_request *req,
 			 unsigned long *unmapped)
