@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What of a device a tracker covers: the sets of ranges that START and UPDATE exchange,
- * and what a READ or SCAN asks of them. Called by start.c and update.c with
+ * The ranges of a device that a tracker covers: START, STOP and UPDATE exchange them,
+ * and READ and SCAN look them up. Called by start.c and update.c with
  * iommufd_dirty_device::config_mutex held, and by read.c and ioctl_read.c without locks.
  */
 #include <linux/mm.h>
@@ -20,11 +20,11 @@ void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim)
 }
 
 /**
- * iommufd_dirty_device_claim() - Make sets of ranges for a tracker to keep
+ * iommufd_dirty_device_claim() - Make sets of ranges for a tracker to take
  * @claim: Out: the sets; to be freed by iommufd_dirty_device_unclaim()
- * @req: What is asked for
+ * @req: The ranges and the page size that are asked for
  *
- * Return: 0 or -ENOMEM, with nothing to be freed.
+ * Return: 0, or -ENOMEM with nothing to be freed.
  */
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
 			       const struct iommufd_dirty_start *req)
@@ -39,11 +39,12 @@ int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
 }
 
 /**
- * iommufd_dirty_device_cover() - A tracker covers something else from now on
- * @tracker: The tracker, of a device
- * @covered: The ranges, or NULL; out: those that it has covered so far
+ * iommufd_dirty_device_cover() - Change the ranges that a tracker covers
+ * @tracker: A device tracker
+ * @covered: In: the new ranges, or NULL. Out: the old ones
  *
- * A READ or SCAN that goes on meanwhile is to notice if it is less.
+ * If coverage is lost, iommufd_dirty_tracker::lost is incremented, so that a READ or SCAN
+ * under way notices.
  *
  * Context: config_mutex and lock are held.
  */
@@ -61,9 +62,11 @@ void iommufd_dirty_device_cover(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_device_take() - Exchange a tracker's sets of ranges
- * @tracker: The tracker, of a device
- * @claim: The sets; those that the tracker has had are freed
+ * iommufd_dirty_device_take() - Replace a tracker's sets of ranges
+ * @tracker: A device tracker
+ * @claim: The new sets; the tracker's old ones are freed
+ *
+ * Context: config_mutex is held.
  */
 void iommufd_dirty_device_take(struct iommufd_dirty_tracker *tracker,
 			       struct iommufd_dirty_claim *claim)
@@ -79,10 +82,13 @@ void iommufd_dirty_device_take(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_device_settle() - Find what is tracked for a tracker now
+ * iommufd_dirty_device_settle() - Find the ranges that a tracker now covers
  * @device: The device
- * @claim: What was asked for, in sets for the tracker to take
- * @req: What was asked for; out: the ranges that are armed and cover that
+ * @claim: The sets for the tracker to take; @claim->covered is filled in
+ * @req: In: the ranges that were asked for. Out: the armed ranges that cover them, and
+ *	the page size that the device tracks by
+ *
+ * Context: config_mutex is held.
  */
 void iommufd_dirty_device_settle(struct iommufd_dirty_device *device,
 				 struct iommufd_dirty_claim *claim,
@@ -104,13 +110,14 @@ void iommufd_dirty_device_settle(struct iommufd_dirty_device *device,
 }
 
 /**
- * iommufd_dirty_device_covers() - How much of a range does a tracker cover?
- * @tracker: The tracker, of a device
+ * iommufd_dirty_device_covers() - Find how much of a range a tracker can report
+ * @tracker: A device tracker
  * @iova: First byte of the range
- * @length: Its length. Out: of how many bytes from @iova on it can tell
- * @lost: Out: how often it has ceased to cover something
+ * @length: In: length of the range in bytes. Out: how many bytes from @iova on the
+ *	tracker can report
+ * @lost: Out: how often it has lost coverage
  *
- * Of pages that it does not cover it knows nothing, except in the degraded mode, where
+ * A tracker cannot report pages that it does not cover, except in degraded mode, where
  * they are dirty.
  *
  * Return: 0, -ENODATA if the tracker is not running, or -EINTR if killed.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trackers of a device, which its driver feeds. What they share is in struct
+ * Device trackers, which the device's driver feeds. Included by the files of this
+ * folder, ioctl.c and tracker.c. The trackers of a device share a struct
  * iommufd_dirty_device.
  */
 #ifndef __IOMMUFD_DIRTY_DEVICE_H
@@ -13,23 +14,29 @@
 
 /**
  * struct iommufd_dirty_device - A device that is tracked by its driver
- * @kref: The device and its trackers hold references
+ * @kref: References of the bound device and of its trackers
  * @id: Object id of the device
- * @config_mutex: Held for the whole of a START, STOP or UPDATE, so that there is
- *	one at a time
- * @lock: Held while an op of the provider runs. What follows is changed with both
- *	held and read with either
- * @provider: What the driver has registered, or NULL
- * @unbound: The device is gone
+ * @config_mutex: Held throughout START, STOP, UPDATE, and registering and
+ *	unregistering a provider, so that there is one of them at a time
+ * @lock: Held while an op of the provider runs, except hold and release, which may
+ *	run without it. The members below are changed with both locks held, and read
+ *	with either held
+ * @provider: The provider that the driver has registered, or NULL
+ * @unbound: The device is not bound any more
  * @blind: Nothing is tracked, because the provider failed to start again after it
- *	was stopped for an UPDATE, or has gone: all of @armed is taken for dirty
- * @quiet: Nor does it write any more, since the provider has gone
- * @failed: The provider has failed to report since it was started. Once is told by
- *	an error; from then on what it fails to report is taken for dirty
- * @trackers: Those that are starting or running
- * @armed: What the provider tracks, NULL if no tracker runs
- * @page_size: What it tracks by
- * @asked_size: What it was asked to track by: @armed is in multiples of this
+ *	was stopped for an UPDATE, or was unregistered: all of @armed is treated as
+ *	dirty
+ * @quiet: The last provider was unregistered with iommufd_dirty_provider::quiet set,
+ *	so unbinding the device does not make @armed dirty again
+ * @failed: The provider has failed to report since it was started. Only the first
+ *	failure returns an error; what it fails to report is always treated as dirty.
+ *	Protected by @lock alone
+ * @trackers: The trackers that are starting or running
+ * @armed: The ranges that the provider tracks, or that are treated as dirty if @blind
+ *	is set. NULL if no tracker covers anything, or the device is unbound
+ * @page_size: Page size, in bytes, that the provider tracks by
+ * @asked_size: Page size, in bytes, that it was asked to track by; the ranges of @armed
+ *	are multiples of it
  */
 struct iommufd_dirty_device {
 	struct kref kref;
@@ -48,7 +55,7 @@ struct iommufd_dirty_device {
 };
 
 /**
- * struct iommufd_dirty_claim - What becomes of a tracker's sets of ranges
+ * struct iommufd_dirty_claim - Sets of ranges for a tracker to take
  * @ranges: See struct iommufd_dirty_tracker
  * @covered: Same
  * @page_size: Same

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finds ranges that the provider of a device takes, and has it track these. Called by
+ * Finds ranges that the provider of a device accepts, and makes it track them. Called by
  * start.c and update.c with iommufd_dirty_device::config_mutex and lock held.
  */
 #include <linux/log2.h>
@@ -9,10 +9,10 @@
 
 #include "device.h"
 
-/* From how many ranges on a provider is asked for one less at a time */
+/* Number of ranges up to which a provider that refuses them is offered one less */
 #define MAX_ASKED	256U
 
-/* Of the errors of a provider, those that a user can do something about */
+/* Map an error of a provider to one that userspace can act on */
 static int device_start_error(int rc)
 {
 	switch (rc) {
@@ -32,7 +32,7 @@ static int device_start_error(int rc)
 	}
 }
 
-/* Ranges are multiples of so many bytes; 0 if there is no such number */
+/* Ranges must be multiples of this many bytes; 0 if it does not fit in 64 bits */
 static u64 device_multiple(const struct iommufd_dirty_caps *caps, u64 page_size)
 {
 	u64 multiple;
@@ -42,7 +42,7 @@ static u64 device_multiple(const struct iommufd_dirty_caps *caps, u64 page_size)
 	return multiple;
 }
 
-/* Make ranges such as the provider has announced to take */
+/* Shape ranges to the limits that the provider announces */
 static int device_shape(struct iommufd_dirty_device *device,
 			struct iommufd_dirty_ranges *ranges, u64 page_size)
 {
@@ -59,7 +59,7 @@ static int device_shape(struct iommufd_dirty_device *device,
 	if (!rc && caps.max_span &&
 	    iommufd_dirty_ranges_span(ranges) > caps.max_span - 1)
 		rc = -E2BIG;
-	/* All 2^64 bytes have no length to be told by */
+	/* The length of a range of all 2^64 bytes does not fit in 64 bits */
 	if (!rc && ranges->nr == 1 &&
 	    iommufd_dirty_ranges_span(ranges) == ULONG_MAX)
 		rc = -E2BIG;
@@ -67,15 +67,15 @@ static int device_shape(struct iommufd_dirty_device *device,
 }
 
 /*
- * The provider has found so many too many, and it may be one too many. To find out how
- * many of tens of thousands it takes is not worth asking each time.
+ * The provider has refused @nr ranges, perhaps because of a single one too many. But
+ * with tens of thousands, finding the exact limit is not worth that many attempts.
  */
 static unsigned int device_fewer(unsigned int nr)
 {
 	return nr > MAX_ASKED ? max(nr / 2, MAX_ASKED) : nr - 1;
 }
 
-/* It tracks by larger pages than it was asked for: do the ranges fit these? */
+/* The provider tracks by larger pages than asked for: check that the ranges fit */
 static bool device_aligned(struct iommufd_dirty_device *device,
 			   const struct iommufd_dirty_ranges *ranges,
 			   u64 page_size)
@@ -88,7 +88,7 @@ static bool device_aligned(struct iommufd_dirty_device *device,
 	return multiple && iommufd_dirty_ranges_aligned(ranges, multiple);
 }
 
-/* Start the provider with ranges, or change them */
+/* Start the provider with the ranges, or change its ranges live */
 static int device_try(struct iommufd_dirty_device *device,
 		      struct iommufd_dirty_ranges *ranges, u64 *page_size,
 		      bool live)
@@ -110,15 +110,17 @@ static int device_try(struct iommufd_dirty_device *device,
 }
 
 /**
- * iommufd_dirty_device_fit() - Find ranges that the provider takes, and start it
+ * iommufd_dirty_device_fit() - Find ranges that the provider accepts, and start it
  * @device: The device, with a provider
- * @ranges: The ranges; they are rounded outwards to what the provider can, and
- *	neighbours, the closest first, are merged as long as it cannot track so many
- * @page_size: What to track by, in and out
- * @live: Update them rather than start
+ * @ranges: The ranges. They are rounded outwards to what the provider can track, and
+ *	neighbours are merged, the closest first, until it can track that many
+ * @page_size: Page size to track by, in bytes, in and out
+ * @live: Update the ranges of a running provider rather than start it
  *
- * Return: 0, or an error as of iommufd_dirty_provider_ops::start and update; -ENODEV if
- * somebody waits for the provider to leave.
+ * Context: config_mutex and lock are held.
+ * Return: 0; -E2BIG, -EBUSY, -EINTR, -ENOMEM or -EOVERFLOW; -ENXIO if the provider
+ * returned -EOPNOTSUPP; -ENODEV if the provider is about to be unregistered; -EIO for all
+ * other errors.
  */
 int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			     struct iommufd_dirty_ranges *ranges,
@@ -147,7 +149,7 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			break;
 		if (READ_ONCE(device->provider->leaving))
 			return -ENODEV;
-		/* It may know better now how many it takes */
+		/* The provider may announce a lower limit now */
 		rc = device_shape(device, ranges, asked);
 		if (!rc && ranges->nr == nr)
 			rc = iommufd_dirty_ranges_coarsen(ranges,

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Harvests from the provider of a device. read.c and scan.c do so window by window
- * for a tracker, update.c and provider.c before the provider is stopped.
+ * Harvests from the provider of a device. read.c and scan.c harvest window by window
+ * for a tracker, start.c does when a further tracker starts, and update.c and
+ * provider.c do before the provider is stopped. Functions that need a lock held say so.
  *
- * What a provider has reported it has forgotten. So it is marked right where it
- * has to go: for the tracker that reads, in the sink of the call, as far as it is
- * within the window, and in the tracker's own ledger otherwise; for all others in
- * their ledgers. If the provider fails, nobody knows what it has forgotten, and
- * all that it was asked for is taken for dirty. The first time that is an error, too.
- * Some drivers fail from then on for good: READ has to come to its end all the same.
+ * A provider forgets what it has reported, so each report is marked at once where it
+ * belongs: for the tracker that reads, in the sink of the call if it is within the
+ * window, and in the tracker's own ledger otherwise; for all other trackers in their
+ * ledgers. If the provider fails, it is unknown what it has forgotten, so everything
+ * that it was asked for is treated as dirty. Only the first failure is also an error:
+ * some drivers fail for good from then on, and READ must finish all the same.
  *
- * iommufd_dirty_device::lock is held while the provider is asked: for one window.
+ * iommufd_dirty_device::lock is held while the provider is queried, for one window.
  */
 #include <linux/jiffies.h>
 #include <linux/log2.h>
@@ -18,18 +19,18 @@
 
 #include "device.h"
 
-/* For so long a device that is closed or unbound is asked what it has written */
+/* How long to query a provider that is being unregistered */
 #define KEEP_JIFFIES		HZ
 
-/* Pages to a multiple of which a provider is asked: those of a word of bits */
+/* log2 of the pages that queries are aligned to: one bit per page fills a u64 */
 #define PROVIDER_PAGES_SHIFT	6
 
 /**
- * struct device_sink - Where a provider marks
- * @sink: What the provider sees
+ * struct device_sink - The sink that a provider marks in
+ * @sink: The sink that is passed to the provider
  * @device: The device
- * @reader: The tracker that gets what is in the window through @to; NULL if all
- *	of them get it through their ledgers
+ * @reader: The tracker that gets marks within the window through @to; NULL if all
+ *	trackers get them through their ledgers
  * @to: The sink of the call, or NULL
  * @iova: First byte of the window
  * @last: Last byte, inclusive
@@ -95,13 +96,13 @@ static void device_sink_init(struct device_sink *window,
 }
 
 /**
- * iommufd_dirty_device_mark() - Take what is tracked of a range for dirty
+ * iommufd_dirty_device_mark() - Mark what is tracked of a range as dirty
  * @device: The device
- * @ranges: What is tracked
+ * @ranges: The tracked ranges
  * @iova: First byte of the range
  * @last: Last byte, inclusive
  *
- * All running trackers report it with their next READ or SCAN.
+ * All running trackers report it in their next READ or SCAN.
  *
  * Context: iommufd_dirty_device::lock or config_mutex is held.
  */
@@ -126,7 +127,7 @@ void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 	}
 }
 
-/* Errors that a user has to understand; of the others only that there was one */
+/* Pass on errors that are meaningful to userspace; report the others as -EIO */
 static int device_error(int rc)
 {
 	if (rc == -EINTR || rc == -ENOMEM || rc == -EFAULT)
@@ -135,8 +136,8 @@ static int device_error(int rc)
 }
 
 /*
- * Ask the provider for the part of one of its ranges, from a multiple of so many
- * pages on: drivers may keep bits in words and clear these as a whole.
+ * Query the provider for the part of a window that is in one of its ranges, aligned to
+ * PROVIDER_PAGES_SHIFT: drivers may keep bits in words and clear whole words.
  */
 static int device_read_range(struct iommufd_dirty_device *device,
 			     const struct iommufd_dirty_range *range,
@@ -164,7 +165,7 @@ static int device_read_range(struct iommufd_dirty_device *device,
 	return device_error(rc);
 }
 
-/* What the provider has for a window, into @window */
+/* Collect what the provider has for a window into @window */
 static int device_collect(struct iommufd_dirty_device *device,
 			  struct device_sink *window)
 {
@@ -191,9 +192,10 @@ static int device_collect(struct iommufd_dirty_device *device,
 }
 
 /*
- * Make the ledger of who asks ready for what the window may add to it. It can do
- * without, but is less exact then, which a device that tracks by so large pages is
- * anyway; and so are those of others, for whose sake nobody shall fail.
+ * Reserve ledger memory for what the window may add for the tracker that reads. Without
+ * it, a ledger is less exact; for very large windows that does not matter, as the device
+ * tracks by large pages. Ledgers of other trackers are not reserved, as a call must not
+ * fail because of them.
  */
 static int device_reserve(struct iommufd_dirty_tracker *tracker,
 			  const struct device_sink *window)
@@ -221,10 +223,13 @@ static int device_reserve(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_device_window_shift() - How much is a window?
+ * iommufd_dirty_device_window_shift() - Find the window size of a device
  * @device: The device
  *
- * Return: log2 of the bytes of a window that is about as much work as any other.
+ * A window has about the same number of pages, whatever the device's page size.
+ *
+ * Context: iommufd_dirty_device::lock or config_mutex is held.
+ * Return: log2 of the window size in bytes.
  */
 unsigned int
 iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
@@ -234,23 +239,23 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 	lockdep_assert(lockdep_is_held(&device->lock) ||
 		       lockdep_is_held(&device->config_mutex));
 
-	/* It is 0 until the first START */
+	/* 0 until the first START */
 	if (device->page_size)
 		shift += ilog2(device->page_size);
 	return clamp(shift, IOMMUFD_DIRTY_WINDOW_SHIFT, BITS_PER_LONG - 1);
 }
 
 /**
- * iommufd_dirty_device_keep() - Harvest all that is tracked into the ledgers
+ * iommufd_dirty_device_keep() - Harvest everything that is tracked into the ledgers
  * @device: The device
- * @leaving: It has to come to an end: what is not known after a second is taken for
- *	dirty
+ * @leaving: The provider is being unregistered: treat what it has not reported within a
+ *	second as dirty, and do not fail
  *
- * What the provider fails to report is dirty for all trackers when this returns.
+ * What the provider fails to report becomes dirty for all running trackers.
  *
  * Context: config_mutex is held.
- * Return: 0; unless @leaving -EINTR if killed, and -ENODEV if somebody waits for the
- * provider to leave.
+ * Return: 0; unless @leaving is set, also -EINTR if killed, and -ENODEV if the provider
+ * is about to be unregistered.
  */
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 {
@@ -295,11 +300,14 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 }
 
 /**
- * iommufd_dirty_device_update() - Have the provider change its ranges live
+ * iommufd_dirty_device_update() - Make the provider change its ranges live
  * @device: The device
  * @ranges: The new ranges
  *
- * Return: what the provider returns.
+ * What the provider marks goes to the ledgers of all running trackers.
+ *
+ * Context: iommufd_dirty_device::lock is held.
+ * Return: the return value of iommufd_dirty_provider_ops::update.
  */
 int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				const struct iommufd_dirty_ranges *ranges)
@@ -314,7 +322,7 @@ int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				     &all.sink);
 }
 
-/* SCAN may go through any number of windows of a hole before it writes a run */
+/* SCAN can pass any number of windows of a hole before it writes a run: save memory */
 static void device_mark_hole(struct iommufd_dirty_tracker *tracker,
 			     unsigned long iova, unsigned long last,
 			     struct iommu_dirty_sink *sink)
@@ -328,7 +336,7 @@ static void device_mark_hole(struct iommufd_dirty_tracker *tracker,
 		sink->ops->mark_range(sink, iova, last);
 }
 
-/* In the degraded mode a tracker reports what it does not cover as dirty */
+/* In degraded mode, a tracker reports what it does not cover as dirty */
 static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
 				  unsigned long iova, unsigned long last,
 				  struct iommu_dirty_sink *sink)
@@ -352,12 +360,12 @@ static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_device_mark_gain() - A tracker is about to cover more
- * @tracker: The tracker, of a device
+ * iommufd_dirty_device_mark_gain() - Record what a tracker is about to cover newly
+ * @tracker: A device tracker
  * @covered: What it is about to cover; the provider tracks that already
  *
- * In the degraded mode what it has not covered so far is reported once more. Until the
- * tracker covers it, a READ reports it in any case, so that no lock keeps READs out here.
+ * In degraded mode, what the tracker has not covered so far is reported as dirty once
+ * more. No lock keeps READs out: until the tracker covers it, a READ reports it anyway.
  *
  * Context: config_mutex is held.
  */
@@ -382,15 +390,15 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 
 /**
  * iommufd_dirty_device_harvest() - Read and clear a window
- * @asked: The tracker, of a device
+ * @asked: A device tracker
  * @iova: First byte of the window
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: Ready for the whole window; or the tracker's own ledger, which then grows
- *	by it
+ * @sink: A sink that can take the whole window; or the tracker's own ledger, to add what
+ *	is dirty to it
  *
- * Providers always forget what they report, so that without clearing it goes by
- * way of the ledger.
+ * Providers always forget what they report. So with IOMMU_DIRTY_WALK_NO_CLEAR, reports
+ * go to the ledger first and are read from there.
  *
  * Return: 0, or -ENODATA if the tracker is not in @asked->state or was stopped since the
  * call began, -EINTR if killed, -ENOMEM; -EIO, -ENOMEM, -EINTR or -EFAULT if the provider
@@ -428,13 +436,13 @@ int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 
 /**
  * iommufd_dirty_device_harvest_ledger() - Read and clear the ledger of a window
- * @asked: The tracker, of a device
+ * @asked: A device tracker
  * @iova: First byte of the window
  * @last: Last byte of the window, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_device_harvest(), but not NULL
  *
- * Return: as iommufd_dirty_device_harvest().
+ * Return: 0, -ENODATA or -EINTR, as iommufd_dirty_device_harvest().
  */
 int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 					unsigned long iova, unsigned long last,

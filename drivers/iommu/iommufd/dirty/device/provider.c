@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The providers that drivers register for their devices, and what trackers of a
- * device share. A driver registers a provider when its device is in use, and
- * unregisters it before the device can no longer be asked; iommufd's device.c tells
- * that a device is unbound.
+ * Registration of providers, and the struct that the trackers of a device share.
+ * A driver registers a provider when its device is in use, and unregisters it while
+ * the device can still be queried. iommufd's device.c calls in when a device is
+ * unbound.
  *
- * Before a provider goes, what it knows is kept in the ledgers of the trackers,
- * which can still be read then. As long as the device is bound without one it may
- * write, and all that was tracked is taken for dirty.
+ * Before a provider goes, its dirty state is harvested into the ledgers of the
+ * trackers, which can still be read afterwards. A device that is bound without a
+ * provider may write, so everything that was tracked is treated as dirty.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "device.h"
 
-/* Protects iommufd_dirty_idev::device; held for no longer than to look at it */
+/* Protects the allocation of iommufd_dirty_idev::device */
 static DEFINE_MUTEX(provider_mutex);
 
 static void device_free(struct kref *kref)
@@ -52,10 +52,10 @@ static struct iommufd_dirty_device *device_new(struct iommufd_device *idev)
 }
 
 /**
- * iommufd_dirty_device_get() - What trackers of a bound device share
- * @idev: The device; it cannot be unbound meanwhile
+ * iommufd_dirty_device_get() - Get the struct that trackers of a device share
+ * @idev: The device, which cannot be unbound during the call
  *
- * Return: it, with a reference for the caller, or ERR_PTR(-ENOMEM).
+ * Return: the struct, with a reference for the caller, or ERR_PTR(-ENOMEM).
  */
 struct iommufd_dirty_device *
 iommufd_dirty_device_get(struct iommufd_device *idev)
@@ -80,7 +80,7 @@ out_unlock:
  * iommufd_dirty_device_unbound() - A device is no longer bound to the iommufd
  * @idev: The device, without a provider
  *
- * If it may have written without one, all that was tracked is taken for dirty.
+ * If it may have written without one, everything that was tracked becomes dirty.
  */
 void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 {
@@ -92,7 +92,7 @@ void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 	mutex_lock(&device->lock);
 	WARN_ON(device->provider);
 	device->unbound = true;
-	/* What it has written since it was asked last nobody knows */
+	/* What it has written since the last harvest is unknown */
 	if (device->blind && !device->quiet)
 		iommufd_dirty_device_mark(device, device->armed, 0, ULONG_MAX);
 	kvfree(device->armed);
@@ -114,15 +114,15 @@ static void device_set_provider(struct iommufd_dirty_device *device,
 }
 
 /**
- * iommufd_dirty_provider_register() - Offer to track a device
+ * iommufd_dirty_provider_register() - Register a provider for a device
  * @idev: The device, bound to an iommufd
- * @provider: What tracks it; @provider->ops is set
+ * @provider: The provider, with @provider->ops set
  *
- * From now on trackers of the device can be started.
+ * From now on, trackers of the device can be started.
  *
  * Context: may sleep; the caller holds no lock that the provider's ops take.
- * Return: 0, or -EBUSY if the device has a provider, -EINVAL if an op is missing,
- * -ENOMEM.
+ * Return: 0, or -EBUSY if the device already has a provider, -EINVAL if an op is
+ * missing, -ENOMEM.
  */
 int iommufd_dirty_provider_register(struct iommufd_device *idev,
 				    struct iommufd_dirty_provider *provider)
@@ -151,7 +151,7 @@ int iommufd_dirty_provider_register(struct iommufd_device *idev,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_dirty_provider_register, IOMMUFD);
 
-/* Keep what the provider knows, and stop it */
+/* Harvest what the provider has into the ledgers, and stop it */
 static void device_leave(struct iommufd_dirty_device *device)
 {
 	struct iommufd_dirty_provider *provider = device->provider;
@@ -162,31 +162,35 @@ static void device_leave(struct iommufd_dirty_device *device)
 	mutex_lock(&device->lock);
 	if (!device->blind)
 		ops->stop(provider);
-	/* Who reads next must not ask it any more */
+	/* Later reads must not call the provider */
 	device->provider = NULL;
 	device->blind = true;
 	device->quiet = provider->quiet;
 	mutex_unlock(&device->lock);
-	/* It may have written in between */
+	/* The device may have written after it was harvested */
 	if (!held || !ops->release(provider))
 		iommufd_dirty_device_mark(device, device->armed, 0, ULONG_MAX);
 }
 
 /**
- * iommufd_dirty_provider_unregister() - Take back what was offered
+ * iommufd_dirty_provider_unregister() - Unregister a provider
  * @idev: The device
- * @provider: What was registered for it
+ * @provider: The provider that was registered for it
  *
- * If the device is being tracked, what it has written is kept for the trackers. A
- * device that iommufd_dirty_provider_ops::hold does not keep from DMA is taken to
- * have written to all that was tracked: a driver had better stop it before. So is
- * one that stays bound, until another provider is registered and an UPDATE starts
- * it, and, unless iommufd_dirty_provider::quiet is set, one that is unbound
- * afterwards. None of the ops is called any more when this returns.
+ * If the device is being tracked, what it has written is kept for the trackers.
+ * Everything that was tracked is treated as dirty in these cases:
  *
- * Context: as for iommufd_dirty_provider_register(). A START or UPDATE that is under way
- * gives up. Takes a second, and as long as the op that is under way then; what is not
- * known by then is taken for dirty.
+ * - iommufd_dirty_provider_ops::hold does not keep the device from DMA. A driver should
+ *   therefore stop the device first
+ * - The device stays bound: until another provider is registered and an UPDATE starts
+ *   it
+ * - The device is unbound afterwards, unless iommufd_dirty_provider::quiet is set
+ *
+ * No op is called after this function has returned.
+ *
+ * Context: as for iommufd_dirty_provider_register(). A START or UPDATE under way gives
+ * up. The provider is queried for at most a second plus the op that is under way then;
+ * what it has not reported by then is treated as dirty.
  */
 void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 				       struct iommufd_dirty_provider *provider)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sets of IOVA ranges: what the user wants a device to be tracked for, and what
- * the device can. Called by ioctl.c, which gets them from the user, and by
- * the files beside this one. A set belongs to its caller, so nothing in here needs a lock.
+ * Sets of IOVA ranges: the ranges that userspace wants a device to be tracked for, and
+ * those that the device can track. Called by ioctl.c, which copies them from and to
+ * userspace, and by the files of this folder. Callers protect their sets, so no function
+ * takes a lock.
  */
 #include <linux/align.h>
 #include <linux/limits.h>
@@ -18,10 +19,11 @@
 #include "ranges.h"
 
 /**
- * iommufd_dirty_ranges_alloc() - Make room for a set
- * @nr: How many ranges
+ * iommufd_dirty_ranges_alloc() - Allocate a set
+ * @nr: Number of ranges
  *
- * Return: a set of so many, to be filled in and to be freed by kvfree(), or NULL.
+ * Return: a set of @nr ranges, to be filled in, and freed with kvfree(); or NULL without
+ * memory.
  */
 struct iommufd_dirty_ranges *iommufd_dirty_ranges_alloc(unsigned int nr)
 {
@@ -37,7 +39,7 @@ static int range_cmp(const void *a, const void *b)
 {
 	const struct iommufd_dirty_range *x = a, *y = b;
 
-	/* Of up to twice IOMMUFD_DIRTY_MAX_RANGES ranges */
+	/* There can be twice IOMMUFD_DIRTY_MAX_RANGES ranges */
 	cond_resched();
 	if (x->iova != y->iova)
 		return x->iova < y->iova ? -1 : 1;
@@ -45,8 +47,8 @@ static int range_cmp(const void *a, const void *b)
 }
 
 /**
- * iommufd_dirty_ranges_normalize() - Make a set of ranges in any order
- * @ranges: The ranges; those that overlap or touch become one
+ * iommufd_dirty_ranges_normalize() - Turn ranges in any order into a set
+ * @ranges: The ranges; those that overlap or touch are merged
  */
 void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges)
 {
@@ -67,7 +69,7 @@ void iommufd_dirty_ranges_normalize(struct iommufd_dirty_ranges *ranges)
 }
 
 /**
- * iommufd_dirty_ranges_widen() - Make ranges begin and end with pages
+ * iommufd_dirty_ranges_widen() - Round ranges outwards to page boundaries
  * @ranges: The ranges
  * @page_size: A power of two
  */
@@ -84,7 +86,7 @@ void iommufd_dirty_ranges_widen(struct iommufd_dirty_ranges *ranges,
 }
 
 /**
- * iommufd_dirty_ranges_aligned() - Do ranges begin and end with pages?
+ * iommufd_dirty_ranges_aligned() - Check that ranges begin and end at page boundaries
  * @ranges: The ranges
  * @page_size: A power of two
  *
@@ -110,7 +112,7 @@ static int range_from_user(struct iommufd_dirty_range *range,
 
 	if (copy_from_user(&run, user, sizeof(run)))
 		return -EFAULT;
-	/* It will be written to, and is not worth starting for if it cannot be */
+	/* The ranges are written back later; fail now if they cannot be */
 	if (copy_to_user(user, &run, sizeof(run)))
 		return -EFAULT;
 	if (!run.length)
@@ -123,12 +125,12 @@ static int range_from_user(struct iommufd_dirty_range *range,
 }
 
 /**
- * iommufd_dirty_ranges_from_user() - Get a set from the user
+ * iommufd_dirty_ranges_from_user() - Copy a set from userspace
  * @user: User address of an array of struct iommu_dirty_run
- * @num: Its entries
- * @page_size: The ranges are widened to multiples of it
+ * @num: Number of entries
+ * @page_size: The ranges are rounded outwards to multiples of it
  *
- * Return: the set, to be freed by kvfree(), or an error pointer; see struct
+ * Return: the set, to be freed with kvfree(), or an error pointer; see struct
  * iommu_dirty_tracker_start.
  */
 struct iommufd_dirty_ranges *
@@ -158,9 +160,9 @@ iommufd_dirty_ranges_from_user(u64 user, u32 num, u64 page_size)
 }
 
 /**
- * iommufd_dirty_ranges_to_user() - Write a set to the user
+ * iommufd_dirty_ranges_to_user() - Copy a set to userspace
  * @user: User address of an array of struct iommu_dirty_run that is long enough
- * @ranges: The set, which is not one range of all 2^64 bytes
+ * @ranges: The set, which is not a single range of all 2^64 bytes
  *
  * Return: 0 or -EFAULT.
  */
@@ -188,7 +190,7 @@ int iommufd_dirty_ranges_to_user(u64 user,
  * @a: One set
  * @b: The other, or NULL
  *
- * Return: a new set, to be freed by kvfree(), or NULL without memory.
+ * Return: a new set, to be freed with kvfree(), or NULL without memory.
  */
 struct iommufd_dirty_ranges *
 iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
@@ -209,7 +211,8 @@ iommufd_dirty_ranges_union(const struct iommufd_dirty_ranges *a,
 
 /**
  * iommufd_dirty_ranges_intersect() - Make the intersection of two sets
- * @to: Out: it, which may be empty; has room for as many as both together
+ * @to: Out: the intersection, which may be empty; has room for as many ranges as @a
+ *	and @b have together
  * @a: One set
  * @b: The other
  */
@@ -236,9 +239,9 @@ void iommufd_dirty_ranges_intersect(struct iommufd_dirty_ranges *to,
 }
 
 /**
- * iommufd_dirty_ranges_copy() - Make a set the same as another one
- * @to: A set that has had at least as many ranges
- * @from: The other one
+ * iommufd_dirty_ranges_copy() - Copy a set over another one
+ * @to: Out: the copy; has room for all ranges of @from
+ * @from: The set to copy
  */
 void iommufd_dirty_ranges_copy(struct iommufd_dirty_ranges *to,
 			       const struct iommufd_dirty_ranges *from)
@@ -264,13 +267,13 @@ static int gap_cmp(const void *a, const void *b)
 }
 
 /**
- * iommufd_dirty_ranges_coarsen() - Make do with fewer ranges
+ * iommufd_dirty_ranges_coarsen() - Reduce the number of ranges
  * @ranges: The set
- * @max: How many there may be, at least one
+ * @max: Maximum number of ranges, at least one
  *
  * Neighbours with the smallest gaps between them are merged.
  *
- * Return: 0 or -ENOMEM, with nothing changed.
+ * Return: 0, or -ENOMEM with nothing changed.
  */
 int iommufd_dirty_ranges_coarsen(struct iommufd_dirty_ranges *ranges,
 				 unsigned int max)
@@ -289,7 +292,7 @@ int iommufd_dirty_ranges_coarsen(struct iommufd_dirty_ranges *ranges,
 		gaps[i - 1] = range_gap(ranges, i);
 	sort(gaps, ranges->nr - 1, sizeof(*gaps), gap_cmp, NULL);
 	widest = gaps[merge - 1];
-	/* Of the gaps that are as wide as the widest one, not all need to go */
+	/* Not all gaps of the widest size need to be closed: count those that do */
 	for (i = 0; i < merge; i++)
 		equal += gaps[i] == widest;
 	kvfree(gaps);
@@ -310,10 +313,10 @@ int iommufd_dirty_ranges_coarsen(struct iommufd_dirty_ranges *ranges,
 }
 
 /**
- * iommufd_dirty_ranges_span() - How far is it from the first to the last byte?
+ * iommufd_dirty_ranges_span() - Distance from the first to the last byte of a set
  * @ranges: The set
  *
- * Return: the distance of the two, which is the span in bytes less one.
+ * Return: the distance, which is the span in bytes minus one.
  */
 unsigned long
 iommufd_dirty_ranges_span(const struct iommufd_dirty_ranges *ranges)
@@ -321,7 +324,7 @@ iommufd_dirty_ranges_span(const struct iommufd_dirty_ranges *ranges)
 	return ranges->range[ranges->nr - 1].last - ranges->range[0].iova;
 }
 
-/* The first range that ends at @iova or behind it; ranges->nr if there is none */
+/* Index of the first range that ends at or after @iova; ranges->nr if there is none */
 static unsigned int ranges_find(const struct iommufd_dirty_ranges *ranges,
 				unsigned long iova)
 {
@@ -343,7 +346,7 @@ static unsigned int ranges_find(const struct iommufd_dirty_ranges *ranges,
  * @ranges: The set, or NULL for an empty one
  * @iova: Where to start
  * @last: Where to end, inclusive
- * @part: Out: the first range that has a byte in between, as a whole
+ * @part: Out: the first range that has a byte between @iova and @last, not clipped
  *
  * Return: false if there is none.
  */
@@ -363,11 +366,11 @@ bool iommufd_dirty_ranges_next(const struct iommufd_dirty_ranges *ranges,
 }
 
 /**
- * iommufd_dirty_ranges_cover() - Does a set hold all of another one?
+ * iommufd_dirty_ranges_cover() - Check whether a set contains all of another one
  * @ranges: The set
- * @part: The other one
+ * @part: The other set
  *
- * Return: true if it does.
+ * Return: true if each range of @part is within a range of @ranges.
  */
 bool iommufd_dirty_ranges_cover(const struct iommufd_dirty_ranges *ranges,
 				const struct iommufd_dirty_ranges *part)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Sets of IOVA ranges, what a tracker of a device covers: see ranges.c.
+ * Sets of IOVA ranges, such as those that a device tracker covers: see ranges.c.
  */
 #ifndef __IOMMUFD_DIRTY_RANGES_H
 #define __IOMMUFD_DIRTY_RANGES_H
@@ -8,13 +8,13 @@
 #include <linux/compiler_attributes.h>
 #include <linux/iommufd_dirty.h>
 
-/* The most ranges that a user can give */
+/* Maximum number of ranges that userspace can pass */
 #define IOMMUFD_DIRTY_MAX_RANGES	65536
 
 /**
  * struct iommufd_dirty_ranges - A set of ranges
- * @nr: How many; at least one, unless a function says something else
- * @range: They ascend and do not touch each other
+ * @nr: Number of ranges; at least one unless a function says otherwise
+ * @range: The ranges, which ascend and do not touch each other
  */
 struct iommufd_dirty_ranges {
 	unsigned int nr;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * START, STOP and INFO of a tracker of a device. The first START arms the
- * device's provider, the last STOP disarms it; further trackers share what is
- * armed, and each gets every dirty page. Called by tracker.c and info.c, without
- * locks.
+ * START, STOP and INFO of device trackers, and the operations of their scope. The
+ * first START arms the device's provider, the last STOP disarms it. Further trackers
+ * share what is armed, and each of them gets every dirty page. Called by tracker.c,
+ * info.c, read.c and scan.c without locks.
  *
- * iommufd_dirty_device::config_mutex is held for the whole of each of them, lock
- * only where something changes or an op of the provider runs, so that reads go on
- * in between.
+ * START and STOP hold iommufd_dirty_device::config_mutex throughout. They hold
+ * iommufd_dirty_device::lock only while something changes or an op of the provider runs,
+ * so reads proceed in between. INFO and the other operations hold only the latter.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -44,7 +44,7 @@ static void device_describe(const struct iommufd_dirty_device *device,
 	};
 }
 
-/* Start the provider; it owns @ranges afterwards if that succeeds */
+/* Start the provider; on success the device owns @ranges */
 static int device_arm(struct iommufd_dirty_device *device,
 		      struct iommufd_dirty_ranges *ranges, u64 *page_size)
 {
@@ -89,10 +89,10 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 
 	if (!iommufd_dirty_ranges_cover(device->armed, req->ranges))
 		return -EBUSY;
-	/* All is dirty for those that run, but nothing is tracked */
+	/* Running trackers treat everything as dirty; nothing is tracked to share */
 	if (device->blind)
 		return -EIO;
-	/* What is dirty already is for the others only */
+	/* What is dirty already goes to the ledgers of the other trackers only */
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	rc = iommufd_dirty_device_keep(device, false);
 	device_set_state(tracker, rc ? IOMMU_DIRTY_STATE_STOPPED :
@@ -102,7 +102,7 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
-/* The degraded mode where nothing can be tracked: all is dirty, always */
+/* Degraded mode if nothing can be tracked: everything is always dirty */
 static void device_start_blind(struct iommufd_dirty_tracker *tracker,
 			       struct iommufd_dirty_claim *claim,
 			       struct iommufd_dirty_start *req)
@@ -169,7 +169,7 @@ static int device_start(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
-/* Does a tracker rely on what the provider tracks? */
+/* True if a tracker relies on what the provider tracks */
 static bool device_needed(const struct iommufd_dirty_device *device)
 {
 	struct iommufd_dirty_tracker *tracker;
@@ -276,7 +276,7 @@ static bool device_next(struct iommufd_dirty_tracker *tracker,
 	bool found;
 
 	mutex_lock(&device->lock);
-	/* What is not covered is dirty then */
+	/* In degraded mode, what is not covered is dirty */
 	if (tracker->state == IOMMU_DIRTY_STATE_RUNNING && tracker->degraded) {
 		part.iova = iova;
 		found = true;
@@ -301,7 +301,7 @@ static unsigned int device_window_shift(struct iommufd_dirty_tracker *tracker)
 	return shift;
 }
 
-/* What a harvest for another tracker has marked may not be in memory yet */
+/* Data that a harvest for another tracker has marked may not be in memory yet */
 static int device_wait(struct iommufd_dirty_tracker *tracker,
 		       unsigned long iova, unsigned long last)
 {

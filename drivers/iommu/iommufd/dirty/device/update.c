@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * UPDATE: a device that is being tracked is tracked for other ranges. Called by
- * ioctl.c without locks; config_mutex is held throughout.
+ * UPDATE: change the ranges of a running device tracker. Called by ioctl.c without
+ * locks; iommufd_dirty_device::config_mutex is held throughout.
  *
- * A provider that can do so changes its ranges live. Any other one is stopped and
- * started again, after what it knows has been harvested into the ledgers; nothing
- * is missed if the device is kept from DMA meanwhile. If the provider starts
- * neither with the new ranges nor with the old ones, the old ones are taken for
- * dirty until an UPDATE succeeds.
+ * A provider that has an update op changes its ranges live. Any other provider is
+ * harvested into the ledgers, stopped, and started again. No write is missed if the
+ * device is kept from DMA in between. If the provider starts neither with the new nor
+ * with the old ranges, the old ones are treated as dirty until an UPDATE succeeds.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -17,7 +16,7 @@
 #include "../tests/break.h"
 #include "device.h"
 
-/* What is to be tracked for all when one tracker wants something else; or ERR_PTR() */
+/* Ranges to track for all trackers once @tracker gets @ranges; or ERR_PTR() */
 static struct iommufd_dirty_ranges *
 device_wanted(const struct iommufd_dirty_tracker *tracker,
 	      const struct iommufd_dirty_ranges *ranges, u64 page_size)
@@ -36,7 +35,7 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 		more = iommufd_dirty_ranges_union(wanted, other->ranges);
 		kvfree(wanted);
 		wanted = more;
-		/* However many trackers there are */
+		/* Keep the set bounded, however many trackers there are */
 		if (wanted &&
 		    iommufd_dirty_ranges_coarsen(wanted,
 						 IOMMUFD_DIRTY_MAX_RANGES)) {
@@ -52,8 +51,8 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * What all are tracked by then: no tracker gets larger pages than it has asked for. For
- * one that covers nothing, nothing is tracked.
+ * Page size to ask for then: the smallest that any tracker has asked for. Trackers that
+ * cover nothing do not count.
  */
 static u64 device_wanted_size(const struct iommufd_dirty_tracker *tracker,
 			      u64 page_size)
@@ -67,10 +66,10 @@ static u64 device_wanted_size(const struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * struct device_change - The exchange of what a device is tracked for
+ * struct device_change - A change of the ranges that a device is tracked for
  * @wanted: The new ranges; NULL once they are armed
- * @both: The old and the new ones
- * @page_size: In and out
+ * @both: The union of the old and the new ranges
+ * @page_size: Page size to track by, in bytes, in and out
  */
 struct device_change {
 	struct iommufd_dirty_ranges *wanted;
@@ -78,7 +77,7 @@ struct device_change {
 	u64 page_size;
 };
 
-/* Room for what device_shrink() makes, which cannot fail */
+/* Allocate what device_shrink() needs, as that cannot fail */
 static int device_make_room(struct iommufd_dirty_device *device,
 			    const struct iommufd_dirty_ranges *wanted)
 {
@@ -109,7 +108,7 @@ static void device_free_room(struct iommufd_dirty_device *device)
 	}
 }
 
-/* A tracker covers no more what is not tracked any more, though it was told so */
+/* Drop from a tracker's coverage what is no longer tracked, even if it was promised */
 static void device_shrink(struct iommufd_dirty_tracker *tracker,
 			  const struct iommufd_dirty_ranges *armed)
 {
@@ -135,7 +134,7 @@ static void device_take(struct iommufd_dirty_device *device,
 		device_shrink(tracker, device->armed);
 }
 
-/* Stop the provider and start it again; if all fails, know nothing of anything */
+/* Restart the provider, on failure with the old ranges; if that fails, become blind */
 static int device_exchange(struct iommufd_dirty_device *device,
 			   struct device_change *change)
 {
@@ -172,7 +171,7 @@ static int device_restart(struct iommufd_dirty_device *device,
 	bool held;
 	int rc;
 
-	/* Most of it now, as nobody can resume the device while it is held */
+	/* Harvest most of it before the device is held, as it cannot be resumed then */
 	rc = iommufd_dirty_device_keep(device, false);
 	if (rc)
 		return rc;
@@ -180,7 +179,7 @@ static int device_restart(struct iommufd_dirty_device *device,
 	if (!held && !gap_dirty && !device->blind)
 		return -EBUSY;
 	rc = iommufd_dirty_device_keep(device, false);
-	/* Nobody reads before the gap is marked: it is clean for who is asked again */
+	/* Keep readers out until the gap is marked: the provider sees it as clean */
 	mutex_lock(&device->lock);
 	if (!rc)
 		rc = device_exchange(device, change);
@@ -242,7 +241,11 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 		rc = device_update_live(device, &change);
 	else
 		rc = device_restart(device, &change, req->gap_dirty);
-	/* An errno of its own: something has changed, or it is not about the tracker */
+	/*
+	 * Errors other than -EIO mean that the old ranges are tracked as before or, for
+	 * -EINTR and -ENODEV, that the device may have been blind before. UPDATE does
+	 * not return -ENXIO.
+	 */
 	if (rc == -ENXIO ||
 	    (device->blind && rc &&
 	     !(blind && (rc == -EINTR || rc == -ENODEV))))
@@ -262,9 +265,9 @@ out_free:
 }
 
 /**
- * iommufd_dirty_update() - Change the ranges of a tracker of a device
- * @tracker: The tracker
- * @req: What to track from now on; out: as for iommufd_dirty_start()
+ * iommufd_dirty_update() - Change the ranges of a device tracker
+ * @tracker: A device tracker
+ * @req: In: what to track from now on. Out: as for iommufd_dirty_start()
  *
  * Return: see struct iommu_dirty_tracker_update.
  */

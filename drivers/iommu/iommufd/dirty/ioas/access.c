@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The provider for software: in-kernel users of an IOAS (iommufd_access) write
- * to its memory with the CPU, past every IO page table. Each of their writes is
- * recorded in the ledgers of the running trackers; pages that they have pinned
- * to write to are dirty at each read, and once more when they are unpinned.
+ * to its memory with the CPU, bypassing the IO page tables. Each of their writes
+ * is recorded in the ledgers of the trackers. Pages that they have pinned for
+ * writing are dirty in every read, and once more when they are unpinned.
  *
- * Called from iommufd's access functions with iova_rwsem held for reading, and
- * from harvest.c. The list of trackers does not change while iova_rwsem is held.
+ * Called by iommufd's access functions and by harvest.c. The list of trackers
+ * cannot change while iova_rwsem is held. Drivers call
+ * iommufd_access_mark_dirty() without locks of iommufd.
  */
 #include <linux/delay.h>
 #include <linux/export.h>
@@ -17,16 +18,16 @@
 #include "../tests/break.h"
 #include "ioas.h"
 
-/* Between two looks at a mutex */
+/* Delay between two attempts to take a mutex */
 #define PATIENCE_US	100
 
 /**
- * iommufd_dirty_wrote() - Software has written to a range
+ * iommufd_dirty_wrote() - Record a write by software
  * @iopt: The IOAS
  * @iova: First byte
  * @last: Last byte, inclusive
  *
- * Called behind the write: a reader that is told of the page finds the data.
+ * Called after the write, so a reader that finds the page dirty finds the data.
  *
  * Context: iova_rwsem is held.
  */
@@ -45,12 +46,12 @@ void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iommufd_dirty_pin() - Pages get pinned by an access
- * @access: What iommufd keeps of it
+ * iommufd_dirty_pin() - An access pins pages
+ * @access: The record that iommufd keeps of the pinned range
  * @flags: IOMMUFD_ACCESS_* that the pages are pinned with
  *
- * Pins of the same range share one record: once pinned for writing, it counts
- * as such until the last of them is gone.
+ * Pins of the same range share one record. Once it is pinned for writing, it
+ * counts as pinned for writing until the last of the pins is gone.
  *
  * Context: iopt_pages::mutex is held.
  */
@@ -61,7 +62,7 @@ void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags)
 		access->writes = true;
 }
 
-/* The IOVA that @index of the pages has in the area; the first may be partial */
+/* First IOVA of page @index in the area, whose first page may be partial */
 static unsigned long area_iova(struct iopt_area *area, unsigned long index)
 {
 	if (index <= iopt_area_index(area))
@@ -78,10 +79,10 @@ static unsigned long area_last_iova(struct iopt_area *area, unsigned long index)
 }
 
 /**
- * iommufd_dirty_unpin() - Pages get unpinned by an access
+ * iommufd_dirty_unpin() - An access unpins pages
  * @area: The area through which they were pinned
- * @access: What iommufd keeps of it
- * @index: First page, an index of the area's iopt_pages
+ * @access: The record that iommufd keeps of the pinned range
+ * @index: First page, as an index into the area's iopt_pages
  * @last_index: Last page, inclusive
  *
  * Context: iova_rwsem and iopt_pages::mutex are held.
@@ -98,8 +99,9 @@ void iommufd_dirty_unpin(struct iopt_area *area,
 }
 
 /*
- * Most hold it for microseconds. But it is held while pages are faulted in, too, for as
- * long as that takes, and all who map and unmap would wait for us meanwhile.
+ * The mutex is mostly held for microseconds, but also while pages are faulted in,
+ * however long that takes. Callers hold iova_rwsem, so waiting without a limit would
+ * block everyone who maps or unmaps.
  */
 static bool pages_lock(struct iopt_pages *pages, unsigned int *patience)
 {
@@ -113,16 +115,17 @@ static bool pages_lock(struct iopt_pages *pages, unsigned int *patience)
 }
 
 /**
- * iommufd_dirty_mark_pinned() - Mark what software may be writing to
+ * iommufd_dirty_mark_pinned() - Mark pages that software may be writing to
  * @area: The area
  * @iova: First byte, within the area
  * @last: Last byte, inclusive, within the area
  * @sink: Where to mark
- * @patience: How often to look again; 0: do not wait. Out: what is left of it
+ * @patience: How often to retry taking iopt_pages::mutex; 0: do not wait. Out:
+ *	how many retries are left
  *
- * Pages can be part of several areas; what was pinned through another one is
- * marked, too, if this one has any pinned pages. So is all of the range if
- * somebody pins pages, and takes longer than there is patience.
+ * Pages can be part of several areas. If this area has any pinned pages, pages of
+ * the range that were pinned through other areas are marked, too. If the mutex
+ * cannot be taken within @patience retries, the whole range is marked.
  *
  * Context: iova_rwsem is held.
  */
@@ -138,8 +141,8 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	lockdep_assert_held(&area->iopt->iova_rwsem);
 
 	/*
-	 * Where nothing is pinned nobody has to look: who is about to pin has not
-	 * written yet, and who did has marked before the number went down.
+	 * No pins, nothing to look at: a new pinner has not written yet, and the
+	 * last one marked its pages before dropping the count.
 	 */
 	if (!READ_ONCE(area->num_accesses))
 		return;
@@ -165,19 +168,18 @@ out_unlock:
 }
 
 /**
- * iommufd_access_mark_dirty() - Tell of a write through pinned pages
+ * iommufd_access_mark_dirty() - Report a write through pinned pages
  * @access: The access that has the pages pinned
  * @iova: First byte that was written
- * @length: How many bytes
+ * @length: Number of bytes
  *
- * For drivers that pin pages with IOMMUFD_ACCESS_PIN_MARKS: those pages are not
- * taken for dirty as long as they are pinned, and each write has to be told, once
- * it is done and before the pages are unpinned. Without a running tracker it
- * does nothing.
+ * For drivers that pin pages with IOMMUFD_ACCESS_PIN_MARKS. Such pages are not
+ * treated as dirty while they are pinned; the driver must report each write after
+ * it is done and before it unpins the pages. Does nothing if no tracker runs.
  *
  * Context: may sleep. Takes the locks that iommufd_access_rw() takes.
- * Return: 0, or -EINVAL if @length is 0, -EOVERFLOW if the range runs beyond the
- * end of the address space, -ENOENT if the access has no IOAS.
+ * Return: 0, or -EINVAL if @length is 0, -EOVERFLOW if the range exceeds the
+ * address space, -ENOENT if the access has no IOAS.
  */
 int iommufd_access_mark_dirty(struct iommufd_access *access, unsigned long iova,
 			      unsigned long length)
@@ -191,7 +193,7 @@ int iommufd_access_mark_dirty(struct iommufd_access *access, unsigned long iova,
 		return -EOVERFLOW;
 
 	mutex_lock(&access->ioas_lock);
-	/* As for unpinning: while the IOAS is being left, its pages are there */
+	/* As for unpinning: this one is still set while the access leaves the IOAS */
 	if (!access->ioas_unpin) {
 		mutex_unlock(&access->ioas_lock);
 		return -ENOENT;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sink that gives every tracker its share: what is cleaned for one consumer
- * goes to its destination and into the ledgers of all other running trackers of
- * the IOAS. Used by harvest.c and unmap.c around each walk that cleans.
+ * The feed, a sink that marks for every running tracker of the IOAS. What is cleaned
+ * for one consumer goes to its destination and to the ledgers of all other running
+ * trackers. Used by harvest.c and unmap.c for each walk that cleans entries.
  *
- * domains_rwsem is held from iommufd_dirty_feed_init() on for as long as the
- * feed is used, so that the list of trackers stays.
+ * domains_rwsem is held from iommufd_dirty_feed_init() until the last use of the
+ * feed, so the list of trackers cannot change.
  *
- * No memory is reserved for the ledgers: nobody shall fail for the sake of another
- * one's tracker. Where there is none, a ledger records more than is dirty.
+ * No memory is reserved for the ledgers: a call must not fail because of another
+ * tracker. A ledger that gets no memory records more than is dirty.
  */
 #include <linux/sched.h>
 
 #include "ioas.h"
 
-/* The tracker after @tracker, or the first one, whose ledger gets a share */
+/* Next tracker after @tracker, NULL: the first one, whose ledger is to be marked */
 static struct iommufd_dirty_tracker *
 feed_next(const struct iommufd_dirty_feed *feed,
 	  struct iommufd_dirty_tracker *tracker)
@@ -35,7 +35,7 @@ feed_first(const struct iommufd_dirty_feed *feed)
 	return feed_next(feed, NULL);
 }
 
-/* Entries may reach beyond what @to is ready for; the rest of them is for later */
+/* Entries may reach beyond what @to can take; record the rest for a later read */
 static void feed_mark_reader(struct iommufd_dirty_feed *feed,
 			     unsigned long iova, unsigned long last)
 {
@@ -97,14 +97,14 @@ static const struct iommu_dirty_sink_ops feed_sink_ops = {
 };
 
 /**
- * iommufd_dirty_feed_init() - Make a sink for walks that clean
+ * iommufd_dirty_feed_init() - Make a sink for walks that clean entries
  * @feed: The feed
  * @iopt: The IOAS
- * @reader: The tracker whose ledger is left out, or NULL
- * @to: Its destination instead, or NULL
+ * @reader: The tracker that gets its marks through @to instead of its ledger, or NULL
+ * @to: The destination of @reader, or NULL
  *
- * Return: the sink to use: @to itself if there is nobody else, NULL if there is
- * nobody at all.
+ * Context: domains_rwsem is held.
+ * Return: the sink to use; @to itself if no other tracker runs, so NULL if @to is NULL.
  */
 struct iommu_dirty_sink *
 iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
@@ -125,14 +125,14 @@ iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 }
 
 /**
- * iommufd_dirty_feed_window() - Make a sink for a walk of whole entries
+ * iommufd_dirty_feed_window() - Make a sink for a walk that marks whole entries
  * @feed: The feed, initialized
- * @iova: First byte that the reader's destination is ready for
+ * @iova: First byte that the reader's destination can take
  * @last: Last byte, inclusive
  *
- * What is marked outside of that goes into the reader's ledger.
+ * Marks outside of that range go to the reader's ledger.
  *
- * Return: the sink to use, NULL if there is nobody at all.
+ * Return: the sink to use, NULL if there is neither a destination nor a ledger to mark.
  */
 struct iommu_dirty_sink *
 iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed, unsigned long iova,

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The provider for an IOAS: the dirty bits in the IO page tables of all of its
- * HWPTs, the pages that software has pinned to write to them, and what the
- * ledger holds already. read.c and scan.c harvest window by window into a sink,
- * start.c clears what is stale at START, unmap.c walks what is about to go.
+ * The provider for an IOAS. A harvest collects the dirty bits in the IO page tables
+ * of all HWPTs, the pages that software has pinned for writing, and what the ledger
+ * holds. read.c and scan.c harvest window by window into a sink, start.c clears what
+ * was dirty before START, and unmap.c walks areas that are about to go.
  *
- * A harvest holds domains_rwsem, so that HWPTs and trackers come and go only
- * between two; attach_rwsem, so that all devices that use a domain are known
- * to the flush; and iova_rwsem, so that the areas it walks stay mapped. They
- * are held for reading; harvest_mutex keeps out other harvests, and the
- * per-HWPT ioctls, which clean entries too, have been refused since START. All
- * for one window at the most. Areas whose pages are not set are just being
- * mapped, and nobody knows of them yet, or being unmapped, and unmap.c harvests
- * them.
+ * iommufd_dirty_harvest() takes these locks, for one window at most:
+ *   domains_rwsem	for reading: the set of HWPTs and trackers cannot change
+ *   attach_rwsem	for reading: the flush reaches all devices that use a domain
+ *   harvest_mutex	no other harvest runs
+ *   iova_rwsem		for reading: the areas stay mapped
+ * The per-HWPT ioctls, which clean entries as well, fail while a tracker is starting
+ * or running. An area without pages is either being mapped, and not in use yet, or
+ * being unmapped, and unmap.c harvests it.
  */
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
@@ -21,21 +21,21 @@
 #include "../tests/break.h"
 #include "ioas.h"
 
-/* Areas that one harvest visits at the most, with the IOAS locked */
+/* Maximum number of areas that one harvest visits with the IOAS locked */
 #define HARVEST_MAX_AREAS	1024
 
-/* After a harvest has waited in vain, others do not for so long */
+/* After a harvest gave up waiting, others do not wait for this long */
 #define HARVEST_HASTY_JIFFIES	max(HZ / 50, 1)
 
 /**
- * iommufd_dirty_next_mapped() - Find what is mapped next
+ * iommufd_dirty_next_mapped() - Find the next mapped IOVA
  * @iopt: The IOAS
  * @iova: Where to start
  * @last: Where to end, inclusive
- * @next: Out: the first mapped byte of the range
+ * @next: Out: the first mapped byte of the range, or @iova if nothing is found
  *
- * Return: false if nothing is mapped between @iova and @last. True if killed: the
- * caller looks for that itself.
+ * Return: false if nothing is mapped between @iova and @last. True, too, if killed: the
+ * caller checks for a fatal signal itself.
  */
 bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long last, unsigned long *next)
@@ -52,7 +52,7 @@ bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 	return area;
 }
 
-/* Shorten @last so that the range holds at most HARVEST_MAX_AREAS areas. */
+/* Lower @last so that the range holds at most HARVEST_MAX_AREAS areas */
 static unsigned long harvest_bound(struct io_pagetable *iopt,
 				   unsigned long iova, unsigned long last)
 {
@@ -81,18 +81,18 @@ static void harvest_flush(struct iommu_domain *domain,
 }
 
 /**
- * iommufd_dirty_harvest_area() - Harvest one area from one domain, and flush
- * @domain: The domain, which can be tracked
+ * iommufd_dirty_harvest_area() - Harvest one area in one domain, and flush
+ * @domain: The domain, which is tracked
  * @iova: First byte, within the area
  * @last: Last byte, inclusive, within the area
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: Where to mark
  *
- * With IOMMU_DIRTY_WALK_PROTECT it looks a second time, after the flush: an IOMMU may
- * have read an entry before that became read-only, and have set its dirty bit after
- * that. Only some specifications exclude it.
+ * With IOMMU_DIRTY_WALK_PROTECT, the entries are checked again after the flush: an IOMMU
+ * may have read an entry before it became read-only and set its dirty bit afterwards.
+ * Only some specifications rule this out.
  *
- * Context: the area cannot go away, and no other harvest runs.
+ * Context: harvest_mutex is held, and the area cannot go away.
  * Return: 0, or -EIO if the driver failed.
  */
 int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
@@ -133,7 +133,7 @@ static int harvest_domain(struct io_pagetable *iopt,
 		if (rc)
 			break;
 	}
-	/* After an error, too, for what was cleaned before it */
+	/* After an error, too: entries may have been cleaned before it */
 	harvest_flush(domain, &walk);
 	return rc ? -EIO : 0;
 }
@@ -147,7 +147,7 @@ static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
 	int rc;
 
 	xa_for_each(&iopt->domains, index, domain) {
-		/* Nothing to walk, see harvest_areas() */
+		/* Nothing to walk; harvest_areas() marks what is not tracked */
 		if (!iommufd_dirty_domain_capable(domain))
 			continue;
 		rc = harvest_domain(iopt, domain, iova, last, flags, sink);
@@ -158,7 +158,7 @@ static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
 	return 0;
 }
 
-/* A call is many harvests, and somebody who pins pages may take as long as he likes */
+/* A call makes many harvests, and a task that pins pages can take arbitrarily long */
 static unsigned int harvest_patience(const struct iommufd_dirty_iopt *dirty)
 {
 	lockdep_assert_held(&dirty->harvest_mutex);
@@ -168,8 +168,8 @@ static unsigned int harvest_patience(const struct iommufd_dirty_iopt *dirty)
 }
 
 /*
- * What no entry tells of: where software may be writing, and what cannot be tracked.
- * Nothing is cleared by that.
+ * Mark what no page table entry shows: pages that software may be writing to and, for a
+ * blind tracker, everything that is mapped for writing. Nothing is cleared.
  */
 static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 			  unsigned long iova, unsigned long last,
@@ -187,7 +187,7 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 		unsigned long first = max(iova, iopt_area_iova(area));
 		unsigned long stop = min(last, iopt_area_last_iova(area));
 
-		/* Each tracker says so for itself */
+		/* Not through @sink: other trackers mark this for themselves */
 		if (blind)
 			to->ops->mark_range(to, first, stop);
 		if (sink)
@@ -199,7 +199,7 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 	iopt->dirty.hasty = !patience;
 }
 
-/* SCAN wants each page for itself, or fails: nothing is cleared yet */
+/* SCAN needs exact pages in the ledger; without memory it fails and clears nothing */
 static int harvest_reserve(struct iommufd_dirty_tracker *tracker,
 			   unsigned long iova, unsigned long last)
 {
@@ -219,15 +219,16 @@ static int harvest_reserve(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * Windows that the caller makes end at multiples of IOMMUFD_DIRTY_WINDOW, and no IO
- * page table entry is larger. But what the user asks for begins and ends anywhere.
+ * True if an IO page table entry may reach beyond the window. No entry is larger than
+ * IOMMUFD_DIRTY_WINDOW, and callers split ranges at multiples of it, but the range of a
+ * user can begin and end anywhere.
  */
 static bool harvest_cuts(unsigned long iova, unsigned long last)
 {
 	return !IS_ALIGNED(iova | (last + 1), IOMMUFD_DIRTY_WINDOW);
 }
 
-/* With the locks of a harvest held */
+/* All locks of a harvest are held */
 static int harvest_window(struct iommufd_dirty_tracker *tracker,
 			  unsigned long iova, unsigned long last,
 			  unsigned int flags, struct iommu_dirty_sink *to)
@@ -239,7 +240,7 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	struct iommufd_dirty_feed feed;
 	int rc = 0;
 
-	/* Into the own ledger is like into any other */
+	/* The tracker's own ledger is fed like those of all other trackers */
 	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
 		sink = iommufd_dirty_feed_init(&feed, iopt, own ? NULL : tracker,
 					       own ? NULL : to);
@@ -259,7 +260,7 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
-/* The same but for iova_rwsem */
+/* All locks of a harvest but iova_rwsem are held */
 static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 			  unsigned long iova, unsigned long *last,
 			  unsigned int flags, struct iommu_dirty_sink *to)
@@ -279,16 +280,16 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
  * iommufd_dirty_harvest() - Read and clear the dirty bits of a window
  * @asked: The tracker
  * @iova: First byte of the window
- * @last: In: last byte of the window, inclusive. Out: less, if the window holds
- *	very many areas
+ * @last: In: last byte of the window, inclusive. Out: lower if the window holds more than
+ *	HARVEST_MAX_AREAS areas
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: Ready for the whole window; or NULL to forget what is dirty; or the
- *	tracker's own ledger, which then grows by it
+ * @sink: A sink that can take the whole window; or NULL to discard what is dirty; or the
+ *	tracker's own ledger, to add what is dirty to it
  *
- * When it returns 0 the IOTLBs are flushed for all that was cleared.
+ * If it returns 0, the IOTLBs have been flushed for everything that was cleared.
  *
- * Return: 0, or -ENODATA if the tracker is not in @asked->state or was stopped since the
- * call began, -EINTR if killed, with nothing cleared; -ENOMEM, likewise, if @sink is the
+ * Return: 0; with nothing cleared, -ENODATA if the tracker is not in @asked->state or was
+ * stopped since the call began, -EINTR if killed, or -ENOMEM, only if @sink is the
  * tracker's own ledger; -EIO if a driver failed.
  */
 int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
@@ -327,9 +328,10 @@ out_domains:
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_harvest(), but not NULL
  *
- * All there is where another tracker of the IOAS has just been harvested.
+ * This is enough if another tracker of the IOAS has just been harvested. A blind tracker
+ * also marks everything that is mapped for writing.
  *
- * Return: as iommufd_dirty_harvest().
+ * Return: 0, -ENODATA or -EINTR, as iommufd_dirty_harvest().
  */
 int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long last,
@@ -366,15 +368,15 @@ out_domains:
 }
 
 /**
- * iommufd_dirty_harvest_wait() - Wait for the harvest that is under way
+ * iommufd_dirty_harvest_wait() - Wait for a harvest that is under way
  * @tracker: A tracker of the IOAS
  * @iova: First byte of a range that was read from its ledger
  * @last: Last byte, inclusive
  *
- * A harvest marks in the ledgers of others before it flushes the IOTLB, and only
- * then is the data of the last write in memory. Who reads a ledger outside of a
- * harvest has to wait for that before the pages are copied. What the ledger does
- * not need any more for the range is freed.
+ * A harvest marks in the ledgers of other trackers before it flushes the IOTLB, and
+ * the data of the last write is in memory only after the flush. A reader of a ledger
+ * outside of a harvest must wait for the flush before the pages are copied. Ledger
+ * memory that the range does not need any more is freed.
  *
  * Return: 0, or -EINTR if killed.
  */
@@ -386,7 +388,7 @@ int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 	if (mutex_lock_killable(mutex))
 		return -EINTR;
 	mutex_unlock(mutex);
-	/* Another SCAN may have reserved some of it, and will be less exact without */
+	/* If this frees what another SCAN has reserved, that SCAN is only less exact */
 	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	return 0;
 }

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trackers of an IOAS: the dirty bits in the IO page tables of its HWPTs, and what
- * software writes to it.
+ * IOAS trackers: dirty bits in the IO page tables of the HWPTs, and writes by
+ * software. Included by the files of this folder, hooks.c and tracker.c.
  */
 #ifndef __IOMMUFD_DIRTY_IOAS_H
 #define __IOMMUFD_DIRTY_IOAS_H
 
 #include "../dirty.h"
 
-/* How often a harvest looks again whether somebody is done with pinned pages */
+/* How often a harvest retries taking an iopt_pages::mutex held by a task that pins */
 #define IOMMUFD_DIRTY_PATIENCE		64
 
-/* Can the driver of the domain track it for us, and was asked to? */
+/* True if the IOMMU driver can harvest dirty bits of the domain */
 static inline bool iommufd_dirty_domain_capable(struct iommu_domain *domain)
 {
 	return domain->dirty_ops && domain->dirty_ops->harvest;
 }
 
 /*
- * Is it tracked, on an IOAS on which a tracker runs? iommu_domain::dirty_failed is
- * changed with iommufd_ioas::mutex and domains_rwsem held, read with either
+ * True if the domain is tracked while a tracker runs on its IOAS.
+ * iommu_domain::dirty_failed is changed with iommufd_ioas::mutex and domains_rwsem
+ * held, and read with either held.
  */
 static inline bool iommufd_dirty_domain_tracked(struct iommu_domain *domain)
 {
 	return iommufd_dirty_domain_capable(domain) && !domain->dirty_failed;
 }
 
-/* The areas of a range that devices can write to; iova_rwsem is held */
+/* Iterate over the areas of a range that devices can write to; iova_rwsem is held */
 static inline struct iopt_area *
 iommufd_dirty_writable(struct iopt_area *area, unsigned long iova,
 		       unsigned long last)
@@ -53,13 +54,13 @@ iommufd_dirty_area_next(struct iopt_area *area, unsigned long iova,
 }
 
 /**
- * struct iommufd_dirty_feed - The sink that gives every tracker its share
- * @sink: What the walkers see
+ * struct iommufd_dirty_feed - A sink that marks for every running tracker
+ * @sink: The sink that is passed to the walkers
  * @iopt: The IOAS
- * @reader: The tracker whose ledger is left out, or NULL
- * @to: Its destination instead, or NULL
- * @iova: First byte that @to is ready for; the rest goes into the ledger of @reader
- * @last: Last byte, inclusive
+ * @reader: The tracker that gets its marks through @to instead of its ledger, or NULL
+ * @to: The destination of @reader, or NULL
+ * @iova: First byte that @to can take; marks outside go to the ledger of @reader
+ * @last: Last byte that @to can take, inclusive
  */
 struct iommufd_dirty_feed {
 	struct iommu_dirty_sink sink;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The members of a tracker of an IOAS, and whether each can be tracked. Called by
- * START, which needs all of them to be trackable, and by INFO.
+ * The members of an IOAS tracker, and whether each of them can be tracked. Called by
+ * START, which fails if one cannot be tracked unless it asks for degraded mode, and by
+ * INFO. Functions that need a lock held say so.
  */
 #include <linux/iommu.h>
 
 #include "ioas.h"
 
 /**
- * iommufd_dirty_describe_hwpt() - Fill in the member of a HWPT
+ * iommufd_dirty_describe_hwpt() - Describe a HWPT as a member
  * @hwpt: The HWPT, in the list of its IOAS
- * @member: Out
+ * @member: Out: the member
  *
  * Context: iommufd_ioas::mutex is held.
  */
@@ -102,9 +103,9 @@ static void info_members(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_ioas_info() - What INFO tells of a tracker of an IOAS
+ * iommufd_dirty_ioas_info() - Fill in INFO for an IOAS tracker
  * @tracker: The tracker
- * @cmd: Out: what only such a tracker knows; zeroed by the caller
+ * @cmd: Out: the fields that depend on the scope; zeroed by the caller
  * @info: Where to collect the members
  *
  * Return: 0, or -EINTR if killed.

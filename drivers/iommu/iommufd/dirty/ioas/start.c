@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * START and STOP of a tracker of an IOAS. The first START enables dirty tracking
- * in the domain of every HWPT or in none; each START clears what is dirty already
- * or hands it to the trackers that run; the last STOP disables it. Called by
- * tracker.c, without locks.
+ * START and STOP of IOAS trackers. The first START enables dirty tracking in the
+ * domains of all HWPTs or of none; in degraded mode, of those that can be tracked.
+ * Each START clears what is dirty already, or hands it to the running trackers. The
+ * last STOP disables tracking. Called by tracker.c with no lock other than vfio_mutex
+ * held.
  *
- * iommufd_ioas::mutex keeps HWPTs from being added to and removed from the
- * list meanwhile, attach_rwsem devices from being attached to them and detached:
- * a driver enables what it finds attached, and looks at the domain when it
- * attaches. domains_rwsem, held for writing where the state changes, keeps out
- * harvests, which look at the state, and mapping: a driver may build new entries
- * differently while it tracks. iova_rwsem, held for writing as well, keeps out
- * software that writes.
+ * These locks are held where the state of a tracker changes:
+ *   iommufd_ioas::mutex	the list of HWPTs cannot change
+ *   domains_rwsem		for writing: keeps out harvests, which check the state,
+ *				and mapping, as a driver may build entries differently
+ *				while it tracks
+ *   attach_rwsem		for reading: no device is attached or detached. A driver
+ *				enables tracking for attached devices, and checks the
+ *				domain when it attaches one
+ *   iova_rwsem			for writing: keeps out writes by software
  */
 #define pr_fmt(fmt) "iommufd: " fmt
 
@@ -22,7 +25,7 @@
 #include "../tests/break.h"
 #include "ioas.h"
 
-/* How often somebody looks whether a START that was killed can be undone */
+/* How often to retry to stop a tracker whose START was killed */
 #define ABANDON_JIFFIES		max(HZ / 50, 1)
 
 static void tracker_lock(struct iommufd_ioas *ioas)
@@ -65,7 +68,7 @@ static int tracker_lock_killable(struct iommufd_ioas *ioas)
 		return -EINTR;
 	if (down_read_killable(&iopt->dirty.attach_rwsem))
 		goto out_domains;
-	/* Software that pins pages holds it while they are faulted in */
+	/* An access that pins pages holds it while they are faulted in */
 	if (down_write_killable(&iopt->iova_rwsem))
 		goto out_attach;
 	return 0;
@@ -136,11 +139,13 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 }
 
 /**
- * iommufd_dirty_all_degraded() - Have all trackers of an IOAS asked for it?
+ * iommufd_dirty_all_degraded() - Check whether all trackers use degraded mode
  * @iopt: The IOAS
  *
+ * Abandoned trackers do not count.
+ *
  * Context: domains_rwsem is held.
- * Return: true if each of them takes "dirty" for what cannot be tracked.
+ * Return: true if each tracker treats what cannot be tracked as dirty.
  */
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
 {
@@ -155,11 +160,11 @@ bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
 }
 
 /**
- * iommufd_dirty_untracked() - Is there a domain that is not tracked?
- * @iopt: The IOAS, with a tracker that runs or is about to
+ * iommufd_dirty_untracked() - Check for a domain that is not tracked
+ * @iopt: The IOAS, with a tracker that is running or about to run
  *
  * Context: domains_rwsem is held.
- * Return: true if nobody knows what the devices of one of the domains write.
+ * Return: true if writes by the devices of at least one domain are not tracked.
  */
 bool iommufd_dirty_untracked(struct io_pagetable *iopt)
 {
@@ -175,11 +180,13 @@ bool iommufd_dirty_untracked(struct io_pagetable *iopt)
 }
 
 /**
- * iommufd_dirty_blind() - Has a tracker to take everything mapped for dirty?
- * @tracker: The tracker of an IOAS, starting or running
+ * iommufd_dirty_blind() - Check whether a tracker is blind
+ * @tracker: An IOAS tracker, starting or running
+ *
+ * A blind tracker treats everything that is mapped for writing as dirty.
  *
  * Context: domains_rwsem is held.
- * Return: true if it is in the degraded mode, and something cannot be tracked.
+ * Return: true if it uses degraded mode and a domain is not tracked.
  */
 bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker)
 {
@@ -187,7 +194,7 @@ bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker)
 	       iommufd_dirty_untracked(&tracker->ioas->iopt);
 }
 
-/* Do the per-HWPT ioctls use the dirty bits of the IOAS? */
+/* True if the per-HWPT ioctls use the dirty bits of the IOAS */
 static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt_paging *hwpt;
@@ -206,7 +213,7 @@ static void tracker_disable_all(struct iommufd_ioas *ioas, int *rc)
 {
 	struct iommufd_hwpt_paging *hwpt;
 
-	/* Go on after a failure: as little as possible stays enabled */
+	/* Continue after a failure, to leave as little as possible enabled */
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
 		hwpt->common.domain->dirty_failed = false;
 		if (iommufd_dirty_domain_capable(hwpt->common.domain) &&
@@ -215,7 +222,7 @@ static void tracker_disable_all(struct iommufd_ioas *ioas, int *rc)
 	}
 }
 
-/* Enable all HWPTs that can, or none; the degraded mode takes what it gets */
+/* Enable all HWPTs or none; degraded mode enables those that it can */
 static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
 			      struct iommu_dirty_member *failed)
 {
@@ -239,7 +246,7 @@ static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
 	return 0;
 }
 
-/* Enter IOMMU_DIRTY_STATE_STARTING. */
+/* Enter IOMMU_DIRTY_STATE_STARTING; iommufd_ioas::mutex is held */
 static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 			  struct iommu_dirty_member *failed)
 {
@@ -264,7 +271,7 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 	return rc;
 }
 
-/* Enter IOMMU_DIRTY_STATE_STOPPED, from tracker_lock(), and unlock */
+/* Enter IOMMU_DIRTY_STATE_STOPPED; called after tracker_lock(), drops its locks */
 static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
@@ -279,7 +286,7 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 	return rc;
 }
 
-/* Stop it if that is still to be done; false if somebody holds a lock */
+/* Stop the tracker if it is still abandoned; false if a lock is contended */
 static bool tracker_try_abandon(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
@@ -296,7 +303,7 @@ static bool tracker_try_abandon(struct iommufd_dirty_tracker *tracker)
 	return done;
 }
 
-/* Stop it if that is still to be done, and wait for the locks */
+/* Stop the tracker if it is still abandoned, and wait for the locks */
 static int tracker_abandon(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	int rc;
@@ -310,11 +317,12 @@ static int tracker_abandon(struct iommufd_dirty_tracker *tracker, bool killable)
 }
 
 /**
- * iommufd_dirty_abandon() - Stop a tracker whose START was not finished
+ * iommufd_dirty_abandon() - Stop a tracker whose START was killed
  * @work: iommufd_dirty_tracker::abandon
  *
- * User space decides how long the locks are held, and for how many trackers: no worker
- * waits for them. If it is always late, the next START or STOP does it.
+ * Userspace controls how long the locks are held, and for how many trackers, so the
+ * worker must not wait for them. If it never gets them, the next START or STOP of the
+ * tracker does the work.
  */
 void iommufd_dirty_abandon(struct work_struct *work)
 {
@@ -327,7 +335,7 @@ void iommufd_dirty_abandon(struct work_struct *work)
 				   ABANDON_JIFFIES);
 }
 
-/* Clear what was dirty before START. Trackers that run already get to know of it */
+/* Clear what was dirty before START; it goes to the ledgers of running trackers */
 static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
@@ -378,7 +386,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 
 	if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
-	/* What stays enabled in hardware does not matter to another START */
+	/* Ignore -EIO: START does not care if tracking is still enabled in hardware */
 	rc = tracker_abandon(tracker, true);
 	if (rc != -EINTR)
 		rc = tracker_check_start(tracker);
@@ -388,7 +396,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	if (rc)
 		return rc;
 
-	/* Long, so without the mutex; the state keeps others out */
+	/* This can take long, so drop the mutex; STARTING keeps START and STOP out */
 	rc = tracker_forget(tracker);
 
 	if (mutex_lock_killable(&ioas->mutex))
@@ -407,7 +415,7 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	return rc;
 
 err_abandon:
-	/* Who is being killed does not wait for those who hold the locks */
+	/* A killed task must not wait for the holders of the locks */
 	WRITE_ONCE(tracker->abandoned, true);
 	queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
 	return -EINTR;
@@ -419,7 +427,7 @@ static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 	int rc;
 
 	if (!killable) {
-		/* The tracker may be about to go */
+		/* The tracker may be about to be freed */
 		cancel_delayed_work_sync(&tracker->abandon);
 		mutex_lock(&ioas->mutex);
 	} else if (mutex_lock_killable(&ioas->mutex)) {

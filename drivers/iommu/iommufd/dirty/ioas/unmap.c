@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is about to be unmapped: its dirty pages go into the ledgers of all
- * running trackers, whoever unmaps it and why. Called by iommufd's unmap for each
- * area, before and after its entries go; when a HWPT leaves its IOAS, and when it
- * could not join. The UNMAP verb is an unmap like any other.
+ * Records the dirty pages of what is unmapped in the ledgers of all running
+ * trackers, whoever unmaps it and why. Called by iommufd for each area that it
+ * unmaps, before and after it removes the entries, when a HWPT leaves its IOAS, and
+ * when a HWPT fails to join. The UNMAP verb is an ordinary unmap. domains_rwsem is
+ * held in all cases.
  *
- * None of that can fail: who unmaps need not know of a tracker. Pages for whose
- * record there is no memory become dirty together with what is around them.
+ * Nothing here can fail: an unmapper need not know about trackers. If there is no
+ * memory to record a page, pages around it become dirty as well.
  *
- * A device may go on writing until the IO page table entry is gone. So the walk
- * takes the write permission away as it looks at an entry, and flushes the
- * IOTLB: a write that is still done then went through a cached translation,
- * whose entry was dirty when it was looked at.
+ * A device may write until the IO page table entry is gone. So the walk removes
+ * the write permission when it looks at an entry, and the IOTLB is flushed
+ * afterwards. A write in between can only use a cached translation, whose entry
+ * was dirty when the walk looked at it.
  */
 #include <linux/iommu.h>
 #include <linux/log2.h>
@@ -20,23 +21,23 @@
 #include "../tests/break.h"
 #include "ioas.h"
 
-/* Record a window of an area, and make it read-only; all locks are held */
+/* Record a window of an area and make it read-only; harvest_mutex is held */
 static void unmap_window(struct iommu_domain *domain, unsigned long iova,
 			 unsigned long last, struct iommu_dirty_sink *sink)
 {
 	unsigned int flags = IOMMU_DIRTY_WALK_PROTECT;
 
-	/* See unmap_blind() */
+	/* unmap_blind() marks it */
 	if (!iommufd_dirty_domain_tracked(domain))
 		return;
 	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_PROTECT))
 		flags = 0;
-	/* Nobody will ever know better */
+	/* The driver failed and the entries go, so treat the whole window as dirty */
 	if (iommufd_dirty_harvest_area(domain, iova, last, flags, sink))
 		sink->ops->mark_range(sink, iova, last);
 }
 
-/* Devices that cannot be tracked may have written to all of a range */
+/* Devices that are not tracked may have written anywhere in the range */
 static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 			unsigned long last)
 {
@@ -48,10 +49,10 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iommufd_dirty_unmap_area() - An area is being unmapped
- * @area: The area, of an IOAS that is active; nobody else deals with it any more
+ * iommufd_dirty_unmap_area() - An area is about to be unmapped
+ * @area: The area, of an IOAS with an active tracker; no one else uses it any more
  *
- * Its pages get read-only for devices.
+ * Its pages become read-only for devices.
  *
  * Context: domains_rwsem is held for reading.
  */
@@ -89,11 +90,11 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 
 /**
  * iommufd_dirty_area_unmapped() - An area has been unmapped
- * @area: The area, of an IOAS that is active; no device can write to it any more
+ * @area: The area, of an IOAS with an active tracker; no device can write to it any
+ *	more
  *
- * Where a device is not tracked all of it becomes dirty. That has to wait until
- * here: a reader would take an earlier record, and then miss what the device
- * writes after it.
+ * If a domain is not tracked, the whole area becomes dirty. It must not be marked
+ * any earlier: a reader could clear the mark and then miss later writes.
  *
  * Context: domains_rwsem has been held for reading since
  * iommufd_dirty_unmap_area().
@@ -115,12 +116,12 @@ void iommufd_dirty_area_unmapped(struct iopt_area *area)
  * iommufd_dirty_fill_failed() - Not all areas could be mapped in a domain
  * @iopt: The IOAS
  *
- * Those that were mapped are not any more. A device may have been attached to the
- * domain before they were, and what it has written to them nobody can tell now: all
- * of the IOAS gets dirty, for all trackers.
+ * The areas that had been mapped are unmapped again. A device may already have been
+ * attached to the domain, and what it wrote to them is unknown. So everything that is
+ * mapped for writing in the IOAS becomes dirty for all running trackers.
  *
- * Context: domains_rwsem and iova_rwsem are held for writing, since before the first
- * area was mapped.
+ * Context: domains_rwsem and iova_rwsem have been held for writing since before the
+ * first area was mapped.
  */
 void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 {
@@ -156,10 +157,10 @@ static void remove_area(struct iopt_area *area, struct iommu_domain *domain,
 /**
  * iommufd_dirty_remove_domain() - A domain leaves the IOAS
  * @iopt: The IOAS
- * @domain: The domain, no device attached to it any more
+ * @domain: The domain, with no device attached any more
  *
- * Its dirty pages are kept. If it could not be tracked, everything it has mapped
- * for writing is dirty.
+ * Its dirty pages are recorded. If it was not tracked, everything that it maps
+ * for writing becomes dirty.
  *
  * Context: domains_rwsem is held for writing.
  */
@@ -176,7 +177,7 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 	if (!sink)
 		return;
 
-	/* The mutex is free but for a moment: all who harvest hold domains_rwsem */
+	/* Never contended for long: every harvest needs domains_rwsem */
 	mutex_lock(&iopt->dirty.harvest_mutex);
 	down_read(&iopt->iova_rwsem);
 	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
