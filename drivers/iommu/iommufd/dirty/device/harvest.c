@@ -427,7 +427,7 @@ int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 		rc = device_collect(device, &window);
 	if (!rc && sink)
 		device_mark_uncovered(tracker, iova, *last, sink);
-	if (!rc && sink != &ledger->sink)
+	if (!rc && sink && sink != &ledger->sink)
 		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
 	iommufd_dirty_ledger_trim(ledger, iova, *last);
 	mutex_unlock(&device->lock);
