@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib.h"
 #include "nvme.h"
 
 #define DISK		"/dev/vda"

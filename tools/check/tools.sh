@@ -16,6 +16,20 @@ tools_lib() { # name sanitizers
 		"$repo/tools/lib/tests/examples.sh" "$out"
 }
 
+# The library and iommu-dirty are no part of the tests: each has a rule for all it needs in
+# a tree without the selftests
+tools_alone() {
+	local dir rc=0
+	dir=$(mktemp -d)
+	cp -r "$repo/tools" "$repo/include" "$dir"
+	make -n -C "$dir/tools/lib" OUT="$dir/lib" KSRC="$tree" all >"$dir/log" 2>&1 &&
+		make -n -C "$dir/tools/iommu" OUT="$dir/iommu" LIB="$cache/tools/lib-plain" KSRC="$tree" all \
+			>"$dir/log" 2>&1 || rc=1
+	[ "$rc" -eq 0 ] || cat "$dir/log"
+	rm -rf "$dir"
+	return "$rc"
+}
+
 # A program that knows only what is installed; and the examples, which are installed
 tools_user() { # folder
 	local dir=$1 f
@@ -238,6 +252,7 @@ stage_tools() {
 	try "lib: a program by pkg-config" tools_user "$stage"
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: symbols" tools_symbols "$stage"
+	try "library and iommu-dirty build without the selftests" tools_alone
 	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.8; do
 		try "man ${f##*/}" tools_man "$f"
 	done

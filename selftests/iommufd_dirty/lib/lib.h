@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the test programs share: iommufd, trackers, the edu PCI device that does
- * the DMA, buffers, bitmaps, and the models that results are compared with.
+ * What the test programs share: trackers, buffers, bitmaps, and the models that results
+ * are compared with. The drivers of the devices are in tools/devices/.
  *
  * Of most calls there are two forms: __x() returns 0 or -errno, x() ends the
  * test if it fails.
@@ -20,56 +20,11 @@
 #include <linux/iommufd_dirty.h>
 #include <linux/vfio.h>
 
-#ifndef SZ_4K
-#define SZ_4K		0x1000ULL
-#define SZ_64K		0x10000ULL
-#define SZ_1M		0x100000ULL
-#define SZ_2M		0x200000ULL
-#define SZ_1G		0x40000000ULL
-#endif
+#include "devices.h"
 
-/* Reported by the harness as a failure of the running test */
+/* With the formats checked: lib_fatal() fails the running test */
 void __printf(3, 4) lib_fatal(const char *file, int line, const char *fmt, ...);
 void __printf(1, 2) lib_note(const char *fmt, ...);
-
-#define fatal(...)						\
-({								\
-	lib_fatal(__FILE__, __LINE__, __VA_ARGS__);		\
-	__builtin_unreachable();				\
-})
-
-/* Ends the test unless @call returns 0 or more, which is the value */
-#define check(call)						\
-({								\
-	int __rc = (call);					\
-								\
-	if (__rc < 0)						\
-		fatal("%s: error %d", #call, -__rc);		\
-	__rc;							\
-})
-
-/* iommufd.c */
-int __iommufd_ioctl(int fd, unsigned long cmd, void *arg);
-int __ioas_alloc(int fd, __u32 *ioas);
-__u32 ioas_alloc(int fd);
-int __ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova, __u32 flags);
-void ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova);
-int __ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len);
-void ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len);
-/* Maps in @dst, at the same IOVA, what @src has there */
-void ioas_copy(int fd, __u32 dst, __u32 src, __u64 iova, __u64 len);
-void ioas_set_huge_pages(int fd, __u32 ioas, bool on);
-/* The lowest and the highest allowed range */
-void ioas_aperture(int fd, __u32 ioas, struct iommu_iova_range *low,
-		   struct iommu_iova_range *high);
-int __hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags, __u32 *hwpt);
-__u32 hwpt_alloc(int fd, __u32 dev, __u32 pt, __u32 flags);
-/* What IOMMU_GET_HW_INFO says: a mask of IOMMU_HW_CAP_x */
-__u64 hw_capabilities(int fd, __u32 dev);
-int __hwpt_set_dirty(int fd, __u32 hwpt, bool on);
-int __hwpt_get_dirty(int fd, __u32 hwpt, __u64 iova, __u64 len, void *bitmap);
-int __object_destroy(int fd, __u32 id);
-void object_destroy(int fd, __u32 id);
 
 /* tracker.c */
 int __tracker_alloc(int fd, __u32 target, __u32 *tracker);
@@ -151,31 +106,6 @@ struct mock {
 /* A device that cannot be tracked, attached to @pt */
 int __mock_attach(int fd, __u32 pt, struct mock *mock);
 
-/* vfio.c */
-#define PCI_DEVICES "/sys/bus/pci/devices"
-#define VFIO_MAX_DEVICES 16
-
-/* A hexadecimal number from a PCI device's folder of sysfs; 0 if there is none */
-unsigned int pci_attr(const char *bdf, const char *name);
-/* Entries of a folder, ordered by name: an index always means the same device */
-unsigned int vfio_find(const char *dir,
-		       bool (*match)(const char *name, const char *arg),
-		       const char *arg, char names[VFIO_MAX_DEVICES][32]);
-int sysfs_write(const char *path, const char *text);
-bool pci_driver_is(const char *bdf, const char *driver);
-/* Gives a PCI device to a driver, whatever has it now */
-void pci_bind(const char *bdf, const char *driver);
-/* The file below /dev/vfio/devices of device @name in @dir, or -ENOENT */
-int vfio_cdev(const char *dir, const char *name, char *file, size_t size);
-/* Opens it and binds it to an iommufd */
-int vfio_open(const char *cdev, int iommufd, __u32 *dev_id);
-struct vfio_region_info vfio_region_info(int fd, __u32 index);
-__u64 vfio_region(int fd, __u32 index);
-void vfio_enable_master(int fd);
-void *vfio_map_bar0(int fd, size_t size);
-int __vfio_attach(int fd, __u32 pt);
-void vfio_detach(int fd);
-
 /* feature.c: features of a device that VFIO's migration consists of */
 struct log_range {	/* as struct vfio_device_feature_dma_logging_range */
 	__u64 iova;
@@ -197,51 +127,6 @@ int __log_stop(int fd);
 size_t mig_drain(int data, unsigned char *stream, size_t len, size_t room);
 /* Has the device a migration driver? */
 bool mig_capable(int fd);
-
-/* edu.c */
-#define EDU_BUF_SIZE 4096
-
-struct edu {
-	char bdf[32];
-	int fd;
-	__u32 dev_id;
-	bool soft;		/* of the software IOMMU */
-	void *bar;		/* NULL: the driver lets no one map the registers */
-	__u64 bar_offset;	/* where they are in @fd then */
-	int iommufd;
-};
-
-/* Number of edu devices that are bound, or could be bound, to vfio-pci */
-unsigned int edu_count(void);
-/* The driver for the PCI devices opened from now on, instead of vfio-pci */
-void edu_set_driver(const char *name);
-/* Have edu_vfio_pci probe the device anew, closed, as one with EDU_QUIRK_* */
-#define EDU_QUIRK_P2P_DMA	0x1	/* a P2P state stops no DMA to memory */
-#define EDU_QUIRK_WORDS		0x2	/* logs multiples of 64 pages */
-#define EDU_QUIRK_NOTSUPP	0x4	/* what is too much is "not supported" */
-void edu_quirks(const struct edu *edu, unsigned int quirks);
-void edu_open(struct edu *edu, unsigned int index, int iommufd);
-/* The first of the software IOMMU's, soft-<format>; false if there is none */
-bool edu_open_soft(struct edu *edu, const char *format, int iommufd);
-/* As edu_open(), by its group and a VFIO container; returns the group's file */
-int edu_open_container(struct edu *edu, unsigned int index, int container,
-		       unsigned long type);
-void edu_close(struct edu *edu);
-int __edu_attach(struct edu *edu, __u32 pt);
-void edu_attach(struct edu *edu, __u32 pt);
-void edu_detach(struct edu *edu);
-/* RAM to the device's buffer, and the device's buffer to RAM */
-void edu_dma_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
-void edu_dma_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
-/* The same without waiting for the end, for which edu_busy() may be asked */
-void edu_ask_from(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
-void edu_ask_to(struct edu *edu, __u64 iova, unsigned int offset, size_t len);
-bool edu_busy(struct edu *edu);
-void edu_write(struct edu *edu, unsigned int reg, __u64 val);
-__u64 edu_read(struct edu *edu, unsigned int reg);
-/* The registers below 0x80, by a driver that lets no one map them */
-void edu_write32(struct edu *edu, unsigned int reg, __u32 val);
-__u32 edu_read32(struct edu *edu, unsigned int reg);
 
 /*
  * storm.c: kernel threads that write to a window at full speed, on devices of
@@ -327,13 +212,11 @@ __u32 access_pin(int fd, int access, __u64 iova, size_t len, __u32 flags);
 int __access_unpin(int fd, int access, __u32 pin);
 void access_unpin(int fd, int access, __u32 pin);
 
-/* mem.c */
-void *mem_alloc(size_t size);
+/* mem.c, and devices.h */
 void *mem_alloc_huge(size_t size);	/* NULL if there are no 2 MiB pages */
 /* Pages of 1 GiB, in the order in which they lie in memory */
 void *mem_alloc_giant(unsigned int pages);
 void *mem_alloc_repeat(size_t chunk, size_t size);
-void mem_free(void *mem, size_t size);
 void mem_fill(void *mem, __u64 value, size_t size);
 
 /*
@@ -381,11 +264,6 @@ void bitmap_set(void *bitmap, __u64 bit);
 __u64 bitmap_count(const void *bitmap, __u64 bits);
 __u64 bitmap_bits(__u64 iova, __u64 length, __u64 page_size);
 size_t bitmap_bytes(__u64 iova, __u64 length, __u64 page_size);
-
-/* random.c */
-void random_init(void);			/* from $DIRTY_SEED or the clock */
-__u64 random_u64(void);
-__u64 random_below(__u64 limit);
 
 /* env.c: an iommufd file, an IOAS with 4 KiB IO-PTEs, attached edu devices */
 #define ENV_STAGE_IOVA 0x10000000ULL

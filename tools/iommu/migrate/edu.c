@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib.h"
+#include "devices.h"
 #include "workload.h"
 
 #define MOST_BYTES	(64UL << 20)

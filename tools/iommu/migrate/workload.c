@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The workload: memory, and the thread that drives its device. The drivers are those of
- * the selftests; they end the program when the device fails.
+ * The workload: memory, and the thread that drives its device. The drivers, of
+ * tools/devices/, end the program when the device fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +17,13 @@
 #include <linux/fs.h>
 
 #include "iommu-dirty.h"
-#include "lib.h"
+#include "devices.h"
 #include "workload.h"
 
 #define WINDOW	1024	/* pages in the moving window that is rewritten */
 #define TICK_US	10000
 
-/* What the drivers need from the selftests' mem.c, with this program's messages */
+/* What the drivers need from the program that links them */
 void lib_fatal(const char *file, int line, const char *fmt, ...)
 {
 	va_list args;

@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-#include "lib.h"
+#include "devices.h"
 
 #define NVME_ENTRIES	64		/* of each queue: a page at the most */
 #define NVME_DEPTH	16		/* commands in flight */

@@ -19,7 +19,7 @@
 
 #include <linux/vfio.h>
 
-#include "lib.h"
+#include "devices.h"
 
 #define SOFT_DEVICES	"/sys/bus/platform/devices"
 #define SOFT_DEFAULT	"soft-vtd_ss"

@@ -4,7 +4,7 @@
  */
 #include <time.h>
 
-#include "lib.h"
+#include "devices.h"
 
 static __u64 state;
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "lib.h"
+#include "devices.h"
 
 int __iommufd_ioctl(int fd, unsigned long cmd, void *arg)
 {

@@ -16,7 +16,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "lib.h"
+#include "devices.h"
 
 unsigned int pci_attr(const char *bdf, const char *name)
 {
