@@ -15,10 +15,10 @@ out=$cache/bench
 mkdir -p "$out"
 build=$repo/tools/overlay/build.sh
 lib=$repo/selftests/iommufd_dirty
-logged "$out/map-build.log" make -C "$lib" -j "$jobs" OUT="$out" KSRC="$("$build" tree)" "$out/basic"
+logged "$out/map-build.log" "$repo/tools/overlay/selftests.sh" "$out"
 logged "$out/map-build.log" gcc -O2 -std=gnu11 -pthread -D_GNU_SOURCE -static -o "$out/map" \
-	-I"$lib/lib" -I"$repo/tools/devices" -I"$out/include" -I"$repo/include/uapi" \
-	-isystem "$("$build" tree)/tools/testing/selftests" "$repo/tools/bench/map.c" "$out"/lib/*.o
+	-I"$lib/lib" -I"$repo/tools/devices" -isystem "$out/usr/include" \
+	-isystem "$("$build" tree)/tools/testing/selftests" "$repo/tools/bench/map.c" "$out"/kselftest/iommufd_dirty/{lib,devices}/*.o
 for kernel in base-plain plain; do
 	note "the kernel $kernel: some minutes"
 	logged "$out/map-$kernel.out" "$repo/tools/vm/run.sh" --quiet --log "$out/map-$kernel.log" \

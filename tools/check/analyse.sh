@@ -20,7 +20,8 @@ jobs_analyse() {
 # From "FILE:LINE...: TEXT" on stdin: "FILE: TEXT", each once, of files of ours. Places
 # change with every edit, and are not part of it
 analyse_lines() { # folder that file names begin with
-	sed -nE -e "s|^$1/||" -e 's/^((drivers|include|selftests|tools)[^: ]*):[0-9:-]*:? */\1: /p' |
+	sed -nE -e "s|^$1/||" -e 's#^devices/#tools/&#' \
+		-e 's#^(verbs|ioas|device|edu|soft|stress|lib)/[a-z_]*\.[ch]:#selftests/iommufd_dirty/&#' -e 's/^((drivers|include|selftests|tools)[^: ]*):[0-9:-]*:? */\1: /p' |
 		sed -E 's/\bline [0-9]+/line N/g' | LC_ALL=C sort -u
 }
 
@@ -47,7 +48,7 @@ analyse_make() { # folder make-argument...
 	rm -rf "$out"
 	make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" KSRC="$tree" "$@" all tests vm
 	make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" LIB="$out/lib" KSRC="$tree" "$@" all tests
-	make -C "$repo/selftests/iommufd_dirty" -j "$jobs" OUT="$out/selftests" KSRC="$tree" "$@"
+	"$overlay/selftests.sh" "$out/selftests" "$@"
 }
 
 analyse_cppcheck() {
@@ -56,7 +57,7 @@ analyse_cppcheck() {
 	cppcheck -q --enable=warning,performance --suppress=constStatement --library=posix --library=gnu \
 		--library="$here/cppcheck.cfg" --std=c11 -j "$jobs" --template='{file}:{line}: {message} [{id}]' \
 		-D_GNU_SOURCE -I tools/lib/include -I tools/lib/src -I tools/iommu -I tools/iommu/migrate \
-		-I selftests/iommufd_dirty/lib tools/lib tools/iommu selftests
+		-I selftests/iommufd_dirty/lib -I tools/devices tools/devices tools/lib tools/iommu selftests
 }
 
 analyse_user() {

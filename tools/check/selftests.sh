@@ -40,7 +40,7 @@ tests_for() { # mode program...
 	done | xargs
 }
 
-known_tests() { make -s --no-print-directory -C "$repo/selftests/iommufd_dirty" KSRC=. list; }
+known_tests() { make -s --no-print-directory -C "$repo/selftests/iommufd_dirty" list; }
 
 # What TESTS and MODES name must be there
 check_names() {
@@ -55,11 +55,8 @@ check_names() {
 }
 
 build_selftests() {
-	local src=$repo/selftests/iommufd_dirty
 	"$repo/tools/setup/setup.sh" check
-	src=$("$repo/tools/setup/sources.sh")/selftests/iommufd_dirty
-	logged "$logs/selftests-build.log" make -C "$src" -j "$jobs" OUT="$cache/selftests/$arch" \
-		CROSS_COMPILE="$cross" KSRC="$("$overlay/build.sh" tree)"
+	logged "$logs/selftests-build.log" "$overlay/selftests.sh" --arch "$arch" "$cache/selftests/$arch"
 	[ -f "$cache/selftests/disk.img" ] || head -c 8M /dev/urandom >"$cache/selftests/disk.img"
 }
 
@@ -88,7 +85,7 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 	[ -z "${LIMIT:-}" ] || run="LIMIT=$LIMIT $run"
 	options=(--kernel "$image" --mem "$memory" --add "$here/guest-run")
 	for t in $tests; do
-		options+=(--add "$cache/selftests/$arch/$t")
+		options+=(--add "$cache/selftests/$arch/install/iommufd_dirty/$t")
 	done
 	vm "$log" "${machine[@]}" "${options[@]}" "${@:5}" "$run"
 }
@@ -126,7 +123,7 @@ jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VAL
 stage_no_dirty_bits() { # name mode
 	local log=$logs/$1.log
 	vm "$log" --iommu "$2" --edu 1 --kernel "$(image debug)" --mem 1G --add "$here/guest-run" \
-		--add "$cache/selftests/$arch/nohw" \
+		--add "$cache/selftests/$arch/install/iommufd_dirty/nohw" \
 		--append "kunit.enable=1 kunit.filter_glob=*_race* loglevel=7" \
 		"guest-run nohw; printf 'no newline'; exit 77"
 	try "run.sh: the command's code, and no newline before it" [ "$vm_code" -eq 77 ]

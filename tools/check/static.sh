@@ -56,7 +56,7 @@ documented_tests() {
 	tests=$(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' \
 		"$repo/Documentation/userspace-api/iommufd_dirty_questions.rst" | sort -u)
 	while read -r t; do
-		grep -qE "^TEST_F\(${t%.*}, ${t#*.}\)" "$repo/selftests/iommufd_dirty/${t%.*}.c" || missing+=" $t"
+		grep -qE "^TEST_F\(${t%.*}, ${t#*.}\)" "$repo"/selftests/iommufd_dirty/*/"${t%.*}.c" || missing+=" $t"
 	done <<<"$tests"
 	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
 }

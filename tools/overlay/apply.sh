@@ -4,7 +4,8 @@
 #
 # Usage: apply.sh [--copy | --remove] KSRC
 #
-# Links every file of the repo's drivers/ and include/ into KSRC, and applies
+# Links every file of the repo's drivers/ and include/ into KSRC, the selftests and
+# tools/devices/ into its tools/testing/selftests/iommufd_dirty/, and applies
 # hooks/<base>/*.patch in the order of hooks/<base>/series, where <base> is the
 # tree's VERSION.PATCHLEVEL. If they do not apply, the tree is left as it was.
 # Can be run repeatedly: only files whose content changes are written, so the
@@ -28,6 +29,7 @@ ksrc=$(cd "$1" && pwd)
 state=$ksrc/.iommufd-dirty
 base=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$ksrc/Makefile")
 hooks=$repo/tools/overlay/hooks/$base
+kselftest=tools/testing/selftests
 
 files_in() { (cd "$1" 2>/dev/null && find . -type f -printf '%P\n' | sort) || true; }
 
@@ -41,8 +43,14 @@ original() { # file: print where its original is, if it has one
 }
 
 ours() { # our files, as paths in the tree
-	[ -n "$remove" ] || (cd "$repo" && find drivers include -type f \
-		! -name '.*' ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o' | sort)
+	[ -n "$remove" ] || (cd "$repo" && find drivers include selftests tools/devices -type f \
+		! -name '.*' ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o' |
+		sed -e "s#^selftests/#$kselftest/#" -e "s#^tools/devices/#$kselftest/iommufd_dirty/devices/#" | sort)
+}
+
+in_repo() { # path in the tree: sets source to that in the repo
+	source=${1/#$kselftest\/iommufd_dirty\/devices\//tools\/devices\/}
+	source=$repo/${source/#$kselftest\//selftests\/}
 }
 
 put() { # from to: only if it changes anything
@@ -87,7 +95,11 @@ while read -r file; do
 done <"$work/ours"
 : >"$work/links"
 if [ -n "$copy" ]; then
-	(cd "$repo" && xargs cp --parents -t "$work/new") <"$work/ours"
+	while read -r file; do
+		in_repo "$file"
+		mkdir -p "$work/new/${file%/*}"
+		cp "$source" "$work/new/$file"
+	done <"$work/ours"
 	mapfile -t -O ${#touched[@]} touched <"$work/ours"
 else
 	cp "$work/ours" "$work/links"
@@ -124,9 +136,10 @@ done
 
 # 4. Create the links
 while read -r link; do
-	[ "$(readlink "$ksrc/$link")" != "$repo/$link" ] || continue
+	in_repo "$link"
+	[ "$(readlink "$ksrc/$link")" != "$source" ] || continue
 	mkdir -p "$ksrc/${link%/*}"
-	ln -sfn "$repo/$link" "$ksrc/$link"
+	ln -sfn "$source" "$ksrc/$link"
 done <"$work/links"
 if [ -n "$remove" ]; then
 	rm -rf "$state"

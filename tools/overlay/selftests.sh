@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds and installs the kselftests, by the makefiles of the kernel tree with the overlay.
+#
+# Usage: [KSRC=tree] selftests.sh [--arch x86_64|arm64] FOLDER [ARGUMENT OF MAKE...]
+#
+# FOLDER is that of O=. The programs go to FOLDER/install/iommufd_dirty.
+. "$(dirname "$0")/../setup/common.sh"
+
+arch=x86_64 cross=''
+if [ "${1:-}" = --arch ]; then
+	arch=$2
+	shift 2
+fi
+[ "$arch" != arm64 ] || cross=aarch64-linux-gnu-
+out=${1:?usage: selftests.sh [--arch ARCH] FOLDER [ARGUMENT OF MAKE...]}
+shift
+mkdir -p "$out"
+tree=$("$repo/tools/overlay/build.sh" --arch "$arch" tree)
+kmake() {
+	make -s -j "$jobs" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" "$@"
+}
+kmake -C "$tree" headers
+kmake -C "$tree/tools/testing/selftests" TARGETS=iommufd_dirty FORCE_TARGETS=1 \
+	INSTALL_PATH="$out/install" "$@" install
