@@ -44,7 +44,7 @@ original() { # file: print where its original is, if it has one
 
 ours() { # our files, as paths in the tree
 	[ -n "$remove" ] || (cd "$repo" && find drivers include selftests tools/devices -type f \
-		! -name '.*' ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o' |
+		\( -name .kunitconfig -o ! -name '.*' \) ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o' |
 		sed -e "s#^selftests/#$kselftest/#" -e "s#^tools/devices/#$kselftest/iommufd_dirty/devices/#" | sort)
 }
 

@@ -37,6 +37,8 @@ config=${1:?$usage}
 # The build's folder; for x86_64 it has just the name of the configuration
 build=$config
 here=$repo/tools/overlay
+# Which KUnit tests ARCH=um runs, as fragments of a configuration
+kunit=(../../../drivers/iommu/{dirty,iommufd/dirty}/.kunitconfig)
 tarball=/usr/src/linux-source-6.12.tar.xz
 
 use_tree() { # sets tree, builds
@@ -73,7 +75,7 @@ kmake() { # build arguments...
 # Writes .config from fragments, and checks that every option is as requested
 configure() { # build fragment...
 	local out=$builds/$1 want
-	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' | sort)
+	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' -o -name .kunitconfig | sort)
 	# shellcheck disable=SC2086 # a list of files
 	want="$(hash_files $want "$here/build.sh" "$tree/Makefile") ${*:2} $("${cross}gcc" -dumpfullversion)"
 	[ "$(cat "$out/.configured" 2>/dev/null)" != "$want" ] || return 0
@@ -175,13 +177,13 @@ base | base-plain)
 	;;
 um)
 	arch=um
-	configure um um.config
+	configure um um.config "${kunit[@]}"
 	compile um
 	echo "$builds/um/linux"
 	;;
 um-cov)
 	arch=um
-	configure um-cov um.config um-cov.config
+	configure um-cov um.config "${kunit[@]}" um-cov.config
 	# gcc's library that writes the counters has a mangle_path(), too, and the
 	# kernel's linker script drops the call of the library at exit
 	compile um-cov "linux CFLAGS_seq_file.o=-Dmangle_path=seq_mangle_path
@@ -191,7 +193,7 @@ um-cov)
 	;;
 bench)
 	arch=um
-	configure bench um.config bench.config
+	configure bench um.config "${kunit[@]}" bench.config
 	compile bench
 	echo "$builds/bench/linux"
 	;;
