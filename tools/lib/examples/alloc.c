@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Can the IOAS of an iommufd that was inherited be tracked? example-alloc FD IOAS
+ * Checks whether an IOAS of an inherited iommufd can be tracked:
+ * example-alloc FD IOAS
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ int main(int argc, char **argv)
 	if (idirty_open(atoi(argv[1]), &ctx) || idirty_alloc(ctx, &target, &t))
 		fail();
 	print_members(t);
-	/* A member that cannot be tracked makes it fail, and is named */
+	/* Fails if a member cannot be tracked; the error names the member */
 	if (idirty_start(t, 0, NULL, 0, NULL))
 		fail();
 	printf("started\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prints the runs of a bitmap as READ fills it, by address and by page.
+ * Prints the runs of a bitmap in the format of READ, by address and by page.
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where in this process is what a device has written? A run of IOVAs that is mapped
- * from two buffers comes in two pieces.
+ * Finds the memory of this process that a device has written to. A run of IOVAs that
+ * is mapped to two buffers is reported as two pieces.
  */
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lists what is in an iommufd that was inherited: example-open FD
+ * Lists the objects of an inherited iommufd: example-open FD
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rounds of a migration of the memory of an IOAS, to nowhere:
+ * Runs the pre-copy rounds for the memory of an IOAS, without a destination:
  * example-precopy FD IOAS IOVA LENGTH
  */
 #include <stdio.h>
@@ -17,7 +17,7 @@ static noreturn void fail(void)
 	exit(1);
 }
 
-/* A real one sends what is at the host's address of @iova: see idirty_map(3) */
+/* A VMM sends the memory that is mapped at @iova: see idirty_map(3) */
 static int send_run(void *arg, uint64_t iova, uint64_t length)
 {
 	unsigned long long *bytes = arg;
@@ -36,7 +36,7 @@ static enum idirty_decision decide(void *arg, const struct idirty_round *round,
 	return proposed;
 }
 
-/* A real one stops all devices */
+/* A VMM stops all devices */
 static int quiesce(void *arg)
 {
 	(void)arg;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The phases of a migration, with two devices: one has a driver that logs its DMA and
- * moves its state, of the other one only the IOMMU can tell. Source and destination are
- * this process, so that all of it is to be seen; a VMM has a network in between.
+ * The phases of a migration with two devices. The driver of the first logs its DMA and
+ * migrates its state; writes of the second, simple one are tracked by the IOMMU only.
+ * This process is both source and destination, so that all steps are in one place; a
+ * VMM has a network between the two.
  *
  *   example-progression FD IOAS IOVA LENGTH MEMORY DEVICE VFIO VCPUS TO_MEMORY TO_VFIO
  *
- * FD is an iommufd. The simple device has IOAS for itself; the other one has the id
- * DEVICE, and VFIO is its file. Both write to MEMORY, which is a file, at IOVA. VCPUS is
- * a socket: the guest's CPUs have stopped when a byte that was sent comes back.
- * TO_MEMORY and TO_VFIO are of the destination, whose device is ready to resume.
+ * FD is an iommufd. The simple device has IOAS to itself; the other one has the id
+ * DEVICE, and VFIO is its file. Both write to the file MEMORY, which is mapped at IOVA.
+ * VCPUS is a socket: when a byte that was sent there comes back, the CPUs of the guest
+ * have stopped. TO_MEMORY and TO_VFIO belong to the destination, whose device is ready
+ * to resume.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,10 +38,10 @@ enum {
 struct migration {
 	struct idirty_tracker *trackers[2];
 	struct idirty_range ram;
-	char *from, *to;		/* its memory, here and there */
+	char *from, *to;		/* guest memory at the source and at the destination */
 	void *bitmap;
 	int vfio, to_vfio, vcpus;
-	int data;			/* where the device's state comes from */
+	int data;			/* file to read the device's state from */
 	char state[1 << 20];
 	size_t state_bytes;
 	unsigned long long pages;	/* sent */
@@ -59,7 +61,7 @@ static noreturn void fail_library(void)
 	exit(1);
 }
 
-/* Returns the file of the device's state, if a new one begins with it */
+/* Returns the file for the device's state, if the new state opens one */
 static int set_state(int vfio, unsigned int to)
 {
 	struct {
@@ -76,7 +78,7 @@ static int set_state(int vfio, unsigned int to)
 	return arg.state.data_fd;
 }
 
-/* What the device has of its state by now; all of it, when it has stopped */
+/* Reads the part of the device's state that is available; once stopped, all of it */
 static void drain(struct migration *m)
 {
 	ssize_t n;
@@ -94,7 +96,7 @@ static void drain(struct migration *m)
 		fail("state of the device");
 }
 
-/* From here on each write is seen by one of the two providers */
+/* From now on each write is seen by one of the two providers */
 static void tracking_on(struct migration *m, struct idirty *ctx, unsigned int device,
 			unsigned int ioas)
 {
@@ -105,7 +107,7 @@ static void tracking_on(struct migration *m, struct idirty *ctx, unsigned int de
 	for (i = 0; i < 2; i++)
 		if (idirty_alloc(ctx, &targets[i], &m->trackers[i]))
 			fail_library();
-	/* A device does not know what is mapped for it: it is told */
+	/* A device does not know what is mapped, so it needs the range */
 	if (idirty_start(m->trackers[0], 0, &m->ram, 1, &page_size) ||
 	    idirty_start(m->trackers[1], 0, NULL, 0, NULL))
 		fail_library();
@@ -120,7 +122,7 @@ static void send_pages(struct migration *m, const struct idirty_range *run)
 	m->pages += run->length / PAGE;
 }
 
-/* One READ: both providers mark their pages in the one bitmap */
+/* One READ: both providers set their bits in the same bitmap */
 static void read_dirty(struct migration *m)
 {
 	struct idirty_read read = {
@@ -153,7 +155,7 @@ static void rounds(struct migration *m)
 
 	for (i = 0; i < ROUNDS; i++) {
 		drain(m);
-		/* The devices that can be held back have no write under way now */
+		/* With devices that support P2P states, no write is now in flight */
 		set_state(m->vfio, STATE_PRE_COPY_P2P);
 		read_dirty(m);
 		set_state(m->vfio, STATE_PRE_COPY);
@@ -161,7 +163,7 @@ static void rounds(struct migration *m)
 	}
 }
 
-/* First who gives the devices work, then those that have P2P: the other one is idle */
+/* Stops the CPUs, which give the devices work, then the device; the other one is idle */
 static void stop(struct migration *m)
 {
 	char byte = 's';

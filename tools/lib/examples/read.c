@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads two trackers of an IOAS into one bitmap, with two threads, and says how many
- * pages devices have written to within a second:
+ * Reads two trackers of an IOAS into one bitmap, with two threads, and prints how
+ * many pages devices have written to within a second:
  * example-read FD IOAS IOVA LENGTH
  */
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void read_both(struct idirty_tracker *const *t, uint64_t iova, uint64_t l
 	};
 	uint64_t pages;
 
-	/* Bits are only ever set: it has to be zero at first */
+	/* READ only sets bits, so the bitmap must start as zero */
 	read.bitmap = calloc(1, idirty_bitmap_bytes(iova, length, PAGE));
 	if (!read.bitmap)
 		exit(1);

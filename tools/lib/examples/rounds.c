@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prints which pages of an IOAS of an iommufd get dirty, once a second. The file
- * descriptor is inherited, as by a helper that a VMM starts:
+ * Prints once a second which pages of an IOAS have become dirty. The iommufd is
+ * inherited, as in a helper that a VMM starts:
  * example-rounds FD IOAS IOVA LENGTH
  */
 #include <stdio.h>

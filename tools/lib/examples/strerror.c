@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What went wrong, and in which verb.
+ * Prints what failed, and in which verb.
  */
 #include <stdio.h>
 
@@ -15,10 +15,10 @@ int main(void)
 
 	if (!idirty_open(-1, &ctx))
 		return 1;
-	/* Of this thread, until the next call that fails */
+	/* The last error of this thread, valid until its next failing call */
 	last = idirty_last_error();
 	printf("%s\n", idirty_strerror(last, text, sizeof(text)));
-	/* Errors can be kept, or come from elsewhere */
+	/* An error can also be a copy, or come from elsewhere */
 	printf("%s\n", idirty_strerror(&no_id, text, sizeof(text)));
 	printf("%s\n", idirty_weakness_text(IDIRTY_WEAK_UNMAP));
 	return 0;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * libiommudirty: which pages did devices write?
+ * libiommudirty: find out which pages devices have written
  *
- * One function per verb of the kernel's <linux/iommufd_dirty.h>, and what every
- * caller would write again around them. The manual begins at libiommudirty(3).
+ * One function per verb of <linux/iommufd_dirty.h>, plus the helpers that every
+ * caller would otherwise write itself. The manual starts at libiommudirty(3).
  *
- * Functions that return int return 0 or a negative errno; idirty_last_error()
- * then tells this thread more. Sizes, lengths and addresses are bytes.
+ * Functions that return int return 0 or a negative errno, unless their manual
+ * page says otherwise. On failure idirty_last_error() has the details for this
+ * thread. Sizes, lengths and addresses are in bytes.
  *
- * Threads: any number of them may use one struct idirty and one tracker at once,
- * except that idirty_destroy() and idirty_close() must be the last to. All other
- * objects are for one thread at a time.
+ * Threads: any number of threads may use one struct idirty and one tracker at
+ * the same time, but idirty_destroy() and idirty_close() must come after all
+ * other calls. All other objects are for one thread at a time.
  */
 #ifndef _IOMMUDIRTY_H
 #define _IOMMUDIRTY_H
@@ -27,24 +28,24 @@ struct idirty_tracker;
 struct idirty_map;
 struct idirty_precopy;
 
-/* What a tracker is made of */
+/* What implements a tracker */
 enum idirty_backend {
-	IDIRTY_BACKEND_TRACKER = 1,	/* the kernel's dirty trackers */
-	IDIRTY_BACKEND_HWPT = 2,	/* dirty tracking of each HWPT */
+	IDIRTY_BACKEND_TRACKER = 1,	/* dirty trackers of the kernel */
+	IDIRTY_BACKEND_HWPT = 2,	/* per-HWPT dirty tracking */
 	IDIRTY_BACKEND_VFIO = 3,	/* DMA logging of a VFIO device */
 };
 
-/* In what a fallback is weaker than a tracker */
+/* How a fallback is weaker than a tracker */
 enum idirty_weakness {
-	IDIRTY_WEAK_LATE_HWPT = 1 << 0,	/* HWPTs not named, or made later, are not tracked */
-	IDIRTY_WEAK_UNMAP = 1 << 1,	/* what is unmapped meanwhile is lost */
-	IDIRTY_WEAK_HOLES = 1 << 2,	/* unmapped holes hide what is behind */
-	IDIRTY_WEAK_RANGES = 1 << 3,	/* only ranges given at START */
+	IDIRTY_WEAK_LATE_HWPT = 1 << 0,	/* HWPTs not named, or that join later, are not tracked */
+	IDIRTY_WEAK_UNMAP = 1 << 1,	/* unmapping loses dirty pages */
+	IDIRTY_WEAK_HOLES = 1 << 2,	/* a range is read up to its first hole only */
+	IDIRTY_WEAK_RANGES = 1 << 3,	/* only the ranges given to START are tracked */
 	IDIRTY_WEAK_SOFTWARE = 1 << 4,	/* writes by software are not seen */
-	IDIRTY_WEAK_EXCLUSIVE = 1 << 5,	/* takes from any other reader */
-	IDIRTY_WEAK_PARTIAL = 1 << 6,	/* part of a mapping is read: the rest is lost */
-	IDIRTY_WEAK_REWRITE = 1 << 7,	/* SMMUv3: a page written again may be missed */
-	IDIRTY_WEAK_ONE_DEVICE = 1 << 8,	/* whatever the target is */
+	IDIRTY_WEAK_EXCLUSIVE = 1 << 5,	/* another reader takes dirty pages away */
+	IDIRTY_WEAK_PARTIAL = 1 << 6,	/* reading part of a mapping loses the rest */
+	IDIRTY_WEAK_REWRITE = 1 << 7,	/* SMMUv3: a second write to a page may be missed */
+	IDIRTY_WEAK_ONE_DEVICE = 1 << 8,	/* one device only, whatever the target */
 	IDIRTY_WEAK_VERBS = 1 << 9,	/* no IDIRTY_READ_NO_CLEAR, no idirty_unmap() */
 };
 
@@ -63,11 +64,11 @@ enum idirty_verb {
 	IDIRTY_VERB_PRECOPY,
 };
 
-/* Why the last call of this thread that failed did so */
+/* Why this thread's last failed call failed */
 struct idirty_error {
 	int code;		/* positive errno */
 	enum idirty_verb verb;
-	uint32_t tracker;	/* 1 plus its index in the call, 0: none */
+	uint32_t tracker;	/* its index in the call plus 1; 0 if none */
 	uint32_t member_type;	/* START: the member that cannot be tracked */
 	uint32_t member_id;
 	uint32_t reason;
@@ -82,15 +83,15 @@ struct idirty_member {
 	uint32_t type;
 	uint32_t id;
 	uint32_t format;
-	uint32_t reason;	/* 0: it can be tracked */
+	uint32_t reason;	/* 0 if it can be tracked */
 	uint32_t flags;
 	uint64_t io_page_sizes;
 };
 
-/* The array at the end is no C++, but all compilers have it */
+/* Flexible arrays are not standard C++, but all compilers support them */
 __extension__ struct idirty_info {
 	enum idirty_backend backend;
-	uint32_t weak;		/* of enum idirty_weakness; 0: nothing is */
+	uint32_t weak;		/* mask of enum idirty_weakness, 0 if none */
 	uint32_t target_id;
 	uint32_t state;
 	uint32_t flags;
@@ -98,9 +99,9 @@ __extension__ struct idirty_info {
 	uint64_t page_sizes;
 	uint64_t reads;
 	uint64_t pages;
-	uint32_t max_ranges;	/* of a device; 0: it does not say */
-	uint32_t num_ranges;	/* of a device that is tracked */
-	uint64_t max_span;	/* as max_ranges */
+	uint32_t max_ranges;	/* of a device; 0 if unknown */
+	uint32_t num_ranges;	/* of a device, while tracked */
+	uint64_t max_span;	/* of a device; 0 if unknown */
 	uint64_t tracked_page_size;
 	size_t num_members;
 	struct idirty_member members[];
@@ -133,9 +134,9 @@ enum idirty_state {
 enum idirty_member_flags {
 	IDIRTY_MEMBER_TRACKED = 1 << 0,
 	IDIRTY_MEMBER_AUTO = 1 << 1,
-	IDIRTY_MEMBER_LIVE = 1 << 2,	/* a device: UPDATE whatever it is doing */
-	IDIRTY_MEMBER_QUIESCES = 1 << 3,	/* it has states without DMA */
-	IDIRTY_MEMBER_QUIESCES_P2P = 1 << 4,	/* P2P states are such */
+	IDIRTY_MEMBER_LIVE = 1 << 2,	/* device: UPDATE works whatever it is doing */
+	IDIRTY_MEMBER_QUIESCES = 1 << 3,	/* device: it has states without DMA */
+	IDIRTY_MEMBER_QUIESCES_P2P = 1 << 4,	/* P2P states are among them */
 };
 
 enum idirty_member_type {
@@ -150,13 +151,13 @@ enum idirty_tracker_flags {
 };
 
 /*
- * What to track. On a kernel without trackers, @hwpts or @vfio_fd say what to use
- * instead; without either, idirty_alloc() fails with -ENOTTY.
+ * What to track. On a kernel without trackers, @hwpts or @vfio_fd selects the
+ * fallback. If neither is given, idirty_alloc() fails with -ENOTTY.
  */
 struct idirty_target {
-	uint32_t id;			/* of the IOAS, or of the device */
+	uint32_t id;			/* of the IOAS or the device */
 	uint32_t num_hwpts;
-	const uint32_t *hwpts;		/* IOMMU_HWPT_ALLOC_DIRTY_TRACKING */
+	const uint32_t *hwpts;		/* made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING */
 	int vfio_fd;			/* of the device, or -1 */
 	uint32_t __reserved;
 };
@@ -175,18 +176,18 @@ struct idirty_read {
 	uint64_t length;
 	uint64_t page_size;
 	void *bitmap;
-	uint64_t out_length;	/* valid after an error, too */
+	uint64_t out_length;	/* valid after an error too */
 	uint64_t out_pages;
 };
 
 struct idirty_scan {
 	uint32_t flags;
-	uint32_t num_runs;	/* in: room; out: how many there are */
+	uint32_t num_runs;	/* in: room in runs; out: runs returned */
 	uint64_t iova;
 	uint64_t length;
 	uint64_t page_size;
 	struct idirty_range *runs;
-	uint64_t out_length;	/* less than length: the room was too small */
+	uint64_t out_length;	/* less than length if runs was too small */
 	uint64_t out_pages;
 };
 
@@ -203,8 +204,8 @@ struct idirty_unmap {
 };
 
 /*
- * A page is to be copied after all READs into a bitmap have returned, not as its bit
- * appears: see idirty_read(3).
+ * Copy a page only after all READs into its bitmap have returned, not as soon as
+ * its bit is set: see idirty_read(3).
  */
 
 /* The verbs: idirty_open(3), idirty_alloc(3), idirty_start(3), idirty_read(3) */
@@ -234,7 +235,7 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 		struct idirty_scan *scan);
 int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap);
-/* For what idirty_info(), idirty_covered() and idirty_list() have allocated */
+/* Frees what idirty_info(), idirty_covered() and idirty_list() have allocated */
 void idirty_free(void *mem);
 
 /* idirty_strerror(3) */
@@ -272,39 +273,39 @@ int idirty_map_run(const struct idirty_map *map, const struct idirty_range *run,
 /* idirty_precopy(3) */
 enum idirty_decision {
 	IDIRTY_GO_ON = 0,
-	IDIRTY_FINISH = 1,	/* quiesce, send the rest */
-	IDIRTY_GIVE_UP = 2,	/* return; can be run again */
+	IDIRTY_FINISH = 1,	/* quiesce and send the rest */
+	IDIRTY_GIVE_UP = 2,	/* return; another run can go on */
 };
 
 struct idirty_round {
-	unsigned int round;	/* from 1 on */
-	unsigned int stalled;	/* rounds up to it that have gained nothing */
+	unsigned int round;	/* starts at 1 */
+	unsigned int stalled;	/* rounds in a row, up to this one, without gain */
 	uint64_t sent_bytes;
 	uint64_t send_ns;
 	uint64_t read_ns;
-	uint64_t dirty_bytes;	/* found by the READ after it */
-	uint64_t bandwidth;	/* bytes per second, of all rounds */
-	uint64_t downtime_ns;	/* estimated, if it ended now */
+	uint64_t dirty_bytes;	/* found by the READ at its end */
+	uint64_t bandwidth;	/* bytes per second, over all rounds */
+	uint64_t downtime_ns;	/* estimate if the migration finished now */
 };
 
 struct idirty_precopy_ops {
-	/* Send a run, complete before it returns */
+	/* Sends a run completely before it returns */
 	int (*send)(void *arg, uint64_t iova, uint64_t length);
-	/* After each round; @proposed follows from the limits */
+	/* Called after each round; @proposed follows from the limits */
 	enum idirty_decision (*decide)(void *arg, const struct idirty_round *round,
 				       enum idirty_decision proposed);
-	/* Stop all devices: nothing is written after it has returned 0 */
+	/* Stops all devices: no writes once it has returned 0 */
 	int (*quiesce)(void *arg);
-	/* After a failure of quiesce or behind it: let them go on */
+	/* Called if quiesce or a later step fails: lets the devices go on */
 	void (*resume)(void *arg);
 };
 
 struct idirty_precopy_limits {
-	uint64_t downtime_ns;	/* end when the estimate is not more */
-	unsigned int rounds;	/* at the most, 0: any number */
-	uint32_t force;		/* then finish, whatever it takes; else give up */
-	unsigned int stalled;	/* so many without gain are as many as allowed; 0: any */
-	uint32_t read_flags;	/* of each read: IDIRTY_READ_SPARSE or 0 */
+	uint64_t downtime_ns;	/* finish if the estimate is at most this */
+	unsigned int rounds;	/* limit of rounds; 0 for none */
+	uint32_t force;		/* at a limit: finish anyway if not 0, else give up */
+	unsigned int stalled;	/* limit of rounds in a row without gain; 0 for none */
+	uint32_t read_flags;	/* for each READ: IDIRTY_READ_SPARSE or 0 */
 };
 
 struct idirty_precopy_result {
@@ -312,7 +313,7 @@ struct idirty_precopy_result {
 	unsigned int rounds;
 	uint64_t sent_bytes;
 	uint64_t total_ns;
-	uint64_t downtime_ns;	/* from quiesce on */
+	uint64_t downtime_ns;	/* from the call of quiesce on */
 };
 
 int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is in a bitmap. Bit n % 8 of byte n / 8 is page n; words are read as bytes
- * where the bitmap or the machine asks for it.
+ * Bits and runs of a bitmap. Bit n % 8 of byte n / 8 is page n. A bitmap may have
+ * any alignment and any length in bytes: words are loaded with memcpy(), and
+ * swapped on big-endian machines.
  */
 #include "internal.h"
 
@@ -32,7 +33,7 @@ bool bit_set(void *bitmap, uint64_t bit)
 		 mask);
 }
 
-/* 64 bits from a multiple of 8 on, those behind the end as 0 */
+/* 64 bits from @page on, a multiple of 8; bits past the end are 0 */
 static uint64_t load(const uint8_t *bitmap, uint64_t pages, uint64_t page)
 {
 	uint64_t bytes = (pages - page + 7) / 8;
@@ -56,7 +57,7 @@ uint64_t idirty_bitmap_count(const void *bitmap, uint64_t pages)
 	return count;
 }
 
-/* The first bit from @page on that is @set; @pages if there is none */
+/* The first bit at or after @page whose value is @set; @pages if there is none */
 static uint64_t find(const void *bitmap, uint64_t pages, uint64_t page, bool set)
 {
 	uint64_t base, word;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty pages that were read from a kernel and belong to nobody yet: more than the
- * caller has asked for, or more than it has room for. They wait in the tracker for
- * the next READ or SCAN. Called by read.c and scan.c; what takes a tracker is
- * called with its lock held.
+ * Dirty pages that were read from the kernel but not handed to a caller, who did
+ * not ask for them or had no room. They wait in the tracker for the next READ, SCAN
+ * or UNMAP. Called by read.c and scan.c, and by tracker.c to drop them. Functions
+ * that take a tracker are called with its lock held, unless it is being freed.
  */
 #include "internal.h"
 
 /*
- * A kernel may mark an IO-PTE that reaches beyond the bitmap it was given, up to
- * the end of the memory page that the bitmap ends in: all of that is the block's.
+ * The kernel may mark an IO page table entry that extends past the bitmap, up to
+ * the end of the page of memory in which the bitmap ends. The block owns that page.
  */
 struct block *block_new(uint64_t from, uint64_t last, uint64_t page_size)
 {
@@ -69,7 +69,7 @@ static struct idirty_range page_range(const struct block *b, uint64_t page)
 	return (struct idirty_range){ begin, last - begin + 1 };
 }
 
-/* One page of the block; it stays dirty unless all of it is in the range */
+/* Reports one page of the block; it stays dirty unless the range holds all of it */
 static uint64_t page_give(struct block *b, uint64_t page, const struct idirty_read *read,
 			  bool keep)
 {
@@ -114,7 +114,7 @@ static bool block_empty(const struct block *b)
 	return !idirty_bitmap_next(b->bits, b->pages, &page, &end);
 }
 
-/* What both stand for is marked in one of them: they do not get more and more */
+/* Moves pages that @into covers there, so that blocks do not pile up */
 static void block_merge(struct block *into, struct block *b)
 {
 	uint64_t page = 0, end, base = into->from / into->page_size, bit;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Why something failed: remembered for each thread, and as text.
+ * The last error of each thread, and the texts of errors.
  */
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -138,7 +138,7 @@ static const char *verb_text(enum idirty_verb verb)
 	return verb <= IDIRTY_VERB_PRECOPY ? names[verb] : "call";
 }
 
-/* What an errno means in a verb, where strerror() would not help */
+/* The meaning of an errno in a verb; NULL where strerror() says enough */
 static const char *code_text(enum idirty_verb verb, int code)
 {
 	bool reads = verb == IDIRTY_VERB_READ || verb == IDIRTY_VERB_SCAN ||

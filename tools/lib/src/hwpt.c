@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fallback for an IOAS: each of the HWPTs that the caller has named is
- * tracked by upstream's own ioctls. Called with the tracker's lock held.
+ * The fallback for an IOAS: the per-HWPT ioctls of upstream, for each HWPT that
+ * the caller has named. Called with the tracker's lock held.
  */
 #include "internal.h"
 
@@ -50,7 +50,7 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 	return 0;
 }
 
-/* Goes on after a failure: as little as possible stays enabled */
+/* Continues after a failure, so that as little as possible stays enabled */
 static int hwpt_stop(struct idirty_tracker *t)
 {
 	uint32_t i;
@@ -65,7 +65,11 @@ static int hwpt_stop(struct idirty_tracker *t)
 	return rc;
 }
 
-/* The kernel clears the whole of an IO-PTE, whichever part of it is asked for */
+/*
+ * The kernel clears a whole IO page table entry even if only part of it is asked
+ * for. So within the range of an earlier SCAN, start the window where that SCAN
+ * started, or at a multiple of WINDOW.
+ */
 static bool hwpt_window(const struct idirty_tracker *t, uint64_t iova, uint64_t last,
 			uint64_t *first, uint64_t *end)
 {

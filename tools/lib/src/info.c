@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * INFO: what a tracker covers, and what a fallback knows of that.
+ * INFO: what a tracker covers. For a fallback, as much of that as is known.
  */
 #include "internal.h"
 
-/* Members for which there is room at first */
+/* Room for members on the first attempt */
 #define INFO_ROOM	16
 
 static int info_fallback(struct idirty_tracker *t, struct idirty_info **out)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of the library share.
+ * Declarations shared by the files of the library.
  *
  *   open.c	struct idirty, LIST
- *   tracker.c	ALLOC, START, UPDATE, STOP, destruction
+ *   tracker.c	ALLOC, START, UPDATE, STOP, DESTROY
  *   info.c	INFO
  *   read.c	READ, UNMAP
  *   scan.c	SCAN
- *   block.c	what was read and waits for a reader
- *   hwpt.c	the same where there are only IOMMU_HWPT_SET_DIRTY_TRACKING and
+ *   block.c	pages that were read and wait for a reader
+ *   hwpt.c	fallback to IOMMU_HWPT_SET_DIRTY_TRACKING and
  *		IOMMU_HWPT_GET_DIRTY_BITMAP
- *   vfio.c	the same where there is only VFIO's DMA logging
+ *   vfio.c	fallback to VFIO DMA logging
  *   threads.c	READ by several threads
- *   error.c	errors as text
- *   bitmap.c	what is in a bitmap
+ *   error.c	errors and their texts
+ *   bitmap.c	bits and runs of a bitmap
  *   map.c	IOVA to host addresses
  *   precopy.c	rounds of a migration
  */
@@ -32,13 +32,13 @@
 
 #define MIN_PAGE	4096ULL
 
-/* Trackers of one ioctl; each kernel takes as many */
+/* Most trackers per ioctl; every kernel takes this many */
 #define BATCH		64
 
-/* Ranges that VFIO takes at the most */
+/* Most ranges that VFIO takes */
 #define VFIO_RANGES	256
 
-/* What is read at once at the most; no IO-PTE lies across a multiple of it */
+/* Most bytes read at once; no IO page table entry crosses a multiple of it */
 #define WINDOW		(64ULL << 30)
 
 struct idirty {
@@ -47,12 +47,12 @@ struct idirty {
 
 /**
  * struct block - Dirty pages that were read
- * @next: The next one that the tracker has
- * @from: What the bits stand for begins here; the first bit is that of its page
- * @last: And ends here
- * @page_size: Of a bit
- * @pages: How many bits there are
- * @bits: In whole pages of memory of their own
+ * @next: Next block of the same tracker
+ * @from: First byte that the bits stand for; bit 0 is the page that holds it
+ * @last: Last byte that the bits stand for
+ * @page_size: Bytes per bit
+ * @pages: Number of bits
+ * @bits: The bitmap; no other data shares its pages of memory
  */
 struct block {
 	struct block *next;
@@ -64,16 +64,16 @@ struct block {
 };
 
 /**
- * struct fallback - What stands in for a tracker
- * @start: Enable, or fail and enable nothing; says what is tracked in the end, in
- *	the place of what was asked for
- * @stop: Disable
- * @window: What to read at once for the range from @iova to @last: from *@first on,
- *	in whole 4 KiB pages, up to *@end inclusive; it may be more than was asked
- *	for. False: nothing is tracked there
+ * struct fallback - Replacement for a kernel tracker
+ * @start: Enable tracking, or fail and enable nothing. Overwrites the requested
+ *	ranges and page size with those that are tracked
+ * @stop: Disable tracking
+ * @window: Choose what to read at once for the range from @iova to @last: from
+ *	*@first to *@end, inclusive, in whole 4 KiB pages. The window may exceed the
+ *	range. Returns false if nothing in the range is tracked
  * @read: Set the bits of the dirty pages of such a window, in units of 4 KiB. The
  *	bitmap is that of a struct block
- * @weak: Of enum idirty_weakness
+ * @weak: Mask of enum idirty_weakness
  *
  * All are called with the tracker's lock held.
  */
@@ -93,23 +93,24 @@ extern const struct fallback fallback_vfio;
 
 /**
  * struct idirty_tracker - A tracker
- * @ctx: Where it was made
- * @id: Of the kernel's object, 0 if there is none
- * @target: What it was made for; @hwpts is its own
- * @backend: What it is made of
+ * @ctx: Context that it was allocated in
+ * @id: Id of the kernel object, 0 for a fallback
+ * @target: What it was allocated for; @hwpts is the tracker's own copy
+ * @backend: What implements it
  * @fallback: NULL for IDIRTY_BACKEND_TRACKER
- * @life: One START, UPDATE or STOP at a time; taken before @lock
- * @lock: Protects what follows; of a fallback, one ioctl at a time
- * @covered: What of a device is tracked, in ascending order
- * @num_covered: How many ranges that are
- * @page_size: By which a fallback tracks them
- * @blocks: What was read and waits for a reader
- * @scan_from: The caller takes this for the beginning of a mapping: a SCAN began here,
- *	and those that go on from where it had no room begin in the middle
- * @scan_last: And this for the end of one
- * @running: It is started
- * @reads: Calls that have succeeded
- * @pages: Pages that they have reported
+ * @life: Serializes START, UPDATE and STOP; taken before @lock
+ * @lock: Protects the fields below; also serializes the ioctls of a fallback
+ * @covered: Ranges of a device that are tracked, in ascending order
+ * @num_covered: Number of entries in @covered
+ * @page_size: Page size that a fallback tracks by
+ * @blocks: Pages that were read and wait for a reader
+ * @scan_from: First byte of the last SCAN that was not part of an earlier one. It
+ *	is treated as the start of a mapping; a SCAN that resumes one that ran out
+ *	of room starts in the middle
+ * @scan_last: Last byte of that SCAN, treated as the end of a mapping
+ * @running: A fallback is started
+ * @reads: READs of a fallback that have succeeded
+ * @pages: Pages that READs of a fallback have reported
  */
 struct idirty_tracker {
 	struct idirty *ctx;
@@ -130,20 +131,20 @@ struct idirty_tracker {
 	uint64_t pages;
 };
 
-/* An ioctl of @verb; 0 or -errno, remembered for idirty_last_error() */
+/* Issues an ioctl of @verb; returns 0 or -errno, which it records as the last error */
 int call(enum idirty_verb verb, int fd, unsigned long cmd, void *arg);
-/* Remembers an error, and returns it */
+/* Records an error and returns it */
 int failed(enum idirty_verb verb, int rc);
-/* Adds to what was remembered */
+/* For adding to the recorded error */
 struct idirty_error *last_error(void);
 
-/* Sets a bit atomically; true if it was clear */
+/* Sets a bit atomically; returns true if it was clear */
 bool bit_set(void *bitmap, uint64_t bit);
 #define READ_FLAGS	(IDIRTY_READ_NO_CLEAR | IDIRTY_READ_SPARSE)
 
 int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 		uint64_t page_size);
-/* How many trackers from the first on one ioctl can take */
+/* Number of trackers, from the first on, that one ioctl can take */
 size_t batch_size(struct idirty_tracker *const *trackers, size_t num);
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
@@ -151,21 +152,21 @@ static inline uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* A block without dirty pages, for @from to @last; NULL: no memory */
+/* A block for @from to @last inclusive, without dirty pages; NULL if out of memory */
 struct block *block_new(uint64_t from, uint64_t last, uint64_t page_size);
 void block_free(struct block *b);
-/* All of it is dirty */
+/* Marks all of it dirty */
 void block_fill(struct block *b);
-/* Pages from @first on, up to before @end, are clean */
+/* Clears the pages from @first to @end (exclusive) */
 void block_clear(struct block *b, uint64_t first, uint64_t end);
 /*
- * Marks what is in the range of a READ in the bitmap of that, and then makes it
- * clean, unless @keep. Returns how many bits are new.
+ * Sets the bits of dirty pages in the range of a READ in its bitmap, and clears
+ * them in the block unless @keep is set. Returns the number of newly set bits.
  */
 uint64_t block_give(struct block *b, const struct idirty_read *read, bool keep);
-/* The block is the tracker's from here on */
+/* Passes ownership of the block to the tracker */
 void blocks_keep(struct idirty_tracker *t, struct block *b);
-/* As block_give(), of all that the tracker has */
+/* Like block_give(), for all blocks of the tracker */
 uint64_t blocks_give(struct idirty_tracker *t, const struct idirty_read *read, bool keep);
 void blocks_drop(struct idirty_tracker *t);
 

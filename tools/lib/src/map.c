@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOVA to host addresses: what the caller has mapped where, ordered by IOVA.
+ * IOVA to host addresses: the mappings of the caller, ordered by IOVA.
  */
 #include "internal.h"
 
@@ -29,7 +29,7 @@ void idirty_map_free(struct idirty_map *map)
 	free(map);
 }
 
-/* The first mapping that does not end before @iova */
+/* Index of the first mapping that does not end before @iova */
 static size_t lower(const struct idirty_map *map, uint64_t iova)
 {
 	size_t low = 0, high = map->num;
@@ -100,7 +100,7 @@ void *idirty_map_find(const struct idirty_map *map, uint64_t iova, uint64_t *len
 	return m->host + (iova - m->iova);
 }
 
-/* Where the next mapping behind an IOVA with none begins; @length: what is looked at */
+/* Length of the hole that starts at @iova, at most @length */
 static uint64_t hole_length(const struct idirty_map *map, uint64_t iova, uint64_t length)
 {
 	size_t at = lower(map, iova);

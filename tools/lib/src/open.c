@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The iommufd file, and what is in it.
+ * The iommufd file and the list of its objects.
  */
 #include "internal.h"
 

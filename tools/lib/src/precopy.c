@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rounds of a migration: send what is dirty, read what has become dirty
- * meanwhile, until little is left; then stop the devices and send the rest.
+ * The rounds of a migration. Each round sends the dirty pages and reads those that
+ * have become dirty meanwhile. When little is left, the devices are stopped and the
+ * rest is sent.
  *
- * What has been read and not sent stays in the bitmaps, also after a failure and
- * when the caller gives up for now: another run goes on from there.
+ * Pages that were read but not sent stay in the bitmaps, even after a failure or
+ * when a run gives up: another run goes on from there.
  */
 #include <time.h>
 
@@ -12,17 +13,17 @@
 
 /**
  * struct idirty_precopy - A migration
- * @trackers: The trackers, running
- * @num: How many
- * @ranges: What to send, not overlapping
+ * @trackers: The trackers, which must be running
+ * @num: Number of trackers
+ * @ranges: What to send, without overlaps
  * @bitmaps: For each range, the pages to send
- * @num_ranges: How many
- * @page_size: Bytes of a bit
- * @round: The last round
- * @least: The least that a round of this run has left to send
- * @stalled: How many rounds ago that was
+ * @num_ranges: Number of ranges
+ * @page_size: Bytes per bit
+ * @round: Number of the last round
+ * @least: Fewest bytes that a round of this run has left to send
+ * @stalled: Number of rounds since then
  * @sent: Bytes sent in all rounds
- * @send_ns: And how long that took
+ * @send_ns: Time spent sending them
  */
 struct idirty_precopy {
 	struct idirty_tracker **trackers;
@@ -65,7 +66,7 @@ static int precopy_init(struct idirty_precopy *p, struct idirty_tracker *const *
 		p->bitmaps[i] = malloc(bytes);
 		if (!p->bitmaps[i])
 			return -ENOMEM;
-		/* The other side knows nothing yet */
+		/* The destination has nothing yet */
 		memset(p->bitmaps[i], 0xff, bytes);
 	}
 	return 0;
@@ -121,7 +122,7 @@ static uint64_t range_pages(const struct idirty_precopy *p, size_t i)
 	return idirty_bitmap_pages(p->ranges[i].iova, p->ranges[i].length, p->page_size);
 }
 
-/* The bytes that the bitmaps stand for */
+/* Bytes left to send, according to the bitmaps */
 static uint64_t pending(const struct idirty_precopy *p)
 {
 	uint64_t bytes = 0, pos;
@@ -143,13 +144,13 @@ static void clear_bits(uint8_t *bitmap, uint64_t first, uint64_t end)
 		bitmap[first / 8] &= ~(1U << (first % 8));
 }
 
-/* A callback that failed has said why itself if it called the library */
+/* Records the error of a callback, unless the library has recorded the same one */
 static int called_back(int rc)
 {
 	return rc && last_error()->code != -rc ? failed(IDIRTY_VERB_PRECOPY, rc) : rc;
 }
 
-/* A bit is cleared when its page has been sent, not before */
+/* Clears a bit only after its page was sent, so that a failure loses no page */
 static int send_range(struct idirty_precopy *p, size_t i,
 		      const struct idirty_precopy_ops *ops, void *arg)
 {
@@ -205,7 +206,7 @@ static int read_all(struct idirty_precopy *p, const struct idirty_precopy_limits
 	return 0;
 }
 
-/* How many rounds in a row have gained nothing? */
+/* Returns how many rounds in a row, up to this one, have gained nothing */
 static unsigned int stalled(struct idirty_precopy *p, uint64_t dirty)
 {
 	p->stalled = dirty < p->least ? 0 : p->stalled + 1;
@@ -237,7 +238,7 @@ static int do_round(struct idirty_precopy *p, const struct idirty_precopy_limits
 	};
 	r->stalled = stalled(p, r->dirty_bytes);
 	r->bandwidth = (double)p->sent * 1e9 / (p->send_ns ? p->send_ns : 1);
-	/* One more READ, and the rest at the speed seen so far */
+	/* One more READ, then the rest at the speed seen so far */
 	r->downtime_ns = r->read_ns +
 		(double)r->dirty_bytes * 1e9 / (r->bandwidth ? r->bandwidth : 1);
 	return 0;
@@ -282,7 +283,7 @@ int idirty_precopy_run(struct idirty_precopy *precopy,
 
 	precopy->least = UINT64_MAX;
 	precopy->stalled = 0;
-	/* What is not cleared is dirty in each round */
+	/* With IDIRTY_READ_NO_CLEAR a dirty page would be dirty in every round */
 	if (limits->read_flags & ~IDIRTY_READ_SPARSE)
 		return failed(IDIRTY_VERB_PRECOPY, -EOPNOTSUPP);
 	for (rounds = 1; decision == IDIRTY_GO_ON; rounds++) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * READ and UNMAP. The kernel's trackers do all of it; a fallback reads into a
- * bitmap of its own, whose bits are then added to the caller's: so what it clears
- * beside the caller's range is not lost, and bits are set atomically.
+ * READ and UNMAP. Trackers of the kernel do all of the work. A fallback reads into
+ * a bitmap of its own, and its bits are then added to the caller's bitmap. So dirty
+ * state that it clears outside the caller's range is not lost, and the caller's bits
+ * are set atomically.
  */
 #include "internal.h"
 
@@ -16,7 +17,7 @@ int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 	return 0;
 }
 
-/* Counts a call that is over */
+/* Counts a finished READ of a fallback */
 static void account(struct idirty_tracker *t, int rc, uint64_t pages)
 {
 	pthread_mutex_lock(&t->lock);
@@ -26,9 +27,9 @@ static void account(struct idirty_tracker *t, int rc, uint64_t pages)
 }
 
 /*
- * Reads what is to be read at once from @iova on; *@end is where that ends. What
- * the kernel has reported beside the range, and after a failure all of it, is kept
- * for those who read next.
+ * Reads one window from @iova on; *@end is its last byte. Dirty pages that the
+ * kernel reports outside the range are kept for later readers; after a failure the
+ * whole window is. Called with the lock of the tracker held.
  */
 static int read_window(struct idirty_tracker *t, const struct idirty_read *read,
 		       uint64_t iova, uint64_t *end, uint64_t *added)
@@ -52,7 +53,7 @@ static int read_window(struct idirty_tracker *t, const struct idirty_read *read,
 	if (!b)
 		return failed(IDIRTY_VERB_READ, -ENOMEM);
 	rc = t->fallback->read(t, read->flags, first, *end - first + 1, b->bits);
-	/* What it has cleared before it failed nobody knows */
+	/* It may have cleared anything before it failed */
 	if (rc && !keep)
 		block_fill(b);
 	*added += block_give(b, read, rc || keep);
@@ -128,7 +129,7 @@ size_t batch_size(struct idirty_tracker *const *trackers, size_t num)
 	return n;
 }
 
-/* What waits for a reader of the part that was dealt with */
+/* Reports pages that wait for a reader, in the first @done bytes of the range */
 static uint64_t read_kept(struct idirty_tracker *t, const struct idirty_read *read,
 			  uint64_t done)
 {
@@ -143,7 +144,7 @@ static uint64_t read_kept(struct idirty_tracker *t, const struct idirty_read *re
 	return added;
 }
 
-/* Reads as many trackers as one call can; returns how many those were */
+/* Reads as many trackers as one ioctl takes, or one fallback; returns how many */
 static size_t read_some(struct idirty_tracker *const *trackers, size_t num,
 			struct idirty_read *read, uint64_t *pages, int *rc)
 {
@@ -196,13 +197,13 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 		if (rc && last_error()->tracker)
 			last_error()->tracker += i;
 		if (rc == -ERANGE && read->out_length) {
-			/* The others are asked as far as this one covers */
+			/* Read the others only as far as this one covers */
 			uncovered = *last_error();
 			read->length = read->out_length;
 			rc = 0;
 		}
 		if (rc) {
-			/* The ones behind were not asked at all */
+			/* The trackers after these were not read at all */
 			if (i + n < num)
 				read->out_length = 0;
 			break;
@@ -215,7 +216,7 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 	return -ERANGE;
 }
 
-/* What is dirty is read first: what is written in between is lost */
+/* Reads first, then unmaps: writes between the two are lost */
 static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap *unmap)
 {
 	struct idirty_read read = {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SCAN: by the kernel's, or where one ioctl does not do, by READs. What there is no
- * room for then waits in its tracker for the next SCAN or READ.
+ * SCAN: by the ioctl, or by READs if one ioctl is not enough. Dirty pages for which
+ * there is then no room wait in their tracker for the next SCAN, READ or UNMAP.
  */
 #include "internal.h"
 
 /**
  * struct merge - A SCAN by READs
- * @trackers: The caller's
- * @num: How many
- * @blocks: For each tracker what was read of it, and one more for all of them
- * @scan: The caller's
- * @room: For so many runs
- * @n: So many there are by now
+ * @trackers: The trackers of the caller
+ * @num: Number of trackers
+ * @blocks: For each tracker, what was read from it; then one for the union of all
+ * @scan: The request of the caller
+ * @room: Number of runs that the caller has room for
+ * @n: Number of runs found so far
  */
 struct merge {
 	struct idirty_tracker *const *trackers;
@@ -23,7 +23,7 @@ struct merge {
 	uint32_t n;
 };
 
-/* False if there is no room */
+/* Returns false if there is no room */
 static bool run_append(struct merge *m, const struct idirty_range *run)
 {
 	struct idirty_range *at = m->scan->runs + m->n;
@@ -58,8 +58,8 @@ static void blocks_done(struct merge *m)
 }
 
 /*
- * Memory for all of it comes first: nothing is read that cannot be kept. @done: how many
- * bytes the tracker that fails has dealt with
+ * Allocates all memory first, so that nothing is read that cannot be kept. If a READ
+ * fails, *@done is the number of bytes that the failing tracker has dealt with.
  */
 static int blocks_read(struct merge *m, uint64_t iova, uint64_t last, uint64_t *done)
 {
@@ -96,7 +96,7 @@ static int blocks_read(struct merge *m, uint64_t iova, uint64_t last, uint64_t *
 	return 0;
 }
 
-/* Returns the IOVA behind the runs that there was room for */
+/* Returns the IOVA up to which, exclusive, there was room for all runs */
 static uint64_t blocks_emit(struct merge *m, uint64_t iova, uint64_t last)
 {
 	struct idirty_range range = { iova, last - iova + 1 }, run;
@@ -119,7 +119,7 @@ static uint64_t blocks_emit(struct merge *m, uint64_t iova, uint64_t last)
 	return stop;
 }
 
-/* Whether a SCAN goes on where an earlier one had no room shows in the range */
+/* Remembers the range; a SCAN within it may resume one that ran out of room */
 static void scan_remember(struct idirty_tracker *t, uint64_t iova, uint64_t last)
 {
 	pthread_mutex_lock(&t->lock);
@@ -149,7 +149,7 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 		end = min_u64(last, iova | (WINDOW - 1));
 		rc = blocks_read(&m, iova, end, &done);
 		if (rc == -ERANGE && done) {
-			/* Once more, as far as all of them cover: what was read waits */
+			/* Retry as far as all of them cover; pages that were read wait */
 			uncovered = *last_error();
 			blocks_done(&m);
 			end = iova + (done - 1);
@@ -158,7 +158,7 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 		}
 		stop = rc ? iova : blocks_emit(&m, iova, end);
 		blocks_done(&m);
-		/* All of it may be 2^64 - 1 bytes, from 1 on: stop is then 0 */
+		/* If the range ends at the last byte there is, stop is 0 */
 		scan->out_length = stop - scan->iova;
 		if (rc || end == last || stop != end + 1 || m.n == room)
 			break;
@@ -166,7 +166,7 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 	}
 	free(m.blocks);
 	scan->num_runs = m.n;
-	/* Of what had no room the next SCAN tells first */
+	/* If there was no room for some runs, the next SCAN has to return them first */
 	if (!rc && uncovered.code && stop == end + 1) {
 		*last_error() = uncovered;
 		return -ERANGE;
@@ -174,7 +174,7 @@ static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
 	return rc;
 }
 
-/* True if the kernel's SCAN knows all that there is to report */
+/* True if one ioctl can report everything */
 static bool one_ioctl(struct idirty_tracker *const *trackers, size_t num)
 {
 	bool kept = false;

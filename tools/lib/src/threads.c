@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One READ by several threads. The kernel lets one harvest of an IOAS run at a
- * time, so it is trackers that are dealt out; each thread has all of the range
- * and all of the bitmap, in which bits are set atomically.
+ * One READ by several threads. The kernel runs one harvest of an IOAS at a time, so
+ * the trackers are divided among the threads, not the range. Each thread reads the
+ * whole range into the same bitmap, in which bits are set atomically.
  */
 #include "internal.h"
 
@@ -48,7 +48,7 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 		job->first = num * i / n;
 		job->end = num * (i + 1) / n;
 		job->read = *read;
-		/* The last part is for this thread, as is one without a thread */
+		/* This thread does the last part, and any part that got no thread */
 		if (i + 1 < n)
 			job->started = !pthread_create(&job->thread, NULL, job_run, job);
 		if (!job->started)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a tracker: ALLOC, START, UPDATE, STOP, destruction.
+ * The life of a tracker: ALLOC, START, UPDATE, STOP, DESTROY.
  */
 #include <assert.h>
 
@@ -112,13 +112,13 @@ enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker)
 	return tracker->backend;
 }
 
-/* A copy of the ranges, which the kernel is going to write to */
+/* Copies the ranges, because the kernel writes to the array that it is given */
 static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 		       size_t num, struct idirty_range **copy)
 {
 	static_assert(sizeof(*ranges) == sizeof(struct iommu_dirty_run),
 		      "the same layout");
-	/* What the kernel takes at the most */
+	/* The kernel takes no more */
 	if (num > 65536)
 		return failed(verb, -EINVAL);
 	*copy = calloc(num + 1, sizeof(**copy));
@@ -129,7 +129,7 @@ static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 	return 0;
 }
 
-/* Remembers what is tracked now; frees what was before */
+/* Replaces the tracked ranges and frees the old ones; called with the lock held */
 static void covered_set(struct idirty_tracker *t, struct idirty_range *ranges,
 			size_t num)
 {
@@ -235,7 +235,7 @@ int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
 	struct idirty_range *covered;
 	int rc;
 
-	/* Stopping and starting it would lose what is written in between */
+	/* A fallback would have to stop and start, and lose writes between the two */
 	if (tracker->fallback)
 		return failed(IDIRTY_VERB_UPDATE, -EOPNOTSUPP);
 	rc = ranges_copy(IDIRTY_VERB_UPDATE, ranges, num, &covered);
@@ -291,7 +291,7 @@ static int stop_kernel(struct idirty_tracker *t)
 	return call(IDIRTY_VERB_STOP, t->ctx->fd, IOMMU_DIRTY_TRACKER_STOP, &cmd);
 }
 
-/* What was read and not given to anybody goes as all else that was dirty */
+/* STOP forgets all dirty pages, also those that wait for a reader */
 int idirty_stop(struct idirty_tracker *tracker)
 {
 	int rc;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fallback for a device: what its migration driver logs, by VFIO's device
- * features. Called with the tracker's lock held.
+ * The fallback for a device: DMA logging of its migration driver, through device
+ * features of VFIO. Called with the tracker's lock held.
  */
 #include <assert.h>
 
@@ -9,7 +9,7 @@
 
 #include <linux/vfio.h>
 
-/* Drivers clear what they have logged in words of so many pages */
+/* Drivers clear their log in words of this many pages */
 #define WORD_PAGES	64
 
 static int feature(struct idirty_tracker *t, enum idirty_verb verb, uint32_t what,
@@ -53,7 +53,10 @@ static uint64_t gap(const struct idirty_range *range)
 	return range[1].iova - (range[0].iova + range[0].length);
 }
 
-/* In whole pages, ascending, apart from each other; -EINVAL, -EOVERFLOW: they can't be */
+/*
+ * Widens the ranges to whole pages, sorts them, and merges those that touch or
+ * overlap. Returns -EINVAL or -EOVERFLOW if a range is not valid.
+ */
 static int ranges_sort(struct idirty_range *r, size_t *num, uint64_t page_size)
 {
 	size_t i, n = 0;
@@ -65,7 +68,7 @@ static int ranges_sort(struct idirty_range *r, size_t *num, uint64_t page_size)
 		rc = check_range(IDIRTY_VERB_START, r[i].iova, r[i].length, page_size);
 		if (rc)
 			return rc;
-		/* An end of 2^64 is not one that VFIO takes */
+		/* VFIO does not take a range that ends at 2^64 */
 		if ((last | (page_size - 1)) == UINT64_MAX)
 			return failed(IDIRTY_VERB_START, -EOVERFLOW);
 		r[i].iova &= ~(page_size - 1);
@@ -84,7 +87,7 @@ static int ranges_sort(struct idirty_range *r, size_t *num, uint64_t page_size)
 	return 0;
 }
 
-/* Joins those with the smallest gaps, until there are as many as VFIO takes */
+/* Merges ranges across the smallest gaps, until VFIO takes as many */
 static int ranges_join(struct idirty_range *r, size_t *num)
 {
 	size_t i, n = 0, larger = 0, equal;
@@ -150,7 +153,10 @@ static int vfio_stop(struct idirty_tracker *t)
 		       VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, NULL, 0);
 }
 
-/* Whole words of one range: what lies beside would be cleared and not reported */
+/*
+ * A window is whole words of one range: if only part of a word was asked for, the
+ * driver would clear the rest of it without reporting it.
+ */
 static bool vfio_window(const struct idirty_tracker *t, uint64_t iova, uint64_t last,
 			uint64_t *first, uint64_t *end)
 {
@@ -166,7 +172,7 @@ static bool vfio_window(const struct idirty_tracker *t, uint64_t iova, uint64_t 
 	if (i == t->num_covered || r->iova > last)
 		return false;
 	range_last = r->length - 1;
-	/* From the beginning of the range on, which is that of the driver's words */
+	/* Offsets from the start of the range, where the driver's first word starts */
 	from = iova > r->iova ? iova - r->iova : 0;
 	to = min_u64(min_u64(last - r->iova, range_last), from | (WINDOW - 1));
 	*first = r->iova + from / word * word;
