@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking of AMD-Vi domains for iommufd: which table mode a domain uses
- * for it, v2 tracking as such, and the way from a domain to the walker of its
- * format. Called by iommu.c and, through the domain's ops, by iommufd.
+ * Dirty tracking of AMD-Vi domains for iommufd: chooses the table mode of a user's
+ * domain, tracks v2 domains, and calls the walker for a domain's format. Called by
+ * iommu.c and, through the domain's ops, by iommufd. The caller holds no lock of the
+ * driver and keeps the range of a walk mapped.
  *
- * Section names are those of the "AMD I/O Virtualization Technology (IOMMU)
- * Specification" (48882). v1, "I/O Page Tables for Host Translations": hardware
- * maintains HA and HD where the device table entry says so (DTE[HAD], "Device
- * Table Entry Format"), which iommu.c sees to. v2, "I/O Page Tables for Guest
- * Translations": hardware always maintains A and D, as a processor does, on
- * which SVA depends as well. So there is nothing to enable; but the driver sets
- * both ahead when it maps, and must not while tracking.
- *
- * The walkers look at the tables through the CPU caches, and so does the IOMMU:
- * the driver always sets CONTROL_COHERENT_EN.
+ * "AMD I/O Virtualization Technology (IOMMU) Specification" (48882). v1, "I/O Page
+ * Tables for Host Translations": hardware sets HA and HD if iommu.c has set HAD in the
+ * device table entry ("Device Table Entry Format"). v2, "I/O Page Tables for Guest
+ * Translations": hardware always sets A and D, as a CPU does; SVA depends on it, too.
+ * The driver sets both when it maps, but not while tracking is on.
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
@@ -26,12 +22,11 @@
 #include "dirty.h"
 
 /*
- * Has the administrator chosen v2, by amd_iommu=pgtbl_v2, and can it be had? Features
- * are those that all IOMMUs of the machine share. SNP forbids DTE[Mode] = 0, which v2
- * without v1 has.
+ * Returns true if the administrator has chosen v2 (amd_iommu=pgtbl_v2) and all IOMMUs
+ * of the machine support it. SNP forbids DTE[Mode] = 0, which v2 without v1 needs.
  *
- * Without that choice no user gets v2: it has fewer page sizes and IOVA bits than v1,
- * and no bit that forces DMA to be coherent, upon which KVM relies.
+ * A user gets v2 only if the administrator has chosen it: v2 has fewer page sizes and
+ * IOVA bits than v1, and no bit that forces coherent DMA, which KVM relies on.
  */
 static bool v2_chosen(void)
 {
@@ -41,10 +36,13 @@ static bool v2_chosen(void)
 }
 
 /**
- * amd_dirty_supported() - Can a user's domain be tracked if that is asked for?
- * @iommu: The IOMMU that it is allocated for or attached to
+ * amd_dirty_supported() - Check whether a user's domain can be tracked on request
+ * @iommu: The IOMMU that the domain is allocated for or attached to
  *
- * Return: true if it can, in v1 or in v2 mode.
+ * The walkers read the tables through the CPU caches, and so does the IOMMU: the
+ * driver always sets CONTROL_COHERENT_EN.
+ *
+ * Return: true if it can be tracked, in v1 or in v2 mode.
  */
 bool amd_dirty_supported(struct amd_iommu *iommu)
 {
@@ -52,11 +50,11 @@ bool amd_dirty_supported(struct amd_iommu *iommu)
 }
 
 /**
- * amd_dirty_pgtable() - Which table mode shall a user's domain use?
- * @iommu: The IOMMU that it is allocated for, or NULL
- * @flags: IOMMU_HWPT_ALLOC_* that it is allocated with
+ * amd_dirty_pgtable() - Choose the table mode of a user's domain
+ * @iommu: The IOMMU that the domain is allocated for, or NULL
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: v2 if dirty bits are asked for and v1 has none, else v1.
+ * Return: v2 if dirty tracking is requested and v1 has no dirty bits, otherwise v1.
  */
 enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags)
 {
@@ -67,13 +65,13 @@ enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags)
 }
 
 /**
- * amd_dirty_coherent() - Is DMA of users' domains behind this IOMMU coherent?
+ * amd_dirty_coherent() - Check whether users' domains of an IOMMU enforce coherent DMA
  * @iommu: The IOMMU
  *
- * v1 entries force it. iommufd and KVM ask once for a device, before there is a
- * domain: the answer has to be that for any domain that the device can get.
+ * v1 entries enforce it. iommufd and KVM query it once per device, before a domain
+ * exists, so the answer must hold for every domain that the device can get.
  *
- * Return: false if one of them can be in v2 mode.
+ * Return: false if one of these domains can be in v2 mode.
  */
 bool amd_dirty_coherent(struct amd_iommu *iommu)
 {
@@ -81,12 +79,12 @@ bool amd_dirty_coherent(struct amd_iommu *iommu)
 }
 
 /**
- * amd_dirty_check_attach() - Can a domain be used behind this IOMMU?
+ * amd_dirty_check_attach() - Check whether an IOMMU can use a domain
  * @pdom: The domain
  * @iommu: The IOMMU of the device to attach
  *
- * Return: true unless @pdom was allocated for dirty bits, in another mode than it
- * would be for @iommu.
+ * Return: false if @pdom was allocated with dirty tracking, in a different mode than
+ * it would have for @iommu; otherwise true.
  */
 bool amd_dirty_check_attach(struct protection_domain *pdom,
 			    struct amd_iommu *iommu)
@@ -98,9 +96,9 @@ bool amd_dirty_check_attach(struct protection_domain *pdom,
 /**
  * amd_dirty_capable() - iommu_domain_ops::dirty_capable()
  * @dev: The device
- * @flags: IOMMU_HWPT_ALLOC_* that a domain is allocated with
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: true if a domain that is allocated so can be tracked.
+ * Return: true if such a domain can be tracked.
  */
 bool amd_dirty_capable(struct device *dev, u32 flags)
 {
@@ -108,10 +106,10 @@ bool amd_dirty_capable(struct device *dev, u32 flags)
 }
 
 /**
- * amd_dirty_reason() - Why a domain that is allocated without it is untrackable
- * @iommu: The IOMMU that it is allocated for
+ * amd_dirty_reason() - Why a domain without dirty tracking cannot be tracked
+ * @iommu: The IOMMU that the domain is allocated for
  *
- * Return: IOMMU_DIRTY_REASON_NOT_REQUESTED if it only had to be asked for.
+ * Return: IOMMU_DIRTY_REASON_NOT_REQUESTED if only the request is missing.
  */
 enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu)
 {
@@ -122,7 +120,7 @@ enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu)
 /**
  * amd_dirty_describe() - iommu_domain_ops::dirty_describe()
  * @domain: A paging domain
- * @desc: Out
+ * @desc: Filled in
  */
 void amd_dirty_describe(struct iommu_domain *domain,
 			struct iommu_dirty_desc *desc)
@@ -136,9 +134,9 @@ void amd_dirty_describe(struct iommu_domain *domain,
 }
 
 /*
- * A v1 table grows by a level when something beyond its span is mapped, also
- * during a harvest: what was mapped before is the same below both roots, but
- * root and mode must be of one time.
+ * A v1 table grows by a level when an address beyond its span is mapped, possibly
+ * during a harvest. Both roots lead to everything that was mapped before, but root
+ * and mode must be read together.
  */
 static void v1_table(struct amd_io_pgtable *pgtable,
 		     struct iommu_dirty_table *table)
@@ -161,7 +159,7 @@ static void v1_table(struct amd_io_pgtable *pgtable,
  * @domain: A domain with dirty_ops
  * @walk: The walk
  *
- * Context: as the walkers.
+ * Context: as for the walkers.
  * Return: 0.
  */
 int amd_dirty_harvest(struct iommu_domain *domain,
@@ -193,7 +191,7 @@ static int v2_read_and_clear_dirty(struct iommu_domain *domain,
 				   unsigned long flags,
 				   struct iommu_dirty_bitmap *dirty)
 {
-	/* Without a bitmap iommufd only cleans, ahead of enabling */
+	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
 	if (!READ_ONCE(to_pdomain(domain)->map_clean) && dirty->bitmap)
 		return -EINVAL;
 	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the AMD IOMMU driver needs for iommufd's dirty trackers. Included by
- * iommu.c and io_pgtable_v2.c; with CONFIG_IOMMUFD_DIRTY off it does what the
- * driver did before.
+ * The AMD IOMMU driver's interface to dirty.c. Included by iommu.c and
+ * io_pgtable_v2.c. With CONFIG_IOMMUFD_DIRTY off, its inlines keep the base
+ * driver's behaviour.
  */
 #ifndef _AMD_DIRTY_H_
 #define _AMD_DIRTY_H_
@@ -26,7 +26,7 @@ void amd_dirty_describe(struct iommu_domain *domain,
 int amd_dirty_harvest(struct iommu_domain *domain,
 		      struct iommu_dirty_walk *walk);
 
-/* Is a new entry of a v2 table to start clean, for hardware to set its bits? */
+/* Returns true if new v2 entries must start clean, so that hardware sets A and D */
 static inline bool amd_dirty_map_clean(struct protection_domain *pdom)
 {
 	return READ_ONCE(pdom->map_clean);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iommu_dirty_ops::read_and_clear_dirty() for drivers that have harvest(): the
- * per-HWPT ioctls of iommufd call it when no tracker runs on the IOAS.
+ * iommu_dirty_ops::read_and_clear_dirty() for IOMMU drivers that implement
+ * harvest(). The per-HWPT ioctls of iommufd call it with iova_rwsem held for read
+ * while no tracker runs on the IOAS. It takes no lock.
  */
 #include <linux/container_of.h>
 #include <linux/export.h>
@@ -31,11 +32,11 @@ static const struct iommu_dirty_sink_ops legacy_sink_ops = {
  * iommu_dirty_read_and_clear() - read_and_clear_dirty() on top of harvest()
  * @domain: Domain with iommu_dirty_ops::harvest
  * @iova: First byte of the range
- * @size: Bytes of the range, not 0
+ * @size: Size of the range in bytes, not 0
  * @flags: IOMMU_DIRTY_NO_CLEAR or 0
- * @dirty: Bitmap and IOTLB gather of the caller, who flushes
+ * @dirty: Bitmap and IOTLB gather of the caller; the caller flushes
  *
- * Context: as iommu_dirty_ops::harvest.
+ * Context: Same as iommu_dirty_ops::harvest.
  * Return: 0, or what harvest() returns.
  */
 int iommu_dirty_read_and_clear(struct iommu_domain *domain, unsigned long iova,

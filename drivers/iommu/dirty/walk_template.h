@@ -2,52 +2,50 @@
 /*
  * The dirty walker, instantiated once per page-table format.
  *
- * A format's .c file includes its fmt/<format>.h and then this file, and so
- * defines the function FMT_WALK. The format header gives
+ * A format's .c file includes its fmt/<format>.h and then this file, which defines
+ * the function FMT_WALK. The format header provides:
  *
  *   FMT_WALK             name of the function to define
- *   FMT_PAGE_SHIFT       log2 of the bytes that an entry of level 0 maps, which
- *                        is also that of the size of a table; if the format has
- *                        only one
- *   FMT_TRACKED          bits that, all set in a leaf, say that it is present and
- *                        that hardware sets its dirty bit
+ *   FMT_PAGE_SHIFT       log2 of the bytes that a level 0 entry maps and of the
+ *                        table size; only for formats with a single granule
+ *   FMT_TRACKED          bits that are all set in a leaf if it is present and
+ *                        hardware sets its dirty bit
  *   FMT_DIRTY            the dirty bit of such a leaf
  *   FMT_CLEAN_CLEAR      bits to clear in a dirty entry to make it clean, or
- *   FMT_CLEAN_SET        bits to set for that: FMT_DIRTY is set in clean entries
- *                        then, and clear in dirty ones
- *   FMT_PROTECT          bits to clear so that nothing is written through an entry
- *                        any more, and it does not get dirty
- *   FMT_PROTECT_SET      bits to set for that as well, when those are clear
- *   FMT_SETTLED          bits that, all set in a dirty entry, keep hardware from
- *                        changing it before it is clean
- *   fmt_present(pte)     does the entry map anything or point to a table?
- *   fmt_is_leaf(pte)     above level 0, of a present entry: does it map memory?
- *   FMT_LEAF_SET         bits that, all set in an entry above level 0, and
- *   FMT_LEAF_CLEAR       bits that, all clear as well, say that it is a present
- *                        leaf; there may be other leaves
- *   fmt_table(pte)       physical address of the table that it points to
- *   fmt_next_level()     level of that table, if it need not be the next one
- *   FMT_GROUPS           bits of which a leaf of level 0 has any set, if it is one
- *                        of several that map one page together
+ *   FMT_CLEAN_SET        bits to set instead, for formats where FMT_DIRTY is set
+ *                        in clean entries and clear in dirty entries
+ *   FMT_PROTECT          bits to clear to make an entry read-only, so that
+ *                        hardware no longer makes it dirty
+ *   FMT_PROTECT_SET      bits to set after that to make it read-only
+ *   FMT_SETTLED          bits that are all set in a dirty entry if hardware does
+ *                        not change it again before it is clean
+ *   fmt_present(pte)     true if the entry maps memory or points to a table
+ *   fmt_is_leaf(pte)     true if a present entry above level 0 maps memory
+ *   FMT_LEAF_SET,        an entry above level 0 is a present leaf if all bits of
+ *   FMT_LEAF_CLEAR       the first are set and all bits of the second are clear;
+ *                        other present leaves may exist
+ *   fmt_table(pte)       physical address of the table that the entry points to
+ *   fmt_next_level()     level of that table, if entries can skip levels
+ *   FMT_GROUPS           at least one of these bits is set in each leaf of a group:
+ *                        neighbours that map one page together
  *   fmt_group_shift(pte, level, shift)
- *                        log2 of the number of those neighbours
+ *                        log2 of the number of entries in the group
  *
- * Level 0 is the lowest: its entries are always leaves.
+ * Level 0 is the lowest level: its entries are always leaves.
  *
- * Context: the walk takes no lock; its sink may take some, and sleep. The caller
- * keeps the mappings of the range from being removed or changed meanwhile (in
- * iommufd: iova_rwsem held, and the range within areas that are neither being
- * mapped nor unmapped). Entries outside of the range may change at any time.
+ * Context: The walk takes no lock; its sink may take locks and sleep. The caller
+ * prevents changes to the mappings of the range (in iommufd: it holds iova_rwsem,
+ * and the range is within areas that are neither being mapped nor unmapped).
+ * Entries outside the range may change at any time.
  *
- * How an entry is cleaned: with IOMMU_DIRTY_WALK_EXCLUSIVE by a plain store, if
- * it is settled. Hardware does not write to such an entry, the caller excludes
- * other walks, and nothing else changes the entries of a mapping; so the store
- * writes back what was read but for the dirty bit. Otherwise by a locked
- * operation on the one word: hardware may set A or D at the same time, and
- * another walk may clean it as well. Whoever has seen the entry dirty has marked
- * it. If the device writes again between two such clears, its D is wiped out by
- * the second walk, but that walk has marked the page, and reports it after the
- * write.
+ * Cleaning: With IOMMU_DIRTY_WALK_EXCLUSIVE, a plain store cleans a settled entry.
+ * Hardware does not write to such an entry, the caller excludes other walks, and
+ * nothing else changes the entries of a mapping, so the store changes only the
+ * dirty bit. Otherwise, a locked operation on the entry cleans it, because hardware
+ * may set A or D concurrently, and another walk may clean it, too. Each walk that
+ * sees the entry dirty marks it. If the device writes between two such clears, the
+ * second walk clears its D bit, but that walk has marked the page as well, and
+ * reports it after the write.
  */
 #include <linux/align.h>
 #include <linux/atomic.h>
@@ -61,15 +59,15 @@
 
 #include "fmt/defaults.h"
 
-#define FMT_WORD	64	/* entries that one mask covers */
-#define FMT_LINE	8	/* entries of a usual cache line */
+#define FMT_WORD	64	/* entries per mask */
+#define FMT_LINE	8	/* entries per 64-byte cache line */
 
-/* Walks of what is about to be unmapped: nothing is cleaned */
+/* Walks of a range that is about to be unmapped do not clean */
 #define FMT_UNMAP	(IOMMU_DIRTY_WALK_PROTECT | IOMMU_DIRTY_WALK_RECHECK)
 
 /*
- * Up to FMT_WORD entries of a table. Bit i of @dirty says that entry i is a dirty
- * leaf; @all and @any are the bits that are set in all and in any of them.
+ * Up to FMT_WORD entries of a table. Bit i of @dirty is set if entry i is a dirty
+ * leaf. @all and @any hold the bits that are set in all and in any of the entries.
  */
 struct fmt_word {
 	u64 dirty;
@@ -77,7 +75,7 @@ struct fmt_word {
 	u64 any;
 };
 
-/* The top level may be wider than a page: its index has all bits that are left */
+/* The root may be larger than other tables, so its index has all remaining bits */
 static __always_inline unsigned int
 fmt_index(const struct iommu_dirty_table *table, unsigned long iova,
 	  unsigned int level)
@@ -89,7 +87,7 @@ fmt_index(const struct iommu_dirty_table *table, unsigned long iova,
 	return idx;
 }
 
-/* Of a leaf or an absent entry: 1 if it is present and dirty, else 0 */
+/* For a leaf or an absent entry: 1 if it is present and dirty, else 0 */
 static __always_inline u64 fmt_dirty(u64 pte)
 {
 	return (pte & (FMT_TRACKED | FMT_DIRTY)) ==
@@ -97,9 +95,9 @@ static __always_inline u64 fmt_dirty(u64 pte)
 }
 
 /*
- * The same of an entry that has been made read-only. If hardware had read it before,
- * and has set the dirty bit after that, without a look at what else had changed, it
- * is dirty whatever the permission says.
+ * The same for an entry that fmt_protect() made read-only. Hardware that read the
+ * entry earlier may set the dirty bit later without checking the permission again,
+ * so the entry can be dirty although it is read-only.
  */
 static u64 fmt_dirty_since(u64 pte)
 {
@@ -120,9 +118,9 @@ static __always_inline void fmt_clean_one(u64 *pte, bool exclusive)
 }
 
 /*
- * Take the write permission away, be the entry clean or dirty: a record of a dirty
- * one may be read before the entry is gone, and no later write would be recorded.
- * Returns what it was.
+ * Make a clean or dirty entry read-only. A dirty entry needs it, too: its record may
+ * be read before the unmap, and nothing would record a later write. Returns the
+ * old value.
  */
 static u64 fmt_protect(u64 *pte)
 {
@@ -132,13 +130,13 @@ static u64 fmt_protect(u64 *pte)
 	    (!(old & FMT_PROTECT) && !(~old & FMT_PROTECT_SET)))
 		return old;
 	old = atomic64_fetch_andnot(FMT_PROTECT, (atomic64_t *)pte);
-	/* Hardware makes no entry dirty any more that has lost those bits */
+	/* Hardware does not make an entry dirty without these bits */
 	if (FMT_PROTECT_SET)
 		atomic64_or(FMT_PROTECT_SET, (atomic64_t *)pte);
 	return old;
 }
 
-/* The dirty page at @iova reaches beyond the range: mark, do not clean. */
+/* The dirty page at @iova reaches beyond the range: mark it, but do not clean it */
 static void fmt_mark_partial(struct iommu_dirty_walk *walk, unsigned long iova,
 			     unsigned int shift)
 {
@@ -159,7 +157,7 @@ static void fmt_flush(struct iommu_dirty_walk *walk, unsigned long iova,
 	walk->flush_last = max(walk->flush_last, last);
 }
 
-/* @all: if @mask is full, the bits that are set in all the entries */
+/* @all: if @mask is full, the bits that are set in all entries */
 static void fmt_clean(struct iommu_dirty_walk *walk, u64 *ptes, u64 mask,
 		      u64 all)
 {
@@ -169,7 +167,7 @@ static void fmt_clean(struct iommu_dirty_walk *walk, u64 *ptes, u64 mask,
 
 	if (mask == U64_MAX && exclusive &&
 	    (all & FMT_SETTLED) == FMT_SETTLED) {
-		/* gcc would use an operation on bytes, which takes longer */
+		/* Otherwise gcc uses byte operations, which are slower */
 		OPTIMIZER_HIDE_VAR(keep);
 #pragma GCC unroll 8
 		for (i = 0; i < FMT_WORD; i++)
@@ -182,10 +180,9 @@ static void fmt_clean(struct iommu_dirty_walk *walk, u64 *ptes, u64 mask,
 }
 
 /*
- * Bit i of @mask says that ptes[i] is dirty, which maps the 1 << @shift bytes
- * at @iova + (i << @shift). Each of them holds a byte of the range, so only the
- * outermost ones can reach beyond it. Marks in ascending order. @all as for
- * fmt_clean().
+ * Bit i of @mask is set if ptes[i] is dirty; it maps the 1 << @shift bytes at
+ * @iova + (i << @shift). Each dirty entry overlaps the range, so only the first and
+ * the last can reach beyond it. Marks in ascending order. @all as for fmt_clean().
  */
 static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 		     unsigned long iova, unsigned int shift, u64 mask, u64 all)
@@ -226,7 +223,7 @@ static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 }
 
 #ifdef FMT_GROUPS
-/* 1 << @group entries at @ptes, at least one of them dirty, are one page. */
+/* The 1 << @group entries at @ptes are one page; at least one is dirty */
 static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 			   unsigned long iova, unsigned int shift,
 			   unsigned int group)
@@ -248,7 +245,7 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 		walk->sink->ops->mark_range(walk->sink, iova, last);
 	if (walk->flags & IOMMU_DIRTY_WALK_NO_CLEAR)
 		return;
-	/* Hardware may write to those that are clean at any time */
+	/* Hardware may write to clean entries at any time */
 	for (i = 0; i < 1U << group; i++)
 		if (fmt_dirty(READ_ONCE(ptes[i])))
 			fmt_clean_one(&ptes[i],
@@ -257,9 +254,9 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 }
 
 /*
- * Like fmt_take(), of entries that may belong to groups: @ptes is entry @idx of
- * @table. Returns the index behind the last group: the caller may come across
- * the rest of it.
+ * Like fmt_take(), for entries that may belong to groups. Bit 0 of @mask is entry
+ * @idx of @table. Returns the index after the last group, as the caller may meet
+ * the rest of that group later.
  */
 static unsigned int fmt_take_grouped(struct iommu_dirty_walk *walk, u64 *table,
 				     unsigned int idx, unsigned long iova,
@@ -276,7 +273,7 @@ static unsigned int fmt_take_grouped(struct iommu_dirty_walk *walk, u64 *table,
 			continue;
 		group = fmt_group_shift(READ_ONCE(table[i]), level, shift);
 		start = ALIGN_DOWN(i, 1U << group);
-		/* start may be below idx: the difference is negative then */
+		/* The difference is negative if start is below idx */
 		fmt_take_group(walk, &table[start],
 			       iova + ((long)(int)(start - idx) << shift),
 			       shift, group);
@@ -287,8 +284,8 @@ static unsigned int fmt_take_grouped(struct iommu_dirty_walk *walk, u64 *table,
 #endif
 
 /*
- * Widen first and last index to whole groups: the dirty bit of a page that is
- * partly within the range may be in an entry that is not.
+ * Widen the first and last index to whole groups: if a page is partly in the range,
+ * its dirty bit may be in an entry outside the range.
  */
 static __always_inline void fmt_widen(const u64 *table, unsigned int level,
 				      unsigned int shift, unsigned int *idx,
@@ -302,7 +299,7 @@ static __always_inline void fmt_widen(const u64 *table, unsigned int level,
 	*last_idx |= (1U << group) - 1;
 }
 
-/* Read an entry as the walk's flags have it; what it was, and whether it is dirty */
+/* Read an entry as @flags require. Returns its value, and in @dirty its state */
 static u64 fmt_read_one(u64 *pte, unsigned int flags, u64 *dirty)
 {
 	u64 val = flags & IOMMU_DIRTY_WALK_PROTECT ? fmt_protect(pte) :
@@ -313,7 +310,7 @@ static u64 fmt_read_one(u64 *pte, unsigned int flags, u64 *dirty)
 	return val;
 }
 
-/* Read @n entries, FMT_WORD at the most */
+/* Read @n entries, at most FMT_WORD */
 static void fmt_read(u64 *ptes, unsigned int n, unsigned int flags,
 		     struct fmt_word *word)
 {
@@ -330,10 +327,10 @@ static void fmt_read(u64 *ptes, unsigned int n, unsigned int flags,
 }
 
 /*
- * Read FMT_WORD entries, and prefetch as many of @next. Usually all of them are
- * tracked, so that the dirty bits alone tell which are dirty: those of a line
- * are shifted together, the one of entry i to bit i of the line. Without the
- * pragma, half of what runs would be jumps.
+ * Read FMT_WORD entries and prefetch as many from @next. Usually all entries are
+ * tracked, so their dirty bits alone are enough. The loop shifts the dirty bits of
+ * a cache line together: that of entry i to bit i. Without the pragma, half of the
+ * executed instructions would be jumps.
  */
 static __always_inline void fmt_read_word(u64 *ptes, const u64 *next,
 					  struct fmt_word *word)
@@ -366,8 +363,8 @@ static __always_inline void fmt_read_word(u64 *ptes, const u64 *next,
 }
 
 /*
- * Mark and clean what fmt_read() has found in entries from @idx on, of which the
- * first maps @iova. Those below @done have been dealt with; returns the new @done.
+ * Mark and clean the dirty entries in @word. Its first entry has index @idx and maps
+ * @iova. Entries below @done have been processed; returns the new @done.
  */
 static __always_inline unsigned int
 fmt_take_word(struct iommu_dirty_walk *walk, u64 *ptes, unsigned int idx,
@@ -389,8 +386,8 @@ fmt_take_word(struct iommu_dirty_walk *walk, u64 *ptes, unsigned int idx,
 }
 
 /*
- * Level 0: nothing but leaves, so nothing but masks. @next is the table that
- * will be walked after this one, or this one.
+ * Level 0 has only leaves, so it is processed in masks. @next is the table that is
+ * walked next, or @ptes.
  */
 static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 			    struct iommu_dirty_walk *walk, u64 *ptes,
@@ -423,8 +420,8 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 }
 
 /*
- * Above level 0: like a word of fmt_walk_leaves(), if the FMT_WORD entries from
- * @idx on are all leaves. Else returns false: nothing has been done.
+ * Above level 0, process the FMT_WORD entries from @idx as one mask if all of them
+ * are leaves. Otherwise, do nothing and return false.
  */
 static bool fmt_walk_huge(struct iommu_dirty_walk *walk, u64 *ptes,
 			  unsigned int idx, unsigned long iova,
@@ -441,7 +438,7 @@ static bool fmt_walk_huge(struct iommu_dirty_walk *walk, u64 *ptes,
 	return true;
 }
 
-/* Level 0 table that the entry after @idx points to, or NULL */
+/* The table that the entry after @idx points to, or NULL */
 static __always_inline u64 *fmt_next_leaves(const struct iommu_dirty_table *table,
 					    u64 *ptes, unsigned int idx,
 					    unsigned int last_idx)
@@ -457,8 +454,8 @@ static __always_inline u64 *fmt_next_leaves(const struct iommu_dirty_table *tabl
 }
 
 /*
- * @first to @last, inclusive, lie within the span of the table @ptes and within
- * the range. Recurses once per level of the table.
+ * Walk @first to @last, inclusive, which is within the range and within the span of
+ * the table @ptes. Recurses once per level.
  */
 static void fmt_walk_table(const struct iommu_dirty_table *table,
 			   struct iommu_dirty_walk *walk, u64 *ptes,
@@ -506,7 +503,7 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 			continue;
 		}
 
-		/* Where levels are skipped, only the lowest IOVAs are mapped */
+		/* An entry that skips levels maps only its lowest IOVAs */
 		next = fmt_next_level(pte, level);
 		if (WARN_ON_ONCE(next >= level))
 			continue;
@@ -529,10 +526,10 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 /**
  * FMT_WALK() - Mark the dirty entries of a range in the sink and clean them
  * @table: The page table
- * @walk: The range, the sink, and what has to be flushed afterwards
+ * @walk: The range, the sink, and the range to flush afterwards
  *
- * What lies beyond the span of the table is not dirty. Several walks may share
- * one @walk, with the range set anew for each, and be flushed together.
+ * IOVAs beyond the span of the table are clean. Several walks may share one @walk to
+ * be flushed together; the caller sets the range before each.
  */
 void FMT_WALK(const struct iommu_dirty_table *table,
 	      struct iommu_dirty_walk *walk)

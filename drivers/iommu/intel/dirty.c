@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking of Intel VT-d domains for iommufd: which stage a domain uses
- * for it, first-stage tracking as such, and the way from a domain to the walker
- * of its format. Called by iommu.c and, through the domain's ops, by iommufd.
+ * Dirty tracking of Intel VT-d domains for iommufd: chooses the stage of a
+ * user's domain, tracks first-stage domains, and calls the walker for a domain's
+ * format. Called by iommu.c and, through the domain's ops, by iommufd. The caller
+ * holds no lock of the driver and keeps the range of a walk mapped.
  *
- * Second stage: hardware maintains A and D where the PASID entry says so
- * (SSADE), which iommu.c sees to. First stage: hardware always maintains them
- * in scalable mode (VT-d specification, 3.6.2), so there is nothing to enable;
- * but the driver sets both ahead when it maps, and must not while tracking.
- *
- * In both cases the page walk of the hardware has to be coherent
- * (ECAP.SMPWCS): the walker looks at the tables through the CPU caches.
+ * Second stage: hardware sets A and D if iommu.c has set SSADE in the PASID entry.
+ * First stage: hardware always sets them in scalable mode (VT-d specification
+ * 5.10, 3.6.2). The driver sets both when it maps, but not while tracking is on.
+ * Both stages need coherent page walks (ECAP.SMPWC): the walkers read the tables
+ * through the CPU caches.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -24,21 +23,21 @@ static bool fs_supported(struct intel_iommu *iommu)
 {
 	unsigned int level = agaw_to_level(iommu->agaw);
 
-	/* intel_pasid_setup_first_level() takes tables of four or five levels */
+	/* intel_pasid_setup_first_level() accepts tables of four or five levels */
 	return sm_supported(iommu) && ecap_flts(iommu->ecap) &&
 	       ecap_smpwc(iommu->ecap) &&
 	       (level == 4 || (level == 5 && cap_fl5lp_support(iommu->cap)));
 }
 
 /**
- * intel_dirty_supported() - Can a domain of this kind be tracked?
+ * intel_dirty_supported() - Check whether a domain of this kind can be tracked
  * @iommu: The IOMMU
- * @flags: IOMMU_HWPT_ALLOC_* that the domain is allocated with
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
  * The parent of nested domains is a second-stage table, so first stage does not
  * help there.
  *
- * Return: true if it can.
+ * Return: true if it can be tracked.
  */
 bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
 {
@@ -47,12 +46,12 @@ bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
 }
 
 /**
- * intel_dirty_first_stage() - Shall a user's domain use first stage?
+ * intel_dirty_first_stage() - Check whether a user's domain must use first stage
  * @iommu: The IOMMU
- * @flags: IOMMU_HWPT_ALLOC_* that the domain is allocated with
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: true if second stage has no dirty bits and they are asked for, or if
- * there is no second stage at all.
+ * Return: true if dirty tracking is requested and second stage has no dirty bits,
+ * or if there is no second stage. Always false for the parent of nested domains.
  */
 bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)
 {
@@ -64,12 +63,12 @@ bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)
 }
 
 /**
- * intel_dirty_check_attach() - Can a domain be used behind this IOMMU?
+ * intel_dirty_check_attach() - Check whether an IOMMU can use a domain
  * @domain: The domain
  * @iommu: The IOMMU of the device to attach
  *
  * Return: 0, or -EINVAL if the IOMMU lacks the stage that @domain uses, or the
- * dirty bits that it was allocated for.
+ * dirty bits that @domain was allocated for.
  */
 int intel_dirty_check_attach(struct dmar_domain *domain,
 			     struct intel_iommu *iommu)
@@ -94,7 +93,7 @@ int intel_dirty_check_attach(struct dmar_domain *domain,
  * @domain: A domain with dirty_ops
  * @walk: The walk
  *
- * Context: as the walkers.
+ * Context: as for the walkers.
  * Return: 0.
  */
 int intel_dirty_harvest(struct iommu_domain *domain,
@@ -117,7 +116,7 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 /**
  * intel_dirty_capable() - iommu_domain_ops::dirty_capable()
  * @dev: The device
- * @flags: IOMMU_HWPT_ALLOC_* that a domain is allocated with
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
  * Return: see intel_dirty_supported().
  */
@@ -129,11 +128,11 @@ bool intel_dirty_capable(struct device *dev, u32 flags)
 }
 
 /**
- * intel_dirty_reason() - Why a domain that is allocated without it is untrackable
- * @iommu: The IOMMU that it is allocated for
- * @flags: IOMMU_HWPT_ALLOC_* that it is allocated with
+ * intel_dirty_reason() - Why a domain without dirty tracking cannot be tracked
+ * @iommu: The IOMMU that the domain is allocated for
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: IOMMU_DIRTY_REASON_NOT_REQUESTED if it only had to be asked for.
+ * Return: IOMMU_DIRTY_REASON_NOT_REQUESTED if only the request is missing.
  */
 enum iommu_dirty_reason intel_dirty_reason(struct intel_iommu *iommu, u32 flags)
 {
@@ -147,7 +146,7 @@ enum iommu_dirty_reason intel_dirty_reason(struct intel_iommu *iommu, u32 flags)
 /**
  * intel_dirty_describe() - iommu_domain_ops::dirty_describe()
  * @domain: A paging domain
- * @desc: Out
+ * @desc: Filled in
  */
 void intel_dirty_describe(struct iommu_domain *domain,
 			  struct iommu_dirty_desc *desc)
@@ -176,8 +175,8 @@ static int intel_fs_read_and_clear_dirty(struct iommu_domain *domain,
 					 unsigned long flags,
 					 struct iommu_dirty_bitmap *dirty)
 {
-	/* Without a bitmap iommufd only cleans, ahead of enabling */
-	if (!to_dmar_domain(domain)->dirty_tracking && dirty->bitmap)
+	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
+	if (!READ_ONCE(to_dmar_domain(domain)->dirty_tracking) && dirty->bitmap)
 		return -EINVAL;
 	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
 }

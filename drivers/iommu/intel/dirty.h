@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the Intel IOMMU driver needs for iommufd's dirty trackers. Included by
- * iommu.c behind iommu.h; with CONFIG_IOMMUFD_DIRTY off it does what the driver
- * did before.
+ * The Intel IOMMU driver's interface to dirty.c. Included by iommu.c after
+ * iommu.h. With CONFIG_IOMMUFD_DIRTY off, its inlines keep the base driver's
+ * behaviour.
  */
 #ifndef _INTEL_DIRTY_H_
 #define _INTEL_DIRTY_H_
@@ -27,8 +27,8 @@ void intel_dirty_describe(struct iommu_domain *domain,
 			  struct iommu_dirty_desc *desc);
 
 /*
- * Bits of a new first-stage entry that must not be set ahead: while dirty
- * tracking is on, hardware sets them (VT-d specification, 3.6.2).
+ * Bits that the driver must not set in a new first-stage entry: while dirty
+ * tracking is on, hardware sets them (VT-d specification 5.10, 3.6.2).
  */
 static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
 {

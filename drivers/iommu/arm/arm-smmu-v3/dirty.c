@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Dirty tracking of SMMUv3 domains for iommufd: the way from a domain to the
- * walker of its stage. Called by arm-smmu-v3.c and, through the domain's ops,
- * by iommufd.
+ * Dirty tracking of SMMUv3 domains for iommufd: calls the walker for a domain's
+ * stage. Called by arm-smmu-v3.c and, through the domain's ops, by iommufd. The
+ * caller holds no lock of the driver and keeps the range of a walk mapped.
  *
  * "Arm System Memory Management Unit Architecture Specification" (IHI 0070),
- * "Hardware flag management": where SMMU_IDR0.HTTU says so, hardware makes an
- * entry with DBM writable when it is written through, in stage 1 if CD.HA and
- * CD.HD are set, in stage 2 if STE.S2HA and STE.S2HD are. arm-smmu-v3.c sets
- * them for as long as a domain lives that was allocated with dirty tracking. All
- * that starting and stopping changes is whether new entries are clean.
- *
- * The page walks of the SMMU have to be coherent (SMMU_IDR0.COHACC): the walker
- * looks at the tables through the CPU caches, and hardware and it update the
- * same entries atomically.
+ * "Hardware flag management": if SMMU_IDR0.HTTU indicates it, hardware makes an
+ * entry with DBM writable on the first write, in stage 1 if CD.HA and CD.HD are
+ * set, in stage 2 if STE.S2HA and STE.S2HD are set. arm-smmu-v3.c sets them for
+ * the lifetime of a domain that was allocated with dirty tracking. Starting and
+ * stopping only changes whether new entries are clean.
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
@@ -21,6 +17,10 @@
 #include "../../io-pgtable-arm.h"
 #include "dirty.h"
 
+/*
+ * Page walks must be coherent (SMMU_IDR0.COHACC): the walkers read the tables through
+ * the CPU caches, and update the same entries atomically as hardware does.
+ */
 static enum iommu_dirty_reason smmu_reason(struct arm_smmu_device *smmu)
 {
 	if (!(smmu->features & ARM_SMMU_FEAT_HD))
@@ -33,9 +33,9 @@ static enum iommu_dirty_reason smmu_reason(struct arm_smmu_device *smmu)
 /**
  * arm_smmu_dirty_capable() - iommu_domain_ops::dirty_capable()
  * @dev: The device
- * @flags: IOMMU_HWPT_ALLOC_* that a domain is allocated with
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: true if a domain can be tracked, which is of either stage.
+ * Return: true if a domain of the device can be tracked, in either stage.
  */
 bool arm_smmu_dirty_capable(struct device *dev, u32 flags)
 {
@@ -47,7 +47,7 @@ bool arm_smmu_dirty_capable(struct device *dev, u32 flags)
 /**
  * arm_smmu_dirty_describe() - iommu_domain_ops::dirty_describe()
  * @domain: A paging domain that iommufd has allocated
- * @desc: Out
+ * @desc: Filled in
  */
 void arm_smmu_dirty_describe(struct iommu_domain *domain,
 			     struct iommu_dirty_desc *desc)
@@ -65,7 +65,7 @@ void arm_smmu_dirty_describe(struct iommu_domain *domain,
  * @domain: A domain with dirty_ops
  * @walk: The walk
  *
- * Context: as the walkers.
+ * Context: as for the walkers.
  * Return: 0.
  */
 int arm_smmu_dirty_harvest(struct iommu_domain *domain,
@@ -83,12 +83,12 @@ int arm_smmu_dirty_harvest(struct iommu_domain *domain,
 }
 
 /**
- * arm_smmu_dirty_set_map_clean() - Shall new entries start clean?
+ * arm_smmu_dirty_set_map_clean() - Set whether new entries start clean
  * @smmu_domain: A domain with dirty_ops
- * @clean: Yes, as tracking is on; without it a first write costs less
+ * @clean: True while tracking is on; otherwise false, so that first writes cost less
  *
- * Nobody else changes the quirks of a domain that is in use. Entries that are
- * mapped meanwhile may be of either kind.
+ * No other code changes the quirks of a domain in use. Entries that are mapped
+ * concurrently may start clean or dirty.
  */
 void arm_smmu_dirty_set_map_clean(struct arm_smmu_domain *smmu_domain,
 				  bool clean)

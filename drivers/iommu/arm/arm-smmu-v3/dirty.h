@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the SMMUv3 driver needs for iommufd's dirty trackers. Included by
- * arm-smmu-v3.c; with CONFIG_IOMMUFD_DIRTY off it does what the driver did
- * before.
+ * The SMMUv3 driver's interface to dirty.c. Included by arm-smmu-v3.c. With
+ * CONFIG_IOMMUFD_DIRTY off, its inlines keep the base driver's behaviour.
  */
 #ifndef _ARM_SMMU_V3_DIRTY_H_
 #define _ARM_SMMU_V3_DIRTY_H_
@@ -27,7 +26,7 @@ arm_smmu_dirty_set_map_clean(struct arm_smmu_domain *smmu_domain, bool clean)
 }
 #endif
 
-/* SMMU_IDR0.HTTU speaks of both stages; the base driver tracks stage 1 only */
+/* SMMU_IDR0.HTTU applies to both stages; the base driver tracks stage 1 only */
 static inline bool arm_smmu_dirty_stage2(void)
 {
 	return IS_ENABLED(CONFIG_IOMMUFD_DIRTY);

@@ -3,12 +3,12 @@
  * AMD-Vi host page table, which the driver calls v1.
  *
  * "AMD I/O Virtualization Technology (IOMMU) Specification", 2.2.3 "I/O Page
- * Tables for Host Translations". Included by amd_v1.c ahead of the walk
+ * Tables for Host Translations". amd_v1.c includes this file before the walk
  * template.
  *
- * An entry names the level of the table that it points to, and may skip levels;
- * the bits of the IOVA in between are zero then. Levels count from 1 there and
- * from 0 here.
+ * An entry contains the level of the table that it points to, and may skip levels;
+ * the IOVA bits of skipped levels are zero. The specification counts levels from 1,
+ * the walker from 0.
  */
 #include <linux/bits.h>
 #include <linux/bitops.h>
@@ -20,8 +20,8 @@
 #define AMD_V1_HA		BIT_ULL(5)	/* host access */
 #define AMD_V1_HD		BIT_ULL(6)	/* host dirty */
 #define AMD_V1_NEXT		GENMASK_ULL(11, 9)
-#define AMD_V1_NEXT_LEAF	(0ULL << 9)	/* leaf of the level's own size */
-#define AMD_V1_NEXT_SIZED	(7ULL << 9)	/* leaf, size is in the address */
+#define AMD_V1_NEXT_LEAF	(0ULL << 9)	/* leaf of the level's page size */
+#define AMD_V1_NEXT_SIZED	(7ULL << 9)	/* leaf, the address encodes its size */
 #define AMD_V1_IW		BIT_ULL(62)
 #define AMD_V1_ADDR		GENMASK_ULL(51, 12)
 
@@ -39,7 +39,7 @@ static inline bool fmt_is_leaf(u64 pte)
 	       (pte & AMD_V1_NEXT) == AMD_V1_NEXT_SIZED;
 }
 
-/* One that is not replicated; AMD_V1_NEXT_LEAF is zero */
+/* A leaf that is not replicated; AMD_V1_NEXT_LEAF is zero */
 #define FMT_LEAF_SET		AMD_V1_PRESENT
 #define FMT_LEAF_CLEAR		AMD_V1_NEXT
 
@@ -55,9 +55,9 @@ static inline unsigned int fmt_next_level(u64 pte, unsigned int level)
 }
 
 /*
- * A page of another size is 2 to 256 equal entries. The lowest
- * zero bit of the address, from bit 12 on, is the upper half of the size.
- * Hardware sets the bits in any of the entries.
+ * Pages of other sizes have 2 to 256 equal entries. The lowest zero bit of the
+ * address, starting at bit 12, is half of the page size. Hardware may set A and D in
+ * any of the entries.
  */
 #define FMT_GROUPS		AMD_V1_NEXT
 static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
@@ -71,7 +71,7 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 	return size_shift > shift ? min(size_shift - shift, 9U) : 0;
 }
 
-/* HD is set together with HA */
+/* Hardware sets HD together with HA */
 #define FMT_TRACKED		AMD_V1_PRESENT
 #define FMT_DIRTY		AMD_V1_HD
 #define FMT_CLEAN_CLEAR		AMD_V1_HD

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Arm VMSAv8-64 page table, what the two stages have in common.
+ * Arm VMSAv8-64 page table: the common part of both stages.
  *
  * "Arm Architecture Reference Manual for A-profile architecture" (DDI 0487),
  * "Translation table descriptor formats", "Hardware management of dirty state"
  * and "The Contiguous bit". Included by fmt/arm_s1.h and fmt/arm_s2.h.
  *
- * The granule is 4, 16 or 64 KiB. Levels count from the root there and from the
- * leaves here: level 3 of the manual is 0.
+ * The granule is 4, 16 or 64 KiB. The manual counts levels from the root, the walker
+ * from the leaves: level 3 of the manual is level 0 here.
  */
 #include <linux/bits.h>
 #include <linux/types.h>
@@ -33,8 +33,8 @@ static inline bool fmt_is_leaf(u64 pte)
 #define FMT_LEAF_CLEAR		(ARM_TYPE & ~ARM_TYPE_BLOCK)
 
 /*
- * Address bits 47 to the granule's; with 64 KiB, bits 15 to 12 are
- * address bits 51 to 48, and zero where those do not exist.
+ * Address bits from the granule to bit 47. With 64 KiB, bits 15 to 12 hold address
+ * bits 51 to 48, and are zero if the hardware does not have those.
  */
 #define fmt_table_shifted fmt_table_shifted
 static inline phys_addr_t fmt_table_shifted(u64 pte, unsigned int page_shift)
@@ -47,8 +47,8 @@ static inline phys_addr_t fmt_table_shifted(u64 pte, unsigned int page_shift)
 }
 
 /*
- * Neighbours that map one block of memory. Hardware may
- * set the dirty state in any of them.
+ * Neighbours that map one contiguous block of memory. Hardware may set the dirty
+ * state in any of them.
  */
 #define FMT_GROUPS		ARM_CONTIG
 static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,

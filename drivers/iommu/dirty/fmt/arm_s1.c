@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The dirty walker for Arm VMSAv8-64 stage 1 tables.
- * See walk_template.h for what it does and needs.
+ * See walk_template.h for its behavior and locking.
  */
 #include "arm_s1.h"
 #include "../walk_template.h"

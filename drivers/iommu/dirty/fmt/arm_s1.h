@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Arm VMSAv8-64 stage 1 page table. See fmt/arm_lpae.h; included by arm_s1.c
- * ahead of the walk template.
+ * Arm VMSAv8-64 stage 1 page table. See fmt/arm_lpae.h. arm_s1.c includes this file
+ * before the walk template.
  */
 #include "arm_lpae.h"
 
@@ -14,7 +14,7 @@
 #define FMT_TRACKED		(ARM_VALID | ARM_DBM)
 #define FMT_DIRTY		ARM_S1_RDONLY
 #define FMT_CLEAN_SET		ARM_S1_RDONLY
-/* Without DBM, AP[2] is a mere permission */
+/* Without DBM, AP[2] is only a permission */
 #define FMT_PROTECT		ARM_DBM
 #define FMT_PROTECT_SET		ARM_S1_RDONLY
 #define FMT_SETTLED		(ARM_AF | ARM_DBM)

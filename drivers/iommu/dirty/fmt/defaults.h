@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a format header may leave out, and the sizes that follow from it.
- * Included by walk_template.h, behind the format header.
+ * Defaults for definitions that a format header may omit, and the sizes derived from
+ * its definitions. walk_template.h includes this file after the format header.
  */
 #include <linux/iommu_dirty.h>
 #include <linux/types.h>
@@ -26,7 +26,7 @@ fmt_page_shift(const struct iommu_dirty_table *table)
 #endif
 }
 
-/* log2 of the bytes that an entry maps; above the top level, of all the table */
+/* log2 of the bytes that an entry maps; one level above the top: that a table maps */
 static __always_inline unsigned int
 fmt_shift(const struct iommu_dirty_table *table, unsigned int level)
 {

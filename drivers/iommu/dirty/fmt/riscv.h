@@ -3,14 +3,14 @@
  * RISC-V Sv39, Sv48 and Sv57 page table.
  *
  * "The RISC-V Instruction Set Manual, Volume II: Privileged Architecture",
- * "Sv39: Page-Based 39-bit Virtual-Memory System" and "Svnapot". Included by
- * riscv.c ahead of the walk template.
+ * "Sv39: Page-Based 39-bit Virtual-Memory System" and "Svnapot". riscv.c includes
+ * this file before the walk template.
  */
 #include <linux/bits.h>
 #include <linux/types.h>
 
 #define RISCV_VALID		BIT_ULL(0)
-#define RISCV_RWX		GENMASK_ULL(3, 1)	/* any of them: a leaf */
+#define RISCV_RWX		GENMASK_ULL(3, 1)	/* a leaf if any is set */
 #define RISCV_READ		BIT_ULL(1)
 #define RISCV_WRITE		BIT_ULL(2)
 #define RISCV_ACCESSED		BIT_ULL(6)
@@ -31,7 +31,7 @@ static inline bool fmt_is_leaf(u64 pte)
 	return pte & RISCV_RWX;
 }
 
-/* Nothing can be written that cannot be read */
+/* Writable pages are always readable */
 #define FMT_LEAF_SET		(RISCV_VALID | RISCV_READ)
 #define FMT_LEAF_CLEAR		0ULL
 
@@ -41,8 +41,8 @@ static inline phys_addr_t fmt_table(u64 pte)
 }
 
 /*
- * Svnapot: the one size defined is 64 KiB, 16 entries of level 0. Hardware
- * may set the bits in any of them.
+ * Svnapot: the only defined size is 64 KiB, 16 entries of level 0. Hardware may set
+ * A and D in any of them.
  */
 #define FMT_GROUPS		RISCV_NAPOT
 static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
@@ -51,7 +51,7 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 	return !level && (pte & RISCV_NAPOT) ? 4 : 0;
 }
 
-/* D is set together with A */
+/* Hardware sets D together with A */
 #define FMT_TRACKED		RISCV_VALID
 #define FMT_DIRTY		RISCV_DIRTY
 #define FMT_CLEAN_CLEAR		RISCV_DIRTY

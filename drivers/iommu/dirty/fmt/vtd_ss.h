@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Intel VT-d second stage ("second-level") page table.
+ * Intel VT-d second-stage ("second-level") page table.
  *
- * Section numbers are those of the "Intel Virtualization Technology for
- * Directed I/O Architecture Specification", revision 5.10. Included by vtd_ss.c
- * ahead of the walk template.
+ * Section numbers refer to the "Intel Virtualization Technology for Directed I/O
+ * Architecture Specification", revision 5.10. vtd_ss.c includes this file before the
+ * walk template.
  */
 #include <linux/bits.h>
 #include <linux/types.h>
@@ -39,8 +39,8 @@ static inline phys_addr_t fmt_table(u64 pte)
 }
 
 /*
- * Hardware sets D together with A, and does so again only once D is clear and
- * the IOTLB flushed. A may stay: software does not use it.
+ * Hardware sets D together with A, and sets D again only after D was cleared and the
+ * IOTLB was flushed. A may stay set: software does not use it.
  */
 #define FMT_TRACKED		VTD_SS_WRITE
 #define FMT_DIRTY		VTD_SS_DIRTY

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * x86-64's own page table, which two IOMMUs share: Intel VT-d calls it first
- * stage, AMD-Vi calls it guest page table, and its driver v2.
+ * x86-64 page table, which two IOMMUs share. Intel VT-d calls it first stage. AMD-Vi
+ * calls it guest page table, and its driver calls it v2.
  *
  * VT-d: "Intel Virtualization Technology for Directed I/O Architecture
- * Specification", revision 5.10, 9.7 "First-Stage Paging Entries" and 3.6.3
+ * Specification", revision 5.10, 9.7 "First-Stage Paging Entries" and 3.6.2
  * "Accessed, Extended Accessed, and Dirty Flags". AMD: "AMD I/O Virtualization
  * Technology (IOMMU) Specification", "I/O Page Tables for Guest
- * Translations", which refers to the AMD64 manual. Included by x86_64.c ahead of
- * the walk template.
+ * Translations", which refers to the AMD64 manual. x86_64.c includes this file
+ * before the walk template.
  */
 #include <linux/bits.h>
 #include <linux/mem_encrypt.h>
@@ -43,8 +43,8 @@ static inline phys_addr_t fmt_table(u64 pte)
 }
 
 /*
- * A goes with D: it costs nothing, and QEMU's VT-d model up to 10.0 sets
- * neither of them when either is already set.
+ * Clear A together with D: it costs nothing, and QEMU's VT-d model up to 10.0 sets
+ * neither bit if one of them is already set.
  */
 #define FMT_TRACKED		X86_64_PRESENT
 #define FMT_DIRTY		X86_64_DIRTY

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of the dirty walkers on tables that the IOMMU drivers' own code
- * builds: random maps, unmaps and writes against a list of pages. What is in the
- * tables is looked up by a naive walk, one IOVA at a time, from what the hardware
- * would know; so writer, reader and judge of a format are three different codes.
+ * builds: random maps, unmaps and writes, compared with a list of pages. A simple
+ * walk, which uses only what hardware knows, looks up the entries one IOVA at a
+ * time. So independent code writes, walks and checks each format.
  */
 #include <linux/iommu.h>
 #include <linux/prandom.h>
@@ -15,7 +15,7 @@
 #define KPAGES	3072
 #define ROUNDS	24
 
-/* A page of the model; @pte is what must not change in its first entry */
+/* A page of the model; @pte has the bits of its first entry that must not change */
 struct kpage {
 	unsigned long iova;
 	unsigned long last;
@@ -45,7 +45,7 @@ static u32 random_below(struct pgt_test *t, u32 end)
 	return prandom_u32_state(&t->rnd) % end;
 }
 
-/* All but what hardware and the walkers change */
+/* The bits that neither hardware nor the walkers change */
 static u64 kpte_rest(const struct kpt *pt, u64 pte)
 {
 	return pte & ~(pt->fmt->dirty | pt->fmt->accessed);
@@ -85,7 +85,7 @@ static bool is_free(struct pgt_test *t, unsigned long iova, unsigned long last)
 	return true;
 }
 
-/* Add a page that is in the table; whether it starts dirty, the driver decides */
+/* Add a mapped page to the model; the driver decides whether it starts dirty */
 static void kpage_add(struct pgt_test *t, unsigned long iova, phys_addr_t phys,
 		      unsigned long size, bool writable)
 {
@@ -107,7 +107,7 @@ static unsigned long random_size(struct pgt_test *t)
 	u64 sizes = t->pgt.fmt->pgsizes & t->pgt.cfg->pgsize_bitmap;
 	u64 size;
 
-	/* Most of them small; the largest ones never fill a table */
+	/* Mostly small pages; the largest pages never fill a table */
 	if (random_below(t, 2))
 		return BIT(__ffs64(sizes));
 	do {
@@ -116,7 +116,7 @@ static unsigned long random_size(struct pgt_test *t)
 	return size;
 }
 
-/* At the start, around the middle, at the end, or anywhere */
+/* Near the start, the middle or the end, or anywhere */
 static unsigned long random_place(struct pgt_test *t, unsigned long size)
 {
 	unsigned int bits = t->pgt.fmt->bits;
@@ -146,7 +146,7 @@ static void map_random(struct pgt_test *t)
 	unsigned long last = GENMASK(t->pgt.fmt->bits - 1, 0);
 	unsigned long all = size << random_below(t, 5), done = 0;
 
-	/* Now and then a whole table */
+	/* Sometimes map a whole table */
 	if (size == kfmt_size(t->pgt.pt.fmt, 0) && !random_below(t, 8)) {
 		all = kfmt_size(t->pgt.pt.fmt, 1);
 		iova = ALIGN_DOWN(iova, all);
@@ -187,7 +187,7 @@ static void kpage_unmap(struct pgt_test *t, unsigned int i)
 	*page = t->pages[--t->nr];
 }
 
-/* Arm's code splits a block when a part of it is unmapped: a lot of pages */
+/* io-pgtable-arm splits a block into many pages when a part of it is unmapped */
 static void kpage_split(struct pgt_test *t, unsigned int i)
 {
 	struct io_pgtable_ops *ops = t->pgt.ops;
@@ -212,7 +212,7 @@ static void kpage_split(struct pgt_test *t, unsigned int i)
 	t->pages[i] = t->pages[--t->nr];
 }
 
-/* What the device does: one entry of a page gets the bits */
+/* Simulate a write of the device: it changes one entry of a page */
 static void kpage_write(struct pgt_test *t, struct kpage *page)
 {
 	struct kpt_leaf leaf = kpage_find(t, page);
@@ -232,7 +232,7 @@ static unsigned long random_iova(struct pgt_test *t)
 {
 	const struct kpage *page = &t->pages[random_below(t, t->nr)];
 
-	/* Half of them at an end of a page */
+	/* Half of them at one end of a page */
 	switch (random_below(t, 4)) {
 	case 0:
 		return page->iova;

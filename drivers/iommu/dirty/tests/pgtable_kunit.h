@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Page tables that the IOMMU drivers' own code builds, for the walkers' tests.
+ * Page tables built by the IOMMU drivers' own code, for the tests of the walkers.
  */
 #ifndef __IOMMU_DIRTY_PGTABLE_KUNIT_H
 #define __IOMMU_DIRTY_PGTABLE_KUNIT_H
@@ -10,11 +10,11 @@
 #include "walk_kunit.h"
 
 /**
- * struct pgt_fmt - What to ask alloc_io_pgtable_ops() for
- * @name: Name of the test's parameter
- * @kfmt: Name of the format, as the walkers' tests know it
- * @fmt: As io-pgtable knows it
- * @bits: Bits of IOVAs
+ * struct pgt_fmt - Parameters for alloc_io_pgtable_ops()
+ * @name: Name of the test parameter
+ * @kfmt: Name of the format in struct kfmt
+ * @fmt: The format in io-pgtable
+ * @bits: Number of IOVA bits
  * @pgsizes: Page sizes
  */
 struct pgt_fmt {
@@ -27,10 +27,10 @@ struct pgt_fmt {
 
 /**
  * struct pgt - A driver's page table
- * @pt: Where its root is and what its bits mean, found without the driver
- * @fmt: What was asked for
- * @ops: To map and unmap
- * @cfg: What was got
+ * @pt: Its root and format, determined without the driver
+ * @fmt: The requested format
+ * @ops: Operations to map and unmap
+ * @cfg: The resulting configuration
  */
 struct pgt {
 	struct kpt pt;

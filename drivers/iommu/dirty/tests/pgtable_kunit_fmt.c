@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page tables that the IOMMU drivers' own code builds, as far as it can be
- * linked: io-pgtable-arm on any architecture, AMD's on x86. Where the root is and
- * how deep, is read from what the driver would tell the hardware. See
- * pgtable_kunit.h.
+ * Page tables built by the IOMMU drivers' own code, if it can be linked:
+ * io-pgtable-arm on any architecture, AMD's code on x86. The tests read the address
+ * and the level of the root from the configuration that the driver would write to
+ * the hardware. Used by pgtable_kunit.c, see pgtable_kunit.h.
  */
 #include <kunit/device.h>
 #include <linux/io.h>
@@ -25,7 +25,7 @@
 	{ .name = _name, .kfmt = _kfmt, .fmt = ARM_64_LPAE_S2,		\
 	  .bits = _bits, .pgsizes = _pgsizes }
 
-/* The table grows with the IOVAs */
+/* The table grows with the mapped IOVAs */
 #define AMD_V1(_name, _bits)						\
 	{ .name = _name, .kfmt = "amd_v1", .fmt = AMD_IOMMU_V1,		\
 	  .bits = _bits, .pgsizes = GENMASK_ULL(51, 12) }
@@ -43,7 +43,7 @@ static const struct pgt_fmt pgt_fmts[] = {
 	ARM_S1("arm_s1_16k_48", "arm_s1_16k", 48, PGS_16K),
 	ARM_S1("arm_s1_64k_42", "arm_s1_64k", 42, PGS_64K),
 	ARM_S1("arm_s1_64k_52", "arm_s1_64k", 52, PGS_64K | BIT_ULL(42)),
-	/* 2 to 16 root tables side by side, but for those with 4k_48 */
+	/* 4k_40, 4k_43 and 16k_48 have 2 to 16 concatenated root tables */
 	ARM_S2("arm_s2_4k_40", "arm_s2_4k", 40, PGS_4K),
 	ARM_S2("arm_s2_4k_43", "arm_s2_4k", 43, PGS_4K),
 	ARM_S2("arm_s2_4k_48", "arm_s2_4k", 48, PGS_4K),
@@ -76,8 +76,8 @@ const void *pgt_gen_params(const void *prev, char *desc)
 #include "../../amd/amd_iommu.h"
 
 /*
- * AMD's code wants its table within a domain. One without devices needs nothing
- * from hardware.
+ * AMD's code needs the table to be part of a domain. A domain without devices does
+ * not access hardware.
  */
 static void amd_init(struct pgt *pgt, struct kunit *test)
 {
@@ -99,7 +99,7 @@ static void amd_restore_levels(void *levels)
 	amd_iommu_gpt_level = (long)levels;
 }
 
-/* All v2 tables of a machine have the same depth */
+/* All v2 tables of a machine have the same number of levels */
 static void amd_set_levels(struct kunit *test, int levels)
 {
 	long old = amd_iommu_gpt_level;
@@ -161,7 +161,7 @@ static unsigned int arm_granule_shift(unsigned int tg)
 	return tg == 0 ? 12 : tg == 1 ? 16 : 14;
 }
 
-/* Levels count from 0 to 3 towards the leaves in the manual */
+/* The manual counts levels from 0 to 3 towards the leaves */
 static void arm_find_root(struct pgt *pgt)
 {
 	struct iommu_dirty_table *table = &pgt->pt.table;
@@ -190,7 +190,7 @@ static void arm_find_root(struct pgt *pgt)
 	table->top_level = 3 - start;
 }
 
-/* Look the root up again: an AMD v1 table gets more levels as it is needed. */
+/* Read the root again: an AMD v1 table adds levels on demand */
 void pgt_find_root(struct pgt *pgt)
 {
 	if (pgt->fmt->fmt == ARM_64_LPAE_S1 || pgt->fmt->fmt == ARM_64_LPAE_S2)
@@ -204,7 +204,7 @@ static void pgt_free(void *ops)
 	free_io_pgtable_ops(ops);
 }
 
-/* An empty table of the test's format, which lives as long as the test */
+/* Create an empty table of the test's format; the test frees it when it ends */
 void pgt_init(struct pgt *pgt, struct kunit *test)
 {
 	const struct pgt_fmt *fmt = test->param_value;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the dirty walkers: awkward tables and awkward ranges.
+ * KUnit tests of the dirty walkers: unusual tables and unusual ranges.
  */
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -8,8 +8,8 @@
 #include "walk_kunit.h"
 
 /*
- * One dirty page of each level and group, and ranges that hold all or a part of
- * it. In a group the dirty entry is the last one.
+ * One dirty page of the given level and group, and ranges that contain all or a part
+ * of it. In a group, the last entry is dirty.
  */
 static void check_partial(struct kunit *test, unsigned int level,
 			  unsigned int group)
@@ -53,7 +53,7 @@ static void check_partial(struct kunit *test, unsigned int level,
 	KUNIT_EXPECT_EQ(test, walk.flush_iova, first);
 	KUNIT_EXPECT_EQ(test, walk.flush_last, last);
 
-	/* A window that the entry does not fit into, and neighbours that are clean */
+	/* A window that is smaller than the page, and clean neighbours */
 	*pte = dirty;
 	walk = kwalk(&pt, rec, first + 7, first + 7, IOMMU_DIRTY_WALK_WHOLE);
 	kexpect_one(test, rec, first, last);
@@ -78,9 +78,9 @@ static void test_partial(struct kunit *test)
 }
 
 /*
- * Dirty neighbours in three tables. Ranges of growing length in the middle of
- * them, every other one with half an entry at both ends, and then the whole:
- * what the first walk has cleaned must be missing in the second.
+ * Dirty neighbours in three tables. Walk ranges of growing length in their middle,
+ * every second one with half an entry at both ends, and then walk all of them: the
+ * second walk must not report what the first walk has cleaned.
  */
 static void test_runs(struct kunit *test)
 {
@@ -99,7 +99,7 @@ static void test_runs(struct kunit *test)
 	for (i = 0; i < nr; i++)
 		ptes[i] = kpt_map(&pt, base + page * i, 0, 0);
 
-	/* Each length with 512 entries to a table, fewer with larger tables */
+	/* Every length with 512 entries per table, fewer with larger tables */
 	for (i = 1; i <= nr; i += 1 + (nr - 1) / 1536 * 8) {
 		unsigned long first = base + page / 2 * (nr - i);
 		unsigned long last = first + page * i - 1;
@@ -122,8 +122,8 @@ static void test_runs(struct kunit *test)
 }
 
 /*
- * Entries above level 0, all of them present: 64 leaves; 64 that begin with a leaf
- * and have tables among them; and leaves again, too few for a whole mask.
+ * Present entries above level 0: 64 leaves, then 64 entries that start with a leaf
+ * and include tables, and then leaves again, but too few for a whole mask.
  */
 static void test_mixed(struct kunit *test)
 {
@@ -152,8 +152,8 @@ static void test_mixed(struct kunit *test)
 }
 
 /*
- * Dirty bits in absent entries, in entries that point to tables, and in leaves
- * whose dirty bits hardware does not maintain.
+ * A walk must ignore dirty bits in absent entries, in entries that point to tables,
+ * and in leaves whose dirty bits hardware does not maintain.
  */
 static void test_not_leaves(struct kunit *test)
 {
@@ -167,7 +167,7 @@ static void test_not_leaves(struct kunit *test)
 	for (level = 1; level <= 2; level++)
 		*kpt_entry(&pt, kfmt_size(fmt, 2) * 5 - 1, level) |=
 			fmt->dirty;
-	/* The present bits of all formats are among the two lowest ones */
+	/* In all formats, the present bits are among the two lowest bits */
 	for (level = 0; level <= 2; level++)
 		*kpt_entry(&pt, kfmt_size(fmt, 2) * 5 -
 				3 * kfmt_size(fmt, level), level) =
@@ -181,7 +181,7 @@ static void test_not_leaves(struct kunit *test)
 }
 
 /*
- * The first and the last page of tables of each depth, their outermost bytes,
+ * The first and the last page of tables of each depth, their first and last bytes,
  * and ranges beyond the table.
  */
 static void test_ends(struct kunit *test)
@@ -227,7 +227,7 @@ static void test_ends(struct kunit *test)
 	}
 }
 
-/* One page every 16 GiB, but for some holes: in windows, and in one go */
+/* One page per 16 GiB, with some holes, walked in windows and then all at once */
 static void test_sparse(struct kunit *test)
 {
 	const struct kfmt *fmt = test->param_value;
@@ -268,7 +268,7 @@ static void test_sparse(struct kunit *test)
 			KUNIT_EXPECT_FALSE(test, kpte_is_dirty(&pt, *ptes[i]));
 }
 
-/* Without a sink: clean, and say what to flush */
+/* Without a sink, a walk cleans and returns the range to flush */
 static void test_clean_only(struct kunit *test)
 {
 	const struct kfmt *fmt = test->param_value;
@@ -294,8 +294,8 @@ static void test_clean_only(struct kunit *test)
 }
 
 /*
- * A page that was clean when it became read-only: hardware that read its last entry
- * before that sets the dirty bit now, and knows of nothing else.
+ * A page was clean when it became read-only. Hardware that had read its last entry
+ * before sets the dirty bit now, without checking the entry again.
  */
 static void check_recheck(const struct kpt *pt, struct krec *rec, u64 *ptes,
 			  unsigned int level, unsigned int group)
@@ -319,10 +319,9 @@ static void check_recheck(const struct kpt *pt, struct krec *rec, u64 *ptes,
 }
 
 /*
- * One page of a group of that size, clean or dirty. Nothing can be written through
- * any of its entries afterwards; a dirty one may be looked at again, where its dirty
- * bit is not the permission. Its neighbours, one of them not present, stay as they
- * are.
+ * One page in a group of the given size, clean or dirty. Afterwards, no entry of it
+ * permits writes. The dirty entry stays dirty, unless the dirty bit is also the write
+ * permission. Its neighbours, one of which is not present, do not change.
  */
 static void check_protect(struct kunit *test, unsigned int level,
 			  unsigned int group, bool dirty)
@@ -360,14 +359,14 @@ static void check_protect(struct kunit *test, unsigned int level,
 	}
 	KUNIT_EXPECT_EQ(test, *other, before);
 	KUNIT_EXPECT_EQ(test, *hole, absent);
-	/* A writable entry may be in an IOTLB even if none was dirty */
+	/* A writable entry may be in an IOTLB even if no entry was dirty */
 	KUNIT_EXPECT_LE(test, walk.flush_iova, first);
 	KUNIT_EXPECT_GE(test, walk.flush_last, last);
 	if (!dirty)
 		check_recheck(&pt, rec, ptes, level, group);
 }
 
-/* Before an unmap: nobody writes through an entry once it has been looked at */
+/* Before an unmap, a device cannot write through an entry that was walked */
 static void test_protect(struct kunit *test)
 {
 	const struct kfmt *fmt = test->param_value;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the dirty walkers: tables of every format, walked over random
- * ranges, against a naive list of what is mapped and dirty.
+ * KUnit tests of the dirty walkers: walk random ranges of tables of every format,
+ * and compare with a simple list of mapped and dirty pages.
  */
 #include <linux/prandom.h>
 #include <linux/slab.h>
@@ -9,7 +9,7 @@
 
 #include "walk_kunit.h"
 
-/* What is mapped, for the naive model */
+/* A mapped page in the model */
 struct kmapping {
 	unsigned long iova;
 	unsigned long last;
@@ -37,8 +37,8 @@ static bool kmapping_free(const u64 *ptes, unsigned int entries)
 }
 
 /*
- * A place for a leaf: one of 8 tables of each level at both ends, or in the
- * second quarter of the root.
+ * A random place for a leaf: in one of 8 tables per level at the start or in the
+ * middle, or, for leaves of the root, in its second quarter.
  */
 static unsigned long random_place(const struct kpt *pt, unsigned int level,
 				  u32 r)
@@ -54,7 +54,7 @@ static unsigned long random_place(const struct kpt *pt, unsigned int level,
 	       (r & BIT(30) ? BIT(pt->table.bits - 1) : 0);
 }
 
-/* Leaves of all levels, most of them low, alone and in groups, in few tables */
+/* Map leaves of all levels, mostly low ones, single and in groups, in few tables */
 static unsigned int map_random(struct kpt *pt, struct kmapping *maps,
 			       struct rnd_state *rnd)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the walkers' tests share: the page-table formats as they know them, page
- * tables built from them, and a sink that keeps what it is told. The bits stand
- * here a second time on purpose: the tests must not share the definitions of the
- * code that they check.
+ * Code that the tests of the walkers share: descriptions of the page-table formats,
+ * page tables built from them, and a sink that records the marks. The tests define
+ * the bits a second time on purpose: they must not use the definitions of the code
+ * under test.
  */
 #ifndef __IOMMU_DIRTY_WALK_KUNIT_H
 #define __IOMMU_DIRTY_WALK_KUNIT_H
@@ -13,28 +13,28 @@
 
 /**
  * struct kfmt - A page-table format
- * @name: Name of the test's parameter
+ * @name: Name of the test parameter
  * @walk: The walker under test
- * @page_shift: log2 of a page of level 0, and of a table
+ * @page_shift: log2 of the size of a level 0 page and of a table
  * @top_level: Level of the root of the deepest table
  * @leaf_level: Highest level that has leaves
- * @root_tables: How many tables stand side by side as the root
+ * @root_tables: Number of concatenated tables in the root; 0 for a single table
  * @table: Bits of an entry that points to a table
- * @level_shift: Where such an entry tells the level of that table, from 1 on;
- *	0: nowhere
+ * @level_shift: Position of that table's level in such an entry, counted from 1;
+ *	0: not stored
  * @skips: Entries may skip levels
- * @addr_shift: How far an address is shifted to the right in an entry
- * @leaf: Bits of a clean entry of level 0 that maps memory
- * @huge: Bits to invert above level 0
- * @groups: log2 of how many neighbours may be one page, by level
+ * @addr_shift: Number of bits by which an entry shifts an address to the right
+ * @leaf: Bits of a clean level 0 entry that maps memory
+ * @huge: Bits of a leaf to invert above level 0
+ * @groups: log2 of the maximum number of neighbours in one page, by level
  * @group: Bits to add to a leaf in a group
- * @sized: The size of a group is in the address, as AMD has it
- * @dbm: Bit of a leaf without which the dirty bits mean nothing (Arm)
+ * @sized: The address encodes the size of a group (AMD)
+ * @dbm: Bit of a leaf without which its dirty bits have no meaning (Arm)
  * @dirty: Bits to invert to make a leaf dirty
- * @accessed: Bits that hardware sets together with those
- * @lost: Bits that are lost when it is cleaned
- * @protect: The bit without which a device cannot write through a clean leaf; nor
- *	through a dirty one, but for formats with @dbm
+ * @accessed: Bits that hardware sets together with @dirty
+ * @lost: Bits other than @dirty that cleaning clears
+ * @protect: Bit without which a device cannot write through a clean leaf; in formats
+ *	without @dbm, not through a dirty leaf either
  */
 struct kfmt {
 	const char *name;
@@ -82,8 +82,8 @@ static inline unsigned long kfmt_size(const struct kfmt *fmt,
  * struct kpt - A page table
  * @test: The test that owns its memory
  * @fmt: Its format
- * @skip: Skip levels, where the format can, in entries that are made
- * @table: What the walker gets
+ * @skip: New entries skip levels where possible
+ * @table: The table to pass to the walker
  */
 struct kpt {
 	struct kunit *test;
@@ -93,9 +93,9 @@ struct kpt {
 };
 
 /**
- * struct kpt_leaf - The entry that maps an IOVA, or the first of several
- * @ptes: The entry, or NULL if none does
- * @entries: How many neighbours are the same page
+ * struct kpt_leaf - The entries that map an IOVA
+ * @ptes: The first entry, or NULL if the IOVA is not mapped
+ * @entries: Number of entries of the page
  * @level: Their level
  */
 struct kpt_leaf {
@@ -120,14 +120,14 @@ static inline bool kpte_is_dirty(const struct kpt *pt, u64 pte)
 	return (pte & pt->fmt->dirty) != (pt->fmt->leaf & pt->fmt->dirty);
 }
 
-/* Can a device write through a leaf? */
+/* True if a device can write through a leaf */
 static inline bool kpte_is_writable(const struct kpt *pt, u64 pte)
 {
 	return (pte & pt->fmt->protect) ||
 	       (pt->fmt->dbm && kpte_is_dirty(pt, pte));
 }
 
-/* What hardware makes of an entry when the device writes */
+/* The value that hardware gives to an entry when the device writes */
 static inline u64 kpte_written(const struct kpt *pt, u64 pte)
 {
 	return kpte_is_dirty(pt, pte) ? pte :
@@ -139,7 +139,7 @@ static inline void kpte_dirty(const struct kpt *pt, u64 *pte)
 	*pte = kpte_written(pt, *pte);
 }
 
-/* What a dirty entry becomes */
+/* The value of a dirty entry after cleaning */
 static inline u64 kpte_cleaned(const struct kpt *pt, u64 pte)
 {
 	return (pte ^ pt->fmt->dirty) & ~pt->fmt->lost;
@@ -158,11 +158,11 @@ struct krange {
 };
 
 /**
- * struct krec - A sink that keeps what it is told, neighbours merged
- * @sink: What the walker gets
+ * struct krec - A sink that records the marked ranges and merges neighbours
+ * @sink: The embedded sink
  * @check: A table whose leaves must still be dirty when they are marked, or NULL
  * @nr: Number of ranges
- * @ranges: What was marked
+ * @ranges: The marked ranges
  */
 struct krec {
 	struct iommu_dirty_sink sink;

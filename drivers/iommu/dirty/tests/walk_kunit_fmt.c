@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page-table formats that the walkers' tests know, written down from the
- * specifications a second time, and tables in memory made of them. See
- * walk_kunit.h.
+ * The page-table formats for the tests of the walkers, written from the
+ * specifications a second time, and tables in memory built from them. Used by the
+ * KUnit suites in this directory, see walk_kunit.h.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -58,7 +58,7 @@ const struct kfmt kfmts[] = {
 		.table = 0x6000000000000001,	/* IW IR PR */
 		.level_shift = 9, .skips = true,
 		.leaf = 0x6000000000000001,
-		/* the largest size is 4 PiB */
+		/* The largest size is 4 PiB */
 		.groups = { 8, 8, 8, 8, 4 }, .sized = true, .group = 0xe00,
 		.dirty = 0x40, .accessed = 0x20,
 		.protect = 0x4000000000000000,
@@ -102,7 +102,7 @@ static u64 *kpt_alloc_table(struct kpt *pt, unsigned int pages)
 	return table;
 }
 
-/* An empty table. Only the usual @top_level has a root of several tables. */
+/* Create an empty table. Only the format's top level has a root of several tables */
 void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level)
 {
 	const struct kfmt *fmt = test->param_value;
@@ -120,8 +120,8 @@ void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level)
 }
 
 /*
- * The entry that maps @iova at @level; tables on the way are made. NULL where
- * an entry that skips levels is in the way.
+ * Find the entry that maps @iova at @level, and create the tables above it. Returns
+ * NULL if an existing entry skips the level.
  */
 u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level)
 {
@@ -136,7 +136,7 @@ u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level)
 		unsigned int next = at - 1;
 
 		if (!*pte) {
-			/* Go straight down where all bits in between are 0 */
+			/* Skip levels whose IOVA bits are all 0 */
 			while (pt->skip && next > level &&
 			       !((iova >> kfmt_shift(fmt, next)) % entries))
 				next--;
@@ -147,7 +147,7 @@ u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level)
 		}
 		if (fmt->level_shift)
 			next = (*pte >> fmt->level_shift & 7) - 1;
-		/* Does an earlier skip leave no room? */
+		/* An existing entry that skips levels may not reach @iova or @level */
 		if (next < level ||
 		    iova % kfmt_size(fmt, at) >= kfmt_size(fmt, next + 1))
 			return NULL;
@@ -160,8 +160,8 @@ u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level)
 }
 
 /*
- * Map @iova by 1 << @group clean leaves of @level; where to does not matter.
- * Returns the first of them.
+ * Map @iova with 1 << @group clean leaves at @level, to any address. Returns the
+ * first leaf.
  */
 u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
 	     unsigned int group)
@@ -175,7 +175,7 @@ u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
 		if (!group)
 			continue;
 		pte[i] |= fmt->group;
-		/* All address bits below the highest of the size are ones */
+		/* The address encodes the size: one zero bit, with ones below it */
 		if (fmt->sized)
 			pte[i] |= GENMASK_ULL(kfmt_shift(fmt, level) + group - 1,
 					      12) &
@@ -192,13 +192,13 @@ static bool kpte_is_leaf(const struct kfmt *fmt, u64 pte, unsigned int level)
 		return true;
 	if (fmt->level_shift)
 		return next == 0 || next == 7;
-	/* One bit tells leaves from tables; with RISC-V any of R, W and X */
+	/* One bit distinguishes leaves from tables; on RISC-V, any of R, W and X */
 	if (fmt->huge)
 		return !((pte ^ fmt->leaf ^ fmt->huge) & fmt->huge);
 	return pte & 0xe;
 }
 
-/* log2 of how many neighbours of this leaf are one page */
+/* log2 of the number of leaves in the page of this leaf */
 static unsigned int kpte_group(const struct kfmt *fmt, u64 pte,
 			       unsigned int level)
 {
@@ -208,15 +208,15 @@ static unsigned int kpte_group(const struct kfmt *fmt, u64 pte,
 		return 0;
 	if (!fmt->sized)
 		return fmt->groups[level];
-	/* One bit at a time: the lowest zero is the upper half of the size */
+	/* The lowest zero bit is half of the size */
 	while (pte & BIT_ULL(shift))
 		shift++;
 	return shift + 1 - kfmt_shift(fmt, level);
 }
 
 /*
- * Walk down to what maps @iova, as the specifications have it. An entry that is
- * not present must be 0.
+ * Find the leaf that maps @iova, as the specifications define. Entries that are not
+ * present must be 0.
  */
 struct kpt_leaf kpt_find(const struct kpt *pt, unsigned long iova)
 {

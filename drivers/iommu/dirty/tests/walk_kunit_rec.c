@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sink of the walkers' tests, which keeps what it is told. See walk_kunit.h.
+ * The sink of the walkers' tests, which records marks, and helpers that walk and
+ * compare records. Used by the KUnit suites in this directory, see walk_kunit.h.
  */
 #include <linux/slab.h>
 
 #include "walk_kunit.h"
 
-/* Ranges must come in ascending order to be merged */
+/* Ranges are merged only if they are added in ascending order */
 void krec_add(struct krec *rec, unsigned long first, unsigned long last)
 {
 	struct krange *prev = rec->nr ? &rec->ranges[rec->nr - 1] : NULL;
@@ -17,7 +18,7 @@ void krec_add(struct krec *rec, unsigned long first, unsigned long last)
 		rec->ranges[rec->nr++] = (struct krange){ first, last };
 }
 
-/* Record, then clear: is what is marked still dirty? */
+/* A walk must mark before it clears, so the marked leaves must still be dirty */
 static void krec_check(const struct kpt *pt, unsigned long iova,
 		       unsigned long last)
 {
@@ -65,7 +66,7 @@ struct krec *krec_alloc(struct kunit *test)
 	return rec;
 }
 
-/* Walk a range; @rec, if any, starts empty. Returns what is to be flushed. */
+/* Empty @rec, unless it is NULL, and walk a range. Returns the walk to be flushed */
 struct iommu_dirty_walk kwalk(const struct kpt *pt, struct krec *rec,
 			      unsigned long iova, unsigned long last,
 			      unsigned int flags)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit race of the dirty walkers: the test plays the hardware and sets dirty
- * bits, threads walk the same entries, two with locked operations or one that is
- * exclusive. At the end each write must have been followed by the end of a walk
- * that marked its page. And cleaning must leave alone what else changes in an
- * entry meanwhile: a walk that writes back something stale is seen by that, even
- * if it has marked the page.
+ * KUnit race of the dirty walkers. The test simulates hardware and sets dirty bits
+ * while threads walk the same entries: two with locked operations, or one exclusive
+ * walk. At the end, each write must have been followed by the end of a walk that
+ * marked its page. Cleaning must also preserve concurrent changes to other bits of
+ * an entry: this detects a walk that writes back a stale value, even if it has
+ * marked the page.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
@@ -18,17 +18,17 @@
 
 #include "walk_kunit.h"
 
-/* Half of them pages of their own, half in groups, where there are any */
+/* Half are single pages; the other half are groups, in formats that have groups */
 #define RACE_ENTRIES	256
 #define RACE_GROUPS	(RACE_ENTRIES / 2)
-/* The first of both halves are used most; no group is smaller */
+/* The first entries of both halves are used most; no group is smaller */
 #define RACE_HOT	16
 #define RACE_WRITES	60000
 #define RACE_WALKS	100
 
 /*
- * Means nothing to the walkers, and in no format to the hardware: for all that a
- * walk must not change
+ * A bit that the walkers and the hardware ignore in all formats; it stands for all
+ * bits that a walk must not change
  */
 #define RACE_OTHER	BIT_ULL(55)
 
@@ -36,9 +36,9 @@ struct race {
 	struct kpt pt;
 	unsigned int flags;
 	u64 *ptes[RACE_ENTRIES];
-	/* How often the device has written to each entry's memory */
+	/* Number of device writes to each entry's memory */
 	u32 writes[RACE_ENTRIES];
-	/* What RACE_OTHER was last set to */
+	/* The last value of RACE_OTHER in each entry */
 	u64 other[RACE_ENTRIES];
 	unsigned int stale;
 	bool stop;
@@ -50,7 +50,7 @@ struct race_walker {
 	struct completion done;
 	unsigned int walks;
 	DECLARE_BITMAP(marked, RACE_ENTRIES);
-	/* How many of the writes to each entry this walker has reported */
+	/* Number of writes to each entry that this walker has reported */
 	u32 reported[RACE_ENTRIES];
 };
 
@@ -97,8 +97,8 @@ static void race_walk(struct race_walker *walker, unsigned int first,
 	walk.last = (first + nr) * kfmt_size(race->pt.fmt, 0) - 1;
 	race->pt.fmt->walk(&race->pt.table, &walk);
 	/*
-	 * Order the walk's clears before the reads, which stand for the copy of
-	 * the page: pairs with the device's data before dirty bit.
+	 * Order the walk's clears before the reads below, which simulate the copy
+	 * of the page. Pairs with smp_mb() in race_write().
 	 */
 	smp_mb();
 	for_each_set_bit(i, walker->marked, RACE_ENTRIES)
@@ -125,8 +125,8 @@ static int race_walker_fn(void *data)
 }
 
 /*
- * Hardware changes an entry that is accessed and dirty no further: a walk that is
- * exclusive relies on that
+ * Hardware does not change an entry that is accessed and dirty. Exclusive walks rely
+ * on that
  */
 static bool race_settled(struct race *race, u64 pte)
 {
@@ -134,7 +134,7 @@ static bool race_settled(struct race *race, u64 pte)
 	       (pte & race->pt.fmt->accessed) == race->pt.fmt->accessed;
 }
 
-/* What a write makes of a clean entry; @alone: dirty, but not yet accessed */
+/* The value of a clean entry after a write; @alone: dirty, but not yet accessed */
 static u64 race_written(struct race *race, u64 pte, bool alone)
 {
 	u64 new = kpte_written(&race->pt, pte);
@@ -142,7 +142,7 @@ static u64 race_written(struct race *race, u64 pte, bool alone)
 	return alone ? new & ~race->pt.fmt->accessed : new;
 }
 
-/* Exchange an entry, and RACE_OTHER with it, if it still is what it was */
+/* Replace an entry that still has the value @old, and flip its RACE_OTHER */
 static bool race_exchange(struct race *race, unsigned int i, u64 old, u64 new)
 {
 	new ^= RACE_OTHER;
@@ -154,14 +154,14 @@ static bool race_exchange(struct race *race, unsigned int i, u64 old, u64 new)
 	return true;
 }
 
-/* A write, as hardware does it: nothing to an entry that is dirty already */
+/* A write by hardware, which does not change an entry that is already dirty */
 static void race_write(struct race *race, unsigned int i, bool alone)
 {
 	u64 old;
 
-	/* The data comes first */
+	/* The device writes the data first */
 	WRITE_ONCE(race->writes[i], race->writes[i] + 1);
-	smp_mb(); /* pairs with the one in race_walk() */
+	smp_mb(); /* Pairs with smp_mb() in race_walk() */
 	do {
 		old = READ_ONCE(*race->ptes[i]);
 		if (kpte_is_dirty(&race->pt, old))
@@ -169,7 +169,7 @@ static void race_write(struct race *race, unsigned int i, bool alone)
 	} while (!race_exchange(race, i, old, race_written(race, old, alone)));
 }
 
-/* A read sets no more than A */
+/* A read by hardware, which sets only A */
 static void race_read(struct race *race, unsigned int i)
 {
 	u64 old;
@@ -184,9 +184,9 @@ static void race_read(struct race *race, unsigned int i)
 }
 
 /*
- * A mask of entries that are dirty, none of them accessed yet: they would be cleaned in
- * one go if they were settled. Other things change in them, until they get accessed one
- * by one. Those that are used most are not among them, as they do not stay dirty.
+ * Make a whole mask of entries dirty, but not accessed. If they were settled, a walk
+ * would clean them together. Change their RACE_OTHER bits, then set A in one after
+ * the other. These are not hot entries, which do not stay dirty.
  */
 static void race_word(struct race *race)
 {
