@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The adaptor from vfio_log_ops to a provider of dirty information for iommufd's
- * trackers: any VFIO driver that has them gets one while its device is open and bound
- * to an iommufd. VFIO's core calls it where the user asks for DMA logging or for a
- * change of the migration state, with no lock held but vfio_device_set::lock on
- * opening and closing; iommufd calls the ops.
+ * Adaptor from vfio_log_ops to a provider of dirty information for iommufd's trackers.
+ * A device whose driver has vfio_log_ops gets a provider while it is open and bound to
+ * an iommufd. VFIO's core calls this file with vfio_device_set::lock held (and
+ * vfio_group::group_lock, if a group is used) when it opens or closes a device, and
+ * without locks when the user requests DMA logging or changes the migration state.
+ * iommufd calls the ops.
  *
- * The device logs either for the user or for trackers: who comes second gets
- * -EBUSY. Drivers need not know for whom.
+ * The device logs either for the user or for trackers: whoever comes second gets
+ * -EBUSY. Drivers need not know for whom they log.
  */
 #include <linux/cleanup.h>
 #include <linux/interval_tree.h>
@@ -22,17 +23,17 @@
 
 #include "dirty.h"
 
-/* As for VFIO_DEVICE_FEATURE_DMA_LOGGING_START: drivers are not used to more */
+/* As for VFIO_DEVICE_FEATURE_DMA_LOGGING_START: drivers do not expect more */
 #define LOG_MAX_RANGES \
 	(PAGE_SIZE / sizeof(struct vfio_device_feature_dma_logging_range))
 
 /*
- * Pages to a multiple of which ranges are rounded for drivers that do not say that they
- * take others: bitmaps are often words, and bits behind the last whole one may be lost
+ * Ranges are rounded to multiples of this many pages unless the driver sets
+ * VFIO_LOG_ANY_RANGE: drivers often copy whole words, and lose bits after the last one
  */
 #define LOG_GRANULE	64
 
-/* For whom the device logs */
+/* Who uses the device's log */
 enum vfio_dirty_owner {
 	VFIO_DIRTY_NOBODY,
 	VFIO_DIRTY_USER,	/* by VFIO_DEVICE_FEATURE_DMA_LOGGING_START */
@@ -41,15 +42,15 @@ enum vfio_dirty_owner {
 
 /**
  * struct vfio_dirty - Dirty tracking of an open device
- * @provider: What iommufd sees
+ * @provider: iommufd's part
  * @device: The device
- * @state_mutex: Held while the migration state changes, and while it must not;
- *	comes before @log_mutex
- * @log_mutex: Held around the driver's vfio_log_ops, and protects @owner
- * @owner: For whom the device logs
- * @max_ranges: The most ranges that the driver takes, as far as it is known; protected
- *	as the ops of @provider are
- * @closing: The device is kept from DMA for good; protected by @state_mutex
+ * @state_mutex: Held while the migration state changes, and while it must not change;
+ *	taken before @log_mutex
+ * @log_mutex: Held around calls of the driver's vfio_log_ops; protects @owner
+ * @owner: Who uses the device's log
+ * @max_ranges: Maximum number of ranges that the driver is known to accept; protected
+ *	by the serialization of the ops of @provider
+ * @closing: The device can start no more DMA; protected by @state_mutex
  */
 struct vfio_dirty {
 	struct iommufd_dirty_provider provider;
@@ -66,7 +67,7 @@ static struct vfio_dirty *to_dirty(struct iommufd_dirty_provider *provider)
 	return container_of(provider, struct vfio_dirty, provider);
 }
 
-/* As VFIO's core does around each call of its user: drivers count on it */
+/* VFIO's core does this around each ioctl of the user, and drivers rely on it */
 static int vfio_dirty_wake(struct vfio_dirty *dirty)
 {
 	struct device *dev = dirty->device->dev;
@@ -90,7 +91,7 @@ static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 	struct vfio_dirty *dirty = to_dirty(provider);
 	struct vfio_device *device = dirty->device;
 
-	/* More is not known before the driver starts */
+	/* Other limits are unknown before the driver starts */
 	caps->max_ranges = dirty->max_ranges;
 	caps->granule = device->log_ops->flags & VFIO_LOG_ANY_RANGE ?
 				1 : LOG_GRANULE;
@@ -102,9 +103,9 @@ static void vfio_dirty_get_caps(struct iommufd_dirty_provider *provider,
 }
 
 /*
- * Drivers merge ranges if they have too many of them, and do not say so. iommufd must
- * know what is tracked, and from where on: it can merge as well, once it is known how
- * many the driver has left.
+ * Drivers merge ranges without notice if there are too many. iommufd must know which
+ * ranges are tracked and where each begins, so it must merge them itself. The number
+ * of ranges that the driver has left is the maximum.
  */
 static unsigned int vfio_dirty_count(struct rb_root_cached *root)
 {
@@ -117,8 +118,8 @@ static unsigned int vfio_dirty_count(struct rb_root_cached *root)
 }
 
 /*
- * A driver that logs, but not as much as that, may say that it does not support it.
- * Does it log the first GiB?
+ * A driver may fail with -EOPNOTSUPP because the ranges are too large. Returns true if
+ * it can log the first GiB.
  */
 static bool vfio_dirty_is_too_much(struct vfio_dirty *dirty,
 				   const struct iommufd_dirty_range *ranges,
@@ -186,7 +187,7 @@ static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
 	unsigned int i;
 	int rc;
 
-	/* VFIO never asks drivers for a range up to the end */
+	/* VFIO never passes a range up to the end of the address space to a driver */
 	if (ranges[nr - 1].last == ULONG_MAX)
 		return -EOVERFLOW;
 	nodes = kcalloc(nr, sizeof(*nodes), GFP_KERNEL_ACCOUNT);
@@ -231,7 +232,7 @@ static int vfio_dirty_report(struct iova_bitmap *bitmap, unsigned long iova,
 						   bitmap);
 }
 
-/* What a driver fails to record it has cleared: the caller takes all for dirty */
+/* A driver that fails may have cleared bits: the caller treats the range as dirty */
 static int vfio_dirty_read_and_clear(struct iommufd_dirty_provider *provider,
 				     unsigned long iova, unsigned long last,
 				     struct iommu_dirty_sink *sink)
@@ -256,8 +257,8 @@ out_free:
 }
 
 /*
- * VFIO asks of a device in a P2P state that it leaves its peers alone: if it can tell
- * them from memory it may go on writing to that.
+ * In a P2P state VFIO only requires that a device starts no DMA to its peers. A device
+ * that can distinguish them from memory may continue to write to memory.
  */
 static bool vfio_dirty_quiescent(struct vfio_dirty *dirty)
 {
@@ -295,7 +296,7 @@ static bool vfio_dirty_hold(struct iommufd_dirty_provider *provider)
 	return false;
 }
 
-/* The user could not resume it, but reset it, which ends in RUNNING */
+/* The user could not resume the device, but may have reset it, which ends in RUNNING */
 static bool vfio_dirty_release(struct iommufd_dirty_provider *provider)
 {
 	struct vfio_dirty *dirty = to_dirty(provider);
@@ -315,7 +316,7 @@ static const struct iommufd_dirty_provider_ops vfio_dirty_ops = {
 };
 
 /**
- * vfio_dirty_open() - A device has been opened
+ * vfio_dirty_open() - Register a provider for a device that has been opened
  * @device: The device, after vfio_device_ops::open_device
  *
  * Return: 0 or a negative errno.
@@ -339,7 +340,7 @@ int vfio_dirty_open(struct vfio_device *device)
 					     &dirty->provider);
 	if (rc) {
 		kfree(dirty);
-		/* The driver has registered one by itself */
+		/* The driver has already registered a provider */
 		return rc == -EBUSY ? 0 : rc;
 	}
 	device->dirty = dirty;
@@ -347,7 +348,7 @@ int vfio_dirty_open(struct vfio_device *device)
 }
 
 #ifdef CONFIG_PCI
-/* Nobody can turn DMA on again: the last file of the device is being closed */
+/* The user cannot turn DMA on again: the device's last file is being closed */
 static void vfio_dirty_stop_dma(struct vfio_dirty *dirty)
 {
 	struct pci_dev *pdev;
@@ -365,11 +366,11 @@ static void vfio_dirty_stop_dma(struct vfio_dirty *dirty)
 #endif
 
 /**
- * vfio_dirty_close() - A device is about to be closed
+ * vfio_dirty_close() - Unregister the provider of a device that is being closed
  * @device: The device, before vfio_device_ops::close_device
  *
- * While a tracker runs, a PCI device is kept from DMA first, as vfio-pci is going to
- * do anyway: what it has written until then is known exactly.
+ * If a tracker runs, this first turns off the DMA of a PCI device, as vfio-pci would do
+ * later anyway. The trackers then know exactly what the device has written.
  */
 void vfio_dirty_close(struct vfio_device *device)
 {
@@ -400,7 +401,7 @@ void vfio_dirty_close(struct vfio_device *device)
  * @device: The device
  * @state: The new state
  *
- * Not while an UPDATE of a tracker relies on the old one.
+ * Waits while an UPDATE of a tracker relies on the old state.
  *
  * Return: what the driver returns, or ERR_PTR(-EINTR) if killed while it waits.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What VFIO's own files call so that iommufd's dirty trackers can use a device's
- * DMA logging: see dirty.c. With CONFIG_IOMMUFD_DIRTY off each call goes straight to
- * the driver.
+ * The interface of dirty.c to VFIO's core, through which iommufd's dirty trackers use
+ * a device's DMA logging. With CONFIG_IOMMUFD_DIRTY off, the inlines call the driver
+ * directly.
  */
 #ifndef __VFIO_DIRTY_H
 #define __VFIO_DIRTY_H

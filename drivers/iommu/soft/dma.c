@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What plays the hardware of the software IOMMU: ports that translate addresses
- * through a cache and a page table, and do DMA. iommu.c attaches them and
- * invalidates their caches, vfio.c starts DMAs and threads.
+ * The hardware of the software IOMMU: ports that translate addresses through a cache
+ * and a page table, and do DMA. iommu.c attaches ports and invalidates their caches;
+ * vfio.c starts DMAs and threads with soft_device::lock held.
  *
- * As in hardware, dirty bits are set by compare-and-swap on the entry, a write
- * through a cached translation whose entry was dirty sets none, and a read that
- * fills the cache sets none either: the write after it walks again. A port holds
- * its lock for the whole of a DMA of at most one page. So whoever invalidates a
- * port has waited for what it had under way, be it a copy or a walk.
- *
- * Hardware that sets dirty bits by a mere OR, as no specification should have it, is
- * there for tests: soft_inject::late_dirty.
+ * As in hardware, a dirty bit is set by compare-and-swap on the entry. A write through
+ * a cached translation whose entry was dirty sets none. A read that fills the cache
+ * sets none either: the next write walks again. A port holds its lock during a DMA of
+ * at most one page, so invalidating the port waits for a copy or walk in progress.
+ * For tests, soft_inject::late_dirty sets dirty bits by a plain OR, which no
+ * specification should allow.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -26,14 +24,14 @@
 #define BUF		0x40000		/* address of the buffer */
 
 LIST_HEAD(soft_devices);
-/* Which device is attached to which domain */
+/* Protects soft_device::domain */
 static DEFINE_RWLOCK(soft_attach_lock);
 
 /**
- * soft_updates_bits() - Does hardware set accessed and dirty bits?
+ * soft_updates_bits() - Check whether hardware sets accessed and dirty bits
  * @domain: The domain
  *
- * Return: true if it does.
+ * Return: true if it sets them.
  */
 bool soft_updates_bits(const struct soft_domain *domain)
 {
@@ -49,8 +47,8 @@ static bool soft_may_write(const struct soft_fmt *fmt, u64 pte, bool update)
 }
 
 /*
- * Sets the bits that were right for @old, whatever has become of it. The port is
- * locked: not for so long that the kernel complains.
+ * Waits until the entry changes, and sets the bits that were computed from @old. The
+ * port is locked, so the wait must be too short for a lockup warning.
  */
 static void soft_update_late(struct soft_device *sdev, u64 *pte, u64 old,
 			     u64 new)
@@ -65,7 +63,7 @@ static void soft_update_late(struct soft_device *sdev, u64 *pte, u64 old,
 	atomic64_andnot(old & ~new, (atomic64_t *)pte);
 }
 
-/* Walks the page table, and keeps what it finds in the cache. */
+/* Walks the page table, and caches the translation */
 static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 		      struct soft_xlat *xlat)
 {
@@ -102,7 +100,7 @@ static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 	return true;
 }
 
-/* Words are copied whole, as devices do: others look at the memory meanwhile */
+/* Copies whole words, as devices do: others read the memory concurrently */
 static void soft_copy(void *to, const void *from, size_t len)
 {
 	size_t i;
@@ -115,7 +113,7 @@ static void soft_copy(void *to, const void *from, size_t len)
 		WRITE_ONCE(*(u64 *)(to + i), READ_ONCE(*(u64 *)(from + i)));
 }
 
-/* @len bytes that do not cross a multiple of 4 KiB. False: not allowed */
+/* @len bytes do not cross a multiple of 4 KiB. Returns false if it is not allowed */
 static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 		     size_t len, bool write)
 {
@@ -164,9 +162,9 @@ void soft_dma_init(struct soft_device *sdev)
  * soft_dma_attach() - Change the page table of a device
  * @sdev: The device
  * @domain: The page table, or NULL for none
- * @offset: What a first stage ahead of it adds to IOVAs
+ * @offset: Offset that a first stage before it adds to IOVAs
  *
- * When it returns nothing goes through the page table that was attached before.
+ * After it returns, no DMA uses the page table that was attached before.
  */
 void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain,
 		     u64 offset)
@@ -201,12 +199,12 @@ static void soft_port_invalidate(struct soft_port *port, unsigned long first,
 }
 
 /**
- * soft_dma_invalidate() - Forget cached translations
- * @domain: The domain whose devices shall do so
+ * soft_dma_invalidate() - Invalidate cached translations of a range
+ * @domain: The domain whose devices are invalidated
  * @first: First byte of the range
- * @last: Last byte of it, inclusive
+ * @last: Last byte of the range, inclusive
  *
- * When it returns nothing goes through what was in the page table before.
+ * After it returns, no DMA uses entries that were in the page table before.
  */
 void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 			 unsigned long last)
@@ -225,9 +223,9 @@ void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 }
 
 /**
- * soft_dma_run() - Do what the registers ask for
+ * soft_dma_run() - Do the DMA that the registers describe
  * @sdev: The device
- * @cmd: The command, as of QEMU's edu device
+ * @cmd: The command, as for QEMU's edu device
  *
  * Context: soft_device::lock is held.
  */
@@ -252,7 +250,7 @@ void soft_dma_run(struct soft_device *sdev, u64 cmd)
 	}
 }
 
-/* One write, or in one of eight cases a read ahead of it. */
+/* Does one write; one time in eight, a read of the same page comes first */
 static void soft_storm_write(struct soft_port *port, struct rnd_state *rnd)
 {
 	const struct soft_storm *storm = &port->dev->storm;
@@ -295,8 +293,8 @@ static int soft_storm_thread(void *data)
  * soft_storm_start() - Start the threads of a device
  * @sdev: The device
  *
- * Context: soft_device::lock is held, so that soft_device::storm stays as it is
- * where threads read it: it can be written only after soft_storm_stop().
+ * Context: soft_device::lock is held. soft_device::storm does not change while
+ * threads read it: it is writable only after they have ended.
  * Return: 0 or a negative errno.
  */
 int soft_storm_start(struct soft_device *sdev)
@@ -319,7 +317,7 @@ int soft_storm_start(struct soft_device *sdev)
 			soft_storm_stop(sdev);
 			return PTR_ERR(task);
 		}
-		/* It may end by itself, before it is stopped */
+		/* The thread may end before it is stopped */
 		port->task = get_task_struct(task);
 		atomic_inc(&sdev->running);
 		wake_up_process(task);
@@ -345,6 +343,6 @@ void soft_storm_stop(struct soft_device *sdev)
 		kthread_stop_put(sdev->ports[i].task);
 		sdev->ports[i].task = NULL;
 	}
-	/* One that was stopped before it ran has not counted itself */
+	/* A thread that was stopped before it ran has not decremented the count */
 	atomic_set(&sdev->running, 0);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page-table formats of the software IOMMU, for the code that builds tables
- * and for the hardware that it plays. The bits do not come from the headers that
- * the walkers under test are made of, but are written down a second time from
- * the specifications that those name.
+ * The page-table formats of the software IOMMU, for table.c, which builds tables,
+ * and dma.c, which emulates the hardware. Constant data, used without locks. The
+ * bits are not taken from the headers of the walkers under test: they are defined
+ * a second time, from the specifications that these headers cite.
  */
 #include "soft.h"
 
@@ -11,7 +11,7 @@
 #define BIT51_12	0x000ffffffffff000ULL
 #define BIT53_10	0x003ffffffffffc00ULL
 
-/* All formats; the devices are made in this order */
+/* All formats; devices are created in this order */
 const struct soft_fmt soft_fmts[] = {
 	{
 		.name = "vtd_ss", .id = IOMMU_DIRTY_FMT_VTD_SS,
@@ -23,7 +23,7 @@ const struct soft_fmt soft_fmts[] = {
 		.write = 0x2, .accessed = 0x100, .dirty = 0x200,
 	},
 	{
-		/* The upper half of 48 bits is addressed by bits 63 to 48, too */
+		/* In the upper half of 48 bits, bits 63 to 48 are set, too */
 		.name = "x86_64", .id = IOMMU_DIRTY_FMT_VTD_FS,
 		.walk = iommu_dirty_walk_x86_64,
 		.bits = 47, .top_level = 3,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The IOMMU driver of the software IOMMU: domains, attaching, mapping, dirty
- * tracking. Called by the IOMMU core, which iommufd and vfio use, with its locks.
+ * tracking. Called by the IOMMU core, which iommufd and vfio use, and by iommufd,
+ * under their locks. soft_device::inject_lock protects the injected faults.
  */
 #include <linux/err.h>
 #include <linux/minmax.h>
@@ -17,14 +18,14 @@
 static bool skip_flush;
 module_param(skip_flush, bool, 0644);
 MODULE_PARM_DESC(skip_flush,
-		 "For tests that must fail: let harvests ask for no IOTLB flush");
+		 "For tests that must fail: harvests request no IOTLB flush");
 
 struct iommu_device soft_iommu;
 
 /**
- * soft_fault() - Is it this call's turn to fail?
+ * soft_fault() - Check whether this call must fail
  * @sdev: The device
- * @op: What is called
+ * @op: The op that is called
  *
  * Return: 0 or the negative errno to fail with.
  */
@@ -33,7 +34,7 @@ int soft_fault(struct soft_device *sdev, enum soft_op op)
 	struct soft_inject *inject = &sdev->inject;
 	int rc = 0;
 
-	/* Ops of several page tables and of the log run at the same time */
+	/* Ops of several page tables and of the log run concurrently */
 	spin_lock(&sdev->inject_lock);
 	if (inject->op == op && inject->count) {
 		if (inject->skip) {
@@ -89,7 +90,7 @@ static int soft_map_pages(struct iommu_domain *domain, unsigned long iova,
 	return 0;
 
 err_unmap:
-	/* What there is of this page; the caller unmaps those before */
+	/* Unmap the mapped part of this page; the caller unmaps the pages before it */
 	soft_table_unmap(soft, iova, pgsize, &freelist);
 	soft_dma_invalidate(soft, iova, iova + pgsize - 1);
 	iommu_put_pages_list(&freelist);
@@ -108,9 +109,9 @@ static size_t soft_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 }
 
 /*
- * Only who is being killed does not wait: as on hardware, a flush cannot fail.
- * An exiting task cannot be killed any more, nor can a kernel thread that closes
- * its files in its stead.
+ * Only a killed task stops waiting early, and then flushes: as on hardware, a flush
+ * cannot fail. Exiting tasks, and kernel threads that close files for them, cannot be
+ * killed, so soft_iotlb_sync() lets them pass.
  */
 static void soft_wait_flush(struct soft_device *sdev)
 {
@@ -164,7 +165,7 @@ static int soft_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	if (rc)
 		return rc;
 	WRITE_ONCE(soft->tracking, enable);
-	/* Writes by what was cached before set no dirty bit */
+	/* Writes through translations cached before this set no dirty bit */
 	soft_dma_invalidate(soft, 0, ULONG_MAX);
 	return 0;
 }
@@ -174,8 +175,8 @@ static int soft_read_and_clear_dirty(struct iommu_domain *domain,
 				     unsigned long flags,
 				     struct iommu_dirty_bitmap *dirty)
 {
-	/* Without a bitmap iommufd only cleans, ahead of enabling */
-	if (!to_soft_domain(domain)->tracking && dirty->bitmap)
+	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
+	if (!READ_ONCE(to_soft_domain(domain)->tracking) && dirty->bitmap)
 		return -EINVAL;
 	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
 }
@@ -274,7 +275,7 @@ static int soft_attach_nested(struct iommu_domain *domain, struct device *dev)
 	return 0;
 }
 
-/* The offset never changes, so nothing of it is ever cached */
+/* The offset never changes, so there is nothing to invalidate */
 static int soft_invalidate_user(struct iommu_domain *domain,
 				struct iommu_user_data_array *array)
 {
@@ -339,7 +340,7 @@ static struct iommu_device *soft_probe(struct device *dev)
 }
 
 const struct iommu_ops soft_iommu_ops = {
-	/* The devices are user space's alone */
+	/* Only user space uses the devices */
 	.default_domain = &soft_blocked_domain,
 	.blocked_domain = &soft_blocked_domain,
 	.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G,

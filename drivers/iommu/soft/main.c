@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes the software IOMMU and its devices when the kernel boots, if it is asked
- * to. They stay until it ends.
+ * Creates the software IOMMU and its devices at boot, if iommu_dirty_soft.devices is
+ * set. Called as an initcall, without locks. They exist until the kernel shuts down.
  */
 #include <linux/init.h>
 #include <linux/irqdomain.h>
@@ -13,14 +13,14 @@
 
 static unsigned int devices;
 module_param(devices, uint, 0444);
-MODULE_PARM_DESC(devices, "How many devices to make of each page-table format");
+MODULE_PARM_DESC(devices, "Number of devices of each page-table format");
 
-/* iommufd wants to know that a user's device cannot forge interrupts */
+/* iommufd requires that a user's device cannot forge interrupts */
 static struct irq_domain soft_no_interrupts = {
 	.flags = IRQ_DOMAIN_FLAG_ISOLATED_MSI,
 };
 
-/* What the driver matches; the names are those of the formats, with "soft-" */
+/* Names that the driver matches: "soft-" and the name of the format */
 static struct platform_device_id *soft_ids;
 
 static void soft_release(struct device *dev)
@@ -48,7 +48,7 @@ static int __init soft_add_device(const struct soft_fmt *fmt, unsigned int id)
 	pdev->id = id;
 	pdev->dev.release = soft_release;
 	dev_set_msi_domain(&pdev->dev, &soft_no_interrupts);
-	/* Ahead of any other IOMMU driver's chance to take it */
+	/* Before another IOMMU driver can claim the device */
 	mutex_lock(&iommu_probe_device_lock);
 	rc = iommu_fwspec_init(&pdev->dev, soft_iommu.fwnode);
 	mutex_unlock(&iommu_probe_device_lock);
@@ -109,7 +109,7 @@ static int __init soft_add_iommu(void)
 	return iommu_device_register(&soft_iommu, &soft_iommu_ops, NULL);
 }
 
-/* After vfio, whose devices these are. Nothing is undone: it is for tests. */
+/* After vfio, which drives the devices. Errors undo nothing: this is for tests */
 static int __init soft_init(void)
 {
 	int rc;

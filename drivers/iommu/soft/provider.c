@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that tells by itself what it has written: a provider of dirty information,
- * as a migration driver would be one. And one whose every op can be made to fail, and
- * whose limits can be chosen, for tests. dma.c logs each write, vfio.c registers
- * the provider when it is told to, iommufd calls the ops.
+ * A provider of dirty information for devices that log their writes, like a migration
+ * driver. For tests, each op can be made to fail and the limits can be set. dma.c logs
+ * each write with soft_port::lock held, vfio.c registers the provider at the user's
+ * request, iommufd calls the ops under its locks.
  *
- * A bit for each page of the ranges is set after the data has been written: who
- * clears it and copies the page then has the data. The bits are set with
- * soft_log::lock held, under which ranges are exchanged; only ops clear them, one at
- * a time.
+ * The bit of a page is set after the data has been written: a reader that clears it
+ * and then copies the page gets the data. soft_log::lock is held while bits are set and
+ * while the ranges are replaced. Only ops clear bits, one op at a time.
  */
 #include <linux/bitmap.h>
 #include <linux/delay.h>
@@ -23,7 +22,7 @@
 
 MODULE_IMPORT_NS(IOMMUFD);
 
-/* Pages of a range that can be logged, at the most */
+/* Maximum number of pages of a logged range */
 #define LOG_MAX_PAGES	BIT(26)
 
 static struct soft_log *to_log(struct iommufd_dirty_provider *provider)
@@ -77,7 +76,7 @@ log_alloc(const struct iommufd_dirty_range *from, unsigned int nr,
 	for (i = 0; i < nr; i++) {
 		struct soft_log_range *range = &ranges->range[i];
 
-		/* Pages at the ends are logged as a whole */
+		/* Log whole pages at the ends */
 		range->iova = from[i].iova & ~mask;
 		range->last = from[i].last | mask;
 		range->bits = kvcalloc(BITS_TO_LONGS(log_bits(range, shift)),
@@ -112,8 +111,8 @@ static void log_set(struct soft_log_ranges *ranges, unsigned long iova,
 }
 
 /**
- * soft_log_write() - The device has written
- * @log: Its log
+ * soft_log_write() - Log a write of the device
+ * @log: The log of the device
  * @iova: First byte
  * @len: Bytes, at least one
  *
@@ -136,7 +135,7 @@ static struct soft_log_ranges *log_swap(struct soft_log *log,
 	return ranges;
 }
 
-/* Mark what is set from bit @first to bit @last, and clear it */
+/* Mark the pages whose bits are set, from @first to @last, and clear the bits */
 static void log_report(struct soft_log_ranges *ranges,
 		       struct soft_log_range *range, unsigned long first,
 		       unsigned long last, struct iommu_dirty_sink *sink)
@@ -152,7 +151,7 @@ static void log_report(struct soft_log_ranges *ranges,
 	}
 }
 
-/* As iommufd promises */
+/* iommufd guarantees this */
 static bool log_aligned(const struct iommufd_dirty_range *ranges,
 			unsigned int nr, u64 page_size)
 {
@@ -195,7 +194,7 @@ static int soft_start(struct iommufd_dirty_provider *provider,
 	new = log_alloc(ranges, nr, ilog2(*page_size));
 	if (!new)
 		return -ENOMEM;
-	/* From here on each write is logged */
+	/* From now on every write is logged */
 	log_free(log_swap(log, new));
 	return 0;
 }
@@ -228,7 +227,7 @@ static int soft_read_and_clear(struct iommufd_dirty_provider *provider,
 			continue;
 		first = (max(iova, range->iova) - range->iova) >> ranges->shift;
 		end = (min(last, range->last) - range->iova) >> ranges->shift;
-		/* One that fails has forgotten, and does not say what */
+		/* A read that fails forgets the dirty pages without marking them */
 		if (rc)
 			bitmap_clear(range->bits, first, end - first + 1);
 		else
@@ -290,7 +289,7 @@ static int soft_update(struct iommufd_dirty_provider *provider,
 	return 0;
 }
 
-/* Quiescent: no thread writes, and no register starts a DMA */
+/* The device is quiescent if no thread runs and, by the lock, no register starts DMA */
 static bool soft_hold(struct iommufd_dirty_provider *provider)
 {
 	struct soft_device *sdev = log_dev(to_log(provider));
@@ -346,7 +345,7 @@ static const struct iommufd_dirty_provider_ops *const soft_kinds[] = {
 };
 
 /**
- * soft_log_init() - Make the log of a device, which logs nothing
+ * soft_log_init() - Initialize the log of a device, without ranges
  * @log: The log
  */
 void soft_log_init(struct soft_log *log)
@@ -356,12 +355,12 @@ void soft_log_init(struct soft_log *log)
 }
 
 /**
- * soft_log_offer() - Register another provider for a device, or none
+ * soft_log_offer() - Replace the provider of a device
  * @log: The log of the device
- * @idev: What it is bound as, NULL if it is not bound to an iommufd
+ * @idev: The device as bound to an iommufd, or NULL if it is not bound
  * @kind: SOFT_PROVIDER_*
  *
- * Context: soft_device::lock is not held: iommufd calls soft_hold().
+ * Context: soft_device::lock is not held, as iommufd calls soft_hold().
  * Return: 0 or a negative errno.
  */
 int soft_log_offer(struct soft_log *log, struct iommufd_device *idev, u64 kind)

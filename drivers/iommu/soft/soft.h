@@ -3,17 +3,17 @@
  * A software IOMMU for tests: page tables in the formats of real hardware, and
  * devices that do DMA through them. See Documentation/driver-api/iommu_dirty.rst.
  *
- *   fmt.c    the formats, as their hardware and their writer see them
+ *   fmt.c    page-table formats, for table.c and dma.c
  *   table.c  builds and looks up page tables
  *   iommu.c  the IOMMU driver: domains, attaching, dirty tracking
  *   dma.c    the hardware: ports with translation caches, threads that write
- *   provider.c  the devices' own log of what they write
+ *   provider.c  a device's log of its writes
  *   vfio.c   the devices' registers, for user space
- *   main.c   makes the devices
+ *   main.c   creates the devices
  *
- * Locks, in this order: soft_log::provider_mutex, iommufd's of a provider,
+ * Lock order: soft_log::provider_mutex, iommufd's locks of a provider,
  * soft_device::lock (registers), soft_attach_lock, soft_port::lock, soft_log::lock.
- * Within any of them: soft_device::inject_lock.
+ * soft_device::inject_lock nests inside any of them.
  */
 #ifndef __IOMMU_DIRTY_SOFT_H
 #define __IOMMU_DIRTY_SOFT_H
@@ -29,39 +29,39 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 
-#define SOFT_ENTRIES	512	/* of a table */
-#define SOFT_TLB	256	/* translations that a port caches */
-#define SOFT_THREADS	8	/* at most, of a device */
+#define SOFT_ENTRIES	512	/* entries of a table */
+#define SOFT_TLB	256	/* cached translations of a port */
+#define SOFT_THREADS	8	/* maximum, of a device */
 #define SOFT_BUF_SIZE	4096
 
-/* Commands of a device, as of QEMU's edu device */
+/* Commands of a device, as for QEMU's edu device */
 #define SOFT_CMD_RUN	BIT_ULL(0)
 #define SOFT_CMD_TO_RAM	BIT_ULL(1)
 
 /**
  * struct soft_fmt - A page-table format with a granule of 4 KiB
- * @name: Its name in the names of devices
- * @id: Its name in the user's API
+ * @name: Name of the format in device names
+ * @id: Its identifier in the uAPI
  * @walk: The dirty walker under test
- * @bits: Bits of an IOVA
+ * @bits: Number of bits of an IOVA
  * @top_level: Level of the root, counted from 0
- * @root_order: log2 of the tables that stand side by side as the root
- * @level_shift: Where an entry that points to a table tells its level, from 1
- *	on; 0: nowhere
- * @addr_shift: How far an address is shifted to the right in an entry
- * @addr: Bits of the address in an entry
+ * @root_order: log2 of the number of contiguous tables that form the root
+ * @level_shift: Position of the level, 1 or more, in an entry that points to a
+ *	table; 0 if entries have no such field
+ * @addr_shift: Number of bits by which an entry shifts an address to the right
+ * @addr: Address bits of an entry
  * @present: Bit of an entry that maps memory or points to a table
  * @table: Bits of an entry that points to a table
- * @table_accessed: Bit that hardware sets there, or 0
- * @leaf: Bits of a read-only, not yet accessed entry of level 0
- * @huge: Bits of it to invert above level 0
- * @leaf_mask: Which of them tell it from an entry that points to a table
- * @write: Bit to add for an entry that can be written to
- * @accessed: Bit that hardware sets at any access, 0 if @leaf has it
- * @dirty: Bit that hardware inverts at the first write
- * @dirty_writes: An entry that is dirty can be written to, whatever @write says,
- *	and the latter counts only where hardware sets dirty bits
- * @always: Hardware cannot be kept from that in a domain that has it
+ * @table_accessed: Bit that hardware sets in such an entry, or 0
+ * @leaf: Bits of a leaf of level 0 that is read-only and not accessed
+ * @huge: Bits of @leaf to invert above level 0
+ * @leaf_mask: Bits that distinguish a leaf from an entry that points to a table
+ * @write: Bit to set in a writable leaf
+ * @accessed: Bit that hardware sets on any access; 0 if it is in @leaf
+ * @dirty: Bit that hardware inverts on the first write
+ * @dirty_writes: A dirty leaf is writable regardless of @write, and @write has an
+ *	effect only if hardware sets dirty bits
+ * @always: Hardware always sets these bits in a domain with dirty tracking
  */
 struct soft_fmt {
 	const char *name;
@@ -92,11 +92,11 @@ extern const unsigned int soft_nr_fmts;
 
 /**
  * struct soft_domain - A page table
- * @domain: What the IOMMU core sees
- * @dev: The device that it was made for, whose faults it has
+ * @domain: The IOMMU core's part
+ * @dev: The device that it was allocated for, whose injected faults it has
  * @fmt: Its format
- * @root: The root
- * @tracking: set_dirty_tracking() is on
+ * @root: The root table
+ * @tracking: set_dirty_tracking() has enabled tracking
  */
 struct soft_domain {
 	struct iommu_domain domain;
@@ -106,12 +106,12 @@ struct soft_domain {
 	bool tracking;
 };
 
-/* Of IOMMU_HWPT_ALLOC, for a HWPT that is nested in one of this IOMMU */
+/* Data type of IOMMU_HWPT_ALLOC for a HWPT that is nested in one of this IOMMU */
 #define SOFT_HWPT_DATA		0x50f7
 
 /**
- * struct soft_hwpt_data - What its first stage does
- * @offset: Added to each IOVA, which gives an IOVA of the second stage
+ * struct soft_hwpt_data - The first stage of a nested HWPT
+ * @offset: Added to an IOVA to get the IOVA of the second stage
  */
 struct soft_hwpt_data {
 	u64 offset;
@@ -119,9 +119,9 @@ struct soft_hwpt_data {
 
 /**
  * struct soft_nested - A first stage
- * @domain: What the IOMMU core sees
- * @parent: The second stage; iommufd keeps it
- * @offset: As of struct soft_hwpt_data
+ * @domain: The IOMMU core's part
+ * @parent: The second stage; iommufd keeps it alive
+ * @offset: As in struct soft_hwpt_data
  */
 struct soft_nested {
 	struct iommu_domain domain;
@@ -131,10 +131,10 @@ struct soft_nested {
 
 /**
  * struct soft_xlat - A cached translation of 4 KiB
- * @pfn: IOVA >> 12, behind the first stage
- * @phys: Where it is mapped to
- * @valid: There is one
- * @write: Writes need no new walk: the entry is dirty, or need not become so
+ * @pfn: IOVA >> 12, after the first stage
+ * @phys: The physical address that it maps to
+ * @valid: The translation is valid
+ * @write: Writes need no walk: the entry is dirty, or hardware sets no dirty bits
  */
 struct soft_xlat {
 	unsigned long pfn;
@@ -144,17 +144,17 @@ struct soft_xlat {
 };
 
 /**
- * struct soft_port - What does DMA: one after the other, by its own cache
- * @lock: Held during each DMA, so that who invalidates the cache waits for it
- * @domain: What the device is attached to, NULL: blocked
- * @offset: What its first stage adds to an IOVA
+ * struct soft_port - A port does one DMA at a time, through a translation cache
+ * @lock: Held during each DMA, so that invalidating the cache waits for the DMA
+ * @domain: The domain that the device is attached to; NULL: blocked
+ * @offset: Offset that the first stage adds to an IOVA
  * @dev: The device
- * @task: The thread of a port that writes by itself
- * @number: Number of the last write of that thread
+ * @task: The thread that writes through this port, or NULL
+ * @number: Number of the last write of @task
  * @tlb: The translation cache
  */
 struct soft_port {
-	spinlock_t lock;	/* the cache, and a DMA under way */
+	spinlock_t lock;	/* the cache, and a DMA in progress */
 	struct soft_domain *domain;
 	u64 offset;
 	struct soft_device *dev;
@@ -164,13 +164,13 @@ struct soft_port {
 };
 
 /**
- * struct soft_storm - What the threads of a device do
+ * struct soft_storm - Parameters of the threads of a device
  * @iova: First byte of the window that they write to
- * @length: Its bytes
- * @seed: Of the random numbers
- * @threads: How many threads
- * @limit: Writes of each thread, 0: until stopped
- * @sequential: In ascending order instead of at random
+ * @length: Length of the window in bytes
+ * @seed: Seed of the random numbers
+ * @threads: Number of threads
+ * @limit: Number of writes of each thread; 0: until stopped
+ * @sequential: Write in ascending order instead of at random
  */
 struct soft_storm {
 	u64 iova;
@@ -181,26 +181,26 @@ struct soft_storm {
 	u64 sequential;
 };
 
-/* What soft_log_offer() registers */
+/* Kinds of provider that soft_log_offer() registers */
 enum {
 	SOFT_PROVIDER_NONE,
-	SOFT_PROVIDER_PLAIN,	/* is stopped and started for an UPDATE */
-	SOFT_PROVIDER_LIVE,	/* updates its ranges live */
-	SOFT_PROVIDER_BUSY,	/* cannot tell whether the device is quiescent */
+	SOFT_PROVIDER_PLAIN,	/* is stopped and restarted for an UPDATE */
+	SOFT_PROVIDER_LIVE,	/* updates its ranges without a stop */
+	SOFT_PROVIDER_BUSY,	/* does not know whether the device is quiescent */
 };
 
 /**
- * enum soft_op - The op that shall fail
- * @SOFT_OP_START: Of the log
- * @SOFT_OP_STOP: Of the log, which stops all the same
- * @SOFT_OP_READ: Of the log, which forgets what it was asked for
- * @SOFT_OP_UPDATE: Of the log
- * @SOFT_OP_HOLD: Of the log: the device does its last DMA again, to memory, and is
- *	held only then
- * @SOFT_OP_RELEASE: Of the log: the device may have written while it was held
- * @SOFT_OP_ENABLE: Of a page table: dirty tracking stays off
- * @SOFT_OP_DISABLE: Of a page table: it stays on
- * @SOFT_OP_HARVEST: Of a page table: only the first half of the range is walked
+ * enum soft_op - The op that fails
+ * @SOFT_OP_START: Start of the log
+ * @SOFT_OP_STOP: Stop of the log, which stops nevertheless
+ * @SOFT_OP_READ: Read of the log, which forgets the requested range
+ * @SOFT_OP_UPDATE: Update of the log
+ * @SOFT_OP_HOLD: Hold of the log: the device repeats its last DMA, to memory, before
+ *	it is held
+ * @SOFT_OP_RELEASE: Release of the log: the device may have written while it was held
+ * @SOFT_OP_ENABLE: Enabling of dirty tracking in a page table: it stays off
+ * @SOFT_OP_DISABLE: Disabling of dirty tracking in a page table: it stays on
+ * @SOFT_OP_HARVEST: Harvest of a page table: only the first half is walked
  */
 enum soft_op {
 	SOFT_OP_START = 1,
@@ -215,23 +215,23 @@ enum soft_op {
 };
 
 /**
- * struct soft_inject - What is wrong with a device's log, and with the page tables
- *	that are made for it, for tests
+ * struct soft_inject - Faults and limits of a device's log, and of the page tables that
+ *	are allocated for the device, for tests
  * @op: enum soft_op
- * @error: The errno that it returns; the nearest one if it is none
- * @skip: How many calls succeed before that
- * @count: How many fail then
- * @stray: IOVA of a page that each report marks too, 0: none
- * @granule: Smallest page size, a power of two, 0: 4 KiB
- * @max_ranges: The most ranges, 0: unknown
- * @max_span: The widest span, 0: unknown
- * @hold_flush: As long as it is 1, flushes of the IOTLB wait, but those of tasks
- *	that exit
+ * @error: The errno that it returns; an invalid one is clamped
+ * @skip: Number of calls that succeed first
+ * @count: Number of calls that fail after that
+ * @stray: IOVA of a page that each report marks as well; 0: none
+ * @granule: Smallest page size, a power of two; 0: 4 KiB
+ * @max_ranges: Maximum number of ranges; 0: unknown
+ * @max_span: Maximum span in bytes; 0: unknown
+ * @hold_flush: 1: flushes of the IOTLB wait until it is 0, except in tasks that exit
+ *	and in kernel threads
  * @untrackable: 1: new page tables cannot be tracked, as without the hardware
- * @late_dirty: 1: a write sets the dirty bit with no other look at the entry, as late
- *	as can be: when somebody has changed it since
+ * @late_dirty: 1: a write sets the dirty bit without a second look at the entry, and
+ *	late: after the entry has changed
  * @slow: Microseconds that each report of the log takes
- * @multiple: Ranges are multiples of so many pages, 0: 1; at most 2^30
+ * @multiple: Ranges are multiples of this many pages; 0: 1; at most 2^30
  */
 struct soft_inject {
 	u64 op;
@@ -250,10 +250,10 @@ struct soft_inject {
 };
 
 /**
- * struct soft_log_range - A range that is logged
+ * struct soft_log_range - A logged range
  * @iova: First byte
  * @last: Last byte, inclusive
- * @bits: A bit for each page that has been written to
+ * @bits: One bit for each page, set if it has been written to
  */
 struct soft_log_range {
 	unsigned long iova;
@@ -262,9 +262,9 @@ struct soft_log_range {
 };
 
 /**
- * struct soft_log_ranges - All of them
+ * struct soft_log_ranges - All logged ranges
  * @shift: log2 of the page size
- * @nr: How many
+ * @nr: Number of ranges
  * @range: The ranges
  */
 struct soft_log_ranges {
@@ -274,11 +274,11 @@ struct soft_log_ranges {
 };
 
 /**
- * struct soft_log - A device's own log of what it writes
- * @provider: What iommufd sees of it
+ * struct soft_log - A device's log of its writes
+ * @provider: iommufd's part
  * @provider_mutex: Held while a provider is registered or unregistered
- * @lock: Held while a write is logged, and while @ranges is exchanged
- * @ranges: What is logged, NULL: nothing
+ * @lock: Held while a write is logged, and while @ranges is replaced
+ * @ranges: The logged ranges, or NULL
  */
 struct soft_log {
 	struct iommufd_dirty_provider provider;
@@ -289,24 +289,24 @@ struct soft_log {
 
 /**
  * struct soft_device - A device
- * @pdev: On the platform bus
+ * @pdev: The platform device
  * @fmt: Format of the page tables that it can use
- * @list: In soft_devices, which does not change once there are users
- * @domain: What it is attached to; protected by soft_attach_lock
- * @lock: Registers and buffer
+ * @list: Entry in soft_devices, which does not change once there are users
+ * @domain: The domain that it is attached to; protected by soft_attach_lock
+ * @lock: Protects the registers and the buffer
  * @src: Register: source of a DMA
  * @dst: Register: destination of a DMA
  * @cnt: Register: bytes of a DMA
  * @storm: Registers of the threads
- * @running: Threads that have not ended
- * @faults: DMAs that the page table did not allow
- * @log: What it has written, if somebody wants to know
+ * @running: Number of threads that have not ended
+ * @faults: Number of DMAs that the page table did not allow
+ * @log: The log of its writes
  * @inject_lock: Held while @inject is written and while a fault is counted
- * @inject: What shall go wrong
- * @flushes: Who waits for soft_inject::hold_flush
- * @held: How many do, or are writes that wait for soft_inject::late_dirty
- * @buf: What is copied from and to memory
- * @ports: The first serves the registers, the others one thread each
+ * @inject: Injected faults and limits
+ * @flushes: Wait queue of flushes, for soft_inject::hold_flush
+ * @held: Number of waiting flushes, and of writes that soft_inject::late_dirty delays
+ * @buf: Buffer that DMA copies from and to
+ * @ports: The first port serves the registers, each other one a thread
  */
 struct soft_device {
 	struct platform_device pdev;
@@ -349,7 +349,7 @@ static inline unsigned int soft_shift(unsigned int level)
 	return 12 + 9 * level;
 }
 
-/* Does the entry point to a table? */
+/* Returns true if a present entry points to a table */
 static inline bool soft_is_table(const struct soft_fmt *fmt, u64 pte,
 				 unsigned int level)
 {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page tables of the software IOMMU: built for iommu.c, looked up for dma.c.
+ * Page tables of the software IOMMU. iommu.c maps and unmaps, dma.c looks up entries
+ * with soft_port::lock held. This file takes no lock.
  *
- * Nothing is locked. The IOMMU core maps and unmaps each range by one caller at a
- * time, and different ranges share only tables that none of them covers: those
- * are made with cmpxchg() and stay until the domain is freed. A table whose
- * whole span is unmapped goes to the caller's list, who frees it after all ports
- * have been invalidated: until then one of them may still be walking it.
+ * Only one caller at a time maps or unmaps a range. Different ranges share only tables
+ * that neither of them covers completely. These are created with cmpxchg(), and
+ * unmapping one of the ranges does not free them. A table whose whole span is unmapped
+ * goes to the caller's list. The caller frees it after it has invalidated all ports:
+ * until then a port may still walk the table.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -40,7 +41,7 @@ int soft_table_init(struct soft_domain *domain)
 	return domain->root ? 0 : -ENOMEM;
 }
 
-/* Puts @table and all below it in the list. */
+/* Adds @table and all tables below it to @freelist */
 static void soft_collect(const struct soft_fmt *fmt, u64 *table,
 			 unsigned int level, struct list_head *freelist)
 {
@@ -56,7 +57,7 @@ static void soft_collect(const struct soft_fmt *fmt, u64 *table,
 	list_add_tail(&virt_to_page(table)->lru, freelist);
 }
 
-/* @first to @last, inclusive, lie within the span of @table. */
+/* @first to @last, inclusive, are within the span of @table */
 static void soft_unmap(const struct soft_fmt *fmt, u64 *table,
 		       unsigned int level, unsigned long first,
 		       unsigned long last, struct list_head *freelist)
@@ -73,7 +74,7 @@ static void soft_unmap(const struct soft_fmt *fmt, u64 *table,
 		if (!(pte & fmt->present))
 			continue;
 		if (!soft_is_table(fmt, pte, level)) {
-			/* Nothing splits a page */
+			/* No caller splits a page */
 			if (!WARN_ON_ONCE(!whole))
 				xchg(&table[idx], 0);
 		} else if (whole) {
@@ -117,7 +118,7 @@ void soft_table_free(struct soft_domain *domain)
 	iommu_free_pages(domain->root, fmt->root_order);
 }
 
-/* The table that @pte points to, made if there is none; NULL: no memory */
+/* Returns the table that @pte points to, allocated if needed, or NULL (no memory) */
 static u64 *soft_get_table(const struct soft_fmt *fmt, u64 *pte,
 			   unsigned int level, gfp_t gfp)
 {
@@ -149,7 +150,7 @@ static u64 soft_leaf(struct soft_domain *domain, phys_addr_t phys,
 		pte ^= fmt->huge;
 	if (prot & IOMMU_WRITE)
 		pte |= fmt->write;
-	/* What hardware does not do in this domain: nothing may be left to do */
+	/* Hardware sets no bits in this domain, so set them all here */
 	if (!domain->domain.dirty_ops) {
 		pte |= fmt->accessed;
 		if (prot & IOMMU_WRITE)
@@ -180,7 +181,7 @@ static int soft_map_one(struct soft_domain *domain, unsigned long iova,
 		return 0;
 	}
 
-	/* A table that is left of smaller pages is used again */
+	/* Reuse a table that is left over from smaller pages */
 	if (WARN_ON_ONCE(!soft_is_table(fmt, *pte, level)))
 		return -EEXIST;
 	for (i = 0; i < SOFT_ENTRIES && !rc; i++) {
@@ -195,13 +196,13 @@ static int soft_map_one(struct soft_domain *domain, unsigned long iova,
 /**
  * soft_table_map() - Map a page
  * @domain: The domain
- * @iova: From where
- * @phys: Where to
+ * @iova: The IOVA
+ * @phys: The physical address
  * @size: 4 KiB, 2 MiB or 1 GiB
- * @prot: IOMMU_READ and IOMMU_WRITE; what can be written can be read
- * @gfp: For tables
+ * @prot: IOMMU_READ and IOMMU_WRITE; a writable page is readable, too
+ * @gfp: Allocation flags for tables
  *
- * Return: 0 or a negative errno; part of the page may be mapped then.
+ * Return: 0 or a negative errno, after which part of the page may be mapped.
  */
 int soft_table_map(struct soft_domain *domain, unsigned long iova,
 		   phys_addr_t phys, size_t size, int prot, gfp_t gfp)
@@ -214,10 +215,10 @@ int soft_table_map(struct soft_domain *domain, unsigned long iova,
  * soft_table_lookup() - Find the entry that maps an IOVA
  * @domain: The domain
  * @iova: The IOVA
- * @level: Out: level of the entry
- * @set_accessed: Mark the entries on the way, as hardware does
+ * @level: Set to the level of the entry
+ * @set_accessed: Set the accessed bits of entries above it, as hardware does
  *
- * Return: NULL if there is none.
+ * Return: the entry, or NULL if there is none.
  */
 u64 *soft_table_lookup(struct soft_domain *domain, unsigned long iova,
 		       unsigned int *level, bool set_accessed)

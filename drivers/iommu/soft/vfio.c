@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vfio driver of the software IOMMU's devices. Region 0 has the registers
- * that QEMU's edu device has (docs/specs/edu.rst), and more for threads that
- * write by themselves. They are read and written with pread() and pwrite(), 8
- * bytes at a time. Called by vfio.
+ * The vfio driver of the software IOMMU's devices. vfio calls it, with
+ * vfio_device_set::lock held when a device is opened or closed. soft_device::lock
+ * protects the registers.
+ *
+ * Region 0 has the registers of QEMU's edu device (docs/specs/edu.rst), and more
+ * for threads that write to memory. They are accessed with pread() and pwrite(), 8
+ * bytes at a time.
  */
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -12,31 +15,31 @@
 
 #include "soft.h"
 
-/* Of the edu device; the buffer of 4 KiB is at 0x40000 for its DMA */
+/* Registers of the edu device; its DMA buffer of 4 KiB is at 0x40000 */
 #define REG_SRC		0x80
 #define REG_DST		0x88
 #define REG_CNT		0x90
 #define REG_CMD		0x98
-/* struct soft_storm, register by register; to be written while it is stopped */
+/* struct soft_storm, register by register; writable while no thread runs */
 #define REG_STORM	0x100000
 #define REG_STORM_END	(REG_STORM + sizeof(struct soft_storm))
-/* Write 1 or 0: start or stop; read: threads that have not ended */
+/* Write 1 or 0: start or stop; read: number of threads that have not ended */
 #define REG_RUN		0x100080
-/* How many writes the threads have tried, and how many DMAs were not allowed */
+/* Number of writes that the threads have tried, and of DMAs that were not allowed */
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
-/* How many wait: flushes for soft_inject::hold_flush, writes for late_dirty */
+/* Number of flushes held by soft_inject::hold_flush and writes by late_dirty */
 #define REG_HELD	0x100098
 /* struct soft_inject, register by register */
 #define REG_INJECT	0x100200
 #define REG_INJECT_END	(REG_INJECT + sizeof(struct soft_inject))
-/* Which provider to register: SOFT_PROVIDER_* */
+/* Provider to register: SOFT_PROVIDER_* */
 #define REG_PROVIDER	0x100280
 #define REGION_SIZE	0x101000
 
 /**
  * struct soft_vfio - The vfio device
- * @vdev: What vfio sees
+ * @vdev: vfio's part
  * @sdev: The device
  */
 struct soft_vfio {
@@ -59,7 +62,7 @@ static u64 soft_writes(struct soft_device *sdev)
 	return writes;
 }
 
-/* A register that holds what was written to it, or NULL */
+/* Returns the variable of a register that reads as the value written, or NULL */
 static u64 *soft_plain_reg(struct soft_device *sdev, loff_t reg)
 {
 	switch (reg) {
@@ -94,7 +97,7 @@ static u64 soft_reg_read(struct soft_device *sdev, loff_t reg)
 	case REG_HELD:
 		return atomic_read(&sdev->held);
 	default:
-		/* REG_CMD: DMAs end before the write that starts them does */
+		/* REG_CMD: a DMA ends before the write that starts it returns */
 		return 0;
 	}
 }
@@ -228,12 +231,12 @@ static void soft_vfio_close(struct vfio_device *vdev)
 	mutex_lock(&sdev->lock);
 	soft_storm_stop(sdev);
 	mutex_unlock(&sdev->lock);
-	/* Its threads have ended, and nobody can write to its registers */
+	/* The threads have ended, and the user cannot access the registers any more */
 	sdev->log.provider.quiet = true;
 	if (vdev->iommufd_device)
 		soft_log_offer(&sdev->log, vdev->iommufd_device,
 			       SOFT_PROVIDER_NONE);
-	/* Page tables that were made for the device may outlive its file */
+	/* Page tables that were allocated for the device may outlive its file */
 	spin_lock(&sdev->inject_lock);
 	memset(&sdev->inject, 0, sizeof(sdev->inject));
 	spin_unlock(&sdev->inject_lock);

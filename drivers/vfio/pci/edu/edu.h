@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VFIO driver for QEMU's edu device: what its files share.
+ * VFIO driver for QEMU's edu device: declarations that its files share.
  *
- * The user gets no mmap of BAR 0: each access of a register is a call of this
- * driver, which so knows every DMA, and can hold it back.
+ * The user cannot mmap BAR 0. Each register access goes through this driver,
+ * so it knows of every DMA and can hold it back.
  *
- * Lock order: state_mutex, then mmap_lock (of a user whose bitmap is filled),
- * then the core's memory_lock. The lock of a migration file is inside of
- * state_mutex. No user memory is accessed under state_mutex but by
- * iova_bitmap_set().
+ * Lock order: state_mutex, then mmap_lock (of the user whose bitmap is filled),
+ * then vfio-pci-core's memory_lock. The lock of a migration file nests inside
+ * state_mutex. Only iova_bitmap_set() accesses user memory under state_mutex.
  */
 #ifndef _EDU_VFIO_PCI_H
 #define _EDU_VFIO_PCI_H
@@ -30,24 +29,24 @@
 #define EDU_DMA_CMD		0x98
 #define   EDU_DMA_RUN		0x1
 #define   EDU_DMA_TO_RAM	0x2
-/* What of BAR 0 the user sees; behind it there is the state window */
+/* The part of BAR 0 that the user sees; the state window is above it */
 #define EDU_REGS_SIZE		0x1000
 #define EDU_BUF			0x40000
 #define EDU_BUF_SIZE		0x1000
 #define EDU_RAW			0x41000
 #define EDU_WINDOW_VERSION	1
 
-/* The module's parameter "quirks": what other devices do, for tests */
-#define EDU_QUIRK_P2P_DMA	BIT(0)	/* a P2P state stops no DMA to memory */
-#define EDU_QUIRK_WORDS		BIT(1)	/* logs multiples of 64 pages */
-#define EDU_QUIRK_NOTSUPP	BIT(2)	/* what is too much is "not supported" */
+/* Module parameter "quirks": imitates other devices, for tests */
+#define EDU_QUIRK_P2P_DMA	BIT(0)	/* P2P states do not stop DMA to memory */
+#define EDU_QUIRK_WORDS		BIT(1)	/* logs only multiples of 64 pages */
+#define EDU_QUIRK_NOTSUPP	BIT(2)	/* too many pages are "not supported" */
 
-/* The most ranges that can be logged, and the most pages of all together */
+/* Maximum number of logged ranges, and of pages in all of them together */
 #define EDU_LOG_RANGES		8
 #define EDU_LOG_PAGES		BIT(26)
 
 /**
- * struct edu_state - all that the device consists of
+ * struct edu_state - complete state of the device
  * @liveness: value that a read of the liveness register returns
  * @factorial: factorial register
  * @status: status register; COMPUTING is never set
@@ -55,11 +54,11 @@
  * @src: DMA source
  * @dst: DMA destination
  * @cnt: DMA length in bytes
- * @cmd: last DMA command, which is over
- * @kept_cmd: a command that came in a P2P state, with EDU_DMA_RUN; or 0
+ * @cmd: last DMA command, completed
+ * @kept_cmd: DMA command from a P2P state, with EDU_DMA_RUN; or 0
  * @buf: the device's buffer
  *
- * It is the payload of the migration stream, and therefore little endian.
+ * This is the payload of the migration stream, so it is little endian.
  */
 struct edu_state {
 	__le32 liveness;
@@ -75,10 +74,10 @@ struct edu_state {
 };
 
 /**
- * struct edu_log_range - a range that is logged
+ * struct edu_log_range - a logged range
  * @start: first IOVA
  * @last: last IOVA, inclusive
- * @bits: a bit for each page that the range touches
+ * @bits: one bit for each page that the range touches
  */
 struct edu_log_range {
 	u64 start;
@@ -89,21 +88,21 @@ struct edu_log_range {
 struct edu_mig_file;
 
 /**
- * struct edu_device - an edu device of a VFIO user
- * @core_device: what vfio-pci-core knows of it
- * @state_mutex: guards all that follows, but @quirks, @log_ops and
+ * struct edu_device - an edu device bound to this driver
+ * @core_device: vfio-pci-core's part
+ * @state_mutex: protects the members below, except @quirks, @log_ops and
  *	@deferred_reset
- * @quirks: EDU_QUIRK_*; does not change
- * @log_ops: what VFIO's core calls; neither does this
+ * @quirks: EDU_QUIRK_*; constant
+ * @log_ops: ops that VFIO's core calls, with flags that suit @quirks; constant
  * @mig_state: migration state
- * @kept_cmd: a DMA command that waits for the end of a P2P state, or 0
+ * @kept_cmd: DMA command that is kept until the end of a P2P state, or 0
  * @saving: file that state is read from, or NULL
  * @resuming: file that state is written to, or NULL
  * @logging: DMA is logged
  * @log_shift: log2 of the size of a logged page
- * @num_ranges: how many of @ranges are in use
- * @ranges: what is logged
- * @reset_lock: guards @deferred_reset
+ * @num_ranges: number of @ranges in use
+ * @ranges: logged ranges
+ * @reset_lock: protects @deferred_reset
  * @deferred_reset: the device was reset while @state_mutex was held
  */
 struct edu_device {

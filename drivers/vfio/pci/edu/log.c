@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA logging of the edu device: a bit for each page of the ranges that the user
- * asked for. It is set before the transfer that writes to the page is started.
- * Called by VFIO's core, by the adaptors of vfio_log_ops, and by regs.c; all
- * that is here is guarded by state_mutex.
+ * DMA logging of the edu device: one bit for each page of the logged ranges, set
+ * before a transfer that writes to the page is started. VFIO's core and
+ * drivers/vfio/dirty.c call the vfio_log_ops without a lock of this driver;
+ * regs.c and main.c call the other functions with state_mutex held. state_mutex
+ * protects the log.
  */
 #include <linux/bitmap.h>
 #include <linux/interval_tree.h>
@@ -38,16 +39,16 @@ static void edu_log_write(struct edu_device *edu, u64 from, u64 to)
 }
 
 /**
- * edu_log_dma - record what a command is going to write
+ * edu_log_dma - record the pages that a DMA command will write
  * @edu: device, with state_mutex held
  * @src: source register
  * @dst: destination register, an IOVA if the transfer is to memory
  * @cnt: length in bytes
  * @cmd: command
  *
- * The device does nothing if the source is not in its buffer, and neither does
- * this function. What is outside of the ranges is not recorded. A transfer past
- * the highest address goes on at 0, as it may on the bus.
+ * If the source is not in the device's buffer, neither the device nor this
+ * function does anything. Writes outside the ranges are not recorded. A transfer
+ * past the highest address continues at 0, as it may on the bus.
  */
 void edu_log_dma(struct edu_device *edu, u64 src, u64 dst, u64 cnt, u64 cmd)
 {
@@ -67,7 +68,7 @@ void edu_log_dma(struct edu_device *edu, u64 src, u64 dst, u64 cnt, u64 cmd)
 }
 
 /**
- * edu_log_free - stop logging and forget what was logged
+ * edu_log_free - stop logging and discard the log
  * @edu: device, with state_mutex held
  */
 void edu_log_free(struct edu_device *edu)
@@ -147,7 +148,7 @@ static int edu_log_stop(struct vfio_device *vdev)
 	return 0;
 }
 
-/* A page of which only a part is asked for stays dirty, for the other part */
+/* A page that is only partly within @start to @last stays dirty */
 static void edu_log_report(struct edu_device *edu, struct edu_log_range *range,
 			   u64 start, u64 last, struct iova_bitmap *dirty)
 {
@@ -186,7 +187,7 @@ static int edu_log_read_and_clear(struct vfio_device *vdev, unsigned long iova,
 		for (i = 0; i < edu->num_ranges; i++)
 			edu_log_report(edu, &edu->ranges[i], iova, iova + length - 1,
 				       dirty);
-		/* What it writes after this call is to be reported by the next */
+		/* The next call must report writes that are in flight now */
 		edu_log_in_flight(edu);
 		rc = 0;
 	}

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO driver for QEMU's edu device: probing, opening and resetting. It is
- * chosen by driver_override, as every VFIO driver of a kind of device is.
+ * VFIO driver for QEMU's edu device: probing, opening and resetting. Called by the
+ * PCI core and by VFIO's core, with vfio_device_set::lock held when a device is opened
+ * or closed. driver_override selects it, like every VFIO driver for specific devices.
  *
- * A device without the state window (x-state-window=on) cannot be migrated, but
- * its DMA can be logged. The driver logs the addresses that it gives to the device,
- * which must therefore not cut them off: dma_mask=0xffffffffffffffff, which is not
- * QEMU's default. Interrupts and config space are vfio-pci-core's.
+ * A device without the state window (x-state-window=on) cannot be migrated, but its
+ * DMA can be logged. The driver logs the addresses that it passes to the device, so
+ * the device must not truncate them: it needs dma_mask=0xffffffffffffffff, which is
+ * not QEMU's default. vfio-pci-core handles interrupts and config space.
  */
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -22,9 +23,9 @@
 
 static unsigned int quirks;
 module_param(quirks, uint, 0644);
-MODULE_PARM_DESC(quirks, "Of devices that are probed from now on, for tests: 1 = a P2P state stops no DMA to memory, 2 = logs multiples of 64 pages, 4 = what is too much is \"not supported\"");
+MODULE_PARM_DESC(quirks, "For tests, applied to devices when they are probed: 1 = P2P states do not stop DMA to memory, 2 = log only multiples of 64 pages, 4 = reject too many pages as \"not supported\"");
 
-/* What the driver knows of the device is as after opening it */
+/* Resets the driver's state of the device to the state after opening */
 static void edu_reset(struct edu_device *edu)
 {
 	lockdep_assert_held(&edu->state_mutex);
@@ -34,11 +35,11 @@ static void edu_reset(struct edu_device *edu)
 }
 
 /**
- * edu_state_unlock - unlock state_mutex, after a reset that came meanwhile
+ * edu_state_unlock - do a deferred reset, then unlock state_mutex
  * @edu: device, with state_mutex held
  *
- * The core resets devices under memory_lock, which is inside of state_mutex: so
- * whoever holds that one does what the reset could not.
+ * vfio-pci-core resets devices under memory_lock, which nests inside state_mutex. If
+ * state_mutex is taken, edu_reset_done() leaves the reset to its holder.
  */
 void edu_state_unlock(struct edu_device *edu)
 {
@@ -69,7 +70,7 @@ static void edu_reset_done(struct pci_dev *pdev)
 	edu_state_unlock(edu);
 }
 
-/* The device has no reset of PCI's: its state is loaded with zeros */
+/* The device has no PCI reset: load a state of zeros */
 static int edu_clear(struct edu_device *edu)
 {
 	struct edu_state *state = kzalloc(sizeof(*state), GFP_KERNEL);
@@ -104,7 +105,7 @@ static int edu_open_device(struct vfio_device *vdev)
 		return rc;
 	}
 	vfio_pci_core_finish_enable(&edu->core_device);
-	/* After that, which offers every BAR: a DMA that the driver does not see is not logged */
+	/* finish_enable() allowed mmap of every BAR: DMA would bypass the log */
 	edu->core_device.bar_mmap_supported[0] = false;
 	return 0;
 }
@@ -126,7 +127,7 @@ static long edu_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long 
 	u32 flags;
 	long rc;
 
-	/* It would write to the registers behind our back */
+	/* An ioeventfd would write to the registers without this driver */
 	if (cmd == VFIO_DEVICE_IOEVENTFD)
 		return -ENOTTY;
 	if (!vdev->mig_ops)
@@ -142,7 +143,7 @@ static long edu_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long 
 	return 0;
 }
 
-/* As the core's accesses do, wake a device that its user has put to sleep */
+/* Like vfio-pci-core's accesses, wake a device that the user has put to sleep */
 static ssize_t edu_regs(struct vfio_device *vdev, char __user *buf, size_t count,
 			loff_t *ppos, bool write)
 {
@@ -171,7 +172,7 @@ static ssize_t edu_write(struct vfio_device *vdev, const char __user *buf,
 	return vfio_pci_core_write(vdev, buf, count, ppos);
 }
 
-/* Has it got the window? Its owner, this driver, may turn it on for a moment */
+/* Checks for the state window. This driver owns the device and may enable it */
 static int edu_find_window(struct pci_dev *pdev, bool *found)
 {
 	void __iomem *io;

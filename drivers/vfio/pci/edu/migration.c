@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Migration of the edu device: the states of VFIO's protocol, and the files that
- * carry the device's state. VFIO's core and the files' users call it; everything
- * is under state_mutex, the content of a file under the file's lock.
+ * carry the device's state. VFIO's core calls the migration ops and the user reads
+ * and writes the files, without a lock of this driver; main.c calls
+ * edu_close_files() with state_mutex held. state_mutex protects the migration
+ * state, the file's lock the content of a file.
  *
- * The stream is one or two records. The first, which is there if pre-copy was
- * used, only says what is to come, so that a destination which cannot take it
- * says so early; the second is the state itself.
+ * The stream has one or two records. The first one exists only if pre-copy was
+ * used. It describes the second one, so that a destination that cannot load it
+ * fails early. The second one is the device's state.
  */
 #include <linux/anon_inodes.h>
 #include <linux/crc32.h>
@@ -40,7 +42,7 @@ struct edu_record {
 
 /**
  * struct edu_hello - payload of the first record
- * @state_length: length of the second one's payload
+ * @state_length: length of the second record's payload
  * @window_version: version of the state window
  */
 struct edu_hello {
@@ -54,11 +56,11 @@ struct edu_hello {
 /**
  * struct edu_mig_file - a stream
  * @filp: its file
- * @lock: guards what follows; inside of state_mutex
- * @precopy: more is to come when the device is stopped
- * @dead: the device left the state that the file is for
+ * @lock: protects the members below, except @dead; nests inside state_mutex
+ * @precopy: more data follows when the device is stopped
+ * @dead: the device has left the migration state that the file is for
  * @length: bytes in @data
- * @pos: how much of them was read
+ * @pos: bytes of @data that have been read
  * @data: the records
  */
 struct edu_mig_file {
@@ -87,7 +89,7 @@ static void edu_put_record(struct edu_mig_file *migf, u16 type, const void *payl
 	migf->length += sizeof(rec) + length;
 }
 
-/* Returns the payload at @pos if all of it is there and is as it must be */
+/* Returns the payload of the record at @pos if it is complete and valid, else NULL */
 static const void *edu_get_record(const struct edu_mig_file *migf, size_t pos,
 				  u16 type, u32 length)
 {
@@ -181,7 +183,7 @@ static ssize_t edu_resume_write(struct file *filp, const char __user *buf,
 		rc = -EFAULT;
 	} else {
 		migf->length += len;
-		/* One that does not fit is found before the source stops */
+		/* Refuse a stream that does not fit before the source stops */
 		if (before < EDU_HELLO_SIZE && migf->length >= EDU_HELLO_SIZE &&
 		    !edu_hello_fits(migf) &&
 		    ((struct edu_record *)migf->data)->type != cpu_to_le16(EDU_REC_STATE)) {
@@ -216,7 +218,7 @@ static const struct file_operations edu_resume_fops = {
 	.release = edu_file_release,
 };
 
-/* With a reference for the caller, and one for edu_close_file() */
+/* The file has a reference for the caller and one for edu_close_file() */
 static struct edu_mig_file *edu_open_file(const struct file_operations *fops, int flags)
 {
 	struct edu_mig_file *migf = kzalloc(sizeof(*migf), GFP_KERNEL_ACCOUNT);
@@ -243,8 +245,8 @@ static void edu_close_file(struct edu_mig_file **pmigf)
 	if (!migf)
 		return;
 	/*
-	 * Without the lock, which is held where memory of the user is accessed: a
-	 * reset has memory_lock, and a fault in a BAR waits for that.
+	 * Do not take migf->lock: it is held while user memory is accessed. A reset
+	 * holds memory_lock, and a fault in a BAR waits for memory_lock.
 	 */
 	WRITE_ONCE(migf->dead, true);
 	*pmigf = NULL;
@@ -252,7 +254,7 @@ static void edu_close_file(struct edu_mig_file **pmigf)
 }
 
 /**
- * edu_close_files - let the users of the streams know that they are over
+ * edu_close_files - end the streams: later reads and writes fail
  * @edu: device, with state_mutex held
  */
 void edu_close_files(struct edu_device *edu)
@@ -278,7 +280,7 @@ static struct file *edu_begin_precopy(struct edu_device *edu)
 	return migf->filp;
 }
 
-/* After pre-copy it is that file which goes on; then there is no new one */
+/* After pre-copy, its file continues the stream: returns NULL, not a new file */
 static struct file *edu_stop_copy(struct edu_device *edu)
 {
 	struct edu_mig_file *migf = edu->saving;
@@ -321,7 +323,7 @@ static struct file *edu_begin_resuming(struct edu_device *edu)
 	return migf->filp;
 }
 
-/* Nothing of the device changes unless the whole stream is right */
+/* The device changes only if the whole stream is valid */
 static int edu_end_resuming(struct edu_device *edu)
 {
 	struct edu_mig_file *migf = edu->resuming;
@@ -335,7 +337,7 @@ static int edu_end_resuming(struct edu_device *edu)
 	if (migf->length == pos + EDU_STATE_SIZE)
 		state = edu_get_record(migf, pos, EDU_REC_STATE, sizeof(*state));
 	mutex_unlock(&migf->lock);
-	/* It stays as it is: writers only append. Loading it takes memory_lock */
+	/* Writers only append, so @state does not change. Loading takes memory_lock */
 	if (state && !(le64_to_cpu(state->cmd) & EDU_DMA_RUN) &&
 	    !(le32_to_cpu(state->status) & EDU_STATUS_COMPUTING) &&
 	    (!state->kept_cmd || le64_to_cpu(state->kept_cmd) & EDU_DMA_RUN))
@@ -347,7 +349,7 @@ static int edu_end_resuming(struct edu_device *edu)
 
 #define ARC(from, to)	((VFIO_DEVICE_STATE_##from) << 4 | (VFIO_DEVICE_STATE_##to))
 
-/* One arc of the state machine; returns the new file, if it opens one */
+/* Does one arc of the state machine; returns the new file if the arc opens one */
 static struct file *edu_step(struct edu_device *edu, enum vfio_device_mig_state next)
 {
 	switch (edu->mig_state << 4 | next) {
@@ -383,7 +385,7 @@ static struct file *edu_step(struct edu_device *edu, enum vfio_device_mig_state 
 	case ARC(RESUMING, STOP):
 		return ERR_PTR(edu_end_resuming(edu));
 	}
-	/* vfio_mig_get_next_state() knows no others */
+	/* vfio_mig_get_next_state() returns no other arcs */
 	WARN_ON(true);
 	return ERR_PTR(-EINVAL);
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registers of the edu device: the user's accesses, which are let through,
- * kept or refused as the migration state wants it, and the driver's own, to
- * save and to load the device. All under state_mutex.
+ * Register accesses of the edu device. Accesses of the user are done, kept or
+ * refused, depending on the migration state. Accesses of the driver save and load
+ * the device. main.c calls edu_regs_rw() without locks; main.c, log.c and
+ * migration.c call the other functions with state_mutex held. All accesses are
+ * under state_mutex.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -13,12 +15,12 @@
 
 #include "edu.h"
 
-/* The longest that a transfer or a computation is waited for */
+/* Maximum time to wait for a transfer or a computation */
 #define EDU_WAIT_MS	5000
 
 /*
- * The driver's own accesses work whatever the user did to the command register.
- * memory_lock keeps the user's from being seen meanwhile.
+ * The driver's accesses must work with any user value of the command register.
+ * memory_lock excludes accesses of the user in the meantime.
  */
 static u16 edu_window_open(struct edu_device *edu)
 {
@@ -51,7 +53,7 @@ static int edu_wait(struct edu_device *edu, unsigned int reg, u32 bit)
 	for (;;) {
 		late = ktime_after(ktime_get(), end);
 		cmd = edu_window_open(edu);
-		/* As after a hot-unplug. The user can make @reg be anything */
+		/* True after a hot-unplug. @reg can have any value */
 		gone = readl(io + EDU_RAW) != EDU_WINDOW_VERSION;
 		val = readl(io + reg);
 		edu_window_close(edu, cmd);
@@ -66,7 +68,7 @@ static int edu_wait(struct edu_device *edu, unsigned int reg, u32 bit)
 }
 
 /**
- * edu_quiesce_dma - wait for the end of the transfer in flight, if there is one
+ * edu_quiesce_dma - wait for the end of the transfer in flight, if any
  * @edu: device, with state_mutex held
  *
  * Return: 0; -ETIMEDOUT if it takes more than 5 s, -EIO if the device is gone.
@@ -77,10 +79,10 @@ int edu_quiesce_dma(struct edu_device *edu)
 }
 
 /**
- * edu_quiesce - wait until the device does nothing: no DMA, no computation
+ * edu_quiesce - wait until the device is idle: no DMA, no computation
  * @edu: device, with state_mutex held
  *
- * Return: as of edu_quiesce_dma().
+ * Return: as for edu_quiesce_dma().
  */
 int edu_quiesce(struct edu_device *edu)
 {
@@ -89,7 +91,7 @@ int edu_quiesce(struct edu_device *edu)
 	return rc ? rc : edu_wait(edu, EDU_STATUS, EDU_STATUS_COMPUTING);
 }
 
-/* For the user's accesses: as the device, none if it does not decode memory */
+/* For accesses of the user: like on the device, they fail if memory decode is off */
 static int edu_decode_begin(struct edu_device *edu)
 {
 	u16 cmd;
@@ -108,7 +110,7 @@ static void edu_decode_end(struct edu_device *edu)
 	up_read(&edu->core_device.memory_lock);
 }
 
-/* Recorded first: a page may be reported too early, never too late */
+/* Record first: a page may be reported too early, but never too late */
 static void edu_start_dma(struct edu_device *edu, u64 val)
 {
 	void __iomem *io = edu->core_device.barmap[0];
@@ -119,10 +121,10 @@ static void edu_start_dma(struct edu_device *edu, u64 val)
 }
 
 /**
- * edu_log_in_flight - record what the transfer in flight, if any, writes
+ * edu_log_in_flight - record the writes of the transfer in flight, if any
  * @edu: device, with state_mutex held
  *
- * For it may write after the bits were cleared, or after logging was started.
+ * The transfer may write after the bits are cleared, or after logging starts.
  */
 void edu_log_in_flight(struct edu_device *edu)
 {
@@ -137,11 +139,11 @@ void edu_log_in_flight(struct edu_device *edu)
 }
 
 /**
- * edu_start_kept - start the transfer that was asked for in a P2P state
+ * edu_start_kept - start the transfer that was kept in a P2P state
  * @edu: device, with state_mutex held
  *
- * Return: 0, also if there is none; -EIO if memory accesses are turned off in
- * the command register, in which case it is still kept.
+ * Return: 0, also if there is none; -EIO if memory decode is off in the command
+ * register, in which case the transfer stays kept.
  */
 int edu_start_kept(struct edu_device *edu)
 {
@@ -160,9 +162,9 @@ int edu_start_kept(struct edu_device *edu)
 }
 
 /**
- * edu_save_state - read all of the device that the user can see
+ * edu_save_state - read all state of the device that the user can see
  * @edu: quiescent device, with state_mutex held
- * @state: filled
+ * @state: filled in
  *
  * Return: 0; -EIO if the device is gone.
  */
@@ -189,9 +191,9 @@ int edu_save_state(struct edu_device *edu, struct edu_state *state)
 }
 
 /**
- * edu_load_state - make the device be what edu_save_state() found
+ * edu_load_state - load a state that edu_save_state() has read
  * @edu: quiescent device, with state_mutex held
- * @state: of this or another device
+ * @state: state of this or another device
  *
  * Return: 0; -EIO if the device is gone.
  */
@@ -202,7 +204,7 @@ int edu_load_state(struct edu_device *edu, const struct edu_state *state)
 	bool gone = readl(io + EDU_RAW) != EDU_WINDOW_VERSION;
 	unsigned int i;
 
-	/* the register returns the complement of what was written to it */
+	/* The register returns the complement of the value written to it */
 	writel(~le32_to_cpu(state->liveness), io + EDU_LIVENESS);
 	writel(le32_to_cpu(state->factorial), io + EDU_RAW + EDU_FACTORIAL);
 	writel(le32_to_cpu(state->status), io + EDU_STATUS);
@@ -249,7 +251,7 @@ static int edu_write_reg(struct edu_device *edu, u64 reg, u64 val, size_t size)
 
 	if (edu_is_stopped(edu))
 		return -EBUSY;
-	/* As the device does while it transfers: writes to these are ignored */
+	/* Like the device during a transfer, ignore writes to these registers */
 	if (edu_is_dma_reg(reg) && edu->kept_cmd)
 		return 0;
 	rc = edu_decode_begin(edu);
@@ -257,7 +259,7 @@ static int edu_write_reg(struct edu_device *edu, u64 reg, u64 val, size_t size)
 		return rc;
 	if (reg == EDU_DMA_CMD && (val & EDU_DMA_RUN)) {
 		if (readq(io) & EDU_DMA_RUN)
-			;	/* ignored, too */
+			;	/* ignored as well */
 		else if (edu_may_dma(edu))
 			edu_start_dma(edu, val);
 		else
@@ -289,18 +291,18 @@ static int edu_read_reg(struct edu_device *edu, u64 reg, u64 *val, size_t size)
 }
 
 /**
- * edu_regs_rw - an access of the user to BAR 0
+ * edu_regs_rw - access BAR 0 for the user
  * @edu: device
  * @buf: the user's data
  * @count: bytes in @buf
- * @ppos: position in the region, in the form of VFIO; advanced
+ * @ppos: VFIO file position in the region; advanced
  * @write: direction
  *
- * One access of the device, of 4 or 8 bytes. Behind the registers, where the
- * state window is, a read gives ones and a write does nothing.
+ * Does one access of 4 or 8 bytes. Above the registers, where the state window
+ * is, a read returns ones and a write does nothing.
  *
- * Return: bytes transferred; -EINVAL if there is no such access; -EBUSY for a
- * write while the device is stopped, -EIO while it does not decode memory.
+ * Return: bytes transferred; -EINVAL if the access is invalid; -EFAULT; -EBUSY
+ * for a write while the device is stopped; -EIO while memory decode is off.
  */
 ssize_t edu_regs_rw(struct edu_device *edu, char __user *buf, size_t count,
 		    loff_t *ppos, bool write)
