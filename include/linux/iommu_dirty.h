@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Reading and clearing the dirty bits of IO page tables.
+ * Reads and clears the dirty bits of IO page tables.
  *
- * The walkers of drivers/iommu/dirty/ find dirty entries and hand them to a
- * sink; IOMMU drivers call the walker of their format from
- * iommu_dirty_ops::harvest. Neither knows of iommufd.
+ * The walkers in drivers/iommu/dirty/ find dirty entries and mark them in a
+ * sink. IOMMU drivers call the walker of their format from
+ * iommu_dirty_ops::harvest. Neither depends on iommufd. The walkers take no
+ * lock: their caller keeps the mappings of the range stable.
  */
 #ifndef __LINUX_IOMMU_DIRTY_H
 #define __LINUX_IOMMU_DIRTY_H
@@ -23,15 +24,16 @@ struct iommu_dirty_walk;
 struct iommu_domain;
 
 /**
- * struct iommu_dirty_sink_ops - Where a walk writes what it finds
+ * struct iommu_dirty_sink_ops - Operations of a sink, where a walk marks pages
  * @mark_mask: Bit i of @mask stands for the 1 << @shift bytes at
- *	@iova + (i << @shift); mark those that are set. All of them lie within
- *	the range of the walk, unless IOMMU_DIRTY_WALK_WHOLE is set
+ *	@iova + (i << @shift); mark those whose bit is set. All of them are
+ *	within the range of the walk, unless IOMMU_DIRTY_WALK_WHOLE, _PROTECT
+ *	or _RECHECK is set. @mask is not 0
  * @mark_range: Mark @iova to @last, inclusive
  *
- * A walk marks an entry first and cleans it then, so the ops cannot fail: who
- * starts the walk has made the sink ready for the whole of the walk's range.
- * They are called in the context of the walk.
+ * A walk marks an entry before it cleans it, so marking cannot fail: the caller
+ * of the walk has prepared the sink for the whole range. The ops are called in
+ * the context of the walk.
  */
 struct iommu_dirty_sink_ops {
 	void (*mark_mask)(struct iommu_dirty_sink *sink, unsigned long iova,
@@ -42,19 +44,19 @@ struct iommu_dirty_sink_ops {
 
 /**
  * struct iommu_dirty_sink - Embedded in every sink
- * @ops: Its operations
+ * @ops: Operations of the sink
  */
 struct iommu_dirty_sink {
 	const struct iommu_dirty_sink_ops *ops;
 };
 
 /**
- * iommu_dirty_sink_mark() - Mark what somebody reports who may be wrong
+ * iommu_dirty_sink_mark() - Mark a range that has not been checked
  * @sink: The sink
  * @iova: First byte
- * @length: Bytes
+ * @length: Length in bytes
  *
- * Return: 0, or -EFAULT if that is not a range; nothing is marked then.
+ * Return: 0, or -EFAULT with nothing marked if the range is empty or overflows.
  */
 static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
 					unsigned long iova, size_t length)
@@ -68,8 +70,8 @@ static inline int iommu_dirty_sink_mark(struct iommu_dirty_sink *sink,
 }
 
 /**
- * iommu_dirty_mark_runs() - Mark a mask run by run
- * @sink: A sink that has another granularity than the mask
+ * iommu_dirty_mark_runs() - Mark the runs of a mask one by one
+ * @sink: The sink; its granularity may differ from that of the mask
  * @iova: As for iommu_dirty_sink_ops::mark_mask()
  * @shift: Same
  * @mask: Same
@@ -94,18 +96,18 @@ static inline void iommu_dirty_mark_runs(struct iommu_dirty_sink *sink,
 /**
  * enum iommu_dirty_walk_flags - Flags of a walk
  * @IOMMU_DIRTY_WALK_NO_CLEAR: Leave the entries dirty
- * @IOMMU_DIRTY_WALK_EXCLUSIVE: The caller sees to it that nobody else cleans
- *	entries of the table meanwhile, so that a plain store can do
- * @IOMMU_DIRTY_WALK_PROTECT: The range is about to be unmapped: each entry, as it
- *	is looked at, atomically becomes read-only, and if it was dirty it is
- *	marked. Entries that reach beyond the range are marked as a whole. Needs
- *	a sink, and a flush of the whole range
- * @IOMMU_DIRTY_WALK_RECHECK: The range has been walked with
- *	@IOMMU_DIRTY_WALK_PROTECT, and flushed: mark what hardware has made dirty
- *	meanwhile, as it had read the entry before. What was dirty at that time may be
- *	marked again. Nothing is changed. Needs a sink
- * @IOMMU_DIRTY_WALK_WHOLE: Entries that reach beyond the range are marked as a whole
- *	and cleaned; the sink takes what is outside of the range, too
+ * @IOMMU_DIRTY_WALK_EXCLUSIVE: The caller ensures that no other walk cleans
+ *	entries of the table at the same time, so that plain stores can be used
+ * @IOMMU_DIRTY_WALK_PROTECT: The range is about to be unmapped: make each entry
+ *	read-only, and mark it if it was dirty at that moment. Entries that
+ *	extend beyond the range are marked as a whole. Needs a sink, and a flush
+ *	of the whole range
+ * @IOMMU_DIRTY_WALK_RECHECK: The range was walked with IOMMU_DIRTY_WALK_PROTECT
+ *	and flushed: mark entries that hardware has made dirty since, because it
+ *	had read them before they became read-only. Entries that were dirty then
+ *	may be marked again. Nothing is changed. Needs a sink
+ * @IOMMU_DIRTY_WALK_WHOLE: Mark and clean entries that extend beyond the range as
+ *	a whole; the sink accepts marks outside the range
  */
 enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_NO_CLEAR = 1 << 0,
@@ -120,18 +122,18 @@ enum iommu_dirty_walk_flags {
  * @iova: First byte of the range
  * @last: Last byte of the range, inclusive
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: Where to mark dirty entries; NULL to clean without a record
- * @flush_iova: First byte of what was cleaned and is not flushed yet
- * @flush_last: Last byte of it, inclusive; smaller than @flush_iova if nothing
- *	was cleaned
+ * @sink: Where to mark dirty entries; NULL to clean them without marking
+ * @flush_iova: First byte of what was cleaned and has not been flushed yet
+ * @flush_last: Last byte, inclusive; less than @flush_iova if nothing was
+ *	cleaned
  *
- * A dirty entry that reaches beyond the range is marked for the bytes within
- * and left dirty, as the rest of it would be forgotten otherwise; unless
- * IOMMU_DIRTY_WALK_WHOLE is set.
+ * A dirty entry that extends beyond the range is marked for the bytes within the
+ * range and stays dirty, as the rest would be lost otherwise. The exceptions are
+ * IOMMU_DIRTY_WALK_WHOLE, _PROTECT and _RECHECK.
  *
- * The caller has to flush @flush_iova to @flush_last from the IOTLB before it
- * reports what the walk found: a device that still holds the translation would
- * not set the dirty bit again.
+ * The caller must flush @flush_iova to @flush_last from the IOTLB before it
+ * reports what the walk found: a device with a cached translation would not set
+ * the dirty bit again.
  */
 struct iommu_dirty_walk {
 	unsigned long iova;
@@ -144,11 +146,10 @@ struct iommu_dirty_walk {
 
 /**
  * struct iommu_dirty_table - An IO page table
- * @root: The table at @top_level
- * @top_level: Level of the root, counted from 0, whose entries are always
- *	leaves
- * @bits: Bits of the IOVAs that the table translates
- * @page_shift: log2 of the granule, for formats that have several (Arm)
+ * @root: The root table
+ * @top_level: Level of the root. Level 0 is the lowest: its entries are leaves
+ * @bits: Number of IOVA bits that the table translates
+ * @page_shift: log2 of the granule in bytes, for formats that have several (Arm)
  */
 struct iommu_dirty_table {
 	u64 *root;
@@ -158,9 +159,9 @@ struct iommu_dirty_table {
 };
 
 /**
- * struct iommu_dirty_desc - What an IOMMU driver says of a domain
+ * struct iommu_dirty_desc - An IOMMU driver's description of a domain
  * @format: Format of its page table
- * @reason: Whether and why its dirty bits can be tracked or not
+ * @reason: Why its dirty bits can or cannot be tracked
  */
 struct iommu_dirty_desc {
 	enum iommu_dirty_format format;
@@ -168,13 +169,14 @@ struct iommu_dirty_desc {
 };
 
 /**
- * iommu_dirty_pgsizes() - Page sizes of a domain that can be tracked
- * @pgsize_bitmap: Those that its format has
+ * iommu_dirty_pgsizes() - Page sizes for a domain that can be tracked
+ * @pgsize_bitmap: Page sizes of its format, in bytes
  *
- * A byte that is written makes the whole entry dirty, so one of many GiB would have
- * all of them copied again and again. AMD v1 and Arm with 64 KiB pages have such.
+ * One written byte makes a whole entry dirty, so an entry of many GiB would be
+ * copied again and again. AMD v1 and Arm with 64 KiB pages have such entries.
  *
- * Return: those of 1 GiB at the most.
+ * Return: the page sizes of at most 1 GiB; all of them without
+ * CONFIG_IOMMUFD_DIRTY.
  */
 static inline unsigned long iommu_dirty_pgsizes(unsigned long pgsize_bitmap)
 {
@@ -189,7 +191,7 @@ static inline unsigned long iommu_dirty_pgsizes(unsigned long pgsize_bitmap)
  * @sink: Where to mark dirty entries, or NULL
  * @flags: Combination of enum iommu_dirty_walk_flags
  *
- * The range is the caller's to set, and to set anew for a further walk that is
+ * The caller sets the range, and sets it again for each further walk that is
  * flushed together with this one.
  */
 static inline void iommu_dirty_walk_init(struct iommu_dirty_walk *walk,
@@ -204,7 +206,7 @@ static inline void iommu_dirty_walk_init(struct iommu_dirty_walk *walk,
 }
 
 /**
- * iommu_dirty_walk_needs_flush() - Has the walk cleaned anything?
+ * iommu_dirty_walk_needs_flush() - Check whether a walk needs an IOTLB flush
  * @walk: The walk
  *
  * Return: true if @walk->flush_iova to @walk->flush_last must be flushed.

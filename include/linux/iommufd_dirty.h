@@ -73,7 +73,8 @@ struct iommufd_dirty_caps {
  *	stops the provider and starts it again with ranges that are. Once it has
  *	returned 0, no write to the ranges is missed. Return 0, or an error, after
  *	which nothing is tracked: -E2BIG if fewer ranges might work, -EFBIG if only
- *	smaller ones might, -EBUSY if another user has the device's tracking in use
+ *	smaller ones might, -EBUSY if another user has the device's tracking in use,
+ *	-EOPNOTSUPP if the device cannot be tracked
  * @stop: Stop tracking, and forget what was dirty. Return 0, or an error, which is
  *	reported but has no other effect: @start may be called again
  * @read_and_clear: Mark in @sink, with its mark_range(), each tracked page from

@@ -90,7 +90,7 @@ TRACE_EVENT(iommufd_dirty_harvest,
 		  __entry->pages, __entry->ns, __entry->rc)
 );
 
-/* An UNMAP has finished */
+/* An UNMAP has finished. unmapped is in bytes */
 TRACE_EVENT(iommufd_dirty_unmap,
 	TP_PROTO(u32 tracker, u64 iova, u64 unmapped, u64 pages, int rc),
 	TP_ARGS(tracker, iova, unmapped, pages, rc),

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * iommufd dirty trackers: which pages did devices write?
+ * iommufd dirty trackers: which pages did devices write to?
  *
  * The ioctls are issued on /dev/iommu and follow the conventions of
- * <linux/iommufd.h>: @size comes first and is the caller's sizeof(), fields
- * that a newer kernel adds must be 0 towards an older one (-E2BIG otherwise),
- * flags that are unknown, or not for this kind of tracker, and nonzero reserved
- * fields are refused with -EOPNOTSUPP and nothing else is, an id that does not
- * exist or names another kind of object with -ENOENT, and a pointer to memory
- * that the caller cannot access with -EFAULT. A kernel without
- * CONFIG_IOMMUFD_DIRTY answers -ENOTTY.
+ * <linux/iommufd.h>: @size comes first and is the caller's sizeof() of the
+ * struct. These errors are common to all of them:
  *
- * After an error every field is as the caller has left it, unless its
- * description or the struct's says more. An array that the call fills may hold
- * anything after -EFAULT.
+ *   -ENOTTY      the kernel is built without CONFIG_IOMMUFD_DIRTY
+ *   -EINVAL      @size is smaller than the first version of the struct
+ *   -E2BIG       a field that this kernel does not know is not 0
+ *   -EOPNOTSUPP  a flag is unknown, or a reserved field is not 0; returned for
+ *                no other reason
+ *   -ENOENT      an id does not exist, or names another kind of object
+ *   -EFAULT      a pointer points to memory that the caller cannot access
  *
- * Documentation/userspace-api/iommufd_dirty.rst tells how to use them.
+ * After an error, each field has the caller's value unless its description or
+ * that of the struct says otherwise. After -EFAULT, an array that the call
+ * fills may be partly written.
+ *
+ * Documentation/userspace-api/iommufd_dirty.rst explains how to use them.
  */
 #ifndef _UAPI_IOMMUFD_DIRTY_H
 #define _UAPI_IOMMUFD_DIRTY_H
@@ -41,25 +44,25 @@ enum {
  * struct iommu_dirty_tracker_alloc - ioctl(IOMMU_DIRTY_TRACKER_ALLOC)
  * @size: sizeof(struct iommu_dirty_tracker_alloc)
  * @flags: Must be 0
- * @target_id: The IOAS to track, or the bound device
- * @out_tracker_id: The id of the new tracker
+ * @target_id: Id of the IOAS or of the bound device to track
+ * @out_tracker_id: Id of the new tracker
  *
- * Make a tracker. The tracker is stopped, and allocating it changes nothing for
- * DMA. One of an IOAS reports what any device or software writes to the IOAS. One
- * of a device reports what that device writes, to whatever IOAS, and is fed by the
- * device's migration driver alone; INFO tells whether there is one.
+ * Allocate a tracker. It is stopped, and allocating it changes nothing for DMA.
+ * An IOAS tracker reports what any device or software writes to the IOAS. A
+ * device tracker reports what that device writes, to any IOAS. Only the
+ * device's driver feeds it; INFO reports whether there is such a driver.
  *
  * The IOAS cannot be destroyed before the tracker. A device can be unbound: its
- * tracker keeps what was dirty and can be read, stopped and destroyed.
- * IOMMU_DESTROY on @out_tracker_id stops and frees it, or fails with -EBUSY while
- * another ioctl uses it; closing the iommufd file does so too.
+ * tracker keeps the dirty pages and can still be read, stopped and destroyed.
+ * IOMMU_DESTROY of @out_tracker_id stops and frees the tracker, or fails with
+ * -EBUSY while another ioctl uses it. Closing the iommufd file frees it, too.
  *
  * Return:
  * * 0 on success
  * * -ENOENT: no object has the id @target_id.
- * * -EINVAL: @target_id names an object that cannot be the scope of a tracker.
- * * -EOPNOTSUPP: a flag is set.
+ * * -EINVAL: @target_id is neither an IOAS nor a device.
  * * -ENOMEM: out of memory.
+ * * -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_alloc {
 	__u32 size;
@@ -73,7 +76,7 @@ struct iommu_dirty_tracker_alloc {
 
 /**
  * enum iommu_dirty_format - Format of an IO page table
- * @IOMMU_DIRTY_FMT_UNKNOWN: The IOMMU driver does not say
+ * @IOMMU_DIRTY_FMT_UNKNOWN: The IOMMU driver does not report it
  * @IOMMU_DIRTY_FMT_VTD_SS: Intel VT-d second stage
  * @IOMMU_DIRTY_FMT_VTD_FS: Intel VT-d first stage
  * @IOMMU_DIRTY_FMT_AMD_V1: AMD-Vi host page table, v1
@@ -96,18 +99,19 @@ enum iommu_dirty_format {
 /**
  * enum iommu_dirty_reason - Why a member can or cannot be tracked
  * @IOMMU_DIRTY_REASON_OK: It can be tracked
- * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking; of
- *	a device: it has no migration driver that does
+ * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking; for
+ *	a device: it has no driver that offers any
  * @IOMMU_DIRTY_REASON_NO_HW: The IOMMU does not set dirty bits in page tables
  *	of this format
  * @IOMMU_DIRTY_REASON_NOT_REQUESTED: The IOMMU could, but the HWPT was
  *	allocated without IOMMU_HWPT_ALLOC_DIRTY_TRACKING
- * @IOMMU_DIRTY_REASON_NEST_PARENT: The page table is the parent of nested ones,
- *	and the driver cannot track such a combination
- * @IOMMU_DIRTY_REASON_ENABLE_FAILED: The IOMMU driver failed to enable tracking
- * @IOMMU_DIRTY_REASON_INCOHERENT: The IOMMU sets dirty bits, but accesses page
- *	tables past the caches of the CPUs, so that software cannot share them
- * @IOMMU_DIRTY_REASON_UNBOUND: The device is not bound to this file any more
+ * @IOMMU_DIRTY_REASON_NEST_PARENT: The HWPT is the parent of nested HWPTs, and
+ *	the IOMMU driver cannot track such a combination
+ * @IOMMU_DIRTY_REASON_ENABLE_FAILED: The driver failed to enable tracking
+ * @IOMMU_DIRTY_REASON_INCOHERENT: The IOMMU sets dirty bits, but its accesses
+ *	to page tables bypass the CPU caches, so software cannot share the
+ *	tables
+ * @IOMMU_DIRTY_REASON_UNBOUND: The device is no longer bound to this file
  */
 enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_OK = 0,
@@ -121,11 +125,11 @@ enum iommu_dirty_reason {
 };
 
 /**
- * enum iommu_dirty_member_type - What a member of a tracker is
+ * enum iommu_dirty_member_type - Type of a member of a tracker
  * @IOMMU_DIRTY_MEMBER_HWPT: A hardware page table of the IOAS
  * @IOMMU_DIRTY_MEMBER_ACCESS: An in-kernel user of the IOAS, which writes to it
- *	with the CPU; can always be tracked
- * @IOMMU_DIRTY_MEMBER_DEVICE: The device of a tracker that was allocated for one
+ *	with the CPU; it can always be tracked
+ * @IOMMU_DIRTY_MEMBER_DEVICE: The device of a device tracker
  */
 enum iommu_dirty_member_type {
 	IOMMU_DIRTY_MEMBER_HWPT = 1,
@@ -137,13 +141,13 @@ enum iommu_dirty_member_type {
  * enum iommu_dirty_member_flags - Flags of a member
  * @IOMMU_DIRTY_MEMBER_TRACKED: The tracker is tracking this member now
  * @IOMMU_DIRTY_MEMBER_AUTO: The HWPT was made by attaching a device to the IOAS
- * @IOMMU_DIRTY_MEMBER_LIVE: The ranges of the device can be changed by UPDATE
- *	whatever it is doing
+ * @IOMMU_DIRTY_MEMBER_LIVE: UPDATE can change the ranges of the device in any
+ *	state of the device
  * @IOMMU_DIRTY_MEMBER_QUIESCES: The device has states in which it starts no DMA
- *	(VFIO's STOP, STOP_COPY and RESUMING): UPDATE then loses nothing
- * @IOMMU_DIRTY_MEMBER_QUIESCES_P2P: VFIO's P2P states are such ones, too. By
- *	themselves they only say that the device starts no DMA to its peers, and it
- *	may go on writing to memory
+ *	(VFIO's STOP, STOP_COPY and RESUMING); UPDATE loses nothing in them
+ * @IOMMU_DIRTY_MEMBER_QUIESCES_P2P: VFIO's P2P states are such states, too.
+ *	Otherwise the device starts no DMA to its peers in them, but may still
+ *	write to memory
  */
 enum iommu_dirty_member_flags {
 	IOMMU_DIRTY_MEMBER_TRACKED = 1 << 0,
@@ -154,16 +158,17 @@ enum iommu_dirty_member_flags {
 };
 
 /**
- * struct iommu_dirty_member - One thing that writes to what a tracker covers
+ * struct iommu_dirty_member - One writer to what a tracker covers
  * @type: enum iommu_dirty_member_type
  * @id: Object id of the member
- * @format: enum iommu_dirty_format, 0 where the member has no IO page table
+ * @format: enum iommu_dirty_format, 0 if the member has no IO page table
  * @reason: enum iommu_dirty_reason
- * @flags: enum iommu_dirty_member_flags
+ * @flags: Combination of enum iommu_dirty_member_flags
  * @__reserved: 0
  * @io_page_sizes: Bitmap of the sizes, in bytes, that an entry of the IO page
- *	table can have, or that a device can track by; a dirty entry makes all of
- *	its bytes dirty. 0 if unknown: VFIO's drivers tell at START only
+ *	table can have, or that a device can track by. One written byte makes
+ *	all of an entry dirty. 0 if unknown: VFIO drivers report it only at
+ *	START
  */
 struct iommu_dirty_member {
 	__u32 type;
@@ -179,7 +184,7 @@ struct iommu_dirty_member {
  * enum iommu_dirty_state - State of a tracker
  * @IOMMU_DIRTY_STATE_STOPPED: It tracks nothing
  * @IOMMU_DIRTY_STATE_STARTING: An IOMMU_DIRTY_TRACKER_START is under way
- * @IOMMU_DIRTY_STATE_RUNNING: It tracks all members
+ * @IOMMU_DIRTY_STATE_RUNNING: It tracks all members, or is degraded
  */
 enum iommu_dirty_state {
 	IOMMU_DIRTY_STATE_STOPPED = 0,
@@ -188,13 +193,13 @@ enum iommu_dirty_state {
 };
 
 /**
- * enum iommu_dirty_tracker_flags - What else there is to say of a tracker
- * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started in the degraded mode
- * @IOMMU_DIRTY_TRACKER_BLIND: A member cannot be tracked, and all that is mapped
- *	for writing is reported as dirty; of a device: its driver has failed to
- *	report, or after a part of an UPDATE, or has gone, and what it does not
- *	tell of the ranges is; or it could not be tracked when it was started in the
- *	degraded mode
+ * enum iommu_dirty_tracker_flags - Flags of a tracker
+ * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started with IOMMU_DIRTY_START_DEGRADED
+ * @IOMMU_DIRTY_TRACKER_BLIND: IOAS: a member cannot be tracked, so everything
+ *	mapped for writing is reported as dirty. Device: its driver failed to
+ *	report, or failed during an UPDATE, or is gone, or could not track the
+ *	device when a degraded tracker was started; what the driver does not
+ *	report is reported as dirty
  */
 enum iommu_dirty_tracker_flags {
 	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
@@ -206,40 +211,42 @@ enum iommu_dirty_tracker_flags {
  * @size: sizeof(struct iommu_dirty_tracker_info)
  * @flags: Must be 0
  * @tracker_id: The tracker
- * @num_members: In: how many entries @members has room for. Out: how many
- *	members there are
+ * @num_members: In: number of entries that @members has room for. Out: number
+ *	of members
  * @members: Pointer to an array of struct iommu_dirty_member; ignored if
  *	@num_members is 0
- * @member_len: sizeof(struct iommu_dirty_member) as the caller knows it, which
- *	is also the stride of the array. What the kernel does not know of it is
- *	zeroed
+ * @member_len: The caller's sizeof(struct iommu_dirty_member), which is also
+ *	the stride of the array, in bytes. The kernel zeroes what it does not
+ *	know
  * @out_state: enum iommu_dirty_state
- * @out_target_id: The id that the tracker was allocated with
- * @out_max_trackers: The most trackers that one READ takes, and the most that run
- *	on one IOAS or on one device
+ * @out_target_id: The @target_id of ALLOC
+ * @out_max_trackers: Maximum number of trackers of one READ, and of trackers
+ *	that run on one IOAS or device
  * @out_page_sizes: Bitmap of the page sizes, in bytes, that READ accepts
- * @out_reads: How many READ, SCAN and UNMAP calls of this tracker have succeeded
- * @out_pages: How many pages they have reported for this tracker
+ * @out_reads: Number of READ, SCAN and UNMAP calls of this tracker that
+ *	succeeded
+ * @out_pages: Number of pages that READ, SCAN and UNMAP have reported for this
+ *	tracker, even if the call failed
  * @out_flags: Combination of enum iommu_dirty_tracker_flags; 0 if it is stopped
  * @__reserved: Must be 0
- * @out_max_ranges: Of a device: the most ranges that it tracks. 0 if it does not
- *	say, and for an IOAS, which needs none
- * @out_num_ranges: Of a running tracker of a device: how many ranges it covers
- * @out_max_span: Of a device: the most bytes from the start of its first range
- *	to the end of its last one. 0 if it does not say, and for an IOAS
- * @out_tracked_page_size: Of a running tracker of a device: the bytes that the
- *	device takes for dirty when it writes to one of them; otherwise 0
+ * @out_max_ranges: Device: maximum number of ranges that it tracks. 0 if
+ *	unknown, and for an IOAS, which needs no ranges
+ * @out_num_ranges: Device, running: number of ranges that the tracker covers
+ * @out_max_span: Device: maximum number of bytes from the start of the first
+ *	range to the end of the last one. 0 if unknown, and for an IOAS
+ * @out_tracked_page_size: Device, running: page size, in bytes, that the device
+ *	tracks by; one written byte makes a whole page dirty. Otherwise 0
  *
- * What the tracker covers, member by member, and whether each can be tracked.
- * An IOAS without any member can be tracked: nothing writes to it. A tracker of a
- * device has that device as its only member.
+ * Report what the tracker covers, member by member, and whether each member can
+ * be tracked. An IOAS without members can be tracked: nothing writes to it. The
+ * only member of a device tracker is the device.
  *
  * Return:
  * * 0 on success
- * * -EMSGSIZE: there are more members than @num_members; all out fields are
- *   valid, @num_members says how many, and as many entries as fit were written.
- * * -EINVAL: @member_len is smaller than the first version of the struct (32
- *   bytes) or larger than a page while @num_members is not 0.
+ * * -EMSGSIZE: there are more members than @num_members. All out fields are
+ *   valid, @num_members is the number of members, and @members has been filled.
+ * * -EINVAL: @num_members is not 0, and @member_len is less than 32 bytes (the
+ *   first version of the struct) or more than a page.
  * * -EINTR: killed.
  * * -ENOMEM: out of memory.
  * * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
@@ -270,11 +277,11 @@ struct iommu_dirty_tracker_info {
 
 /**
  * enum iommu_dirty_start_flags - Flags of a START
- * @IOMMU_DIRTY_START_DEGRADED: Start even if a member cannot be tracked, and let
- *	one that cannot be tracked join: as long as there is one, everything that
- *	is mapped for writing is reported as dirty. Of a device: report as dirty
- *	whatever of a READ's or SCAN's range the tracker does not cover, and if the
- *	device cannot be tracked start all the same, with @num_ranges 0: nothing is
+ * @IOMMU_DIRTY_START_DEGRADED: IOAS: start even if a member cannot be tracked,
+ *	and allow such members to join. As long as there is one, everything
+ *	mapped for writing is reported as dirty. Device: report everything in
+ *	the range of a READ or SCAN that the tracker does not cover as dirty. If
+ *	the device cannot be tracked, start with @num_ranges 0: nothing is
  *	covered
  */
 enum iommu_dirty_start_flags {
@@ -282,7 +289,7 @@ enum iommu_dirty_start_flags {
 };
 
 /**
- * struct iommu_dirty_run - A run of IOVA: to be tracked, or dirty
+ * struct iommu_dirty_run - A range of IOVA, to be tracked or dirty
  * @iova: First byte
  * @length: Length in bytes
  */
@@ -296,68 +303,70 @@ struct iommu_dirty_run {
  * @size: sizeof(struct iommu_dirty_tracker_start)
  * @flags: Combination of enum iommu_dirty_start_flags
  * @tracker_id: The tracker
- * @out_type: After -ENXIO: enum iommu_dirty_member_type of the first member that
- *	cannot be tracked; otherwise 0, after another error too
- * @out_id: Its object id
- * @out_reason: enum iommu_dirty_reason, why it cannot
- * @num_ranges: For a device. In: number of entries in @ranges, 1 to 65536. Out:
- *	how many were written there. 0 for an IOAS
+ * @out_type: After -ENXIO: enum iommu_dirty_member_type of the first member
+ *	that cannot be tracked. Otherwise 0, also after other errors
+ * @out_id: Object id of that member
+ * @out_reason: enum iommu_dirty_reason of that member
+ * @num_ranges: Device: in, number of entries in @ranges, 1 to 65536; out,
+ *	number of entries that were written there. IOAS: must be 0
  * @__reserved: Must be 0
- * @ranges: For a device: pointer to an array of struct iommu_dirty_run, what to
- *	track, in any order. Out: what is tracked, in ascending order. 0 for an
- *	IOAS
- * @page_size: For a device. In: the bytes to track by, a power of two of at least
- *	4096. Out: what the device tracks by. 0 for an IOAS
+ * @ranges: Device: pointer to an array of struct iommu_dirty_run; in, what to
+ *	track, in any order; out, what is tracked, in ascending order. IOAS:
+ *	must be 0
+ * @page_size: Device: in, page size to track by, in bytes, a power of two of at
+ *	least 4096; out, what the device tracks by. IOAS: must be 0
  *
  * Track every member, or fail and track none. Once this has returned 0, each
  * page of a mapping that a device or an access writes to is reported by a later
- * READ, SCAN or UNMAP of this tracker. What was dirty before is forgotten, by
- * this tracker only: any number of them can run on an IOAS, and each gets every
- * dirty page.
+ * READ, SCAN or UNMAP of this tracker. What was dirty before is discarded, for
+ * this tracker only. Several trackers can run on an IOAS or device; each of
+ * them gets every dirty page.
  *
  * A HWPT that joins the IOAS while the tracker runs is tracked from its first
- * mapping on; if it cannot be, what would make it join (the attach, or
- * IOMMU_HWPT_ALLOC) fails with -ENXIO. The dirty pages of a HWPT that leaves
- * are kept, and so are those of a range that is unmapped by any means: they are
- * reported at their IOVA although nothing is mapped there any more. Memory for
- * that is charged to whoever started the tracker.
+ * mapping on. If it cannot be tracked, the attach or IOMMU_HWPT_ALLOC fails
+ * with -ENXIO, unless all trackers of the IOAS are degraded. The dirty pages of
+ * a HWPT that leaves, and of a range that is unmapped by any means, are kept.
+ * They are reported at their IOVA even if nothing is mapped there any more.
+ * Memory for them is charged to the memory cgroup of the task that called
+ * START.
  *
- * A tracker of a device tracks what the device writes within @ranges. They are
- * widened to whole pages of the @page_size asked for and of that which the device
- * tracks by, or to multiples of 64 of them if its driver may need that, and merged
- * where they touch or overlap. If the device has room for fewer, neighbours are
- * merged across the smallest gaps, which are then tracked too, and INFO knows how
- * many it has room for. What the device tracks in the end is
- * written back to @ranges and @page_size, which may be larger than asked for: one
- * written byte makes a whole such page dirty. A further tracker of the same device
- * can start where its ranges are tracked already, and reports what else is. What it
- * has asked for stays tracked whatever others UPDATE; what else is need not.
+ * A device tracker tracks what the device writes within @ranges. Ranges are
+ * rounded outwards to whole pages of the requested size and of the size that
+ * the device tracks by, or to multiples of 64 such pages if the driver may need
+ * it, and merged where they touch or overlap. If the device takes fewer ranges,
+ * neighbours are merged across the smallest gaps, which are then tracked, too;
+ * INFO reports how many ranges it takes. What is tracked in the end is written
+ * back. @page_size may then be larger than requested: one written byte makes a
+ * whole page of that size dirty. A further tracker of the device can start if
+ * its ranges are already tracked; it covers all of the tracked ranges that hold
+ * them. What a tracker has requested stays tracked, whatever other trackers
+ * UPDATE; the rest may not.
  *
  * Return:
  * * 0 on success
  * * -ENXIO: @out_id cannot be tracked; nothing has changed.
  * * -EALREADY: the tracker is starting or running.
- * * -EBUSY: a HWPT of the IOAS is tracked with IOMMU_HWPT_SET_DIRTY_TRACKING, or
- *   IOMMU_HWPT_GET_DIRTY_BITMAP is under way. While the tracker runs, those
- *   calls fail with -EBUSY. Of a device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START
- *   is in force, which in turn fails with -EBUSY while the tracker runs; or
- *   another tracker runs and does not cover @ranges.
- * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty, or
- *   one of them is given for an IOAS.
- * * -EOVERFLOW: a range runs beyond the end of the address space, or, where the
- *   device does not take such ranges, up to it.
- * * -E2BIG: the device cannot track so much, even as a single range; or all 2^64
- *   bytes would be tracked as one, which has no length.
- * * -ENODEV: the device is being unbound, or was, or its driver gives it up.
- * * -EUSERS: as many trackers as can (out_max_trackers of
- *   struct iommu_dirty_tracker_info) run on the IOAS or the device.
+ * * -EBUSY: IOAS: a HWPT is tracked by IOMMU_HWPT_SET_DIRTY_TRACKING, or that
+ *   ioctl or IOMMU_HWPT_GET_DIRTY_BITMAP is under way. Both fail with -EBUSY
+ *   while the tracker runs. Device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START is in
+ *   effect, which likewise fails with -EBUSY while the tracker runs; or another
+ *   tracker runs, and @ranges are not tracked.
+ * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty,
+ *   or one of @num_ranges, @ranges and @page_size is not 0 for an IOAS.
+ * * -EOVERFLOW: a range extends beyond the end of the address space, or up to
+ *   the end if the device does not take such ranges.
+ * * -E2BIG: the device cannot track that much, even as a single range; or all
+ *   2^64 bytes would be one range, whose length does not fit in 64 bits.
+ * * -ENODEV: the device was or is being unbound, or its driver is giving it up.
+ * * -EUSERS: the maximum number of trackers (out_max_trackers of
+ *   struct iommu_dirty_tracker_info) runs on the IOAS or device.
  * * -ENOMEM: out of memory; the tracker is stopped.
- * * -EINTR: killed; the tracker is stopped, or will be when those who hold the locks
- *   of the IOAS let go of them. The next START or STOP waits for the locks, and ends
- *   the killed one.
- * * -EIO: an IOMMU driver failed to clear them, or the migration driver failed to
- *   start, or it has failed for other trackers (IOMMU_DIRTY_TRACKER_BLIND) and
- *   one of these needs an UPDATE; the tracker is stopped.
+ * * -EINTR: killed. The tracker is stopped, or will be when the locks of the
+ *   IOAS are free. The next START or STOP of it waits for them and stops it.
+ * * -EIO: an IOMMU driver failed to clear dirty bits, or the device's driver
+ *   failed to start. Or it has failed for other trackers
+ *   (IOMMU_DIRTY_TRACKER_BLIND), and one of these needs an UPDATE. The tracker
+ *   is stopped.
  * * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
 struct iommu_dirty_tracker_start {
@@ -383,14 +392,15 @@ struct iommu_dirty_tracker_start {
  * @tracker_id: The tracker
  * @__reserved: Must be 0
  *
- * Stop tracking: nothing stays enabled in hardware, and what was not read is
- * forgotten. Stopping a stopped tracker succeeds.
+ * Stop tracking and discard the dirty pages that were not read. The last STOP
+ * on an IOAS or device disables tracking in hardware. Stopping a stopped
+ * tracker succeeds.
  *
  * Return:
  * * 0 on success
  * * -EBUSY: a START of this tracker is under way.
- * * -EINTR: killed while it waited; the state of the tracker is as before.
- * * -EIO: the tracker is stopped, but an IOMMU driver or the migration driver
+ * * -EINTR: killed while waiting; the state of the tracker is as before.
+ * * -EIO: the tracker is stopped, but an IOMMU driver or the device's driver
  *   failed to disable tracking.
  * * -ENOENT, -EOPNOTSUPP: see the head of this file.
  */
@@ -407,13 +417,13 @@ struct iommu_dirty_tracker_stop {
 /**
  * struct iommu_dirty_read_tracker - One tracker of a READ or SCAN
  * @tracker_id: The tracker
- * @out_error: If the call failed because of this tracker: the error, positive;
+ * @out_error: The positive errno if the call failed because of this tracker;
  *	otherwise 0
- * @out_pages: READ: how many bits of the bitmap this tracker has newly set. SCAN:
- *	how many pages it has found
+ * @out_pages: READ: number of bits of the bitmap that this tracker has newly
+ *	set. SCAN: number of pages that it has found
  *
- * Both out fields are valid after an error, too, unless a tracker was not found or
- * an argument was refused.
+ * Both out fields are valid after an error, too, unless a tracker was not found
+ * or an argument was rejected.
  */
 struct iommu_dirty_read_tracker {
 	__u32 tracker_id;
@@ -423,11 +433,11 @@ struct iommu_dirty_read_tracker {
 
 /**
  * enum iommu_dirty_read_flags - Flags of a READ or SCAN
- * @IOMMU_DIRTY_READ_NO_CLEAR: Report, but leave the pages dirty
- * @IOMMU_DIRTY_READ_SPARSE: The caller knows that trackers of devices do not cover
- *	all of the range, and takes nothing there for clean: report what is known
- *	rather than fail with -ERANGE. What was dirty in ranges that an UPDATE has
- *	left out is got this way
+ * @IOMMU_DIRTY_READ_NO_CLEAR: Report pages, but leave them dirty
+ * @IOMMU_DIRTY_READ_SPARSE: The caller knows that device trackers do not cover
+ *	all of the range, and treats nothing there as clean: report what is
+ *	known instead of failing with -ERANGE. This also reports what was dirty
+ *	in ranges that an UPDATE has dropped
  */
 enum iommu_dirty_read_flags {
 	IOMMU_DIRTY_READ_NO_CLEAR = 1 << 0,
@@ -439,74 +449,75 @@ enum iommu_dirty_read_flags {
  * @size: sizeof(struct iommu_dirty_tracker_read)
  * @flags: Combination of enum iommu_dirty_read_flags
  * @trackers: Pointer to an array of struct iommu_dirty_read_tracker
- * @num_trackers: Number of entries in it, 1 to out_max_trackers of
+ * @num_trackers: Number of entries in @trackers, 1 to out_max_trackers of
  *	struct iommu_dirty_tracker_info
- * @tracker_len: sizeof(struct iommu_dirty_read_tracker) as the caller knows it,
- *	which is also the stride of the array
+ * @tracker_len: The caller's sizeof(struct iommu_dirty_read_tracker), which is
+ *	also the stride of the array: 16 bytes to a page
  * @iova: First byte of the range
  * @length: Length of the range in bytes, not 0
- * @page_size: Bytes that one bit of the bitmap stands for: a power of two of at
- *	least 4096
- * @data: Pointer to the bitmap. Bit n % 8 of byte n / 8 is page n; page 0 is
- *	the one that holds @iova. Any alignment. It has
+ * @page_size: Bytes per bit of the bitmap, a power of two of at least 4096
+ * @data: Pointer to the bitmap, with any alignment. Bit n % 8 of byte n / 8 is
+ *	page n; page 0 is the one that holds @iova. The bitmap has
  *	(@iova + @length - 1) / @page_size - @iova / @page_size + 1 bits
- * @out_length: How many bytes of the range, from @iova on, are dealt with: after
- *	0 that is @length, and it is valid after an error, too
- * @out_pages: How many bits were newly set, the sum over all trackers. Two calls
- *	that set the same bit of a bitmap at the same time may both count it
+ * @out_length: Number of bytes of the range, from @iova on, that were
+ *	processed: @length on success. Valid after an error, too
+ * @out_pages: Number of bits that were newly set, for all trackers. If two
+ *	calls set the same bit at the same time, both may count it
  *
  * Set the bit of each page that holds a dirty byte of the range, and clear the
- * dirty state. Each tracker ORs its pages in; bits are set atomically and none
- * is ever cleared, so any number of calls may share a bitmap. A page is dirty if
- * a device or an access has written to it since it was reported last, if it was
- * unmapped after such a write, or while an access has it pinned for writing. No
- * constraint ties @page_size to the size of IO page table entries, nor @iova and
- * @length to @page_size. A dirty entry that the range holds only in part is
- * reported for the bytes within the range, and the rest of it by calls for the
- * rest. A page of 4 KiB that the range holds only in part stays dirty.
+ * dirty state. Bits are set atomically and never cleared, so any number of
+ * trackers and calls may share a bitmap. A page is dirty if a device or an
+ * access has written to it since it was last reported, if it was unmapped after
+ * such a write, or while an access has it pinned for writing.
  *
- * Copy a page only after the call has returned, and if several calls share a
- * bitmap, after each of them has: the dirty bit may be visible before the data
- * that it announces, and only the IOTLB flush of the call puts the one behind
- * the other.
+ * @page_size is independent of the size of IO page table entries, and @iova and
+ * @length need not be multiples of it. A dirty entry that is only partly within
+ * the range is reported for that part; calls for the rest report the rest. A
+ * page of 4 KiB that is only partly within the range stays dirty.
  *
- * After an error too, @out_length bytes of the range have been dealt with, and
- * a page behind them that is not marked is still dirty, unless its tracker was
- * stopped or has ceased to cover it. The bitmap is accessed only where it stands
- * for IOVA that is mapped or was when it got dirty.
+ * Copy a page only after the call has returned and, if several calls share a
+ * bitmap, after all of them have. A dirty bit may be visible before the data
+ * that it announces; only the IOTLB flush of the call puts the two in order.
  *
- * A tracker of a device covers what START or UPDATE has written back to its ranges,
- * less what is not tracked any more because another tracker's UPDATE needed other
- * ranges; never less than was asked for. Of other IOVA it knows nothing: the call
- * ends where the first such tracker ends, with -ERANGE, @out_length there, and
- * ERANGE in the tracker's out_error. A page is never taken for clean because nobody
- * has looked.
+ * A marked page was dirty, whatever the call returns. After an error, a page
+ * beyond @out_length that is not marked is still dirty, unless its tracker was
+ * stopped or no longer covers it. The bitmap must be writable where it stands
+ * for IOVA that is mapped or was when it became dirty; with a device tracker,
+ * everywhere.
+ *
+ * A device tracker covers what START or UPDATE has written back, less what is
+ * no longer tracked since another tracker's UPDATE; never less than requested.
+ * The call ends with -ERANGE at the first IOVA that a tracker does not cover, so
+ * that a page that was not queried is never taken for clean.
+ *
+ * The locks of an IOAS are held for at most 1 GiB of IOVA at a time, those of a
+ * device for at most 262144 pages of the size that it tracks by.
  *
  * Return:
  * * 0 on success
- * * -EFAULT: the bitmap behind @out_length, @trackers or the struct itself is
+ * * -EFAULT: the bitmap beyond @out_length, @trackers or the struct itself is
  *   not writable memory.
  * * -EINTR: killed.
- * * -ENODATA: a tracker is not running, or was stopped meanwhile, even if it was
- *   started again: what STOP has forgotten is not clean. @out_length is 0; pages that
- *   are marked were dirty.
- * * -ERANGE: from @out_length on a tracker of a device does not cover the range.
- *   Before that all is well; pages that are marked behind it were dirty.
- * * -ESTALE: a tracker of a device has ceased to cover something meanwhile, even if it
- *   covers that again: it was not asked for that. @out_length is 0; pages that are
- *   marked were dirty. INFO and the next READ know what it covers. Not with
+ * * -ENODATA: a tracker is not running, or was stopped during the call, even if
+ *   it was started again: pages that STOP has discarded are not clean.
+ *   @out_length is 0.
+ * * -ERANGE: a device tracker, whose out_error is set, does not cover the range
+ *   from @out_length on.
+ * * -ESTALE: a device tracker has lost coverage during the call, even if it
+ *   covers the same again: part of the range may not have been queried.
+ *   @out_length is 0. The next READ uses the new coverage. Not returned with
  *   IOMMU_DIRTY_READ_SPARSE.
- * * -EIO: an IOMMU driver failed to walk its page table, or a migration driver
- *   failed to report. What the latter was asked for is reported as dirty by the
- *   next READ, as after -EFAULT and -ENOMEM from it. It is an error once; if the
- *   driver fails again, what it was asked for is reported as dirty right away
- *   (IOMMU_DIRTY_TRACKER_BLIND).
+ * * -EIO: an IOMMU driver failed to walk its page table, or a device's driver
+ *   failed to report (-EFAULT, -EINTR or -ENOMEM if that driver returns them).
+ *   The next READ reports what a device's driver was queried for as dirty. The
+ *   driver's failure is returned only once: if it fails again, what it was
+ *   queried for is reported as dirty at once (IOMMU_DIRTY_TRACKER_BLIND).
  * * -ENOMEM: out of memory.
  * * -EINVAL: @length, @page_size, @num_trackers or @tracker_len is out of its
  *   limits.
- * * -EOVERFLOW: the range or the bitmap runs beyond the end of the address
+ * * -EOVERFLOW: the range or the bitmap extends beyond the end of the address
  *   space.
- * * -ENOENT, -EOPNOTSUPP: see the head of this file.
+ * * -E2BIG, -ENOENT, -EOPNOTSUPP: see the head of this file.
  */
 struct iommu_dirty_tracker_read {
 	__u32 size;
@@ -534,30 +545,29 @@ struct iommu_dirty_tracker_read {
  * @tracker_len: Same
  * @iova: First byte of the range
  * @length: Length of the range in bytes, not 0
- * @page_size: Runs begin and end at multiples of it, or at the ends of the range:
- *	a power of two of at least 4096
+ * @page_size: Runs begin and end at multiples of this many bytes, or at the
+ *	ends of the range: a power of two of at least 4096
  * @runs: Pointer to an array of struct iommu_dirty_run
- * @num_runs: In: for how many runs it has room, not 0. Out: how many were
- *	written, also after an error
+ * @num_runs: In: number of runs that @runs has room for, not 0. Out: number of
+ *	runs that were written, also after an error
  * @__reserved: Must be 0
- * @out_length: How many bytes of the range, from @iova on, are dealt with, also
- *	after an error
- * @out_pages: How many pages of @page_size the runs hold
+ * @out_length: Number of bytes of the range, from @iova on, that were
+ *	processed, also after an error
+ * @out_pages: Number of pages of @page_size that the runs hold
  *
- * The same as READ, for address spaces of which little is dirty: the runs come in
- * the order of their IOVA, do not overlap, and do not touch each other. What one
- * tracker has found and what another has is merged.
+ * Like READ, for address spaces of which little is dirty. The runs are in
+ * ascending order, and do not overlap or touch. What several trackers have
+ * found is merged.
  *
- * A range that a tracker does not cover ends with -ERANGE as for READ, once all runs
- * before @out_length have been written; runs behind it were dirty as well.
- *
- * If the array is full before the end of the range the call succeeds with
- * @out_length smaller than @length: go on from there. Nothing behind @out_length
- * is forgotten. What does not fit is kept in memory charged as by START, which
- * is proportional to what is dirty.
+ * If the array is full before the end of the range, the call succeeds with
+ * @out_length smaller than @length: continue there. Nothing beyond @out_length
+ * is lost. What does not fit is kept in memory that is charged as for START and
+ * is proportional to what is dirty. If a tracker does not cover all of the
+ * range, the call fails with -ERANGE once all runs before @out_length are
+ * written.
  *
  * Return: 0 or an error as for struct iommu_dirty_tracker_read, with @runs in
- * the place of the bitmap and -EINVAL also for a @num_runs of 0.
+ * place of the bitmap; -EINVAL also if @num_runs is 0.
  */
 struct iommu_dirty_tracker_scan {
 	__u32 size;
@@ -582,45 +592,44 @@ struct iommu_dirty_tracker_scan {
  * struct iommu_dirty_tracker_unmap - ioctl(IOMMU_DIRTY_TRACKER_UNMAP)
  * @size: sizeof(struct iommu_dirty_tracker_unmap)
  * @flags: Must be 0
- * @tracker_id: A running tracker of an IOAS
+ * @tracker_id: A running IOAS tracker
  * @__reserved: Must be 0
  * @iova: First byte of the range
  * @length: Length of the range in bytes, not 0
- * @page_size: Bytes that one bit of the bitmap stands for, as for READ
- * @data: Pointer to the bitmap, as for READ
- * @out_unmapped: How many bytes were unmapped, also after an error
- * @out_length: How many bytes of the range, from @iova on, the bitmap has been
- *	told of, also after an error
- * @out_pages: How many bits were newly set
+ * @page_size: Bytes per bit of the bitmap, as for READ
+ * @data: Pointer to the bitmap, as for READ, but all of it should be writable
+ * @out_unmapped: Number of bytes that were unmapped, also after an error
+ * @out_length: Number of bytes of the range, from @iova on, that were processed
+ *	for the bitmap, also after an error
+ * @out_pages: Number of bits that were newly set
  *
- * Unmap the range from the IOAS as IOMMU_IOAS_UNMAP does, and set the bits of the
- * pages that were dirty. No write that a device does to the old pages is missed,
- * not even one that it does during the call: once this has returned 0, the IOVA
- * can be given another meaning. Other trackers of the IOAS report the same pages
- * with their next READ or SCAN.
+ * Unmap the range from the IOAS as IOMMU_IOAS_UNMAP does, and set the bits of
+ * the pages that were dirty. No write by a device to the old pages is missed,
+ * not even during the call: once this has returned 0, the IOVA can be reused.
+ * Other trackers of the IOAS report the same pages in their next READ or SCAN.
  *
- * That the bitmap can be written is checked before anything is unmapped. If it
- * cannot be written any more afterwards, the dirty pages behind @out_length are
- * kept for the next READ of the range. If the unmap fails, nothing is forgotten:
- * what was unmapped before is in the bitmap, and in the next READ once more.
+ * The bitmap is checked before anything is unmapped. If it can no longer be
+ * written afterwards, the dirty pages beyond @out_length are kept for the next
+ * READ of the range. If the unmap fails, nothing is lost: what was unmapped
+ * before the failure is in the bitmap, and once more in the next READ.
  *
- * A READ or SCAN of the same tracker that runs beside the call may take a page of
- * the range: it reports it then instead of the call. Who wants each of them here,
- * lets no other call use the tracker meanwhile.
+ * A concurrent READ or SCAN of the same tracker may report pages of the range
+ * instead of this call. To get all of them here, let no other call use the
+ * tracker at the same time.
  *
  * Return:
  * * 0 on success, also if nothing was mapped
- * * -ENODATA: the tracker is not running, or was stopped meanwhile, even if it was
- *   started again. @out_length is 0. If @out_unmapped is not 0, what STOP has forgotten
- *   of these pages nobody knows: all of them may be dirty.
- * * -EFAULT: the bitmap cannot be written; nothing was unmapped if @out_unmapped
- *   is 0.
+ * * -ENODATA: the tracker is not running, or was stopped during the call, even
+ *   if it was started again. @out_length is 0. If @out_unmapped is not 0, treat
+ *   all of these pages as dirty: STOP has discarded which of them were.
+ * * -EFAULT: the bitmap cannot be written; nothing was unmapped if
+ *   @out_unmapped is 0.
  * * -ENOMEM: out of memory; nothing was unmapped if @out_unmapped is 0.
- * * -ENOENT: the range holds a mapping in part; the mappings before it were
+ * * -ENOENT: the range holds part of a mapping; the mappings before it were
  *   unmapped and reported. Also see the head of this file.
  * * -EBUSY, -EDEADLOCK: as IOMMU_IOAS_UNMAP.
  * * -EINTR: killed.
- * * -EINVAL: as for READ; also for the tracker of a device.
+ * * -EINVAL: as for READ; also if @tracker_id is a device tracker.
  * * -EOVERFLOW, -EOPNOTSUPP: as for READ.
  */
 struct iommu_dirty_tracker_unmap {
@@ -642,8 +651,8 @@ struct iommu_dirty_tracker_unmap {
 
 /**
  * enum iommu_dirty_update_flags - Flags of an UPDATE
- * @IOMMU_DIRTY_UPDATE_GAP_DIRTY: If the device cannot be tracked without a gap,
- *	take all of its ranges, old and new, for dirty rather than fail
+ * @IOMMU_DIRTY_UPDATE_GAP_DIRTY: If tracking the device would have a gap,
+ *	report all of its ranges, old and new, as dirty instead of failing
  */
 enum iommu_dirty_update_flags {
 	IOMMU_DIRTY_UPDATE_GAP_DIRTY = 1 << 0,
@@ -653,37 +662,40 @@ enum iommu_dirty_update_flags {
  * struct iommu_dirty_tracker_update - ioctl(IOMMU_DIRTY_TRACKER_UPDATE)
  * @size: sizeof(struct iommu_dirty_tracker_update)
  * @flags: Combination of enum iommu_dirty_update_flags
- * @tracker_id: A running tracker of a device
- * @num_ranges: As for struct iommu_dirty_tracker_start, out as well as in
+ * @tracker_id: A running device tracker
+ * @num_ranges: In and out, as for struct iommu_dirty_tracker_start
  * @ranges: Same
  * @page_size: Same
  *
- * Track other ranges from now on: mappings come and go while a tracker runs.
- * What was dirty in the old ranges is kept and reported at its IOVA, in those that
- * are not covered any more to who sets IOMMU_DIRTY_READ_SPARSE. Where the driver
- * can change its ranges live (IOMMU_DIRTY_MEMBER_LIVE), or the device starts no
- * DMA (it is in VFIO's state STOP, STOP_COPY or RESUMING, or in a P2P state if
- * INFO says IOMMU_DIRTY_MEMBER_QUIESCES_P2P), no write to a page that is in the
- * old and in the new ranges is missed. Otherwise there would be a gap, and the
- * call fails with -EBUSY, or takes all ranges for dirty if
- * IOMMU_DIRTY_UPDATE_GAP_DIRTY is set. If other trackers of the device run, it
- * goes on tracking their ranges too.
+ * Track other ranges from now on, for mappings that come and go while a tracker
+ * runs. What was dirty in the old ranges is kept and reported at its IOVA; what
+ * is no longer covered is reported with IOMMU_DIRTY_READ_SPARSE. The ranges of
+ * other trackers of the device stay tracked.
+ *
+ * No write to a page that is in both the old and the new ranges is missed if
+ * the driver can change its ranges live (IOMMU_DIRTY_MEMBER_LIVE) or the device
+ * starts no DMA: it is in VFIO's state STOP, STOP_COPY or RESUMING, or in a P2P
+ * state if INFO reports IOMMU_DIRTY_MEMBER_QUIESCES_P2P. Otherwise there would
+ * be a gap: the call fails with -EBUSY or, with IOMMU_DIRTY_UPDATE_GAP_DIRTY,
+ * reports all ranges as dirty.
  *
  * Return:
  * * 0 on success
  * * -EBUSY: the device may be doing DMA; nothing has changed.
  * * -ENODATA: the tracker is not running.
- * * -ENODEV: the device has no driver that tracks it any more, or its driver gives it
- *   up. The old ranges are dirty if there was a gap.
- * * -EIO: the driver failed. If INFO says IOMMU_DIRTY_TRACKER_BLIND nothing could
- *   be armed again, and the old ranges are reported as dirty until an UPDATE
- *   succeeds. Otherwise they are tracked as before, and nothing is lost.
- * * -E2BIG, -EOVERFLOW: as for START; the old ranges are tracked as before, and are
- *   dirty if there was a gap.
+ * * -ENODEV: the device has no driver any more that tracks it, or its driver is
+ *   giving it up. The old ranges are dirty if there was a gap.
+ * * -EIO: the driver failed. If INFO reports IOMMU_DIRTY_TRACKER_BLIND, it
+ *   tracks neither the new nor the old ranges, and the old ones are reported as
+ *   dirty until an UPDATE succeeds. Otherwise they are tracked as before, and
+ *   nothing is lost.
+ * * -E2BIG, -EOVERFLOW: as for START; the old ranges are tracked as before, and
+ *   are dirty if there was a gap.
  * * -EINTR: killed.
- * * -EINVAL: the tracker is one of an IOAS; also as for START.
- * * -ENOENT, -EOPNOTSUPP, -EFAULT: as for START; nothing has changed, except that
- *   the new ranges are tracked if @ranges has become unwritable meanwhile.
+ * * -EINVAL: as for START; also if @tracker_id is an IOAS tracker.
+ * * -ENOENT, -EOPNOTSUPP, -EFAULT: as for START; nothing has changed, except
+ *   that the new ranges are tracked if memory became unwritable during the
+ *   call.
  * * -ENOMEM: as for START, and as -E2BIG.
  */
 struct iommu_dirty_tracker_update {
@@ -699,7 +711,7 @@ struct iommu_dirty_tracker_update {
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_UPDATE)
 
 /**
- * enum iommu_dirty_object_type - What an object of an iommufd file is
+ * enum iommu_dirty_object_type - Type of an object of an iommufd file
  * @IOMMU_DIRTY_OBJECT_IOAS: An IO address space
  * @IOMMU_DIRTY_OBJECT_HWPT: A hardware page table of an IOAS
  * @IOMMU_DIRTY_OBJECT_HWPT_NESTED: A hardware page table that a guest fills in
@@ -717,15 +729,15 @@ enum iommu_dirty_object_type {
 /**
  * struct iommu_dirty_object - One object of an iommufd file
  * @type: enum iommu_dirty_object_type
- * @id: Its id
- * @parent_id: Of a HWPT: its IOAS. Of a nested HWPT: the HWPT that it is nested
- *	in. Of a device: the HWPT that it is attached to, 0 if it is not. Of a
- *	tracker: the id that it was allocated with. Of an IOAS: 0
- * @flags: Of a HWPT: IOMMU_DIRTY_MEMBER_AUTO or 0
- * @state: Of a tracker: enum iommu_dirty_state; else 0
+ * @id: Object id
+ * @parent_id: HWPT: its IOAS. Nested HWPT: the HWPT that it is nested in.
+ *	Device: the HWPT that it is attached to, or 0. Tracker: the @target_id
+ *	of ALLOC. IOAS: 0
+ * @flags: HWPT: IOMMU_DIRTY_MEMBER_AUTO or 0
+ * @state: Tracker: enum iommu_dirty_state. Otherwise 0
  * @__reserved: 0
- * @name: Of a device: its name in the kernel (of a PCI device its address), cut
- *	to what fits; always ends with a 0
+ * @name: Device: its name in the kernel (for PCI, its address), truncated if
+ *	necessary and always terminated by a 0
  */
 struct iommu_dirty_object {
 	__u32 type;
@@ -741,25 +753,27 @@ struct iommu_dirty_object {
  * struct iommu_dirty_list - ioctl(IOMMU_DIRTY_LIST)
  * @size: sizeof(struct iommu_dirty_list)
  * @flags: Must be 0
- * @first_id: List objects of this id and greater ones
- * @num_objects: In: how many entries @objects has room for, not 0. Out: how many
- *	were written
+ * @first_id: List objects with this id and greater ones
+ * @num_objects: In: number of entries that @objects has room for, not 0. Out:
+ *	number of entries that were written
  * @objects: Pointer to an array of struct iommu_dirty_object
- * @object_len: sizeof(struct iommu_dirty_object) as the caller knows it, which is
- *	also the stride of the array. What the kernel does not know of it is zeroed
- * @out_next_id: 0 if that were all; else @first_id of the next call
+ * @object_len: The caller's sizeof(struct iommu_dirty_object), which is also
+ *	the stride of the array, in bytes. The kernel zeroes what it does not
+ *	know
+ * @out_next_id: 0 if there are no more objects; otherwise @first_id for the
+ *	next call
  *
- * The objects of this file, in the order of their ids, other kinds left out. The
- * list is not a snapshot: an object that comes or goes meanwhile may be in it or
- * not. Listing changes nothing and keeps nothing from being destroyed; a device
- * that is being unbound is waited for, as ever.
+ * List the objects of this file that have one of the types above, by ascending
+ * id. The list is not a snapshot: an object that comes or goes meanwhile may or
+ * may not be in it. Listing changes nothing and takes no references that make
+ * another call fail; unbinding a device waits while LIST looks at that device.
  *
  * Return:
  * * 0 on success, also if there are no objects
- * * -EINVAL: @num_objects is 0, or @object_len is smaller than the first version
- *   of the struct (64 bytes) or larger than a page.
+ * * -EINVAL: @num_objects is 0, or @object_len is less than 64 bytes (the first
+ *   version of the struct) or more than a page.
  * * -EFAULT: @objects or the struct itself is not writable memory; @num_objects
- *   then means nothing.
+ *   is meaningless then.
  * * -EINTR: killed.
  * * -EOPNOTSUPP: a flag is set.
  */
