@@ -46,11 +46,11 @@ const char *idirty_reason_text(uint32_t reason)
 	case IOMMU_DIRTY_REASON_ENABLE_FAILED:
 		return "its driver failed to enable tracking";
 	case IOMMU_DIRTY_REASON_INCOHERENT:
-		return "the IOMMU accesses page tables past the caches of the CPUs";
+		return "the IOMMU does not snoop the CPU caches when it accesses page tables";
 	case IOMMU_DIRTY_REASON_UNBOUND:
-		return "the device is not bound to the iommufd any more";
+		return "the device is no longer bound to the iommufd";
 	default:
-		return "for a reason that this library does not know";
+		return "for a reason that is unknown to this library";
 	}
 }
 
@@ -94,7 +94,7 @@ const char *idirty_weakness_text(enum idirty_weakness weakness)
 {
 	switch (weakness) {
 	case IDIRTY_WEAK_LATE_HWPT:
-		return "a page table that was not named, or joins later, is not tracked";
+		return "a page table that was not passed, or that joins later, is not tracked";
 	case IDIRTY_WEAK_UNMAP:
 		return "dirty pages are lost when they are unmapped";
 	case IDIRTY_WEAK_HOLES:
@@ -104,11 +104,11 @@ const char *idirty_weakness_text(enum idirty_weakness weakness)
 	case IDIRTY_WEAK_SOFTWARE:
 		return "writes by emulated devices are not seen";
 	case IDIRTY_WEAK_EXCLUSIVE:
-		return "another reader of the same takes dirty pages away";
+		return "another reader of the same target takes dirty pages away";
 	case IDIRTY_WEAK_PARTIAL:
-		return "a READ of a part of a mapping loses what is dirty beside it";
+		return "a READ of part of a mapping loses the dirty pages in the rest of it";
 	case IDIRTY_WEAK_REWRITE:
-		return "behind an Arm SMMUv3 a page that is written again may be missed";
+		return "behind an Arm SMMUv3, a second write to a page may be missed";
 	case IDIRTY_WEAK_ONE_DEVICE:
 		return "no other device is tracked";
 	case IDIRTY_WEAK_VERBS:
@@ -154,19 +154,19 @@ static const char *code_text(enum idirty_verb verb, int code)
 		if (verb == IDIRTY_VERB_NONE)
 			return "nothing is mapped there";
 		return verb == IDIRTY_VERB_UNMAP ?
-			"the range holds a mapping in part, or, without trackers, none" :
+			"the range cuts a mapping or, without trackers, contains none" :
 			"no object has this id";
 	case ENODATA:
-		return "a tracker is not running, or was stopped meanwhile";
+		return "a tracker is not running, or was stopped during the call";
 	case ESTALE:
-		return "the tracker of a device covers less than when the call began";
+		return "the device tracker lost coverage during the call";
 	case ERANGE:
-		return "the tracker of a device does not cover all of the range";
+		return "the device tracker does not cover all of the range";
 	case EALREADY:
 		return "the tracker is starting or running";
 	case EBUSY:
 		if (verb == IDIRTY_VERB_START)
-			return "it is tracked by other means, or for other ranges";
+			return "it is already tracked by other means, or in other ranges";
 		if (verb == IDIRTY_VERB_UPDATE)
 			return "the device may be doing DMA";
 		return verb == IDIRTY_VERB_STOP ? "a START is under way" :
@@ -174,20 +174,20 @@ static const char *code_text(enum idirty_verb verb, int code)
 	case EIO:
 		return "the driver failed";
 	case EUSERS:
-		return "as many trackers as can run on it do";
+		return "the maximum number of trackers is already running on it";
 	case ENODEV:
-		return "the device is not bound to the iommufd any more";
+		return "the device is no longer bound to the iommufd";
 	case E2BIG:
 		return verb == IDIRTY_VERB_START || verb == IDIRTY_VERB_UPDATE ?
 			"more than the device can track" : NULL;
 	case EFAULT:
-		return "memory that the call was given is not writable";
+		return "the memory passed to the call is not writable";
 	case EOVERFLOW:
-		return "the range runs beyond the end of the address space";
+		return "the range exceeds the address space";
 	case EINVAL:
 		if (verb == IDIRTY_VERB_ALLOC)
 			return "an object of this kind cannot be tracked";
-		return reads ? "length, page size or number of trackers is out of its limits" :
+		return reads ? "length, page size or number of trackers is out of range" :
 			       NULL;
 	case ENXIO:
 		return "a member cannot be tracked";
