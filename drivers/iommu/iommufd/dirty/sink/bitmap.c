@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sink that marks dirty pages in the user's bitmap.
+ * The sink that marks dirty pages in the user's bitmap. READ pins the bitmap pages
+ * of a window of IOVA, lets the scopes mark in them, and unpins them. Marking
+ * cannot fail in between, so a walker may clear a dirty bit after marking it.
  *
- * READ pins the pages of the bitmap that a window of IOVA needs, has the
- * providers mark in them, and unpins them. Between the two nothing can fail,
- * and that is what allows a walker to clear the dirty bit that it has marked.
- *
- * The user may look at, set or clear bits at any time, and other calls may mark
- * in the same words, so bits are set by atomic operations on aligned words,
- * which are counted from the start of a page: the bitmap itself may start at
- * any byte.
+ * The user may read, set or clear bits at any time, and other calls may mark in the
+ * same words. So bits are set with atomic operations on aligned words, counted from
+ * the start of a page: the bitmap may start at any byte. Pinning may take the mmap
+ * lock, so it runs without locks of the IOAS. Marking takes no lock.
  */
 #include <linux/mm.h>
 #include <linux/uaccess.h>
@@ -19,7 +17,7 @@
 #define BITS_PER_PAGE	(PAGE_SIZE * 8)
 #define WORDS_PER_PAGE	(PAGE_SIZE / sizeof(u64))
 
-/* Number of the bit of @iova, counted from bitmap->uaddr on */
+/* Bit number of @iova, counted from bitmap->uaddr */
 static unsigned long sink_bit(struct iommufd_dirty_bitmap *bitmap,
 			      unsigned long iova)
 {
@@ -27,13 +25,13 @@ static unsigned long sink_bit(struct iommufd_dirty_bitmap *bitmap,
 	       bitmap->bit_offset;
 }
 
-/* Where word @word is, counted from bitmap->uaddr on */
+/* Kernel address of word @word, counted from bitmap->uaddr */
 static u64 *sink_word(struct iommufd_dirty_bitmap *bitmap, unsigned long word)
 {
 	unsigned long page = word / WORDS_PER_PAGE - bitmap->win_page;
 	u64 *addr;
 
-	/* A provider that marks outside of what it was asked for: its bug */
+	/* A caller that marks outside the pinned window has a bug */
 	if (WARN_ON_ONCE(page >= bitmap->nr_pages))
 		return NULL;
 	addr = page_address(bitmap->pages[page]);
@@ -41,9 +39,9 @@ static u64 *sink_word(struct iommufd_dirty_bitmap *bitmap, unsigned long word)
 }
 
 /*
- * Set all bits of a word: a plain store, several times cheaper than a locked
- * operation, clears none. If another call sets bits of it at the same time, both
- * may count them.
+ * Set all bits of a word with a plain store, which is several times cheaper than a
+ * locked operation and loses no bits. If another call sets bits of the word
+ * concurrently, both may count them.
  */
 static u64 sink_fill(u64 *addr)
 {
@@ -66,13 +64,13 @@ static void sink_or(struct iommufd_dirty_bitmap *bitmap, unsigned long word,
 		bitmap->added += sink_fill(addr);
 		return;
 	}
-	/* Bit n of the bitmap is bit n % 8 of byte n / 8 on any machine */
+	/* Bit n of the bitmap is bit n % 8 of byte n / 8 on every architecture */
 	old = atomic64_fetch_or((__force u64)cpu_to_le64(mask),
 				(atomic64_t *)addr);
 	bitmap->added += hweight64(mask & ~le64_to_cpu((__force __le64)old));
 }
 
-/* @n whole words from @word on */
+/* Set all bits of @n words, starting at @word */
 static void sink_fill_words(struct iommufd_dirty_bitmap *bitmap,
 			    unsigned long word, unsigned long n)
 {
@@ -141,15 +139,15 @@ static const struct iommu_dirty_sink_ops sink_ops = {
 };
 
 /**
- * iommufd_dirty_bitmap_init() - Make a sink for the bitmap of a READ
+ * iommufd_dirty_bitmap_init() - Initialize a sink for the bitmap of a READ
  * @bitmap: The sink
  * @iova: First byte of the range; its page is bit 0
  * @last: Last byte of the range, inclusive
- * @shift: log2 of the bytes that a bit stands for
+ * @shift: log2 of the bytes per bit
  * @data: User address of the bitmap
  *
- * Return: 0, or -EOVERFLOW if the bitmap does not fit into the address space,
- * -EFAULT if no user memory can be there.
+ * Return: 0, -EOVERFLOW if the bitmap does not fit into the address space, or
+ * -EFAULT if it is not within the user address space.
  */
 int iommufd_dirty_bitmap_init(struct iommufd_dirty_bitmap *bitmap,
 			      unsigned long iova, unsigned long last,
@@ -175,16 +173,16 @@ int iommufd_dirty_bitmap_init(struct iommufd_dirty_bitmap *bitmap,
 }
 
 /**
- * iommufd_dirty_bitmap_pin() - Make the sink ready for a window of IOVA
+ * iommufd_dirty_bitmap_pin() - Pin the bitmap pages of a window of IOVA
  * @bitmap: The sink, with nothing pinned
  * @iova: First byte of the window, within the range of the READ
- * @last: In: last byte of the window, inclusive, at most IOMMUFD_DIRTY_WINDOW
- *	bytes, or as many bits as that is in small pages. Out: less, if not all
- *	of the bitmap could be pinned
+ * @last: In: last byte of the window, inclusive. A window has at most
+ *	IOMMUFD_DIRTY_WINDOW bytes, or as many bits as that is in 4 KiB pages.
+ *	Out: smaller if only the first part of the bitmap could be pinned
  *
- * Context: may sleep and take the mmap lock; no lock of the IOAS is held.
- * Return: 0, or -EFAULT if no bit of @iova's page can be written, -EINTR if
- * killed, -ENOMEM.
+ * Context: May sleep and take the mmap lock. The caller holds no lock of the IOAS.
+ * Return: 0, -EFAULT if the bitmap page of @iova cannot be written, -EINTR if a
+ * fatal signal is pending, or -ENOMEM.
  */
 int iommufd_dirty_bitmap_pin(struct iommufd_dirty_bitmap *bitmap,
 			     unsigned long iova, unsigned long *last)
@@ -211,14 +209,14 @@ int iommufd_dirty_bitmap_pin(struct iommufd_dirty_bitmap *bitmap,
 	if (rc == nr)
 		return 0;
 
-	/* The last byte of the last bit that is pinned */
+	/* The last byte of the last pinned bit */
 	bits = (page + rc) * BITS_PER_PAGE - bitmap->bit_offset;
 	*last = ((bitmap->first_page + bits) << bitmap->shift) - 1;
 	return 0;
 }
 
 /**
- * iommufd_dirty_bitmap_unpin() - Undo iommufd_dirty_bitmap_pin()
+ * iommufd_dirty_bitmap_unpin() - Unpin what iommufd_dirty_bitmap_pin() has pinned
  * @bitmap: The sink
  */
 void iommufd_dirty_bitmap_unpin(struct iommufd_dirty_bitmap *bitmap)

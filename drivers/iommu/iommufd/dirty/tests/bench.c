@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Benchmark of the dirty walkers, run as a KUnit suite: dirty entries are read
- * into the bitmap of a user process as the READ ioctl does, but for its locks
- * and the IOTLB flush. Beside them, in the same run: a plain sequential read of
- * the same entries, and the walker of io-pgtable-arm on an Arm stage 1 table of
- * the same shape; for Arm stage 1, on the same table.
+ * Benchmark of the dirty walkers, run as a KUnit suite. It reads dirty entries into
+ * the bitmap of a user process like the READ ioctl, but without its locks and IOTLB
+ * flush. The same run measures a plain sequential read of the same entries, and the
+ * io-pgtable-arm walker on an Arm stage 1 table of the same layout (the same table
+ * for Arm stage 1).
  *
- * They take turns, each at another part of its table, so that all meet the same
- * state of the machine, and a cache that holds other parts. What a turn has
- * changed is put back before the next, outside of the time taken.
- *
- * Prints one line of JSON per measurement, in picoseconds for each entry:
- * median, smallest and largest of BENCH_PASSES passes, each of them taken part
- * by part, so that an interruption spoils one part of one pass only.
+ * The measurements take turns, each on a different part of its table, so all see the
+ * same machine state and a cache that holds other parts. Each turn restores the
+ * table and the bitmap, untimed. The result is one line of JSON per measurement:
+ * median, minimum and maximum of BENCH_PASSES passes, in picoseconds per entry. Each
+ * part is timed separately, so an interruption affects one part of one pass.
  */
 #include <linux/iova_bitmap.h>
 #include <linux/ktime.h>
@@ -24,13 +22,13 @@
 #include "bench.h"
 
 #define BENCH_PASSES	9
-/* The most parts of a pass */
+/* Maximum number of parts of a pass */
 #define BENCH_STEPS	64
-/* Of the user's bitmap, for the whole aperture */
+/* Size of the user's bitmap for the whole aperture, in bytes */
 #define BENCH_BITMAP	(BIT(BENCH_BITS) / SZ_4K / 8)
 #define BENCH_WINDOW_BITMAP	(IOMMUFD_DIRTY_WINDOW / SZ_4K / 8)
 
-/* 64 GiB of 4 KiB entries: 128 MiB of tables, more than caches hold */
+/* 64 GiB of 4 KiB entries: 128 MiB of tables, more than the caches can hold */
 static const struct bench_layout bench_4k = {
 	"4k", 0, 64, IOMMUFD_DIRTY_WINDOW, BENCH_STEPS,
 };
@@ -39,7 +37,7 @@ static const struct bench_layout bench_2m = {
 	"2m", 1, 64, IOMMUFD_DIRTY_WINDOW, 1,
 };
 
-/* Three mappings of 1 GiB at both ends and in the middle of 48 bits */
+/* Three mappings of 1 GiB: at both ends and in the middle of 48 bits of IOVA */
 static const struct bench_layout bench_sparse = {
 	"sparse", 0, 3, BIT(BENCH_BITS - 1) - IOMMUFD_DIRTY_WINDOW, 1,
 };
@@ -86,11 +84,11 @@ static void bench_sequential(struct bench *b, unsigned int window)
 	for (i = 0; i < b->set->per_window; i++)
 		for (j = 0; j < 512; j++)
 			sum += READ_ONCE(leaves[i][j]);
-	/* so that it is not left out */
+	/* Keep the compiler from removing the loop */
 	b->sum += sum;
 }
 
-/* As read.c does. Returns the number of bits that were set. */
+/* Harvest a window like read.c. Returns the number of newly set bits */
 static u64 bench_ours(struct bench *b, unsigned int window, unsigned int flags)
 {
 	struct iommufd_dirty_bitmap bitmap;
@@ -124,7 +122,7 @@ static int bench_rival_window(struct iova_bitmap *bitmap, unsigned long iova,
 						   0, &dirty);
 }
 
-/* As iommufd's IOMMU_HWPT_GET_DIRTY_BITMAP does */
+/* Harvest a window like IOMMU_HWPT_GET_DIRTY_BITMAP */
 static void bench_rival(struct bench *b, unsigned int window)
 {
 	unsigned long iova = bench_iova(b->layout, window);
@@ -154,7 +152,7 @@ static u64 bench_one(struct bench *b, enum bench_what what, unsigned int window)
 	}
 }
 
-/* Everything dirty as it was, and no bit set. Returns the dirty entries. */
+/* Restore the dirty entries and clear the bitmap. Returns the number of dirty entries */
 static unsigned int bench_reset(struct bench *b, struct bench_set *set,
 				unsigned int window, unsigned int per_mille)
 {
@@ -165,7 +163,7 @@ static unsigned int bench_reset(struct bench *b, struct bench_set *set,
 	return bench_set_dirty(set, window, per_mille);
 }
 
-/* One turn: @what at the windows @first to @last. Returns the nanoseconds. */
+/* Measure @what on the windows @first to @last. Returns the time in nanoseconds */
 static u64 bench_turn(struct bench *b, enum bench_what what, unsigned int first,
 		      unsigned int last, unsigned int per_mille)
 {
@@ -257,7 +255,7 @@ static void bench_run(struct kunit *test, const struct bench_layout *layout)
 	b->test = test;
 	b->layout = layout;
 
-	/* Only what is mapped of it gets memory */
+	/* Only the parts of mapped IOVAs get memory */
 	b->user = kunit_vm_mmap(test, NULL, 0, BENCH_BITMAP,
 				PROT_READ | PROT_WRITE,
 				MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, 0);

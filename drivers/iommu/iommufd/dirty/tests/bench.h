@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The benchmark of the dirty walkers: bench.c measures, bench_tables.c makes
- * the tables that are measured.
+ * The benchmark of the dirty walkers: bench.c measures, bench_tables.c builds the
+ * tables.
  */
 #ifndef __IOMMUFD_DIRTY_BENCH_H
 #define __IOMMUFD_DIRTY_BENCH_H
@@ -20,10 +20,10 @@
  * @name: Its name
  * @walk: Its walker
  * @table: Bits of an entry that points to a table
- * @level_shift: Where that tells the table's level, if it does
- * @addr_shift: How far addresses are shifted down
+ * @level_shift: Position of the table's level in such an entry, or 0
+ * @addr_shift: Number of bits by which an entry shifts addresses to the right
  * @leaf: A clean entry of level 0, without address
- * @huge: Bits to invert in it at level 1
+ * @huge: Bits of @leaf to invert at level 1
  * @dirty: Bit to invert to make it dirty
  */
 struct bench_fmt {
@@ -39,12 +39,12 @@ struct bench_fmt {
 };
 
 /**
- * struct bench_layout - What is mapped
+ * struct bench_layout - A layout of mappings
  * @name: Its name
  * @level: Level of the entries
- * @nr_windows: How many windows of IOMMUFD_DIRTY_WINDOW are mapped
- * @stride: From the start of one to that of the next
- * @steps: Into how many parts a pass is divided
+ * @nr_windows: Number of mapped windows of IOMMUFD_DIRTY_WINDOW bytes
+ * @stride: Distance between the starts of two windows
+ * @steps: Number of parts of a pass
  */
 struct bench_layout {
 	const char *name;
@@ -55,15 +55,15 @@ struct bench_layout {
 };
 
 /**
- * struct bench_set - A table in a format and a layout
+ * struct bench_set - A table with a format and a layout
  * @test: The test that owns it
  * @fmt: The format
  * @layout: The layout
- * @table: For the walker
- * @leaves: Its tables that hold leaves, window by window
- * @per_window: How many of them a window has
- * @cfg: What io-pgtable-arm was asked for, if it has built it
- * @ops: Its operations, or NULL
+ * @table: The table to pass to the walker
+ * @leaves: The tables that hold leaves, window by window
+ * @per_window: Number of @leaves per window
+ * @cfg: The io-pgtable-arm configuration, if io-pgtable-arm has built the table
+ * @ops: The io-pgtable-arm operations, or NULL
  */
 struct bench_set {
 	struct kunit *test;

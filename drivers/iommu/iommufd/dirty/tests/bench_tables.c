@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IO page tables that bench.c measures. Those of Arm stage 1 are built by
- * io-pgtable-arm, whose walker is measured too; all others here.
+ * The IO page tables that bench.c measures. io-pgtable-arm, whose walker is measured
+ * too, builds the Arm stage 1 tables; this file builds all others.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -39,7 +39,7 @@ static u64 *bench_sub_table(const struct bench_fmt *fmt, u64 pte)
 	return phys_to_virt((pte << fmt->addr_shift) & BENCH_ADDR);
 }
 
-/* The table at @level that maps @iova; made if it is not there yet */
+/* Find or create the table at @level that maps @iova */
 static u64 *bench_leaf_table(struct bench_set *set, unsigned long iova,
 			     unsigned int level)
 {
@@ -84,7 +84,7 @@ static struct bench_set *bench_alloc_set(struct kunit *test,
 	return set;
 }
 
-/* All tables are there if io-pgtable-arm has built them */
+/* Find the tables that hold leaves; create them unless io-pgtable-arm has done so */
 static void bench_find_leaves(struct bench_set *set)
 {
 	unsigned int level = set->layout->level;
@@ -100,7 +100,7 @@ static void bench_find_leaves(struct bench_set *set)
 }
 
 /**
- * bench_build() - Make a table
+ * bench_build() - Build a table
  * @test: The test that will own it
  * @fmt: The format
  * @layout: The layout
@@ -138,7 +138,7 @@ static const struct iommu_flush_ops bench_no_flush = {
 };
 
 /**
- * bench_build_arm() - Have io-pgtable-arm make a table of Arm stage 1
+ * bench_build_arm() - Build an Arm stage 1 table with io-pgtable-arm
  * @test: The test that will own it
  * @layout: The layout
  *
@@ -217,19 +217,19 @@ void bench_free(struct bench_set *set)
  * bench_set_dirty() - Make some entries of a window dirty, all others clean
  * @set: The table
  * @window: The window
- * @per_mille: Share of the entries to make dirty; the same ones in each call
+ * @per_mille: Share of entries to make dirty; each call selects the same entries
  *
- * Return: how many entries are dirty.
+ * Return: the number of dirty entries.
  */
 unsigned int bench_set_dirty(struct bench_set *set, unsigned int window,
 			     unsigned int per_mille)
 {
 	u64 **leaves = &set->leaves[window * set->per_window];
 	unsigned int nr = set->per_window * 512;
-	/* so that the share is right for all windows together */
+	/* Makes the share exact for all windows together */
 	unsigned int nr_dirty = (window + 1UL) * nr * per_mille / 1000 -
 				(unsigned long)window * nr * per_mille / 1000;
-	/* The address is not looked at */
+	/* The walkers ignore the address */
 	u64 clean = set->fmt->leaf ^
 		    (set->layout->level ? set->fmt->huge : 0);
 	u64 fill = nr_dirty == nr ? clean ^ set->fmt->dirty : clean;

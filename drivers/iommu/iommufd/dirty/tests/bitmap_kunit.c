@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the sink that marks pages in the user's bitmap: every
- * combination of granularities, anywhere in a page, against a naive model that
- * sets bit by bit; and pages that cannot be pinned.
+ * KUnit tests of the sink that marks pages in the user's bitmap: all combinations of
+ * page sizes at any offset in a page, compared with a simple model that sets one bit
+ * at a time, and pages that cannot be pinned.
  */
 #include <kunit/test.h>
 #include <linux/mman.h>
@@ -51,7 +51,7 @@ static void fill_user(struct kunit *test)
 	struct sink_test *t = test->priv;
 
 	prandom_bytes_state(&t->rnd, t->want, USER_BYTES);
-	/* not too full: bits have to be left to set */
+	/* Leave enough bits clear */
 	for (unsigned int i = 0; i < USER_BYTES; i++)
 		t->want[i] &= prandom_u32_state(&t->rnd);
 	KUNIT_ASSERT_EQ(test, copy_to_user((void __user *)t->user, t->want,
@@ -67,7 +67,7 @@ static void expect_user(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, t->got, t->want, USER_BYTES);
 }
 
-/* The model: one page of 4 KiB, one bit. Returns whether it was clear. */
+/* The model: mark one 4 KiB page. Returns true if its bit was clear */
 static bool want_bit(struct sink_test *t, unsigned long data, unsigned int shift,
 		     unsigned long first, unsigned long iova)
 {
@@ -81,8 +81,8 @@ static bool want_bit(struct sink_test *t, unsigned long data, unsigned int shift
 }
 
 /*
- * One window of up to 1 GiB: entries of 1 << @entry_shift bytes are marked at
- * random, as a walker would.
+ * Mark random entries of 1 << @entry_shift bytes in one window of up to 1 GiB, like a
+ * walker.
  */
 static void check_window(struct kunit *test, unsigned int shift,
 			 unsigned int entry_shift)
@@ -106,7 +106,7 @@ static void check_window(struct kunit *test, unsigned int shift,
 	KUNIT_ASSERT_EQ(test, win_last, last);
 
 	for (n = 0; n < 20; n++) {
-		/* Up to 64 entries that lie within the window */
+		/* Up to 64 entries within the window */
 		iova = ALIGN(first, entry);
 		if (iova + entry - 1 > last || iova > last)
 			break;
@@ -156,7 +156,7 @@ static void test_granularities(struct kunit *test)
 				check_window(test, shifts[j], entry_shifts[i]);
 }
 
-/* Page 2 of the bitmap is gone: pages 0 and 1 are pinned, then -EFAULT */
+/* Without page 2 of the bitmap, pages 0 and 1 are pinned, and page 2 fails */
 static void test_half_mapped(struct kunit *test)
 {
 	struct sink_test *t = test->priv;
@@ -176,7 +176,7 @@ static void test_half_mapped(struct kunit *test)
 	last = IOMMUFD_DIRTY_WINDOW - 1;
 	KUNIT_EXPECT_EQ(test, iommufd_dirty_bitmap_pin(bitmap, covered, &last),
 			-EFAULT);
-	/* and behind the hole it works again */
+	/* Page 3 works again */
 	last = IOMMUFD_DIRTY_WINDOW - 1;
 	covered += PAGE_SIZE * 8 * SZ_4K;
 	KUNIT_ASSERT_EQ(test, iommufd_dirty_bitmap_pin(bitmap, covered, &last),
@@ -212,7 +212,7 @@ static void test_bad_addresses(struct kunit *test)
 							SZ_1M - 1, 12,
 							U64_MAX - 32),
 			-EFAULT);
-	/* All of IOVA at 4 KiB a bit is more than any user address space */
+	/* All IOVAs at 4 KiB per bit exceed any user address space */
 	KUNIT_EXPECT_EQ(test, iommufd_dirty_bitmap_init(&t->bitmap, 0,
 							ULONG_MAX - 1, 12,
 							t->user),

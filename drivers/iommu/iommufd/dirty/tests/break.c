@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The variable behind the switches of break.h.
+ * The module parameter with the switches of break.h, and the wait of those that
+ * delay a step. Called where the dirty trackers check a switch. The variable needs no
+ * lock; the wait sleeps with the locks that its caller holds.
  */
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
@@ -10,11 +12,11 @@
 
 unsigned int iommufd_dirty_break;
 module_param_named(dirty_break, iommufd_dirty_break, uint, 0600);
-MODULE_PARM_DESC(dirty_break, "Leave out what dirty trackers rely on, for tests");
+MODULE_PARM_DESC(dirty_break, "Omit or delay steps of the dirty trackers, for tests");
 
 /**
- * iommufd_dirty_break_wait() - Leave out to go on
- * @what: For as long as this is set, unless the task is killed
+ * iommufd_dirty_break_wait() - Wait while a switch is set
+ * @what: The switch; a fatal signal ends the wait, too
  */
 void iommufd_dirty_break_wait(enum iommufd_dirty_break what)
 {

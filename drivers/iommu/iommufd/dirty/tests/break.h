@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Switches that break the dirty trackers on purpose, so that a test can show
- * that it would notice: bits of /sys/module/iommufd/parameters/dirty_break.
- * Without CONFIG_IOMMUFD_DIRTY_BREAK there are none.
+ * Switches that break the dirty trackers on purpose, so that a test can show that it
+ * detects the fault: bits of /sys/module/iommufd/parameters/dirty_break. They exist
+ * only with CONFIG_IOMMUFD_DIRTY_BREAK.
  */
 #ifndef __IOMMUFD_DIRTY_BREAK_H
 #define __IOMMUFD_DIRTY_BREAK_H
@@ -11,19 +11,18 @@
 #include <linux/compiler.h>
 
 /**
- * enum iommufd_dirty_break - What to leave out
- * @IOMMUFD_DIRTY_BREAK_UNMAP: Record what is unmapped
- * @IOMMUFD_DIRTY_BREAK_ATTACH: Enable tracking in a HWPT that is added
- * @IOMMUFD_DIRTY_BREAK_ACCESS: Record what software writes
- * @IOMMUFD_DIRTY_BREAK_FLUSH: Flush the IOTLB after a harvest
- * @IOMMUFD_DIRTY_BREAK_RECORD: Make sure of the record before clearing
- * @IOMMUFD_DIRTY_BREAK_PROTECT: Make read-only what is about to be unmapped
- * @IOMMUFD_DIRTY_BREAK_RECHECK: Look again at what is about to be unmapped
- * @IOMMUFD_DIRTY_BREAK_HURRY: Go on to unmap what is recorded, for as long as it is on
- * @IOMMUFD_DIRTY_BREAK_GAP: Go on to mark what may have been written while the ranges
- *	of a device were exchanged, for as long as it is on
- * @IOMMUFD_DIRTY_BREAK_FORGET: Go on to forget what was dirty before START, for as
- *	long as it is on
+ * enum iommufd_dirty_break - Steps to omit, or to delay while the bit is set
+ * @IOMMUFD_DIRTY_BREAK_UNMAP: Omit: record dirty pages of unmapped ranges
+ * @IOMMUFD_DIRTY_BREAK_ATTACH: Omit: enable tracking in an added HWPT
+ * @IOMMUFD_DIRTY_BREAK_ACCESS: Omit: record writes by software
+ * @IOMMUFD_DIRTY_BREAK_FLUSH: Omit: flush the IOTLB after a harvest
+ * @IOMMUFD_DIRTY_BREAK_RECORD: Omit: pin the bitmap before clearing dirty bits
+ * @IOMMUFD_DIRTY_BREAK_PROTECT: Omit: make entries read-only before an unmap
+ * @IOMMUFD_DIRTY_BREAK_RECHECK: Omit: check the entries again before an unmap
+ * @IOMMUFD_DIRTY_BREAK_HURRY: Delay: unmap a range after its harvest
+ * @IOMMUFD_DIRTY_BREAK_GAP: Delay: mark what may have been written while the ranges
+ *	of a device were exchanged
+ * @IOMMUFD_DIRTY_BREAK_FORGET: Delay: discard what was dirty before START
  */
 enum iommufd_dirty_break {
 	IOMMUFD_DIRTY_BREAK_UNMAP,

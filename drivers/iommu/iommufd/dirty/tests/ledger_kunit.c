@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the ledger: random marks, clears, look-ups, reservations and
- * trims at both ends of the address space and in between, against a naive model
- * with a byte per page; allocations that fail, after which all that was marked
- * must still be reported; and memory that is given back.
+ * KUnit tests of the ledger: random marks, clears, lookups, reservations and trims at
+ * both ends of the address space and in between, compared with a simple model of one
+ * byte per page. After failed allocations, the ledger must still report all marked
+ * pages. The tests also check that it frees memory.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -17,7 +17,7 @@
 #define MODEL_BYTES	(5 * CHUNK_BYTES)
 #define MODEL_PAGES	(MODEL_BYTES / SZ_4K)
 
-/* Of so many allocations, ledger_test::fail fail */
+/* On average, ledger_test::fail of this many allocations fail */
 #define FAIL_OF		8
 
 struct ledger_test {
@@ -82,7 +82,7 @@ static void model_mark(struct ledger_test *t, unsigned long iova,
 		t->dirty[page] = 1;
 }
 
-/* Pages that the range holds in part stay */
+/* Pages that are only partly in the range stay dirty */
 static void model_clear(struct ledger_test *t, unsigned long iova,
 			unsigned long last)
 {
@@ -112,7 +112,7 @@ static bool model_run(const struct ledger_test *t, unsigned long iova,
 	return true;
 }
 
-/* Anything from a byte to several chunks, now and then whole pages */
+/* A range from one byte to several chunks, sometimes of whole pages */
 static void random_range(struct ledger_test *t, unsigned long *iova,
 			 unsigned long *last)
 {
@@ -128,7 +128,7 @@ static void random_range(struct ledger_test *t, unsigned long *iova,
 	*last = *iova + (length - 1);
 }
 
-/* Up to 64 entries of 4 KiB to 2 MiB, as a walker marks them */
+/* Mark up to 64 entries of 4 KiB to 2 MiB like a walker */
 static void mark_random_mask(struct ledger_test *t)
 {
 	static const unsigned int shifts[] = { 12, 14, 16, 21 };
@@ -186,7 +186,7 @@ static void one_step(struct kunit *test)
 	}
 }
 
-/* All of the ledger, page by page, in @t->got */
+/* Read the whole ledger into @t->got, one byte per page */
 static void read_all(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -253,7 +253,7 @@ static void test_against_model(struct kunit *test)
 	}
 }
 
-/* Some of the allocations fail, or all: more may be reported, never less */
+/* Some or all allocations fail: the ledger may report more pages, but never fewer */
 static void test_no_memory(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -264,7 +264,7 @@ static void test_no_memory(struct kunit *test)
 		t->base = bases[t->fail % ARRAY_SIZE(bases)];
 		for (step = 0; step < 400; step++) {
 			one_step(test);
-			/* Time goes by: it is asked for memory again */
+			/* Time passes: marks allocate memory again */
 			if (rnd(t, 2))
 				t->ledger.starved = false;
 			coarse = max(coarse, t->ledger.nr_coarse);
@@ -276,7 +276,7 @@ static void test_no_memory(struct kunit *test)
 					break;
 			KUNIT_ASSERT_EQ(test, page, MODEL_PAGES);
 		}
-		/* What was marked coarsely is cleared like anything else */
+		/* Coarse ranges are cleared like all others */
 		iommufd_dirty_ledger_clear(&t->ledger, t->base,
 					   t->base + (MODEL_BYTES - 1));
 		memset(t->dirty, 0, MODEL_PAGES);
@@ -300,7 +300,7 @@ static void expect_run(struct kunit *test, unsigned long iova,
 	KUNIT_EXPECT_EQ(test, run.last, want_last);
 }
 
-/* As many ranges as there is place for are exact; one more joins the nearest */
+/* Coarse ranges are exact while there are free slots; one more joins the nearest */
 static void test_coarse(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -313,7 +313,7 @@ static void test_coarse(struct kunit *test)
 	for (iova = 0; iova < IOMMUFD_DIRTY_LEDGER_COARSE * (u64)SZ_1G; iova += SZ_1G)
 		expect_run(test, iova, iova, iova + SZ_4K - 1);
 
-	/* One that touches a range, then two that do not */
+	/* One mark that touches a range, then two that do not */
 	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G + SZ_4K, SZ_1G + SZ_4K);
 	expect_run(test, SZ_4K, SZ_1G, SZ_1G + 2 * SZ_4K - 1);
 	iommufd_dirty_ledger_mark(&t->ledger, 3UL * SZ_1G - SZ_1M,
@@ -323,7 +323,7 @@ static void test_coarse(struct kunit *test)
 	iommufd_dirty_ledger_mark(&t->ledger, ULONG_MAX, ULONG_MAX);
 	expect_run(test, 7UL * SZ_1G, 7UL * SZ_1G, ULONG_MAX);
 
-	/* No place for the second half: the whole stays; then its ends go */
+	/* Without a slot for its second half, a range stays whole; with one, it splits */
 	iommufd_dirty_ledger_clear(&t->ledger, 8UL * SZ_1G, 9UL * SZ_1G - 1);
 	expect_run(test, 7UL * SZ_1G, 7UL * SZ_1G, ULONG_MAX);
 	iommufd_dirty_ledger_clear(&t->ledger, 0, SZ_4K - 1);
@@ -340,7 +340,7 @@ static void test_coarse(struct kunit *test)
 							  ULONG_MAX, &run));
 }
 
-/* What was reserved is marked exactly although there is no memory any more */
+/* Marks in a reserved range are exact, even if later allocations fail */
 static void test_reserve(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -374,7 +374,7 @@ static void test_reserve(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
-/* 16 GiB as one run; the memory for it comes back */
+/* 16 GiB as one run; trim and purge free its memory */
 static void test_large(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -394,7 +394,7 @@ static void test_large(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
-/* Without limit: no memory is taken, and nothing that is marked is missing */
+/* Very large marks take no memory, and no mark is lost */
 static void test_huge(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -424,7 +424,7 @@ static void test_huge(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
-/* Once there was none nobody asks for memory for a while, and then somebody does */
+/* After a failure, marks do not allocate memory for a while, and then do again */
 static void test_starved(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
@@ -448,7 +448,7 @@ static void test_starved(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, t->ledger.starved);
 }
 
-/* Whole pages, in constant memory */
+/* Holes are marked in whole pages and in constant memory */
 static void test_hole(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of sets of ranges: random ones, at both ends of the address space, are
- * normalized, merged, coarsened and looked up, and compared with an array that has a
- * byte for each page.
+ * KUnit tests of range sets: normalize, widen, merge, coarsen and look up random sets
+ * at both ends of the address space, and compare them with an array of one byte per
+ * page.
  */
 #include <kunit/test.h>
 #include <linux/mm.h>
@@ -38,7 +38,7 @@ static int ranges_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Some ranges in any order, which may overlap; the model knows of them */
+/* Create ranges in random order, which may overlap, and record them in the model */
 static struct iommufd_dirty_ranges *make(struct kunit *test)
 {
 	struct ranges_test *t = test->priv;
@@ -62,7 +62,7 @@ static struct iommufd_dirty_ranges *make(struct kunit *test)
 	return ranges;
 }
 
-/* Ascending, apart from each other; into t->out */
+/* Check that @ranges are ascending and do not touch, and write them to t->out */
 static void look(struct kunit *test, const struct iommufd_dirty_ranges *ranges)
 {
 	struct ranges_test *t = test->priv;
@@ -130,7 +130,7 @@ static void test_widen(struct kunit *test)
 	}
 }
 
-/* The narrowest gaps, and no more than need be: a gap at a time would do the same */
+/* The model closes one gap at a time, the narrowest first, and only as many as needed */
 static void model_coarsen(u8 *pages, unsigned int max)
 {
 	while (runs_of(pages) > max) {
@@ -216,7 +216,7 @@ static void test_union(struct kunit *test)
 		a = make(test);
 		memcpy(pages, t->in, MODEL_PAGES);
 		b = make(test);
-		/* b within a? Seldom by chance */
+		/* Few ranges, so that b is sometimes within a */
 		b->nr = 1 + rnd(t, min(b->nr, 3U));
 		iommufd_dirty_ranges_normalize(a);
 		iommufd_dirty_ranges_normalize(b);
@@ -236,7 +236,7 @@ static void test_union(struct kunit *test)
 	}
 }
 
-/* What is in both, whichever comes first; it may be nothing */
+/* The intersection does not depend on the order of the sets, and may be empty */
 static void test_intersect(struct kunit *test)
 {
 	struct ranges_test *t = test->priv;
@@ -250,7 +250,7 @@ static void test_intersect(struct kunit *test)
 		a = make(test);
 		memcpy(pages, t->in, MODEL_PAGES);
 		b = make(test);
-		/* of few there may be none */
+		/* With few ranges, the intersection may be empty */
 		b->nr = 1 + rnd(t, b->nr);
 		iommufd_dirty_ranges_normalize(a);
 		iommufd_dirty_ranges_normalize(b);
