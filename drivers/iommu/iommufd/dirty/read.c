@@ -12,44 +12,16 @@
 #include "verbs.h"
 
 /**
- * iommufd_dirty_next_of() - Find the next IOVA that can be dirty for any tracker
- * @asked: The trackers
- * @nr: How many
- * @iova: Where to start
- * @last: Where to end, inclusive
- * @next: Out: first byte of the range that can be dirty
- *
- * Return: false if nothing between @iova and @last can be dirty.
- */
-bool iommufd_dirty_next_of(struct iommufd_dirty_asked *asked, unsigned int nr,
-			   unsigned long iova, unsigned long last,
-			   unsigned long *next)
-{
-	unsigned long one, first = ULONG_MAX;
-	bool found = false;
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		if (!iommufd_dirty_next(asked[i].tracker, iova, last, &one))
-			continue;
-		first = min(first, one);
-		found = true;
-	}
-	*next = first;
-	return found;
-}
-
-/**
- * iommufd_dirty_window_mask() - Find the window size of a call
- * @asked: The trackers
+ * iommufd_dirty_windows_init() - Find the window size of a call
+ * @windows: Out: the windows
+ * @asked: The trackers of the call
  * @nr: How many
  * @max_shift: log2 of the caller's own limit in bytes; a window is never smaller than
  *	IOMMUFD_DIRTY_WINDOW_SHIFT
- *
- * Return: the window size minus one; IOVA | mask is the last byte of the window.
  */
-unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
-					unsigned int nr, unsigned int max_shift)
+void iommufd_dirty_windows_init(struct iommufd_dirty_windows *windows,
+				struct iommufd_dirty_asked *asked,
+				unsigned int nr, unsigned int max_shift)
 {
 	struct iommufd_dirty_tracker *tracker;
 	unsigned int i;
@@ -59,7 +31,39 @@ unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
 		max_shift = min(max_shift,
 				tracker->scope->window_shift(tracker));
 	}
-	return BIT(max(max_shift, IOMMUFD_DIRTY_WINDOW_SHIFT)) - 1;
+	windows->asked = asked;
+	windows->nr = nr;
+	windows->size = BIT(max(max_shift, IOMMUFD_DIRTY_WINDOW_SHIFT));
+}
+
+/**
+ * iommufd_dirty_windows_next() - Find the next window in which a page can be dirty
+ * @windows: The windows
+ * @iova: Where to start
+ * @last: Where to end, inclusive
+ * @window: Out: the window
+ *
+ * For for_each_dirty_range().
+ *
+ * Return: false if nothing between @iova and @last can be dirty.
+ */
+bool iommufd_dirty_windows_next(const struct iommufd_dirty_windows *windows,
+				unsigned long iova, unsigned long last,
+				struct iommufd_dirty_range *window)
+{
+	unsigned long one, first = ULONG_MAX;
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < windows->nr; i++) {
+		if (!iommufd_dirty_next(windows->asked[i].tracker, iova, last,
+					&one))
+			continue;
+		first = min(first, one);
+		found = true;
+	}
+	return found && iommufd_dirty_window_next(windows->size, first, last,
+						  window);
 }
 
 /**
@@ -230,31 +234,27 @@ static int read_range(struct iommufd_dirty_asked *asked, unsigned int nr,
 		      struct iommufd_dirty_bitmap *bitmap,
 		      struct iommufd_dirty_request *req)
 {
-	unsigned long iova = req->iova;
-	unsigned long last = iova + (req->length - 1);
-	unsigned long mask;
+	unsigned long last = req->iova + (req->length - 1);
+	struct iommufd_dirty_windows windows;
+	struct iommufd_dirty_range window;
 	int rc;
 
 	/* Use at most as many bitmap bits as a window of 4 KiB pages */
-	mask = iommufd_dirty_window_mask(asked, nr,
-					 IOMMUFD_DIRTY_WINDOW_SHIFT - 12 +
-					 ilog2(req->page_size));
-	while (iommufd_dirty_next_of(asked, nr, iova, last, &iova)) {
-		unsigned long win_last = min(last, iova | mask);
-
-		/* A hole before @iova is clean, so it is done */
-		req->out_length = iova - req->iova;
+	iommufd_dirty_windows_init(&windows, asked, nr,
+				   IOMMUFD_DIRTY_WINDOW_SHIFT - 12 +
+				   ilog2(req->page_size));
+	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
+			     req->iova, last) {
+		/* A hole before the window is clean, so it is done */
+		req->out_length = window.iova - req->iova;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = read_window(asked, nr, bitmap, iova, &win_last, req);
+		rc = read_window(asked, nr, bitmap, window.iova, &window.last,
+				 req);
 		req->out_pages = bitmap->added;
 		if (rc)
 			return rc;
-		if (win_last == last)
-			break;
-		iova = win_last + 1;
-		req->out_length = iova - req->iova;
-		cond_resched();
+		req->out_length = window.last - req->iova + 1;
 	}
 	req->out_length = req->length;
 	return 0;

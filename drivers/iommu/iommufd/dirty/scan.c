@@ -45,24 +45,19 @@ static unsigned int scan_shift(const struct scan *scan)
 /* Count the pages of the open run that a tracker found, and clear them if it may */
 static u64 scan_settle(struct scan *scan, struct iommufd_dirty_ledger *ledger)
 {
-	unsigned long iova = scan->run.iova, last = scan->run.last;
 	unsigned int shift = scan_shift(scan);
 	struct iommufd_dirty_range run;
 	u64 pages = 0;
 
-	while (iommufd_dirty_ledger_run(ledger, iova, last, &run)) {
-		unsigned long page_last =
-			run.last | (scan->req->page_size - 1);
-
+	for_each_dirty_range(run, iommufd_dirty_ledger_run, ledger,
+			     scan->run.iova, scan->run.last) {
 		pages += (run.last >> shift) - (run.iova >> shift) + 1;
 		/* Further runs in the last page are counted already */
-		if (page_last >= last)
-			break;
-		iova = page_last + 1;
-		cond_resched();
+		run.last |= scan->req->page_size - 1;
 	}
 	if (!(scan->req->flags & IOMMU_DIRTY_WALK_NO_CLEAR))
-		iommufd_dirty_ledger_clear(ledger, scan->run.iova, last);
+		iommufd_dirty_ledger_clear(ledger, scan->run.iova,
+					   scan->run.last);
 	return pages;
 }
 
@@ -99,8 +94,8 @@ static int scan_write(struct scan *scan, bool *written)
 }
 
 /* Find the run of any tracker that starts first */
-static bool scan_next(struct scan *scan, unsigned long iova, unsigned long last,
-		      struct iommufd_dirty_range *run)
+static bool scan_next(const struct scan *scan, unsigned long iova,
+		      unsigned long last, struct iommufd_dirty_range *run)
 {
 	struct iommufd_dirty_range one;
 	bool found = false;
@@ -125,7 +120,7 @@ static int scan_window(struct scan *scan, unsigned long iova,
 	int rc;
 
 	*more = true;
-	while (scan_next(scan, iova, last, &run)) {
+	for_each_dirty_range(run, scan_next, scan, iova, last) {
 		unsigned long mask = scan->req->page_size - 1;
 		unsigned long first = max(run.iova & ~mask, scan->req->iova);
 
@@ -140,10 +135,6 @@ static int scan_window(struct scan *scan, unsigned long iova,
 			scan->run.iova = first;
 		scan->run.last = run.last;
 		scan->open = true;
-		if (run.last >= last)
-			break;
-		iova = run.last + 1;
-		cond_resched();
 	}
 	return 0;
 }
@@ -170,30 +161,23 @@ static int scan_harvest(struct scan *scan, unsigned long iova,
 
 static int scan_range(struct scan *scan)
 {
-	unsigned long last = scan_last(scan);
-	unsigned long iova = scan->req->iova;
-	unsigned long mask;
+	struct iommufd_dirty_windows windows;
+	struct iommufd_dirty_range window;
 	bool more = true;
 	int rc;
 
-	mask = iommufd_dirty_window_mask(scan->asked, scan->nr,
-					 BITS_PER_LONG - 1);
-	while (iommufd_dirty_next_of(scan->asked, scan->nr, iova, last,
-				     &iova)) {
-		unsigned long win_last = min(last, iova | mask);
-
+	iommufd_dirty_windows_init(&windows, scan->asked, scan->nr,
+				   BITS_PER_LONG - 1);
+	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
+			     scan->req->iova, scan_last(scan)) {
 		if (!scan->open)
-			scan->req->out_length = iova - scan->req->iova;
-		rc = scan_harvest(scan, iova, &win_last);
+			scan->req->out_length = window.iova - scan->req->iova;
+		rc = scan_harvest(scan, window.iova, &window.last);
 		if (rc)
 			return rc;
-		rc = scan_window(scan, iova, win_last, &more);
+		rc = scan_window(scan, window.iova, window.last, &more);
 		if (rc || !more)
 			return rc;
-		if (win_last == last)
-			break;
-		iova = win_last + 1;
-		cond_resched();
 	}
 	if (scan->open) {
 		rc = scan_write(scan, &more);

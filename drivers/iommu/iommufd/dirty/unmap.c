@@ -10,34 +10,34 @@
 #include "verbs.h"
 
 /* Check that the bitmap is writable wherever it stands for IOVA that can be dirty */
-static int unmap_check_bitmap(struct iommufd_dirty_tracker *tracker,
+static int unmap_check_bitmap(struct iommufd_dirty_asked *asked,
 			      const struct iommufd_dirty_request *req)
 {
-	unsigned long iova = req->iova, last = iova + (req->length - 1);
+	unsigned long last = req->iova + (req->length - 1);
+	struct iommufd_dirty_windows windows;
 	struct iommufd_dirty_bitmap bitmap;
+	struct iommufd_dirty_range window;
 	int rc;
 
-	rc = iommufd_dirty_bitmap_init(&bitmap, iova, last,
+	rc = iommufd_dirty_bitmap_init(&bitmap, req->iova, last,
 				       ilog2(req->page_size), req->data);
 	if (rc)
 		return rc;
-	while (iommufd_dirty_next(tracker, iova, last, &iova)) {
-		unsigned long win_last =
-			min(last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
-		unsigned long pinned_last = win_last;
+	iommufd_dirty_windows_init(&windows, asked, 1,
+				   IOMMUFD_DIRTY_WINDOW_SHIFT);
+	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
+			     req->iova, last) {
+		unsigned long pinned_last = window.last;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = iommufd_dirty_bitmap_pin(&bitmap, iova, &pinned_last);
+		rc = iommufd_dirty_bitmap_pin(&bitmap, window.iova,
+					      &pinned_last);
 		if (rc)
 			return rc;
 		iommufd_dirty_bitmap_unpin(&bitmap);
-		if (pinned_last != win_last)
+		if (pinned_last != window.last)
 			return -EFAULT;
-		if (win_last == last)
-			break;
-		iova = win_last + 1;
-		cond_resched();
 	}
 	return 0;
 }
@@ -59,7 +59,7 @@ int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 	rc = iommufd_dirty_check_running(asked, 1, req);
 	if (rc)
 		return rc;
-	rc = unmap_check_bitmap(asked->tracker, req);
+	rc = unmap_check_bitmap(asked, req);
 	if (rc)
 		return rc;
 	/* The check of the bitmap can take long, so the tracker may have stopped */

@@ -36,6 +36,18 @@ struct iommufd_dirty_request {
 	unsigned int failed;
 };
 
+/**
+ * struct iommufd_dirty_windows - The windows of a call
+ * @asked: The trackers of the call
+ * @nr: How many
+ * @size: Size of a window in bytes; windows end at multiples of it
+ */
+struct iommufd_dirty_windows {
+	struct iommufd_dirty_asked *asked;
+	unsigned int nr;
+	unsigned long size;
+};
+
 /* tracker.c */
 struct iommufd_dirty_tracker *
 iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
@@ -57,12 +69,12 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 			      unsigned int n, unsigned long iova,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink);
-unsigned long iommufd_dirty_window_mask(struct iommufd_dirty_asked *asked,
-					unsigned int nr,
-					unsigned int max_shift);
-bool iommufd_dirty_next_of(struct iommufd_dirty_asked *asked, unsigned int nr,
-			   unsigned long iova, unsigned long last,
-			   unsigned long *next);
+void iommufd_dirty_windows_init(struct iommufd_dirty_windows *windows,
+				struct iommufd_dirty_asked *asked,
+				unsigned int nr, unsigned int max_shift);
+bool iommufd_dirty_windows_next(const struct iommufd_dirty_windows *windows,
+				unsigned long iova, unsigned long last,
+				struct iommufd_dirty_range *window);
 void iommufd_dirty_ask(struct iommufd_dirty_asked *asked,
 		       struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,

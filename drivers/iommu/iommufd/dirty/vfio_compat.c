@@ -166,32 +166,37 @@ static int compat_clear_bits(const struct iommufd_dirty_request *req,
 	return clear_user(bitmap + first / 8, (end - first) / 8) ? -EFAULT : 0;
 }
 
-static int compat_clear_bitmap(struct iommufd_ioas *ioas,
+/* Find the next mapped range, for for_each_dirty_range() */
+static bool compat_next(struct io_pagetable *iopt, unsigned long iova,
+			unsigned long last, struct iommufd_dirty_range *mapped)
+{
+	struct iopt_area *area;
+
+	down_read(&iopt->iova_rwsem);
+	area = iopt_area_iter_first(iopt, iova, last);
+	if (area) {
+		mapped->iova = max(iova, iopt_area_iova(area));
+		mapped->last = min(last, iopt_area_last_iova(area));
+	}
+	up_read(&iopt->iova_rwsem);
+	return area;
+}
+
+static int compat_clear_bitmap(struct io_pagetable *iopt,
 			       const struct iommufd_dirty_request *req)
 {
 	unsigned long last = req->iova + (req->length - 1);
-	unsigned long iova = req->iova, area_last;
-	struct iopt_area *area;
+	struct iommufd_dirty_range mapped;
 	int rc;
 
-	for (;;) {
+	for_each_dirty_range(mapped, compat_next, iopt, req->iova, last) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		down_read(&ioas->iopt.iova_rwsem);
-		area = iopt_area_iter_first(&ioas->iopt, iova, last);
-		if (area) {
-			iova = max(iova, iopt_area_iova(area));
-			area_last = min(last, iopt_area_last_iova(area));
-		}
-		up_read(&ioas->iopt.iova_rwsem);
-		if (!area)
-			return 0;
-		rc = compat_clear_bits(req, iova, area_last);
-		if (rc || area_last == last)
+		rc = compat_clear_bits(req, mapped.iova, mapped.last);
+		if (rc)
 			return rc;
-		iova = area_last + 1;
-		cond_resched();
 	}
+	return 0;
 }
 
 /* Clear the bitmap, but only if tracking is on */
@@ -200,7 +205,7 @@ static int compat_prepare(struct iommufd_dirty_asked *asked,
 {
 	if (iommufd_dirty_check_running(asked, 1, req))
 		return -EINVAL;
-	return compat_clear_bitmap(asked->tracker->ioas, req);
+	return compat_clear_bitmap(&asked->tracker->ioas->iopt, req);
 }
 
 /* READ, or UNMAP if @unmapped is set; excludes START and STOP, as in type1 */

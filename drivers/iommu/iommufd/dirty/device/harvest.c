@@ -117,13 +117,9 @@ void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 		       lockdep_is_held(&device->config_mutex));
 
 	device_sink_init(&all, device, NULL, NULL, iova, last);
-	while (iommufd_dirty_ranges_next(ranges, iova, last, &part)) {
+	for_each_dirty_range(part, iommufd_dirty_ranges_next, ranges, iova, last) {
 		device_mark_range(&all.sink, max(iova, part.iova),
 				  min(last, part.last));
-		if (part.last >= last)
-			break;
-		iova = part.last + 1;
-		cond_resched();
 	}
 }
 
@@ -175,18 +171,16 @@ static int device_collect(struct iommufd_dirty_device *device,
 
 	lockdep_assert_held(&device->lock);
 
-	while (!rc &&
-	       iommufd_dirty_ranges_next(device->armed, iova, last, &part)) {
+	for_each_dirty_range(part, iommufd_dirty_ranges_next, device->armed,
+			     iova, last) {
 		if (device->blind)
 			device_mark_range(&window->sink, max(iova, part.iova),
 					  min(last, part.last));
 		else
 			rc = device_read_range(device, &part, iova, last,
 					       &window->sink);
-		if (part.last >= last)
+		if (rc)
 			break;
-		iova = part.last + 1;
-		cond_resched();
 	}
 	return rc;
 }
@@ -200,24 +194,19 @@ static int device_collect(struct iommufd_dirty_device *device,
 static int device_reserve(struct iommufd_dirty_tracker *tracker,
 			  const struct device_sink *window)
 {
-	unsigned long iova = window->iova;
 	struct iommufd_dirty_range part;
 	int rc;
 
 	if (window->last - window->iova >= IOMMUFD_DIRTY_LEDGER_LARGE)
 		return 0;
-	while (iommufd_dirty_ranges_next(window->device->armed, iova,
-					 window->last, &part)) {
-		unsigned long last = min(window->last, part.last);
-
+	for_each_dirty_range(part, iommufd_dirty_ranges_next,
+			     window->device->armed, window->iova,
+			     window->last) {
 		rc = iommufd_dirty_ledger_reserve(&tracker->ledger,
-						  max(iova, part.iova), last);
+						  max(window->iova, part.iova),
+						  min(window->last, part.last));
 		if (rc)
 			return rc;
-		if (last == window->last)
-			break;
-		iova = last + 1;
-		cond_resched();
 	}
 	return 0;
 }
@@ -245,6 +234,18 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 	return clamp(shift, IOMMUFD_DIRTY_WINDOW_SHIFT, BITS_PER_LONG - 1);
 }
 
+/* Find the next window that is tracked, for for_each_dirty_range() */
+static bool keep_next(const struct iommufd_dirty_device *device,
+		      unsigned long iova, unsigned long last,
+		      struct iommufd_dirty_range *window)
+{
+	unsigned long size = BIT(iommufd_dirty_device_window_shift(device));
+
+	return iommufd_dirty_ranges_next(device->armed, iova, last, window) &&
+	       iommufd_dirty_window_next(size, max(iova, window->iova),
+					 min(last, window->last), window);
+}
+
 /**
  * iommufd_dirty_device_keep() - Harvest everything that is tracked into the ledgers
  * @device: The device
@@ -260,9 +261,8 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 {
 	unsigned long end = jiffies + KEEP_JIFFIES;
-	struct iommufd_dirty_range part;
-	unsigned long mask, iova = 0;
-	struct device_sink window;
+	struct iommufd_dirty_range window;
+	struct device_sink all;
 
 	lockdep_assert_held(&device->config_mutex);
 
@@ -270,31 +270,23 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 		iommufd_dirty_device_mark(device, device->armed, 0, ULONG_MAX);
 		return 0;
 	}
-	mask = BIT(iommufd_dirty_device_window_shift(device)) - 1;
-	while (iommufd_dirty_ranges_next(device->armed, iova, ULONG_MAX,
-					 &part)) {
-		unsigned long from = max(iova, part.iova);
-		unsigned long last = min(part.last, from | mask);
-
+	for_each_dirty_range(window, keep_next, device, 0, ULONG_MAX) {
 		if (!leaving && fatal_signal_pending(current))
 			return -EINTR;
 		if (!leaving && READ_ONCE(device->provider->leaving))
 			return -ENODEV;
 		if (leaving && time_after(jiffies, end)) {
-			iommufd_dirty_device_mark(device, device->armed, from,
-						  ULONG_MAX);
+			iommufd_dirty_device_mark(device, device->armed,
+						  window.iova, ULONG_MAX);
 			return 0;
 		}
-		device_sink_init(&window, device, NULL, NULL, from, last);
+		device_sink_init(&all, device, NULL, NULL, window.iova,
+				 window.last);
 		mutex_lock(&device->lock);
-		if (device_collect(device, &window))
-			iommufd_dirty_device_mark(device, device->armed, from,
-						  last);
+		if (device_collect(device, &all))
+			iommufd_dirty_device_mark(device, device->armed,
+						  window.iova, window.last);
 		mutex_unlock(&device->lock);
-		if (last == ULONG_MAX)
-			break;
-		iova = last + 1;
-		cond_resched();
 	}
 	return 0;
 }
@@ -336,27 +328,42 @@ static void device_mark_hole(struct iommufd_dirty_tracker *tracker,
 		sink->ops->mark_range(sink, iova, last);
 }
 
+/* Find the next hole between the ranges of a set, for for_each_dirty_range() */
+static bool hole_next(const struct iommufd_dirty_ranges *ranges,
+		      unsigned long iova, unsigned long last,
+		      struct iommufd_dirty_range *hole)
+{
+	struct iommufd_dirty_range part;
+
+	if (iommufd_dirty_ranges_next(ranges, iova, last, &part) &&
+	    part.iova <= iova) {
+		if (part.last >= last)
+			return false;
+		/* Ranges do not touch each other, so a hole follows each of them */
+		iova = part.last + 1;
+	}
+	hole->iova = iova;
+	hole->last = last;
+	if (iommufd_dirty_ranges_next(ranges, iova, last, &part))
+		hole->last = part.iova - 1;
+	return true;
+}
+
 /* In degraded mode, a tracker reports what it does not cover as dirty */
 static void device_mark_uncovered(struct iommufd_dirty_tracker *tracker,
 				  unsigned long iova, unsigned long last,
 				  struct iommu_dirty_sink *sink)
 {
-	struct iommufd_dirty_range part;
+	struct iommufd_dirty_range hole;
 
 	lockdep_assert(lockdep_is_held(&tracker->device->lock) ||
 		       lockdep_is_held(&tracker->device->config_mutex));
 
 	if (!tracker->degraded)
 		return;
-	while (iommufd_dirty_ranges_next(tracker->covered, iova, last, &part)) {
-		if (part.iova > iova)
-			device_mark_hole(tracker, iova, part.iova - 1, sink);
-		if (part.last >= last)
-			return;
-		iova = part.last + 1;
-		cond_resched();
+	for_each_dirty_range(hole, hole_next, tracker->covered, iova, last) {
+		device_mark_hole(tracker, hole.iova, hole.last, sink);
 	}
-	device_mark_hole(tracker, iova, last, sink);
 }
 
 /**
@@ -373,18 +380,15 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 				    const struct iommufd_dirty_ranges *covered)
 {
 	struct iommufd_dirty_range part;
-	unsigned long iova = 0;
 
 	lockdep_assert_held(&tracker->device->config_mutex);
 
-	while (tracker->degraded &&
-	       iommufd_dirty_ranges_next(covered, iova, ULONG_MAX, &part)) {
+	if (!tracker->degraded)
+		return;
+	for_each_dirty_range(part, iommufd_dirty_ranges_next, covered, 0,
+			     ULONG_MAX) {
 		device_mark_uncovered(tracker, part.iova, part.last,
 				      &tracker->ledger.sink);
-		if (part.last == ULONG_MAX)
-			break;
-		iova = part.last + 1;
-		cond_resched();
 	}
 }
 

@@ -335,6 +335,15 @@ void iommufd_dirty_abandon(struct work_struct *work)
 				   ABANDON_JIFFIES);
 }
 
+/* Find the next window that has a mapping, for for_each_dirty_range() */
+static bool forget_next(struct io_pagetable *iopt, unsigned long iova,
+			unsigned long last, struct iommufd_dirty_range *window)
+{
+	return iommufd_dirty_next_mapped(iopt, iova, last, &iova) &&
+	       iommufd_dirty_window_next(IOMMUFD_DIRTY_WINDOW, iova, last,
+					 window);
+}
+
 /* Clear what was dirty before START; it goes to the ledgers of running trackers */
 static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 {
@@ -344,22 +353,17 @@ static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 		.state = IOMMU_DIRTY_STATE_STARTING,
 		.stops = tracker->stops,
 	};
-	unsigned long iova = 0;
+	struct iommufd_dirty_range window;
+	int rc;
 
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
-	while (iommufd_dirty_next_mapped(iopt, iova, ULONG_MAX, &iova)) {
-		unsigned long last = iova | (IOMMUFD_DIRTY_WINDOW - 1);
-		int rc;
-
+	for_each_dirty_range(window, forget_next, iopt, 0, ULONG_MAX) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		rc = iommufd_dirty_harvest(&asked, iova, &last, 0, NULL);
+		rc = iommufd_dirty_harvest(&asked, window.iova, &window.last, 0,
+					   NULL);
 		if (rc)
 			return rc;
-		if (last == ULONG_MAX)
-			break;
-		iova = last + 1;
-		cond_resched();
 	}
 	return 0;
 }

@@ -58,13 +58,12 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
  */
 void iommufd_dirty_unmap_area(struct iopt_area *area)
 {
-	unsigned long area_last = iopt_area_last_iova(area);
-	unsigned long iova = iopt_area_iova(area);
 	struct io_pagetable *iopt = area->iopt;
+	struct iommufd_dirty_range window;
 	struct iommufd_dirty_feed feed;
 	struct iommu_dirty_sink *sink;
 	struct iommu_domain *domain;
-	unsigned long index, last;
+	unsigned long index;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
@@ -73,17 +72,15 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return;
 
-	for (;; iova = last + 1) {
-		last = min(area_last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
+	for_each_dirty_range(window, iommufd_dirty_window_next,
+			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
+			     iopt_area_last_iova(area)) {
 		down_read(&iopt->dirty.attach_rwsem);
 		mutex_lock(&iopt->dirty.harvest_mutex);
 		xa_for_each(&iopt->domains, index, domain)
-			unmap_window(domain, iova, last, sink);
+			unmap_window(domain, window.iova, window.last, sink);
 		mutex_unlock(&iopt->dirty.harvest_mutex);
 		up_read(&iopt->dirty.attach_rwsem);
-		if (last == area_last)
-			break;
-		cond_resched();
 	}
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_HURRY);
 }
@@ -133,7 +130,9 @@ void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
-	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); sink && area;
+	if (!sink)
+		return;
+	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
 	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX))
 		sink->ops->mark_range(sink, iopt_area_iova(area),
 				      iopt_area_last_iova(area));
@@ -142,15 +141,12 @@ void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 static void remove_area(struct iopt_area *area, struct iommu_domain *domain,
 			struct iommu_dirty_sink *sink)
 {
-	unsigned long area_last = iopt_area_last_iova(area);
-	unsigned long iova = iopt_area_iova(area), last;
+	struct iommufd_dirty_range window;
 
-	for (;; iova = last + 1) {
-		last = min(area_last, iova | (IOMMUFD_DIRTY_WINDOW - 1));
-		unmap_window(domain, iova, last, sink);
-		if (last == area_last)
-			return;
-		cond_resched();
+	for_each_dirty_range(window, iommufd_dirty_window_next,
+			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
+			     iopt_area_last_iova(area)) {
+		unmap_window(domain, window.iova, window.last, sink);
 	}
 }
 

@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ledger: a tracker's sparse record of dirty pages that were harvested
- * outside of its own reads, because their range was unmapped, their HWPT went
- * away, software wrote to them, or another tracker's read cleaned the entry.
- * Marked and cleared by the scopes and by scan.c.
- *
- * Memory is proportional to what is dirty: a bitmap for each 16 MiB of IOVA
- * that hold a dirty page. Marking cannot fail: where there is no memory, a few
- * coarse ranges, which may grow beyond what is dirty, take the mark; as they do where
- * a mark is so large that memory for it would be beyond measure. Who would rather
- * fail, as it is his own ledger that he marks in, reserves the bitmaps first, and
- * trims them in the end.
- *
- * Whoever marks, the memory is charged to who has started the tracker; and nobody is
- * killed for want of it.
- *
- * All functions sleep on the ledger's own lock, the innermost one.
+ * The ledger: a tracker's sparse record of dirty pages harvested outside its own
+ * reads, because their range was unmapped, their HWPT went away, software wrote to
+ * them, or another tracker's read cleaned the entry. Each 16 MiB of IOVA with a
+ * dirty page has a bitmap. Marking cannot fail: without memory, and for very large
+ * marks, it uses a few coarse ranges, which may cover more than is dirty. Callers
+ * that can fail reserve bitmaps first and trim them afterwards. All memory is
+ * charged to the process that started the tracker. The OOM killer never runs.
+ * Called by the scopes, tracker.c and scan.c in sleepable context. Each function
+ * takes the ledger's lock, the innermost lock of the dirty trackers.
  */
 #include <kunit/static_stub.h>
 #include <linux/bitmap.h>
@@ -30,25 +23,25 @@
 
 #define PAGE_OF(iova)	((iova) >> IOMMUFD_DIRTY_LEDGER_SHIFT)
 #define CHUNK_OF(iova)	((iova) >> IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
-#define CHUNK_LAST(iova) \
-	((iova) | (BIT(IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT) - 1))
+#define CHUNK_SIZE	BIT(IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
+#define CHUNK_LAST(iova)	((iova) | (CHUNK_SIZE - 1))
 #define BIT_OF(iova)	(PAGE_OF(iova) % IOMMUFD_DIRTY_LEDGER_BITS)
 #define LEDGER_MASK	(BIT(IOMMUFD_DIRTY_LEDGER_SHIFT) - 1)
 
-/* For marks, which can do without */
+/* Marks have a fallback, so they do not retry */
 #define GFP_MARK	(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
 
-/* For so long after a mark that had to do without, others do, too */
+/* After a failed allocation, marks do not allocate for this long */
 #define RETRY_JIFFIES	max(HZ / 10, 1)
 
-/* For what fails without: that nobody is killed for it */
+/* Reservations fail without memory, but must not invoke the OOM killer */
 #define GFP_RESERVE	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /**
- * iommufd_dirty_ledger_alloc() - Memory for a chunk; tests make it fail
- * @gfp: How hard to try
+ * iommufd_dirty_ledger_alloc() - Allocate a chunk; tests make it fail
+ * @gfp: Allocation flags
  *
- * Return: a bitmap without a bit set, or NULL.
+ * Return: an empty bitmap, or NULL.
  */
 unsigned long *iommufd_dirty_ledger_alloc(gfp_t gfp)
 {
@@ -70,7 +63,7 @@ static unsigned long *chunk_new(struct iommufd_dirty_ledger *ledger,
 	return chunk;
 }
 
-/* The chunk of @iova, made if there is none; NULL without memory */
+/* Find or create the chunk of @iova. Returns NULL without memory */
 static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, gfp_t gfp)
 {
@@ -88,8 +81,8 @@ static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
 }
 
 /*
- * The same for a mark. Who marks holds locks, and to look for memory takes long where
- * there is none: after a failure nobody does for a while.
+ * The same for a mark. The caller holds locks, and a failing allocation takes long,
+ * so after a failure marks do not allocate for a while.
  */
 static unsigned long *chunk_get_mark(struct iommufd_dirty_ledger *ledger,
 				     unsigned long iova)
@@ -110,7 +103,7 @@ static void coarse_remove(struct iommufd_dirty_ledger *ledger, unsigned int i)
 	ledger->coarse[i] = ledger->coarse[--ledger->nr_coarse];
 }
 
-/* How far are two ranges apart? 0 if they overlap or touch */
+/* Bytes between two ranges; 0 if they overlap or touch */
 static unsigned long range_gap(const struct iommufd_dirty_range *a,
 			       const struct iommufd_dirty_range *b)
 {
@@ -121,7 +114,7 @@ static unsigned long range_gap(const struct iommufd_dirty_range *a,
 	return 0;
 }
 
-/* Can a range be recorded in constant memory, and nothing else with it? */
+/* True if a coarse range can record @range without bytes outside of it */
 static bool coarse_has_room(const struct iommufd_dirty_ledger *ledger,
 			    const struct iommufd_dirty_range *range)
 {
@@ -135,7 +128,7 @@ static bool coarse_has_room(const struct iommufd_dirty_ledger *ledger,
 	return ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE;
 }
 
-/* Record a range in constant memory, together with its neighbours if need be */
+/* Add a coarse range; merge it with ranges it touches, or with the nearest if full */
 static void coarse_add(struct iommufd_dirty_ledger *ledger,
 		       struct iommufd_dirty_range range)
 {
@@ -159,13 +152,13 @@ static void coarse_add(struct iommufd_dirty_ledger *ledger,
 			break;
 		range.iova = min(range.iova, ledger->coarse[nearest].iova);
 		range.last = max(range.last, ledger->coarse[nearest].last);
-		/* What is in between may meet further ranges */
+		/* The merged range may touch further ranges */
 		coarse_remove(ledger, nearest);
 	}
 	ledger->coarse[ledger->nr_coarse++] = range;
 }
 
-/* Without a free slot, a range keeps what would have to be cut out of it */
+/* Cutting a hole into a range needs a free slot; without one, the range stays whole */
 static void coarse_clear(struct iommufd_dirty_ledger *ledger,
 			 unsigned long iova, unsigned long last)
 {
@@ -208,7 +201,7 @@ static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 	iommufd_dirty_ledger_mark(ledger, iova, last);
 }
 
-/* A range of pages is recorded as a whole */
+/* Round to pages of the ledger, and record the coarse range */
 static void coarse_mark(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 			unsigned long last)
 {
@@ -218,7 +211,7 @@ static void coarse_mark(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 			   });
 }
 
-/* Set all bits of a mask, but not 0, at once; false if they are not of one chunk */
+/* Set the bits of a nonzero mask. Returns false if they span two chunks */
 static bool ledger_mark_word(struct iommufd_dirty_ledger *ledger,
 			     unsigned long iova, u64 mask)
 {
@@ -267,7 +260,7 @@ static const struct iommu_dirty_sink_ops ledger_sink_ops = {
 };
 
 /**
- * iommufd_dirty_ledger_init() - Make an empty ledger
+ * iommufd_dirty_ledger_init() - Initialize an empty ledger
  * @ledger: The ledger
  */
 void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
@@ -278,10 +271,8 @@ void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
 }
 
 /**
- * iommufd_dirty_ledger_charge() - Charge the memory to the caller from now on
+ * iommufd_dirty_ledger_charge() - Charge memory to the caller until the purge
  * @ledger: The ledger
- *
- * Until it is purged.
  */
 void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger)
 {
@@ -294,7 +285,7 @@ void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger)
 }
 
 /**
- * iommufd_dirty_ledger_purge() - Forget everything, free all memory
+ * iommufd_dirty_ledger_purge() - Clear the ledger and free all memory
  * @ledger: The ledger
  */
 void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
@@ -317,43 +308,40 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 }
 
 /**
- * iommufd_dirty_ledger_reserve() - Make sure that a range can be marked exactly
+ * iommufd_dirty_ledger_reserve() - Allocate memory to mark a range exactly
  * @ledger: The ledger
  * @iova: First byte
  * @last: Last byte, inclusive
  *
- * Good until somebody trims the range.
+ * The reservation lasts until the range is trimmed.
  *
  * Return: 0 or -ENOMEM.
  */
 int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
 				 unsigned long iova, unsigned long last)
 {
+	struct iommufd_dirty_range part;
 	int rc = 0;
 
 	mutex_lock(&ledger->lock);
-	for (;;) {
-		if (!chunk_get(ledger, iova, GFP_RESERVE)) {
+	for_each_dirty_range(part, iommufd_dirty_window_next, CHUNK_SIZE, iova,
+			     last) {
+		if (!chunk_get(ledger, part.iova, GFP_RESERVE)) {
 			rc = -ENOMEM;
 			break;
 		}
-		if (CHUNK_OF(iova) == CHUNK_OF(last))
-			break;
-		iova = CHUNK_LAST(iova) + 1;
-		cond_resched();
 	}
 	mutex_unlock(&ledger->lock);
 	return rc;
 }
 
 /**
- * iommufd_dirty_ledger_trim() - Free memory that records nothing
+ * iommufd_dirty_ledger_trim() - Free empty bitmaps of a range
  * @ledger: The ledger
- * @iova: First byte of the range to look at
+ * @iova: First byte of the range
  * @last: Last byte, inclusive
  *
- * The caller knows that nobody relies on a reservation. Looks at the bitmaps of the
- * range only.
+ * The caller ensures that no reservation of the range is in use.
  */
 void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 			       unsigned long iova, unsigned long last)
@@ -368,7 +356,7 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 			xa_erase(&ledger->chunks, index);
 			bitmap_free(chunk);
 		}
-		/* There can be very many, and others want to mark */
+		/* There can be very many: let others mark in between */
 		if (need_resched()) {
 			mutex_unlock(&ledger->lock);
 			cond_resched();
@@ -384,40 +372,39 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
  * @iova: First byte
  * @last: Last byte, inclusive
  *
- * Pages of the ledger that the range holds in part become dirty as a whole.
+ * Ledger pages that are partly in the range become dirty as a whole.
  */
 void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 			       unsigned long iova, unsigned long last)
 {
-	bool large = last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1;
+	struct iommufd_dirty_range part;
 
 	mutex_lock(&ledger->lock);
-	for (;;) {
-		unsigned long part_last =
-			large ? last : min(last, CHUNK_LAST(iova));
-		unsigned long *chunk =
-			large ? NULL : chunk_get_mark(ledger, iova);
+	if (last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1) {
+		coarse_mark(ledger, iova, last);
+		goto out_unlock;
+	}
+	for_each_dirty_range(part, iommufd_dirty_window_next, CHUNK_SIZE, iova,
+			     last) {
+		unsigned long *chunk = chunk_get_mark(ledger, part.iova);
 
 		if (chunk)
-			bitmap_set(chunk, BIT_OF(iova),
-				   BIT_OF(part_last) - BIT_OF(iova) + 1);
+			bitmap_set(chunk, BIT_OF(part.iova),
+				   BIT_OF(part.last) - BIT_OF(part.iova) + 1);
 		else
-			coarse_mark(ledger, iova, part_last);
-		if (part_last == last)
-			break;
-		iova = part_last + 1;
-		cond_resched();
+			coarse_mark(ledger, part.iova, part.last);
 	}
+out_unlock:
 	mutex_unlock(&ledger->lock);
 }
 
 /**
- * iommufd_dirty_ledger_mark_hole() - Record a range of which nothing is known
+ * iommufd_dirty_ledger_mark_hole() - Record a range whose state is unknown
  * @ledger: The ledger
  * @iova: First byte
  * @last: Last byte, inclusive
  *
- * As iommufd_dirty_ledger_mark(), but in constant memory if that can be.
+ * Like iommufd_dirty_ledger_mark(), but prefers a coarse range to save memory.
  */
 void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 				    unsigned long iova, unsigned long last)
@@ -438,8 +425,8 @@ void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 }
 
 /*
- * Is @iova dirty? Out: the last byte, not behind @last, that is like it; all of
- * the same chunk or of the same hole between two chunks.
+ * Returns whether @iova is dirty. @span_last: the last byte up to @last in the same
+ * state, within one coarse range, one chunk or one hole between chunks.
  */
 static bool ledger_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 			unsigned long last, unsigned long *span_last)
@@ -484,7 +471,7 @@ static bool ledger_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
  * @ledger: The ledger
  * @iova: First byte of the range
  * @last: Last byte, inclusive
- * @run: Out: a run of dirty bytes within the range, as long as can be
+ * @run: Out: the longest run of dirty bytes there, limited to the range
  *
  * Return: false if nothing in the range is dirty.
  */
@@ -515,13 +502,12 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 }
 
 /**
- * iommufd_dirty_ledger_clear() - Forget a range
+ * iommufd_dirty_ledger_clear() - Clear a range
  * @ledger: The ledger
  * @iova: First byte
  * @last: Last byte, inclusive
  *
- * Pages of the ledger that the range holds only in part stay dirty. No memory is
- * freed.
+ * Ledger pages that are only partly in the range stay dirty. No memory is freed.
  */
 void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, unsigned long last)
@@ -555,12 +541,13 @@ void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 }
 
 /**
- * iommufd_dirty_ledger_report() - Mark what is recorded in another sink
+ * iommufd_dirty_ledger_report() - Mark the dirty pages of a range in another sink
  * @ledger: The ledger
  * @iova: First byte of the range
  * @last: Last byte, inclusive
- * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: The sink, which is ready for the range
+ * @flags: Combination of enum iommu_dirty_walk_flags. Without
+ *	IOMMU_DIRTY_WALK_NO_CLEAR, the range is cleared
+ * @sink: The sink, ready for the range
  */
 void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
 				 unsigned long iova, unsigned long last,
@@ -569,13 +556,9 @@ void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
 {
 	struct iommufd_dirty_range run;
 
-	while (iommufd_dirty_ledger_run(ledger, iova, last, &run)) {
+	for_each_dirty_range(run, iommufd_dirty_ledger_run, ledger, iova, last) {
 		sink->ops->mark_range(sink, run.iova, run.last);
 		if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
 			iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
-		if (run.last == last)
-			break;
-		iova = run.last + 1;
-		cond_resched();
 	}
 }

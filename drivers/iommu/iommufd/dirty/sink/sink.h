@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where dirty pages go: the user's bitmap (bitmap.c) and the record that a tracker
- * keeps of what was harvested outside of its own reads (ledger.c). A sink knows
- * nothing of trackers, nor of who marks in it.
+ * Sinks record dirty pages: the user's bitmap (bitmap.c), and the ledger of a
+ * tracker for pages harvested outside its own reads (ledger.c). Sinks do not
+ * depend on trackers or on what marks in them.
  */
 #ifndef __IOMMUFD_DIRTY_SINK_H
 #define __IOMMUFD_DIRTY_SINK_H
@@ -16,44 +16,46 @@
 #include <linux/sizes.h>
 #include <linux/xarray.h>
 
+#include "range.h"
+
 struct mem_cgroup;
 
 /*
- * IOVA that one harvest covers at the most, with the IOAS locked. That of a device
- * covers as many pages, of those that it tracks by.
+ * Maximum IOVA range of one harvest with the IOAS locked. A harvest of a device
+ * covers the same number of pages of the size that the device tracks.
  */
 #define IOMMUFD_DIRTY_WINDOW_SHIFT	30
 #define IOMMUFD_DIRTY_WINDOW		BIT(IOMMUFD_DIRTY_WINDOW_SHIFT)
 
 /* ledger.c */
 
-/* A bit of the ledger stands for that many bytes, the smallest page of a READ */
+/* log2 of the bytes per ledger bit, the smallest page size of a READ */
 #define IOMMUFD_DIRTY_LEDGER_SHIFT	12
 
-/* Bits of a chunk, which covers 16 MiB with 512 bytes of memory */
+/* Bits per chunk: 512 bytes of memory cover 16 MiB */
 #define IOMMUFD_DIRTY_LEDGER_BITS	4096
 #define IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT	24
 
 /*
- * A mark of so many bytes takes no chunks: 64 GiB would be 4096 of them. Only what is
- * marked without a look at what is in it is that large
+ * A mark of this size or larger allocates no chunks: 64 GiB would need 4096. Only
+ * ranges marked without looking at individual pages are this large.
  */
 #define IOMMUFD_DIRTY_LEDGER_LARGE	BIT(36)
 
-/* Ranges that can be recorded when there is no memory for a chunk */
+/* Number of ranges that can be recorded without memory for a chunk */
 #define IOMMUFD_DIRTY_LEDGER_COARSE	8
 
 /**
  * struct iommufd_dirty_ledger - Sparse record of dirty pages
- * @sink: To mark pages from a walk
- * @lock: Protects the rest; the innermost lock of the dirty trackers
- * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits by IOVA
- * @coarse: Dirty ranges for which there was no memory, aligned to pages of the
- *	ledger, disjoint, in no order
- * @nr_coarse: How many there are
- * @starved: There was no memory for a mark, so that until @retry none is looked for
+ * @sink: Sink for a walk that marks pages in the ledger
+ * @lock: Protects the fields below; innermost lock of the dirty trackers
+ * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits, indexed by IOVA
+ * @coarse: Dirty ranges that have no chunks, aligned to ledger pages, disjoint,
+ *	unsorted
+ * @nr_coarse: Number of ranges in @coarse
+ * @starved: An allocation for a mark failed; marks do not allocate until @retry
  * @retry: In jiffies
- * @memcg: What the memory is charged to, with a reference; NULL: to the caller
+ * @memcg: Memory cgroup to charge, with a reference; NULL charges the caller
  */
 struct iommufd_dirty_ledger {
 	struct iommu_dirty_sink sink;
@@ -91,26 +93,26 @@ void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
 /* bitmap.c */
 
 /*
- * A page of bitmap covers 128 MiB at 4 KiB a bit; one more, as the bitmap may
- * start anywhere in its first page.
+ * One page of bitmap covers 128 MiB at 4 KiB per bit. The bitmap may start
+ * anywhere in its first page, so add one page.
  */
 #define IOMMUFD_DIRTY_BITMAP_PAGES \
 	(DIV_ROUND_UP(IOMMUFD_DIRTY_WINDOW / SZ_4K / 8, PAGE_SIZE) + 1)
 
 /**
- * struct iommufd_dirty_bitmap - The sink that marks pages in a user's bitmap
- * @sink: What the walkers see
- * @shift: log2 of the bytes that a bit stands for
- * @first_page: Page number, in units of 1 << @shift, of bit 0
+ * struct iommufd_dirty_bitmap - Sink that marks pages in a user's bitmap
+ * @sink: The embedded sink that the walkers use
+ * @shift: log2 of the bytes per bit
+ * @first_page: Page number of bit 0, in units of 1 << @shift
  * @uaddr: User address of the page that holds bit 0
- * @bit_offset: Number of bit 0, counted from @uaddr on
- * @win_page: Which page of the bitmap @pages[0] is
- * @nr_pages: How many pages are pinned
+ * @bit_offset: Offset of bit 0 from @uaddr, in bits
+ * @win_page: Index of @pages[0] among the pages of the bitmap
+ * @nr_pages: Number of pinned pages
  * @pages: The pinned pages
- * @added: How many bits were newly set, over all windows
- * @marked: Something was marked in the pinned pages
+ * @added: Number of newly set bits, over all windows
+ * @marked: Bits were marked in the pinned pages
  *
- * Used by one call at a time, so it needs no lock.
+ * Only one call at a time uses a bitmap sink, so it needs no lock.
  */
 struct iommufd_dirty_bitmap {
 	struct iommu_dirty_sink sink;
