@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Everything that can be done here; "make help" lists it. All that is built goes
-# into a cache folder outside the repo.
+# The top-level targets of the project; "make help" lists them. All build output goes
+# into a cache directory outside the repository.
 
 MAKEFLAGS += --no-print-directory
 ARCH ?= x86_64

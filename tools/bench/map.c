@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What IOMMU_IOAS_MAP and IOMMU_IOAS_UNMAP of a page cost, and of 2 MiB, in an IOAS
- * without a page table and in one that a device is attached to. No tracker is
- * involved, so that it runs on a kernel without them. Run by map.sh.
+ * Times IOMMU_IOAS_MAP plus IOMMU_IOAS_UNMAP of 4 KiB in an IOAS without a page table,
+ * and of 4 KiB and 2 MiB in an IOAS with an attached device. map.sh runs it. It uses
+ * no tracker, so it also runs on a kernel without trackers.
  *
- * Prints a line for each: what it is, and nanoseconds for the two calls, the fewest of
- * many rounds.
+ * Prints one line per case: its name and the nanoseconds for the two calls, the minimum
+ * of all rounds.
  */
 #include <fcntl.h>
 #include <stdio.h>

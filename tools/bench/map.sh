@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Compares the cost of mapping and unmapping, while no tracker runs, with that in the
-# unmodified kernel. Both kernels are booted with the same configuration except for the
-# overlay, and run the same program (map.c). The emulator counts instructions, one
-# nanosecond each, so the figures do not depend on the load of this machine.
+# Compares the cost of mapping and unmapping without a running tracker with the cost in
+# the unmodified kernel. Both kernels have the same configuration, except for the
+# overlay, and run the same program (map.c). The emulator counts each instruction as one
+# nanosecond, so the figures do not depend on the load of the host.
 #
-# Usage: [KSRC=tree] map.sh [MODE]      a mode of run.sh --iommu; default: vtd-ss
+# Usage: [KSRC=tree] map.sh [MODE]      a mode of run.sh --iommu (default: vtd-ss)
 #
-# Fails if anything costs more than 1.02 times as much.
+# Fails if any cost is more than 1.02 times that of the unmodified kernel.
 . "$(dirname "$0")/../setup/common.sh"
 
 mode=${1:-vtd-ss}
@@ -20,7 +20,7 @@ logged "$out/map-build.log" gcc -O2 -std=gnu11 -pthread -D_GNU_SOURCE -static -o
 	-I"$lib/lib" -I"$repo/tools/devices" -isystem "$out/usr/include" \
 	-isystem "$("$build" tree)/tools/testing/selftests" "$repo/tools/bench/map.c" "$out"/kselftest/iommufd_dirty/{lib,devices}/*.o
 for kernel in base-plain plain; do
-	note "the kernel $kernel: some minutes"
+	note "running the $kernel kernel (a few minutes)"
 	logged "$out/map-$kernel.out" "$repo/tools/vm/run.sh" --quiet --log "$out/map-$kernel.log" \
 		--accel icount --timeout 1200 --cpus 1 --kernel "$kernel" --iommu "$mode" --edu 1 \
 		--add "$out/map" -- map

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make a table, or JSON, of the benchmark's console output.
+"""Turn the console output of the benchmark into a table or JSON.
 
-Each figure is nanoseconds for one entry, the median of the passes; in brackets
-the smallest and the largest. After it come two ratios of medians: "s" to the
-sequential read of the same entries, "r" how many times faster than the base
-kernel's io-pgtable-arm. A ratio that misses its target is followed by "!"."""
+Each figure is the median time per entry in nanoseconds. The minimum and maximum of
+the passes follow in brackets, then two ratios of medians: "s" is the time relative
+to a sequential read of the same entries, "r" is the speedup over the base kernel's
+io-pgtable-arm. "!" marks a ratio that misses its target."""
 
 import argparse
 import json

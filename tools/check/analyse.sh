@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "analyse", in check-long: compilers and analysers that nothing else is built with, or
-# looked at by. Sourced by check.sh.
+# The stage "analyse", in check-long: compilers and analysers that no other stage uses.
+# Sourced by check.sh.
 #
-# Each is silent, or what it says is in the file analyse-reasons, with the reason why it
-# stays. A reason for something that is not said any more is an error, too.
+# Each report of a tool must be in the file analyse-reasons, with the reason why it is
+# accepted. A reason whose report no longer occurs is an error, too.
 #
-# Not here: smatch, of which Debian 12 has no package. Of coccinelle's scripts those in
-# OCaml are left out, as they would take a compiler for that.
+# smatch is missing, because Debian 12 has no package of it. The coccinelle scripts in
+# OCaml are skipped, because they need an OCaml compiler.
 # shellcheck disable=SC2154 # variables of check.sh
 
 jobs_analyse() {
@@ -17,9 +17,9 @@ jobs_analyse() {
 	job analyse-clang-kernel build-tree analyse_clang_kernel
 }
 
-# From "FILE:LINE...: TEXT" on stdin: "FILE: TEXT", each once, of files of ours. Places
-# change with every edit, and are not part of it
-analyse_lines() { # folder that file names begin with
+# Turns "FILE:LINE...: TEXT" on stdin into unique lines "FILE: TEXT", for our files only.
+# Line numbers are dropped, because every edit changes them
+analyse_lines() { # the folder to strip from file names
 	sed -nE -e "s|^$1/||" -e 's#^devices/#tools/&#' \
 		-e 's#^(verbs|ioas|device|edu|soft|stress|lib)/[a-z_]*\.[ch]:#selftests/iommufd_dirty/&#' -e 's/^((drivers|include|selftests|tools)[^: ]*):[0-9:-]*:? */\1: /p' |
 		sed -E 's/\bline [0-9]+/line N/g' | LC_ALL=C sort -u
@@ -30,18 +30,18 @@ analyse_listed() { # tool
 		LC_ALL=C sort -u
 }
 
-# What it has said is what is listed
+# The reports of a tool must equal its lines in analyse-reasons
 analyse_judge() { # tool file
 	diff -u --label "analyse-reasons of $1" --label "$1" <(analyse_listed "$1") "$2"
 }
 
-# tool | file | text | reason, and no other tool than those that there are
+# Every line must be tool | file | text | reason, with a known tool
 analyse_reasons() {
 	! grep -nvE -e '^#' -e '^$' \
 		-e '^(fanalyzer|cppcheck|coccicheck) \| [^ |]+ \| [^|]+ \| [^|]*[a-z][^|]*$' "$here/analyse-reasons"
 }
 
-# The library, iommu-dirty, their tests and the selftests; always all of it
+# Rebuilds the library, iommu-dirty, their tests and the selftests from scratch
 analyse_make() { # folder make-argument...
 	local out=$1
 	shift
@@ -53,7 +53,7 @@ analyse_make() { # folder make-argument...
 
 analyse_cppcheck() {
 	cd "$repo" || return
-	# complain() has a value, which not everybody wants
+	# constStatement: some callers ignore the value of complain()
 	cppcheck -q --enable=warning,performance --suppress=constStatement --library=posix --library=gnu \
 		--library="$here/cppcheck.cfg" --std=c11 -j "$jobs" --template='{file}:{line}: {message} [{id}]' \
 		-D_GNU_SOURCE -I tools/lib/include -I tools/lib/src -I tools/iommu -I tools/iommu/migrate \
@@ -64,7 +64,7 @@ analyse_user() {
 	local tree log=$logs/analyse-fanalyzer.log
 	"$repo/tools/setup/setup.sh" analyse tools
 	tree=$(image tree)
-	try "the list of reasons" analyse_reasons
+	try "analyse-reasons: format" analyse_reasons
 
 	LC_ALL=C logged "$log" analyse_make "$cache/analyse/gcc" \
 		CFLAGS="-O2 -g -fanalyzer -fdiagnostics-plain-output"
@@ -76,12 +76,12 @@ analyse_user() {
 	analyse_lines "$repo" <"$log" >"$log.lines"
 	try "cppcheck" analyse_judge cppcheck "$log.lines"
 
-	# a head of VFIO's with what belongs behind it is a struct of both: -Wno-gnu...
+	# -Wno-gnu...: some structs put data behind a VFIO header with a flexible array
 	try "clang: user space" analyse_make "$cache/analyse/clang" CC=clang CXX=clang++ \
 		CFLAGS="-O2 -g -Werror -Wno-gnu-variable-sized-type-not-at-end"
 }
 
-# One script on one folder or file; its complaints on stdout
+# Runs one script on one folder or file; prints its reports
 cocci_script() { # script target
 	local options
 	options=$(sed -n 's,^// *Options: *,,p' "$1" | head -n 1)
@@ -91,7 +91,7 @@ cocci_script() { # script target
 		--include include/linux/kconfig.h --dir "$2"
 }
 
-# What is wrong here is found: spatch says nothing if it cannot run a script of Python
+# A known fault must be found: spatch is silent if it cannot run a Python script
 cocci_works() {
 	local dir out
 	dir=$(mktemp -d)
@@ -101,13 +101,13 @@ cocci_works() {
 	[[ $out == *"semicolon.c:5:2-3: Unneeded semicolon"* ]] || { echo "$out"; return 1; }
 }
 
-# As the kernel's scripts/coccicheck does, which looks at a whole tree; on our sources
+# Like the kernel's scripts/coccicheck, but on our sources instead of a whole tree
 cocci_scripts() {
 	cd "$tree" || return
 	export -f cocci_script
 	grep -rl --include='*.cocci' '^virtual.*report' scripts/coccinelle | xargs grep -L script:ocaml |
 		sort >"$logs/analyse-cocci.scripts"
-	# shellcheck disable=SC2016 # of the shell that runs it
+	# shellcheck disable=SC2016 # expanded by the inner shell
 	xargs -P "$jobs" -I{} bash -c 'cocci_script "$1" "$2" || echo "tools: $1: code $?"' \
 		- {} "$repo/drivers" <"$logs/analyse-cocci.scripts"
 }
@@ -116,13 +116,13 @@ analyse_cocci() {
 	local tree log=$logs/analyse-coccicheck.log
 	"$repo/tools/setup/setup.sh" analyse
 	tree=$(image tree)
-	try "coccicheck: finds something" cocci_works
+	try "coccicheck: finds a known fault" cocci_works
 	logged "$log" cocci_scripts
 	analyse_lines "$repo" <"$log" >"$log.lines"
 	try "coccicheck: $(wc -l <"$logs/analyse-cocci.scripts") scripts" analyse_judge coccicheck "$log.lines"
 }
 
-# Our objects of the debug kernel, by clang; a warning is an error
+# Builds our objects of the debug kernel with clang; a warning is an error
 clang_kernel() {
 	local out=$cache/analyse/clang-kernel fragment
 	local make=(make -C "$tree" O="$out" ARCH=x86_64 LLVM=1 -s -j "$jobs")

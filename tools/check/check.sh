@@ -1,43 +1,43 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs the project's tests, two jobs at a time. Prints what each stage took; the last
-# line is "N passed, N failed, N skipped".
+# Runs the project's tests, two jobs at a time. Prints the results and the time of each
+# job. The last line is "N passed, N failed, N skipped".
 #
 # Usage: [KSRC=tree] check.sh [--arch x86_64|arm64] [--long] [STAGE...]
 #
 #   static      checkpatch --strict, kernel-doc, shellcheck
-#   sparse      sparse, on our files that the debug kernel is made of
+#   sparse      sparse on those of our files that the debug kernel compiles
 #   builds      the kernel builds with IOMMUFD=m, and with the trackers off
 #   kunit-um    KUnit as a program (ARCH=um)
-#   no-dirty-bits  in a machine whose IOMMU has none: what trackers say of that, and
-#               before it the KUnit tests that take two CPUs
-#   selftests   selftests/iommufd_dirty in virtual machines, under the debug
-#               kernel: with each format of page tables that the emulated IOMMUs
-#               have, and with one of the software IOMMU
+#   no-dirty-bits  the errors of trackers on an IOMMU without dirty bits; before that,
+#               in the same machine, the KUnit tests that need two CPUs
+#   selftests   selftests/iommufd_dirty in virtual machines with the debug kernel:
+#               every page table format of the emulated IOMMUs, and one of the
+#               software IOMMU (two on arm64)
 #   tools       the C library and iommu-dirty: tests without a kernel, under sanitizers
-#   tools-vm    iommu-dirty migrates a device and observes that in a virtual machine
+#   tools-vm    iommu-dirty migrates a device in a virtual machine and observes that
 #   vmm         Debian's unmodified QEMU migrates a virtual machine with a device
-#   upstream    the kernel's own iommufd selftest: each test that passes on the
-#               unmodified kernel passes on ours
+#   upstream    the kernel's own iommufd selftest: every test that passes on the
+#               unmodified kernel must pass on ours
 #
-# Those are the gate: what runs without a STAGE; for arm64 those that depend on the
-# architecture. --long runs, besides or instead:
+# These stages are the gate, which runs if no STAGE is given. On arm64 the gate has only
+# the stages that depend on the architecture, and kunit-vm. --long adds or replaces:
 #
-#   kunit-vm    all of KUnit in a virtual machine, under the debug kernel
+#   kunit-vm    all KUnit suites in a virtual machine with the debug kernel
 #   selftests   every program in every mode and format
 #   torture     2,000 rounds of the torture test, a million calls of the fuzzer
-#   kcsan       the selftests that have threads, under a kernel that looks for data
-#               races and memory leaks
+#   kcsan       the selftests with threads, on a kernel with KCSAN and kmemleak
 #   vmm         all combinations
-#   upstream    under the debug kernel
-#   tools-vm-base, upstream-base  the same tests on the unmodified kernel
+#   upstream    on the debug kernel
+#   tools-vm-base, upstream-base  tests on the unmodified kernel
 #   analyse     other compilers and analysers
-#   mutate      one-line faults, each of which a test must notice
-#   coverage    a table of the lines and branches of our code that the tests run
+#   mutate      faults in the sources, each of which a test must detect
+#   coverage    line and branch coverage of our code, as a table
 #
-# A STAGE is one of all of these. MODES="a b" limits selftests to those IOMMU modes (of
-# tools/vm/run.sh, or soft-FORMAT), TESTS="a b" to those programs.
-# shellcheck disable=SC2034 # the other files of this folder use what is set here
+# STAGE is the name of any stage above. For selftests, kcsan and coverage, TESTS="a b"
+# selects the programs, and MODES="a b" the IOMMU modes (of tools/vm/run.sh, or
+# soft-FORMAT). MODES also applies to vmm.
+# shellcheck disable=SC2034 # used by the other files in this folder
 . "$(dirname "$0")/../setup/common.sh"
 
 here=$repo/tools/check
@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--arch) arch=${2:?--arch needs a value}; shift ;;
 	--long) long=1 ;;
-	--*) die "no option $1: see the head of $0" ;;
+	--*) die "unknown option $1, see the head of $0" ;;
 	*) break ;;
 	esac
 	shift
@@ -72,13 +72,13 @@ arm64)
 	all_modes="smmu-s1 smmu-s2 smmu-off $soft"
 	off=smmu-off target=aarch64 cross=aarch64-linux-gnu- logs=$cache/check/arm64
 	;;
-*) die "no architecture $arch: there are x86_64 and arm64" ;;
+*) die "unknown architecture $arch, known are: x86_64 arm64" ;;
 esac
 stages=("$@")
 # shellcheck disable=SC2206 # lists
 [ $# -gt 0 ] || stages=($gate ${long:+$more})
 for stage in "${stages[@]}"; do
-	[[ " $gate $more " == *" $stage "* ]] || die "no stage $stage on $arch: there are $gate $more"
+	[[ " $gate $more " == *" $stage "* ]] || die "unknown stage $stage on $arch, known are: $gate $more"
 done
 [ -z "$long" ] || default_modes=$all_modes
 if [ -n "$long${MODES:-}${TESTS:-}" ]; then
@@ -91,14 +91,14 @@ trap 'rm -rf "$work"' EXIT
 trap 'jobs_stop; exit 130' INT TERM
 
 for file in pool lib static kernel selftests upstream tools vmm analyse mutate coverage; do
-	# shellcheck disable=SC1090 # those of this folder
+	# shellcheck disable=SC1090 # files in this folder
 	[ ! -f "$here/$file.sh" ] || . "$here/$file.sh"
 done
 check_names
-# two runs would build into, and test, the same folders
+# two concurrent runs would build and test in the same folders
 lock_cache check
 
-# The jobs of each stage; a stage that is one job is a function stage_NAME
+# The jobs of each stage. A stage with a single job is the function stage_NAME
 for stage in "${stages[@]}"; do
 	if [ -n "$long" ] || [[ " $more " == *" $stage "* ]]; then
 		job_limit=36000
@@ -106,7 +106,7 @@ for stage in "${stages[@]}"; do
 	case $stage in
 	selftests) jobs_selftests selftests "${MODES:-$default_modes}" "${TESTS:-$(known_tests)}" debug ;;
 	kcsan)
-		# what has threads, where threads are real, and a device that has none of its own
+		# programs with threads; soft devices are kernel threads, emulated devices are not
 		jobs_selftests kcsan "${MODES:-soft-vtd_ss vtd-ss}" \
 			"${TESTS:-torture soft_unmap soft_ranges concurrent races unmap trackers access fuzz}" kcsan
 		;;

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "coverage": which lines and branches of our code the tests run. Sourced by
-# check.sh.
+# The stage "coverage": measures which lines and branches of our code the tests run.
+# Sourced by check.sh.
 #
-# The kernel's are counted by two builds of it: one that runs KUnit as a program, and
-# one for virtual machines, in which KUnit and the selftests run; those of the library
-# and of iommu-dirty by a build with gcc's --coverage, for which the stage "tools" runs
-# once more. The end is a table. A file of the kernel of which less than coverage_floor
-# percent of the lines were run is a failure, unless the file coverage-reasons beside
-# this one has a reason for it.
+# Two kernel builds count the kernel code: one runs KUnit as a program, the other runs
+# KUnit and the selftests in virtual machines. A build with gcc's --coverage counts the
+# library and iommu-dirty, for which the stage "tools" runs again. The result is a table.
+# A kernel file with a line coverage below coverage_floor percent is a failure, unless
+# the file coverage-reasons has a reason for it.
 # shellcheck disable=SC2154 # variables of check.sh
 
 coverage_floor=90
-# Software formats that are hardware's, too, are there with the programs that map and
-# harvest; and nohw for an IOMMU without dirty bits
+# The software formats run only the programs that map and harvest; soft-vtd_ss runs all.
+# vtd-off runs nohw, on an IOMMU without dirty bits
 coverage_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2 vtd-off
 	soft-x86_64 soft-amd_v1 soft-arm_s1 soft-arm_s2 soft-riscv"
-# A branch in these macros is the kernel's, and one that a working kernel never takes
+# Branches in these macros are not ours, and a working kernel never takes them
 coverage_not_ours='WARN_ON|WARN_ONCE|BUG_ON|lockdep_assert|might_sleep|trace_iommufd_dirty'
 
 coverage_lcov() {
@@ -46,7 +45,7 @@ jobs_coverage() {
 	job coverage "$needs" coverage_sum "$needs"
 }
 
-# A tracefile of counters, with the names of our own files
+# Makes a tracefile of the counters, with the names of our own files
 coverage_trace() { # name folder...
 	local trace=$logs/$1.info dir from=()
 	shift
@@ -54,7 +53,7 @@ coverage_trace() { # name folder...
 		from+=(-d "$dir")
 	done
 	coverage_lcov -o "$trace" -c "${from[@]}"
-	# wherever the source was when it was compiled
+	# map the compiled copies back to the sources
 	sed -i -E "s#^SF:.*/((drivers|include|tools)/.*)#SF:$repo/\1#" "$trace"
 }
 
@@ -70,7 +69,7 @@ coverage_um() {
 	coverage_trace coverage-um "$dir/drivers/iommu/dirty" "$dir/drivers/iommu/iommufd/dirty"
 }
 
-# From a guest come the counters alone; what they count is known where it was compiled
+# A guest returns only the counters; the .gcno files are in the build folder
 coverage_guest() { # name
 	local dir=$logs/$1.gcov file
 	"$repo/tools/setup/setup.sh" coverage
@@ -78,7 +77,7 @@ coverage_guest() { # name
 	mkdir "$dir"
 	tar -xmf "$logs/$1.tar" -C "$dir"
 	if [ -z "$(find "$dir" -name '*.gcda' -print -quit)" ]; then
-		failed "$1: no counters came out of the guest"
+		failed "$1: the guest returned no counters"
 		return
 	fi
 	while read -r file; do
@@ -104,8 +103,8 @@ coverage_kunit() {
 	coverage_guest coverage-kunit
 }
 
-# The stage "tools" in folders of its own. Its results do not count here: a program that
-# links a library with counters without the option to count does not link.
+# Runs the stage "tools" in separate folders. Its results do not count here: a program
+# built without --coverage does not link against a library with counters.
 coverage_user() {
 	local dir=$cache/coverage log=$logs/coverage-user.log
 	"$repo/tools/setup/setup.sh" coverage
@@ -116,8 +115,8 @@ coverage_user() {
 	passed "coverage-user: counted"
 }
 
-# The two kernels are compiled with other options, and gcc counts lines and branches of
-# its own for each: of UML's, those lines that the machines' kernel has, too
+# The two kernels are compiled with different options, so gcc counts different lines and
+# branches. For files in both, drops UML's branches and the lines that only UML has
 coverage_common() { # tracefile of UML, tracefile...
 	awk -v um="$1" '
 		/^SF:/ { sf = $0 }
@@ -129,7 +128,7 @@ coverage_common() { # tracefile of UML, tracefile...
 		{ print }' "${@:2}" "$1"
 }
 
-# One tracefile of several, and only what is ours in it
+# Merges several tracefiles into one, with only our files
 coverage_merge() { # tracefile file-list tracefile...
 	local out=$1 ours=$2 trace add=() files
 	shift 2
@@ -142,7 +141,7 @@ coverage_merge() { # tracefile file-list tracefile...
 	rm "$out.all"
 }
 
-# PATH LINES% LINES BRANCHES% BRANCHES for each file, and the total; - where there is none
+# Prints PATH LINES% LINES BRANCHES% BRANCHES for each file, and the total; - if none
 coverage_table() { # tracefile
 	lcov --rc lcov_branch_coverage=1 --list "$1" --list-full-path 2>/dev/null |
 		awk -F '|' -v repo="$repo/" 'NF == 4 && $2 ~ /[0-9]$/ {
@@ -154,7 +153,7 @@ coverage_table() { # tracefile
 coverage_sum() { # names of the jobs
 	local name traces=() path lines n branches m reason
 	for name in $1; do
-		# that there is none has been told
+		# a missing file has been reported
 		[ -f "$logs/$name.info" ] || continue
 		case $name in
 		coverage-user | coverage-um) ;;
@@ -171,7 +170,7 @@ coverage_sum() { # names of the jobs
 	coverage_merge "$logs/coverage-tools.info" "$work/ours-user" "$logs/coverage-user.info"
 
 	coverage_table "$logs/coverage-kernel.info" >"$logs/coverage.table"
-	printf '%-48s %7s %7s %9s %9s\n' "the kernel's part" lines of branches of
+	printf '%-48s %7s %7s %9s %9s\n' "kernel files" lines of branches of
 	while read -r path lines n branches m; do
 		printf '%-48s %6s%% %7s %8s%% %9s\n' "$path" "$lines" "$n" "$branches" "$m"
 		[ "$path" != total ] || continue
@@ -180,12 +179,12 @@ coverage_sum() { # names of the jobs
 			if [ -z "$reason" ]; then
 				passed "coverage: $path"
 			else
-				failed "coverage: $path: coverage-reasons has a reason that it does not need"
+				failed "coverage: $path: the reason in coverage-reasons is not needed"
 			fi
 		elif [ -n "$reason" ]; then
-			passed "coverage: $path: $lines %, for a reason"
+			passed "coverage: $path: $lines %, with a reason"
 		else
-			failed "coverage: $path: $lines % of the lines, and no reason in coverage-reasons"
+			failed "coverage: $path: $lines % of the lines, without a reason in coverage-reasons"
 		fi
 	done <"$logs/coverage.table"
 	coverage_table "$logs/coverage-tools.info" >"$logs/coverage-tools.table"

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stages that are about the kernel alone: sparse, builds, KUnit. Sourced by check.sh.
+# The stages that test only the kernel: sparse, builds, KUnit. Sourced by check.sh.
 # shellcheck disable=SC2154 # variables of check.sh
 
 kernel() { "$overlay/build.sh" --arch "$arch" "$1"; }
 
-# Jobs build-CONFIG; kernels are built one after the other, in the order of asking
+# Adds jobs build-CONFIG. Kernels are built one at a time, in the order of the calls
 last_kernel=
 needs_kernel() { # configuration...
 	local config
@@ -20,7 +20,7 @@ build_kernel() { kernel "$1" >"$work/image-$1"; }
 
 needs_qemu() { job build-qemu "" "$repo/tools/qemu/build.sh" "$target"; }
 
-sparse_clean() { # file: nothing in sparse's log names it
+sparse_clean() { # file: sparse's log must not name it
 	local rc=0
 	grep -F "$1:" "$logs/sparse.log" || rc=$?
 	[ "$rc" -eq 1 ]
@@ -31,13 +31,13 @@ stage_sparse() {
 	"$repo/tools/setup/setup.sh" check
 	build=$(image debug)
 	build=${build%/arch/*}
-	# as build.sh does
+	# the same lock as in build.sh
 	lock_cache "build-$(basename "${build%/*}")-${build##*/}"
 	tree=$("$overlay/build.sh" tree)
 	make -s -C "$tree" O="$build" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" \
 		C=2 CF=-D__CHECK_ENDIAN__ drivers/iommu/ drivers/vfio/ >"$logs/sparse.log" 2>&1 </dev/null ||
 		failed "sparse: the build failed, see $logs/sparse.log"
-	# what the objects depend on
+	# the files that the objects depend on
 	find "$build/drivers" -name '.*.o.cmd' -exec grep -ohE '(drivers|include)/[^ ]+\.[ch]\>' {} + |
 		sort -u >"$logs/compiled"
 	for f in $(ours -name '*.[ch]' | comm -12 - "$logs/compiled"); do
@@ -50,7 +50,7 @@ stage_builds() {
 	passed "builds with the trackers off"
 }
 
-# The KUnit suites of our files below a folder
+# Prints options for the KUnit suites of our files below a folder
 suites() {
 	find "$repo/drivers/$1" -name '*kunit*.c' -exec \
 		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' {} + | grep .
@@ -64,7 +64,7 @@ stage_kunit_um() {
 	count kunit-um "$log" $list
 }
 
-# All of them, under the debug kernel and on two CPUs
+# Runs all suites on the debug kernel with two CPUs
 stage_kunit_vm() {
 	local log=$logs/kunit-vm.log list
 	list=$(suites .)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# What the stages have in common: tests that are commands, tests in a log, virtual
-# machines. Sourced by check.sh; $results is the file of the job that is running.
+# Shared by the stages: tests that are commands, tests in a log, virtual machines.
+# Sourced by check.sh; $results is the result file of the running job.
 # shellcheck disable=SC2154,SC2034 # variables of check.sh; vm_code
 
 passed() { echo "ok $*" >>"$results"; }
@@ -9,7 +9,7 @@ failed() {
 	echo "not ok - $*"
 	echo "not ok $*" >>"$results"
 }
-# By the same rule as that of results.py --name
+# The same rule as in results.py --name
 skipped() { # run test
 	local runs tests
 	while read -r runs tests; do
@@ -23,8 +23,8 @@ skipped() { # run test
 	failed "$1: $2 # it was skipped"
 }
 
-# A test that is a command: its output only when it fails. Not to be called in a
-# condition: a function stops at its first error, which bash would not do there
+# Runs a command as a test; prints its output only if it fails. Do not call this in a
+# condition: bash ignores set -e there, but a function must stop at its first error
 try() { # name command...
 	local name=$1 out rc
 	shift
@@ -40,7 +40,7 @@ try() { # name command...
 	fi
 }
 
-# Take over the tests of a log; the last line of results.py are the sums
+# Counts the tests in a log; the last line of results.py has the sums
 count() { # name log arguments of results.py...
 	local name=$1 log=$2 out sums
 	shift 2
@@ -57,7 +57,7 @@ count() { # name log arguments of results.py...
 	esac
 }
 
-# A command with some variables set
+# Runs a command with some variables exported
 with() { # VARIABLE=VALUE... command...
 	while [[ $1 == *=* ]]; do
 		export "${1?}"
@@ -66,12 +66,13 @@ with() { # VARIABLE=VALUE... command...
 	"$@"
 }
 
-# What build.sh CONFIG printed in the job that built it
+# Prints the image that build.sh CONFIG printed in its job
 image() { cat "$work/image-$1"; }
 
-# Boot a kernel, with the console in a log. No program may be silent for longer than
-# guest-run lets it run: LIMIT seconds, or 300. Sets vm_code, to that of run.sh. A machine
-# that does not end by itself is a failure, unless who calls has set may_die
+# Boots a kernel, with the console in a log. The console may be silent for two minutes
+# longer than guest-run lets a program run (LIMIT seconds, or 300). Sets vm_code to the
+# exit code of run.sh. A machine that does not power off is a failure, unless the caller
+# has set may_die
 vm() { # log run.sh arguments...
 	local log=$1
 	shift
@@ -81,6 +82,6 @@ vm() { # log run.sh arguments...
 		--silence $((${LIMIT:-300} + 120)) "$@" || vm_code=$?
 	[ -z "${may_die:-}" ] || return 0
 	case $vm_code in
-	124 | 125 | 126) failed "${log##*/}: the machine ended with code $vm_code of run.sh" ;;
+	124 | 125 | 126) failed "${log##*/}: run.sh ended with code $vm_code" ;;
 	esac
 }

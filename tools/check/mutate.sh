@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "mutate": puts faults into our sources, one at a time, and runs the test
-# that must notice. A fault that it does not notice is a failure. Sourced by check.sh.
+# The stage "mutate": injects faults into our sources, one at a time, and runs the test
+# that must detect it. An undetected fault is a failure. Sourced by check.sh.
 #
-# All of it happens in copies: of the sources, and of the kernel tree, as links. There
-# are two of them, one for what is tried without a virtual machine and one for the rest,
-# so that both go on at once. Each test has to pass before the faults, or else its
-# failing would say nothing.
-# shellcheck disable=SC2154,SC2034 # variables of check.sh; may_die, of vm
+# The stage works on copies of the sources and of the kernel tree (hard links). There are
+# two copies, one for the tests without a virtual machine and one for the others, so that
+# both run in parallel. Each test must pass without a fault first, or its failure would
+# prove nothing.
+# shellcheck disable=SC2154,SC2034 # variables of check.sh; may_die is for vm
 
 jobs_mutate() {
 	needs_kernel tree
@@ -17,7 +17,7 @@ jobs_mutate() {
 	job mutate-native build-tree stage_mutate native
 }
 
-# Sets dir, src and linux, and fills them
+# Creates the copies; sets dir, src and linux
 mutate_copies() { # native|vm
 	local tree
 	tree=$(image tree)
@@ -27,7 +27,7 @@ mutate_copies() { # native|vm
 	[ -d "$linux" ] || { cp -al "$tree" "$linux.new" && mv "$linux.new" "$linux"; }
 }
 
-# The kernel, or a test of the library, of the copy; sets image if it is a kernel
+# Builds the kernel or a library test from the copy; sets image for a kernel
 mutate_build() { # where test
 	case $1 in
 	um | vm*)
@@ -39,12 +39,12 @@ mutate_build() { # where test
 		logged "$dir/lib.log" make -C "$src/tools/lib" -j "$jobs" OUT="$dir/lib" KSRC="$linux" \
 			"$dir/lib/test-$2"
 		;;
-	*) echo "no place $1 to run a test"; return 1 ;;
+	*) echo "unknown place $1 to run a test"; return 1 ;;
 	esac
 }
 
-# Does it pass? 1 if it fails, 2 if there is no such test, 4 if anything else went wrong:
-# the guest did not boot, say, or another test of the program has failed
+# Runs a test. Returns 1 if it fails, 2 if it does not exist, 4 if anything else went
+# wrong: the guest did not boot, or another test of the program failed
 mutate_test() { # where test log
 	local where=$1 test=$2 log=$3 out good bad name
 	case $where in
@@ -63,7 +63,7 @@ mutate_test() { # where test log
 			--append "kunit.enable=1 kunit.filter_glob=$test loglevel=7" true
 		;;
 	vm*)
-		# all of the program: it takes little longer than to boot
+		# run the whole program: most of the time goes into the boot
 		selftests_vm "$log" "${where#vm }" "${test%%[.!]*}" "$image"
 		;;
 	esac
@@ -76,15 +76,15 @@ mutate_test() { # where test log
 		*) name="${test%%.*}: ${test/./\\.(.*\\.)?}" ;;
 		esac
 		grep -qE "^not ok - $name$" <<<"$out" && return 1
-		# for the log
+		# this goes into the log
 		echo "$out"
 		return 4
 	fi
-	# more than the messages of the kernel
+	# a test of the program must have passed, not only the dmesg check
 	grep -qE '^ *(\[[ 0-9.]+\] *)?ok ' "$log" && [ "$good" -gt 0 ] || return 2
 }
 
-# One by one; in the middle of the night a survivor's log is what one wants to have
+# Tries the faults one by one. Each has a log, to analyse a surviving fault
 stage_mutate() { # native|vm
 	local lane=$1 dir src linux image number where test text rc log begin may_die=1
 	mutate_copies "$lane"
@@ -98,7 +98,7 @@ stage_mutate() { # native|vm
 		mutate_build "$where" "$test"
 		mutate_test "$where" "$test" "$dir/${where// /-}-$test.log" || rc=$?
 		if [ "$rc" -ne 0 ]; then
-			failed "mutate: without a fault $where $test must pass (code $rc)"
+			failed "mutate: $where $test does not pass without a fault (code $rc)"
 		fi
 	done < <(cut -f 2,3 "$work/mutate-$lane" | sort -u)
 	while IFS=$'\t' read -r number where test text; do
@@ -120,7 +120,7 @@ stage_mutate() { # native|vm
 			printf 'killed by %-40s %4d s  %s\n' "$where $test" $((SECONDS - begin)) "$text"
 			passed "mutate: $text"
 			;;
-		4) failed "mutate: not by $where $test, but something else has failed: $text" ;;
+		4) failed "mutate: not detected by $where $test, but something else failed: $text" ;;
 		2) failed "mutate: no test $where $test: $text" ;;
 		*) failed "mutate: does not build: $text" ;;
 		esac

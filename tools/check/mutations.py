@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Puts one fault at a time into a copy of the sources. Called by mutate.sh and static.sh.
+"""Injects one fault at a time into a copy of the sources. Called by mutate.sh and static.sh.
 
-Usage: mutations.py list          one a line: number, where, test, what it is
-       mutations.py check ROOT    has each one place, and only one, below ROOT?
-       mutations.py put N ROOT    into the file below ROOT; the original is kept beside it
-       mutations.py back N ROOT   as it was
+Usage: mutations.py list          print one per line: number, where, test, description
+       mutations.py check ROOT    check that each fault applies exactly once below ROOT
+       mutations.py put N ROOT    inject fault N below ROOT; keeps a copy of the file
+       mutations.py back N ROOT   restore the file
 
-The faults are in the file "mutations" beside this one; its head tells how.
+The faults are in the file "mutations" in this folder; its head describes the format.
 """
 
 import os
@@ -48,17 +48,17 @@ def read():
 
 
 def kept(path):
-    # no name of a source, for who copies the folder
+    # a dot file, which apply.sh does not put into the kernel tree
     return os.path.join(os.path.dirname(path), "." + os.path.basename(path))
 
 
 def place(m, path):
-    """The source, and the text to replace, which has to be there once."""
+    """Return the source and the text to replace, which must occur exactly once."""
     with open(path, encoding="utf-8") as f:
         source = f.read()
     old = "\n".join(m.old)
     if source.count(old) != 1:
-        sys.exit(f"{m.path} has {source.count(old)} times: {old}")
+        sys.exit(f"{m.path} contains this {source.count(old)} times: {old}")
     return source, old
 
 
@@ -71,7 +71,7 @@ def put(m, path):
 
 
 def back(path):
-    # not renamed: it has to be new to make
+    # not renamed: make must see a new time stamp
     with open(kept(path), encoding="utf-8") as f:
         source = f.read()
     with open(path, "w", encoding="utf-8") as f:

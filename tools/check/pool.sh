@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Runs jobs two at a time, each when those that it needs are done. Sourced by check.sh,
-# which defines note and $work; a job writes its results to $results, and what is to
-# be seen of it to its standard output, which is shown as one piece when it ends.
-# Each is a process group of its own, which jobs_stop ends.
+# Runs jobs, two at a time. A job starts when the jobs that it needs have ended. Sourced
+# by check.sh, which defines note and $work. A job writes its results to $results. Its
+# standard output is shown in one piece when it ends. Each job is a process group, which
+# jobs_stop kills.
 # shellcheck disable=SC2154 # $work, $arch
 
 declare -A job_needs job_command job_state job_seconds job_limits
 declare -A job_of=()	# running process: job
 job_names=()
-job_limit=7200		# seconds, for the jobs that are added next
-job_tick=30 job_ticker=	# how often that is looked at; the process that waits so long
+job_limit=7200		# time limit in seconds of the jobs that are added next
+job_tick=30 job_ticker=	# seconds between checks of the limits; the sleep process
 
-# In the order in which they are to start; a job that is there already stays as it is
+# Adds a job, unless it exists. Jobs start in the order in which they are added
 job() { # name "needs" command...
 	local name=$1 needs=$2
 	shift 2
@@ -24,7 +24,7 @@ job() { # name "needs" command...
 	job_limits[$name]=$job_limit
 }
 
-# ready, waiting, or the name of a job that it needs and that failed
+# Prints ready, waiting, or the name of a failed job that this one needs
 job_standing() { # name
 	local need state=ready
 	for need in ${job_needs[$1]}; do
@@ -37,10 +37,10 @@ job_standing() { # name
 	echo "$state"
 }
 
-job_run() { # name: in a process of its own
+job_run() { # name; runs in a separate process
 	results=$work/$1.results
 	: >"$results"
-	# not in a condition: set -e holds
+	# not in a condition, where bash ignores set -e
 	eval "${job_command[$1]}"
 }
 
@@ -53,7 +53,8 @@ jobs_stop() {
 	done
 }
 
-# The first time so that it can clean up, half a minute later no more
+# Terminates each job at its time limit, so that it can clean up, and kills it half a
+# minute later
 job_over_time() {
 	local pid name over
 	for pid in "${!job_of[@]}"; do
@@ -69,14 +70,14 @@ job_over_time() {
 	done
 }
 
-# What it said, and what it found
+# Shows the output and the results of a job
 job_end() { # name code
 	local name=$1 rc=$2 results=$work/$1.results sums
 	job_state[$name]=ended
 	job_seconds[$name]=$((SECONDS - job_seconds[$name]))
 	if [ "$rc" -ne 0 ]; then
-		echo "not ok $name: broke off, code $rc" >>"$results"
-		echo "not ok - $name broke off (code $rc)" >>"$work/$name.out"
+		echo "not ok $name: aborted, code $rc" >>"$results"
+		echo "not ok - $name aborted (code $rc)" >>"$work/$name.out"
 		job_state[$name]=failed
 	elif [[ $name != build-* ]] && [ ! -s "$results" ]; then
 		echo "not ok $name: ran no test" >>"$results"
@@ -97,12 +98,12 @@ job_text() { # passed failed skipped
 	printf '%d passed, %d failed, %d skipped' "$1" "$2" "$3"
 }
 
-# All jobs; the table of them; the last line are the sums. 1 if a test failed, or none ran
+# Runs all jobs. Prints a table, then the sums. Returns 1 if a test failed or none ran
 jobs_run() {
 	local name need pid rc standing progress slots=2 files=() sums
 	for name in "${job_names[@]}"; do
 		for need in ${job_needs[$name]}; do
-			[ -n "${job_state[$need]:-}" ] || die "job $name needs $need, which is none"
+			[ -n "${job_state[$need]:-}" ] || die "job $name needs $need, which does not exist"
 		done
 	done
 	sleep "$job_tick" &
@@ -126,7 +127,7 @@ jobs_run() {
 				;;
 			*)
 				job_seconds[$name]=$SECONDS
-				echo "it needs $standing, which failed" >"$work/$name.out"
+				echo "needs $standing, which failed" >"$work/$name.out"
 				: >"$work/$name.results"
 				job_end "$name" 1
 				;;
@@ -152,7 +153,7 @@ jobs_run() {
 	kill "$job_ticker"
 	job_ticker=
 	for name in "${job_names[@]}"; do
-		[ "${job_state[$name]}" != waiting ] || die "job $name waits for ever: ${job_needs[$name]}"
+		[ "${job_state[$name]}" != waiting ] || die "job $name waits forever for ${job_needs[$name]}"
 	done
 	printf '%-28s %7s  %s\n' "" seconds ""
 	for name in "${job_names[@]}"; do
@@ -160,11 +161,11 @@ jobs_run() {
 		read -ra sums < <(job_sums "$work/$name.results")
 		printf '%-28s %7d  %s\n' "$name" "${job_seconds[$name]}" "$(job_text "${sums[@]}")"
 	done
-	printf '%-28s %7d\n' "in all, two at a time" "$SECONDS"
+	printf '%-28s %7d\n' "total, two at a time" "$SECONDS"
 	read -ra sums < <(job_sums "${files[@]}")
 	job_text "${sums[@]}"
 	echo
-	# check-long has several runs, and tells of all at the end
+	# check-long has several runs, and prints all their sums at the end
 	[ -z "${SUMS:-}" ] || echo "$arch: $(job_text "${sums[@]}")" >>"$SUMS"
 	[ "${sums[1]}" -eq 0 ] && [ "${sums[0]}" -gt 0 ]
 }

@@ -1,24 +1,24 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Count the tests of a console log.
+"""Count the tests in a console log.
 
 Usage: results.py [--name RUN] [--suite NAME]... [--against FILE] [--save FILE] LOG
 
-The log is that of KUnit (KTAP from the kernel, each --suite must be there), or
-of guest-run (TAP of several programs, and the kernel log after each of them), or,
-with --suite, of both. Prints every test that failed, and as the last line "passed
-failed skipped".
+LOG is the output of KUnit (KTAP from the kernel; each --suite must be in it), of
+guest-run (TAP of several programs, each followed by the kernel log), or, with --suite,
+of both. Prints every failed test. The last line has the numbers of passed, failed and
+skipped tests.
 
-A test that was planned and has no result failed: the program or the kernel
-died. A report in the kernel log fails a test named "dmesg after ...", unless
-the file dmesg-waivers beside this one names it.
+A planned test without a result counts as failed: the program or the kernel died. A
+report in the kernel log fails a test named "dmesg after ...", unless the file
+dmesg-waivers in this folder names it.
 
-With --name a test that was skipped failed, unless the file expected-skips beside this
-one has it for that run.
+With --name, a skipped test counts as failed, unless the file expected-skips in this
+folder lists it for that run.
 
---save keeps the names of the tests that passed. With --against, a file of such
-names, only a test that passed there and does not pass here counts as failed; one that
-fails in both is skipped.
+--save writes the names of the passed tests to FILE. With --against, which reads such a
+file, only a test that passed there and does not pass here counts as failed. All other
+failed tests count as skipped.
 """
 
 import argparse
@@ -39,7 +39,7 @@ RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ?([^#]*)(#.*)?$")
 PLAN = re.compile(r"^( *)1\.\.(\d+)")
 SUBTEST = re.compile(r"^( *)# Subtest: (.*)")
 STAMP = re.compile(r"^(<\d+>)?\[ *\d+\.\d+\] ?")
-CONSOLE = re.compile(r"\[ *\d+\.\d{6}\] .*")     # what else is on the line stands before
+CONSOLE = re.compile(r"\[ *\d+\.\d{6}\] .*")     # other output may precede it on the line
 RUN = re.compile(r"@@run (\S+)$")
 RC = re.compile(r"@@rc (\S+) (\d+)$")
 
@@ -56,12 +56,12 @@ class Results:
 
 
 def parse_tap(results, prefix, lines):
-    """(K)TAP: only tests without subtests count, unless they failed alone"""
+    """Parse (K)TAP. A test with subtests counts only if it failed and they did not"""
     done = {}       # depth: number of results so far
     failed = {}     # depth: whether one of them failed
     plan = {}       # depth: planned number
-    subtest = {}    # depth: what its tests are part of
-    top = {}        # names of the results that are not nested
+    subtest = {}    # depth: name of the test that its tests belong to
+    top = {}        # state of each top-level test
 
     def full_name(depth, name):
         parts = [subtest[d] for d in sorted(subtest) if d <= depth]
@@ -122,14 +122,14 @@ def parse_tap(results, prefix, lines):
 
 
 def read_list(name):
-    """The lines of a file beside this one that are no comments"""
+    """Return the lines of a file in this folder, without comments"""
     with open(os.path.join(os.path.dirname(__file__), name)) as f:
         lines = [line.strip() for line in f]
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def refuse_skips(results, run):
-    """A skip that expected-skips does not have for this run is a failure"""
+    """Turn a skip that expected-skips does not list for this run into a failure"""
     expected = [line.split(None, 1) for line in read_list("expected-skips")]
     for i, (name, state) in enumerate(results.tests):
         if state == "skip" and not any(fnmatch.fnmatchcase(run, runs) and
@@ -139,12 +139,12 @@ def refuse_skips(results, run):
 
 
 def check_dmesg(results, name, lines, waivers):
-    """Each report of the kernel is a failure, unless a waiver names it"""
+    """Fail if the kernel log has a report that no waiver names"""
     bad = []
     for i, line in enumerate(lines):
         if not REPORT.search(line):
             continue
-        # A report has many lines: what a waiver names is in one of them
+        # A report has many lines. The texts of a waiver can be in any of them
         near = "\n".join(lines[max(0, i - 5):i + 40])
         if not any(all(part.strip() in near for part in w.split("&&"))
                    for w in waivers):
@@ -158,7 +158,7 @@ def parse_kunit(results, lines, suites, waivers):
     lines = [STAMP.sub("", line) for line in lines]
     start = next((i for i, line in enumerate(lines)
                   if line.startswith("KTAP version 1")), len(lines))
-    # What is not of KUnit (other messages of the kernel) looks like no result
+    # Other kernel messages do not look like results
     top = parse_tap(results, "kunit", lines[start:])
     for suite in suites:
         if suite not in top:
@@ -167,7 +167,7 @@ def parse_kunit(results, lines, suites, waivers):
 
 
 def parse_guest(results, lines, waivers):
-    """guest-run prints @@run NAME, the TAP, @@rc NAME CODE and the kernel log"""
+    """Parse guest-run: @@run NAME, the TAP, the kernel log, @@rc NAME CODE"""
     name, tap, dmesg, ended, outside, tainted = None, [], [], False, [], None
 
     def died():
@@ -189,7 +189,7 @@ def parse_guest(results, lines, waivers):
                 parse_tap(results, name, tap)
             told = len(results.names("not ok")) > before or \
                 (code == 4 and len(results.names("skip")) > skipped)
-            # one that crashed says nothing of that
+            # a crashed program does not report its crash
             if code >= 128 or (code and not told):
                 results.add(f"{name}: exit code {code}", "not ok")
             check_dmesg(results, name, dmesg, waivers)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What results.py takes for a failure, and what not. Run by check.sh's static stage."""
+"""Tests what results.py counts as a failure. Run by check.sh's static stage."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def guest(tap=GOOD, rc="@@rc p 0\n", end="@@lockdep 1\n@@end\n"):
 
 class Count(unittest.TestCase):
     def failures(self, log, *args):
-        """What failed, without "not ok - "; the sums must agree"""
+        """Return the failed tests, without "not ok - "; the sums must agree"""
         out = run(log, *args).stdout.splitlines()
         failed = [line[9:] for line in out if line.startswith("not ok - ")]
         self.assertEqual(int(out[-1].split()[1]), len(failed))
@@ -36,7 +36,7 @@ class Count(unittest.TestCase):
         return run(log, *args).stdout.splitlines()[-1]
 
     def test_good(self):
-        # two of the program, the messages after boot and p, lockdep
+        # two of the program, dmesg after boot and after p, lockdep
         self.assertEqual(self.sums(guest()), "5 0 0")
 
     def test_failed(self):
@@ -47,7 +47,7 @@ class Count(unittest.TestCase):
         log = ("KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..2\n"
                "    ok 1 a\n    not ok 2 b\nnot ok 1 s\n")
         self.assertEqual(self.failures(log), ["kunit: s: b"])
-        # the suite alone: something around its cases
+        # only the suite failed: the fault is outside its cases
         self.assertEqual(self.failures(log.replace("    not ok", "    ok")), ["kunit: s"])
         self.assertEqual(self.failures(log, "--suite", "t"),
                          ["kunit: s: b", "kunit: suite t did not run"])
@@ -56,7 +56,7 @@ class Count(unittest.TestCase):
         log = guest("1..1\nok 1 p.a # SKIP no device\n", "@@rc p 4\n")
         self.assertEqual(self.sums(log), "3 0 1")
         self.assertEqual(self.failures(log, "--name", "none"), ["p: p.a # it was skipped"])
-        # 4 is for a program that skipped
+        # 4 needs a skipped test
         self.assertEqual(self.failures(guest(rc="@@rc p 4\n")), ["p: exit code 4"])
         self.assertEqual(self.failures(guest("1..0 # SKIP no device\n", "@@rc p 4\n")), [])
 

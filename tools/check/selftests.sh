@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stages that run selftests/iommufd_dirty in virtual machines: a job, and a machine,
-# for each IOMMU mode. Sourced by check.sh.
+# The stages that run selftests/iommufd_dirty in virtual machines: one job with one
+# machine for each IOMMU mode. Sourced by check.sh.
 # shellcheck disable=SC2154 # variables of check.sh
 
-# What a program tests has nothing to do with the format of the page tables: errors,
-# locks, devices' own logs. In the gate they run in one mode of hardware and in one of
-# the software IOMMU; check-long runs every program in every mode.
-any_format="errors states faults concurrent races access last_page vfio_type1 nvme fail_nth
-	user_faults fuzz list edu_* device* progression"
+# Programs that do not depend on the page table format: they test errors, locks, the DMA
+# logs of devices. The gate runs them in one mode of an emulated IOMMU and in one of the
+# software IOMMU. check-long runs every program in every mode.
+any_format="errors states faults concurrent races access ledger last_page vfio_type1 nvme
+	fail_nth user_faults pinning fuzz list edu_* device* progression"
 
-# Does it run there? nohw is for IOMMUs without dirty bits, alone; nvme for machines
-# that have an NVMe controller, edu_* and others for PCI devices
+# Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits;
+# nvme needs an NVMe controller; edu_*, device* and progression need PCI devices
 fits() { # mode program
 	case $1:$2 in
 	*-off:nohw | soft-*:soft* | amd-*:coherent) ;;
@@ -42,15 +42,15 @@ tests_for() { # mode program...
 
 known_tests() { make -s --no-print-directory -C "$repo/selftests/iommufd_dirty" list; }
 
-# What TESTS and MODES name must be there
+# TESTS and MODES must name known programs and modes
 check_names() {
 	local name known
 	known=" $(known_tests | xargs) "
 	for name in ${TESTS:-}; do
-		[[ $known == *" $name "* ]] || die "TESTS: no program $name: there are$known"
+		[[ $known == *" $name "* ]] || die "TESTS: unknown program $name, known are:$known"
 	done
 	for name in ${MODES:-}; do
-		[[ " $all_modes " == *" $name "* ]] || die "MODES: no mode $name on $arch: there are $all_modes"
+		[[ " $all_modes " == *" $name "* ]] || die "MODES: unknown mode $name on $arch, known are: $all_modes"
 	done
 }
 
@@ -60,12 +60,12 @@ build_selftests() {
 	[ -f "$cache/selftests/disk.img" ] || head -c 8M /dev/urandom >"$cache/selftests/disk.img"
 }
 
-# A machine of a mode, with the options that all modes share
+# Runs programs in a machine with the given IOMMU mode and the common options
 selftests_vm() { # log mode programs kernel [option of run.sh...]
 	local log=$1 mode=$2 tests=$3 image=$4 t disk=$cache/selftests/disk.img
 	local run="DIRTY_FORMAT=$mode guest-run $tests" machine options memory=2G
-	# the last one's transfers last, for those tests that look at one in flight; and a
-	# device of the software IOMMU, which can be made one that cannot be tracked
+	# the last edu device has slow transfers, for tests that need one in flight; tests can
+	# make the device of the software IOMMU untrackable
 	local edu=(--edu 4 --dma-delay "0,0,0,100000" --append iommu_dirty_soft.devices=1)
 	case $mode in
 	soft-*)
@@ -75,7 +75,7 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk") ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
-	# two pages of 1 GiB, which are neighbours in a machine of that size
+	# two 1 GiB pages, which are contiguous in a machine of this size
 	if [[ " $tests " == *" giant "* ]]; then
 		machine+=(--append "hugepagesz=1G hugepages=2")
 		memory=5G
@@ -102,7 +102,7 @@ needs_selftests() { # kernel configuration
 	job build-selftests "build-$1" build_selftests
 }
 
-# A job for each mode that has a program to run; what takes longest comes first
+# Adds a job for each mode that has a program to run; the slowest modes come first
 jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VALUE...
 	local prefix=$1 modes=$2 programs=$3 config=$4 mode t found=''
 	shift 4
@@ -115,17 +115,17 @@ jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VAL
 		job "$prefix-$mode" "build-$config build-qemu build-selftests" \
 			with "$@" selftests_mode "$prefix-$mode" "$mode" "$t" "$config"
 	done
-	[ -n "$found" ] || die "none of the programs runs in any of the modes $modes: $programs"
+	[ -n "$found" ] || die "no program runs in the modes $modes: $programs"
 }
 
-# In the machine without dirty bits there is time for KUnit before, of what UML cannot
-# do. And an odd end of the command: no newline, and a code of its own
+# The machine without dirty bits first runs the KUnit tests that UML cannot run. To test
+# run.sh, the command ends without a newline and with an unusual exit code
 stage_no_dirty_bits() { # name mode
 	local log=$logs/$1.log
 	vm "$log" --iommu "$2" --edu 1 --kernel "$(image debug)" --mem 1G --add "$here/guest-run" \
 		--add "$cache/selftests/$arch/install/iommufd_dirty/nohw" \
 		--append "kunit.enable=1 kunit.filter_glob=*_race* loglevel=7" \
 		"guest-run nohw; printf 'no newline'; exit 77"
-	try "run.sh: the command's code, and no newline before it" [ "$vm_code" -eq 77 ]
+	try "run.sh: exit code of a command without a final newline" [ "$vm_code" -eq 77 ]
 	count "$1" "$log" --suite iommu_dirty_walk_race
 }

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "static": what can be said of files as text. Sourced by check.sh.
+# The stage "static": checks of the source files. Sourced by check.sh.
 #
-# What has passed once is not looked at again until the file, or the checker, changes.
+# A file that has passed is checked again only after the file or the checker changes.
 # shellcheck disable=SC2154,SC2034 # variables of check.sh; batch gets names of lists
 
-ours() { # names of our kernel files, by find's tests
+ours() { # prints the names of our kernel files that match the tests of find
 	(cd "$repo" && find drivers include -type f "$@" | sort)
 }
 
-# One test per file. The checker gets many at once; when it complains of some, each alone
-batch() { # title, what the answer depends on besides the file, name of a list of files, checker
+# Runs one test per file. The checker gets all files at once; if it reports any, each alone
+batch() { # title, what else the result depends on, name of a list of files, checker
 	local title=$1 salt=$2 checker=$4 f key out sums todo=()
 	local -n files=$3
 	declare -A keys
@@ -40,17 +40,17 @@ batch() { # title, what the answer depends on besides the file, name of a list o
 
 in_repo() { (cd "$repo" && "$@"); }
 
-# In the tree, which has copies of our files
+# Runs in the tree, which has copies of our files
 checkpatch() { env -C "$tree" scripts/checkpatch.pl --strict -q --show-types "$@"; }
 checkpatch_kernel() { checkpatch -f "$@"; }
-# what the macros of trace events are like in every tree
+# trace event macros break these rules in every tree
 checkpatch_trace() { checkpatch --ignore "PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE" -f "$@"; }
 checkpatch_hooks() { checkpatch --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID "${@/#/$repo/}"; }
 checkpatch_user() { checkpatch --no-tree -f "${@/#/$repo/}"; }
 kernel_doc() { "$tree/scripts/kernel-doc" -none -Werror "$@"; }
 shell_check() { shellcheck -x -P SCRIPTDIR "$@"; }
 
-# Each program.test that the documentation names as a proof
+# Each program.test that the documentation names as a proof must exist
 documented_tests() {
 	local t tests missing=
 	tests=$(grep -oE '\b[a-z_]+\.[a-z0-9_]+\b' \
@@ -61,13 +61,13 @@ documented_tests() {
 	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
 }
 
-# Include lines that tools/check/arrows forbids; each line there has to be about a file
+# Finds #include lines that tools/check/arrows forbids. Each pattern there must match a file
 arrows() {
 	local pattern forbidden files bad=0
 	while IFS=$'\t' read -r pattern forbidden; do
 		mapfile -t files < <(cd "$repo" && git ls-files --cached --others --exclude-standard -- ":(glob)$pattern")
 		if [ ${#files[@]} -eq 0 ]; then
-			echo "no file is $pattern"
+			echo "no file matches $pattern"
 			bad=1
 		elif (cd "$repo" && grep -nE "^#include $forbidden" "${files[@]}" /dev/null); then
 			bad=1
@@ -93,12 +93,12 @@ stage_static() {
 	mapfile -t list < <(cd "$repo" && find selftests tools -name '*.[ch]' | sort)
 	batch checkpatch "$salt" list checkpatch_user
 	mapfile -t list < <(cd "$repo" && grep -rlE -e '^#!/bin/(ba)?sh' -e '^# shellcheck shell=' tools .ci | sort)
-	# -x: what one says of another depends on both
+	# with -x, the result depends on the sourced files, too
 	salt=$(shellcheck --version)$(cd "$repo" && hash_files "${list[@]}")
 	batch shellcheck "$salt" list shell_check
-	try "tests that the documentation names" documented_tests
+	try "tests named in the documentation exist" documented_tests
 	try "calls go one way" arrows
-	try "syzkaller's description is in step" "$here/syz-in-step.py" "$tree"
-	try "what results.py takes for a failure" "$here/results_test.py"
-	try "each mutation has its place" "$here/mutations.py" check "$repo"
+	try "syzkaller's description matches the headers" "$here/syz-in-step.py" "$tree"
+	try "what results.py counts as a failure" "$here/results_test.py"
+	try "each mutation applies" "$here/mutations.py" check "$repo"
 }

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Is the description for syzkaller in step with the headers? The static tests call it.
+"""Checks that the syzkaller description matches the headers. Called by static.sh.
 
 Usage: syz-in-step.py KSRC
 
-syzkaller itself cannot be had where the tests run: it is built from many Go modules.
-So this reads tools/syzkaller/dev_iommu_dirty.txt as far as its grammar is used there,
-and asks the C compiler for the rest. Compared are, of include/uapi/linux/iommufd_dirty.h,
-each ioctl, each struct and each flag that a caller can set; of every struct in the
-description each field: its name, its place and its size, and the size of the whole;
-and each constant has to be one that the compiler knows. What the kernel writes has to
-be marked as (out). KSRC is a kernel tree, of which iommufd.h and vfio.h are taken.
+syzkaller is not available where the tests run, because it needs many Go modules. So this
+parses the part of its grammar that tools/syzkaller/dev_iommu_dirty.txt uses, and asks
+the C compiler for the rest. The description must have each ioctl, each struct and each
+settable flag of include/uapi/linux/iommufd_dirty.h. Each of its structs must have the
+size of the C struct, and the same names, offsets and sizes of the fields. The compiler
+must know each constant. Each field that the kernel writes must be marked as (out).
+KSRC is a kernel tree, which provides iommufd.h and vfio.h.
 """
 
 import os
@@ -22,7 +22,7 @@ import tempfile
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DESCRIPTION = os.path.join(REPO, "tools/syzkaller/dev_iommu_dirty.txt")
 HEADER = os.path.join(REPO, "include/uapi/linux/iommufd_dirty.h")
-# Those of syzkaller's dev_iommu.txt
+# The resources of syzkaller's dev_iommu.txt
 RESOURCES = {"fd_iommufd": "int32", "ioas_handle": "int32", "device_handle": "int32", "fd": "int32"}
 # Flags that only the kernel sets
 ANSWERS = {"iommu_dirty_member_flags", "iommu_dirty_tracker_flags"}
@@ -63,10 +63,10 @@ class Description:
             elif m := re.fullmatch(r"(\w+\$[\w$]+)\((.*)\)(?: (\w+))?", line):
                 self.calls[m[1]] = m[2]
             elif not re.fullmatch(r"include <[\w/.]+>", line):
-                sys.exit(f"line {number} is not understood: {line}")
+                sys.exit(f"cannot parse line {number}: {line}")
 
     def layout(self, name):
-        """Of a struct: (field, offset, size)s, and its size; as the C compiler lays it out"""
+        """Return the (field, offset, size)s, the size and the alignment of a struct, as in C"""
         at, largest, fields = 0, 1, []
         for field, kind, _ in self.structs[name]:
             size, align = self.size(kind)
@@ -77,7 +77,7 @@ class Description:
         return fields, (at + largest - 1) // largest * largest, largest
 
     def size(self, kind):
-        """Size and alignment"""
+        """Return size and alignment"""
         name, args = re.fullmatch(r"([\w$]+)(?:\[(.*)\])?", kind).groups()
         last = (args or "").split(", ")[-1]
         if m := re.fullmatch(r"int(8|16|32|64)", name):
@@ -87,7 +87,7 @@ class Description:
             return 8, 8
         if name in ("const", "len", "bytesize", "flags"):
             if name == "flags" and args.split(", ")[0] not in self.lists:
-                wrong(f"there are no flags {args}")
+                wrong(f"unknown flags {args}")
             return self.size(last)
         if name == "array":
             m = re.fullmatch(r"(.*?)(?:, (\d+))?", args)
@@ -100,12 +100,12 @@ class Description:
         if name in self.unions:
             sizes = [self.size(kind) for _, kind, _ in self.unions[name]]
             return max(s for s, _ in sizes), max(a for _, a in sizes)
-        wrong(f"what is {kind}?")
+        wrong(f"unknown type {kind}")
         return 4, 4
 
 
 class Compiler:
-    """Answers to questions like sizeof(struct x), all at once"""
+    """Evaluates expressions like sizeof(struct x), all at once"""
 
     def __init__(self, ksrc):
         self.ksrc, self.questions = ksrc, []
@@ -130,7 +130,7 @@ class Compiler:
                                    "-o", f"{folder}/ask", f"{folder}/ask.c"],
                                   capture_output=True, text=True, check=False)
             if done.returncode:
-                sys.exit("not as in the headers:\n" +
+                sys.exit("does not match the headers:\n" +
                          "\n".join(l for l in done.stderr.splitlines() if "error:" in l))
             out = subprocess.run([f"{folder}/ask"], capture_output=True, text=True, check=True).stdout
         return dict(zip(self.questions, map(int, out.split())))
@@ -141,8 +141,8 @@ def c_name(struct):
 
 
 def compare_structs(d, compiler):
-    """Asks first; what is returned compares the answers"""
-    # the last one of a struct in C may have no size: then it is as long as is wanted
+    """Queue the questions; return a function that compares the answers"""
+    # a flexible array member has no size in C
     open_ended = {"vfio_iommu_type1_dirty_bitmap": "data"}
     for struct, fields in d.structs.items():
         compiler.ask(f"sizeof({c_name(struct)})")
@@ -162,7 +162,7 @@ def compare_structs(d, compiler):
                 if size != want:
                     wrong(f"{struct}.{field} has {size} bytes, not {want}")
                 if out != field.startswith("out_"):
-                    wrong(f"{struct}.{field}: (out) or not?")
+                    wrong(f"{struct}.{field}: (out) does not match the name")
             want = answers[f"sizeof({c_name(struct)})"]
             if whole != want and struct.split("$")[0] not in open_ended:
                 wrong(f"{struct} has {whole} bytes, not {want}")
@@ -170,12 +170,12 @@ def compare_structs(d, compiler):
 
 
 def compare_header(d, header):
-    """Everything in the header is in the description"""
+    """Check that the description has everything in the header"""
     for struct, body in re.findall(r"^struct (\w+) \{(.*?)^\};", header, re.M | re.S):
-        # a last one that is missing may hide in the space that the compiler leaves there
+        # the compiler's padding can hide a missing last field
         fields = re.findall(r"^\t\w+ (\w+)(?:\[\d+\])?;", body, re.M)
         if [field for field, _, _ in d.structs.get(struct, [])] != fields:
-            wrong(f"struct {struct} has not the fields {' '.join(fields)}")
+            wrong(f"struct {struct} does not have the fields {' '.join(fields)}")
     for macro in re.findall(r"^#define (IOMMU_DIRTY_\w+) \\?\s*_IO\(", header, re.M):
         args = d.calls.get(f"ioctl${macro}", "")
         if f"cmd const[{macro}]" not in args:
@@ -189,18 +189,18 @@ def compare_header(d, header):
 
 
 def compare_calls(d):
-    """A struct into which the kernel writes is passed as such"""
+    """Check that a struct that the kernel writes to is not passed as "in" """
     for call, args in d.calls.items():
         if m := re.search(r"arg ptr\[(\w+), ([\w$]+)\]$", args):
             writes = any(out for _, _, out in d.structs.get(m[2], []))
             if m[2] not in d.structs:
-                wrong(f"{call}: what is {m[2]}?")
+                wrong(f"{call}: unknown struct {m[2]}")
             if writes and m[1] == "in":
                 wrong(f"{call}: the kernel writes to {m[2]}")
 
 
 def constants(d, compiler):
-    """What is no number has to be known to the compiler"""
+    """Ask the compiler for each named constant"""
     texts = [kind for fields in d.structs.values() for _, kind, _ in fields]
     texts += list(d.calls.values())
     names = {name for text in texts for name in re.findall(r"const\[([A-Z]\w*)", text)}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stages "tools", the C library and iommu-dirty without a kernel, and "tools-vm",
-# the same in virtual machines. Sourced by check.sh.
+# The stages "tools", which tests the C library and iommu-dirty without a kernel, and
+# "tools-vm", which tests them in virtual machines. Sourced by check.sh.
 # shellcheck disable=SC2154 # the folders
 
-# Builds the library and its tests with a sanitizer (or none), runs them
+# Builds the library and its tests with a sanitizer (or none), and runs them
 tools_lib() { # name sanitizers
 	local out=$cache/tools/lib-$1 t
 	logged "$logs/tools-lib-$1.log" make -C "$src/lib" -j "$jobs" OUT="$out" \
@@ -16,8 +16,8 @@ tools_lib() { # name sanitizers
 		"$repo/tools/lib/tests/examples.sh" "$out"
 }
 
-# The library and iommu-dirty are no part of the tests: each has a rule for all it needs in
-# a tree without the selftests
+# The library and iommu-dirty must not depend on the tests: in a tree without the
+# selftests, make must have a rule for every file that they need
 tools_alone() {
 	local dir rc=0
 	dir=$(mktemp -d)
@@ -30,7 +30,7 @@ tools_alone() {
 	return "$rc"
 }
 
-# A program that knows only what is installed; and the examples, which are installed
+# Builds a program and the installed examples, using only installed files
 tools_user() { # folder
 	local dir=$1 f
 	cp "$repo/tools/lib/tests/cxx.cc" "$dir/user.cc"
@@ -46,7 +46,7 @@ tools_user() { # folder
 	done
 }
 
-# Each manual has an example, that is one of those that are compiled
+# Each manual page must name an example that the tests compile
 tools_manual_examples() {
 	local page f
 	for page in "$repo"/tools/lib/man/*.3; do
@@ -55,8 +55,8 @@ tools_manual_examples() {
 	done
 }
 
-# Everything that the header declares is exported by both libraries, by the shared
-# one with a version, and nothing else is
+# Both libraries must export exactly what the header declares, the shared library with
+# a version
 tools_symbols() { # folder
 	local declared
 	declared=$(sed -nE 's/^[a-z].*[ *](idirty_[a-z_]+)\(.*/\1/p' "$1/usr/include/iommudirty.h" |
@@ -77,7 +77,7 @@ tools_man() { # page
 	fi
 }
 
-# Each option that --help tells of is completed, and is in the manual
+# Each option in --help must be in the completion and in the manual page
 tools_options() { # program
 	local page=$repo/tools/iommu/iommu-dirty.8 command option options missing='' COMPREPLY=() known
 	. "$repo/tools/iommu/iommu-dirty.bash"
@@ -95,7 +95,7 @@ tools_options() { # program
 			grep -qF -- "${option//-/\\-}" "$page" || missing+=" $command $option: manual"
 		done <<<"$options"
 	done
-	[ -z "$missing" ] || { echo "not in:$missing"; return 1; }
+	[ -z "$missing" ] || { echo "missing:$missing"; return 1; }
 }
 
 tools_output() { # expected-file command...
@@ -111,9 +111,9 @@ tools_exit() { # code command...
 	[ "$rc" -eq "$want" ] || { echo "exit code $rc, not $want: $*"; return 1; }
 }
 
-# What the folder of sysfs suggests is not what the kernel can do: its answer comes
-# first, and tells of devices what stands in the way of trackers
-tools_probe() { # program, sysfs, what probe says else, kernel, exit code, answer, of devices, on stderr
+# sysfs does not show what the kernel can do. So probe prints the kernel's answer first,
+# and for each device what prevents tracking
+tools_probe() { # program, sysfs, file, kernel; expected exit code, answer, device text, stderr
 	local rc=0 want out
 	want=$(sed -e "s/a tracker covers it/${7:-&}/" "$3")
 	out=$(FAKE_KERNEL=$4 "$1" probe --sysfs "$2" 2>&1) || rc=$?
@@ -122,9 +122,8 @@ tools_probe() { # program, sysfs, what probe says else, kernel, exit code, answe
 	[ "$rc" -eq "$5" ] || { echo "exit code $rc, not $5"; return 1; }
 }
 
-# iommu-dirty observes its own process, which has the files that a list of redirections
-# opens in a folder of what fake-vfio takes for iommufds. Rates are the time's, and pids
-# the machine's
+# iommu-dirty observes its own process. The redirections open files in a folder, which
+# fake-vfio treats as iommufds. Rates and pids vary, so they are removed from the output
 tools_files() { # expected file, exit code, folder, redirections, command...
 	local want=$1 code=$2 dir=$3 files=$4 rc=0 out
 	shift 4
@@ -140,7 +139,7 @@ tools_iommufds() { # program, folder for files
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	touch "$dir"/fake-{iommu,container,type1,empty}
-	# the third is the first once more, the fourth nobody's business
+	# 22 duplicates 20; 23 is neither an iommufd nor a container
 	local two="20<fake-iommu 21<fake-container 22<&20 23</dev/null 24<fake-empty"
 	try "iommufds: two of a process" tools_files "$t/several.txt" 1 "$dir" "$two" "$tool" rate
 	try "iommufds: two, as JSON" tools_files "$t/several-json.txt" 1 "$dir" "$two" "$tool" rate --json
@@ -148,15 +147,15 @@ tools_iommufds() { # program, folder for files
 		"$tool" record --seconds 1 --interval 1500 -o several.rec
 	try "iommufds: a heatmap of the second" tools_output "$t/several-heatmap.txt" \
 		sh -c "'$tool' heatmap --ioas 21:5 -r 1 -c 8 '$dir/several.rec' | sed 's/1\.5[0-9]*/1.5/'"
-	try "iommufds: a heatmap of which?" tools_exit 2 "$tool" heatmap --ioas 5 "$dir/several.rec"
-	try "iommufds: a heatmap of none" tools_exit 4 "$tool" heatmap --ioas 22:5 "$dir/several.rec"
-	try "iommufds: one, by two descriptors" tools_files "$t/rate.txt" 1 "$dir" \
+	try "iommufds: a heatmap of an ambiguous IOAS" tools_exit 2 "$tool" heatmap --ioas 5 "$dir/several.rec"
+	try "iommufds: a heatmap of an unknown IOAS" tools_exit 4 "$tool" heatmap --ioas 22:5 "$dir/several.rec"
+	try "iommufds: one, with two descriptors" tools_files "$t/rate.txt" 1 "$dir" \
 		"20<fake-iommu 21<&20" "$tool" rate
 	try "iommufds: a container" tools_files "$t/container.txt" 0 "$dir" \
 		"20<fake-container" "$tool" rate
-	try "iommufds: a container that is none, too" tools_files "$t/container-type1.txt" 1 "$dir" \
+	try "iommufds: a native container, too" tools_files "$t/container-type1.txt" 1 "$dir" \
 		"20<fake-type1 21<fake-container" "$tool" rate
-	try "iommufds: only a container that is none" tools_files <(
+	try "iommufds: only native containers" tools_files <(
 		echo "iommu-dirty: process N has no iommufd, but a VFIO container that is none"
 	) 4 "$dir" "20<fake-type1 21<fake-empty" "$tool" rate
 	try "iommufds: none" tools_files <(echo "iommu-dirty: process N has no iommufd") \
@@ -166,7 +165,7 @@ tools_iommufds() { # program, folder for files
 	) 1 "$dir" "20<fake-iommu" env FAKE_KERNEL=guarded "$tool" rate
 }
 
-# The pictures of a record, against the record and what is printed of it
+# Compares the pictures of a record with the record and with the JSON output
 tools_heatmap() { # program, record, rows, columns, folder
 	local draw=("$1" heatmap -r "$3" -c "$4" "$2")
 	"${draw[@]}" --svg "$5/heatmap.svg" --png "$5/heatmap.png" &&
@@ -174,13 +173,13 @@ tools_heatmap() { # program, record, rows, columns, folder
 		"$repo/tools/iommu/tests/pictures.py" heatmap "$2" "$3" "$4" "$5"/heatmap.{json,svg,png}
 }
 
-tools_advise() { # program, what advise has printed as JSON, folder
+tools_advise() { # program, JSON output of advise, folder
 	"$1" advise --replay "$2" -o "$3/advise.svg" && "$1" advise --replay "$2" -o "$3/advise.png" &&
 		"$repo/tools/iommu/tests/pictures.py" advise "$2" "$3"/advise.{svg,png}
 }
 
-# One of three address spaces cannot be tracked: the others are, and the exit code is 1.
-# Rates are the time's, and are left out.
+# One of three address spaces cannot be tracked. The others must be tracked, and the exit
+# code must be 1. Rates vary, so they are removed from the output.
 tools_untracked() { # program, command, expected file, folder
 	local rc=0 out
 	case "$2" in
@@ -195,7 +194,7 @@ tools_untracked() { # program, command, expected file, folder
 	[ "$rc" -eq 1 ] || { echo "exit code $rc"; return 1; }
 }
 
-# Who may not look into processes is told so, and not that there is nothing
+# A user who may not inspect processes must get that error, not "no process"
 tools_no_right() { # program
 	local dir rc=0 run=()
 	dir=$(mktemp -d)
@@ -214,8 +213,8 @@ tools_no_right() { # program
 	return "$rc"
 }
 
-# A destination that is sent nonsense ends with a message
-tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
+# A destination that receives garbage must end with a message
+tools_not_a_stream() { # iommu-dirty, start of the stream, expected message
 	local port=$((20000 + BASHPID % 10000)) said="${3:-this is no migration stream}" out rc=0
 	"$1" migrate --listen "$port" >"$logs/tools-migrate.log" 2>&1 &
 	until printf '%b' "${2:-GET / HTTP/1.0 }0123456789abcdef" 2>/dev/null >"/dev/tcp/127.0.0.1/$port"; do
@@ -232,7 +231,7 @@ tools_not_a_stream() { # iommu-dirty, start of the stream, what it says of it
 
 stage_tools() {
 	local tree src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
-	# else what UBSan finds is only printed
+	# by default, UBSan only prints its reports
 	export UBSAN_OPTIONS=halt_on_error=1
 	"$repo/tools/setup/setup.sh" tools
 	tree=$("$overlay/build.sh" tree)
@@ -249,7 +248,7 @@ stage_tools() {
 		LIB="$out/lib-plain" KSRC="$tree" install DESTDIR="$stage" PREFIX=/usr
 	logged "$logs/tools-asan.log" make -C "$src/iommu" -j "$jobs" OUT="$out/iommu-asan" \
 		LIB="$out/lib-asan" KSRC="$tree" SANITIZE=address,undefined all tests
-	try "lib: a program by pkg-config" tools_user "$stage"
+	try "lib: a program built with pkg-config" tools_user "$stage"
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: symbols" tools_symbols "$stage"
 	try "library and iommu-dirty build without the selftests" tools_alone
@@ -268,13 +267,13 @@ stage_tools() {
 	try "advise as JSON" tools_output "$t/advise.json" \
 		"$tool" advise --json --bandwidth 100M --slowdown 40 --replay "$t/advise-in.json"
 	"$tool" advise --json --replay "$t/advise-in.json" >"$out/advise.json"
-	try "advise: what it writes it reads" tools_output "$t/advise.txt" \
+	try "advise: reads the JSON that it has written" tools_output "$t/advise.txt" \
 		"$tool" advise --replay "$out/advise.json"
 	try "advise: several iommufds" tools_output "$t/advise-fd.txt" \
 		"$tool" advise --replay "$t/advise-fd.json"
 	try "advise: several iommufds, as JSON" tools_output "$t/advise-fd.json" \
 		"$tool" advise --json --replay "$t/advise-fd.json"
-	# with a kernel in the program
+	# this program contains a fake kernel
 	tool=$out/iommu-asan/fake-vfio
 	try "probe --vfio as text" tools_output "$t/probe-vfio.txt" "$tool" probe --vfio --sysfs "$t/sysfs"
 	try "probe --vfio as JSON" tools_output "$t/probe-vfio.json" \
@@ -287,7 +286,7 @@ stage_tools() {
 		old 3 "no dirty trackers" "$f" ""
 	try "probe: no iommufd" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" none 3 "no iommufd" "$f" ""
 	f="it cannot be told whether the kernel has dirty trackers"
-	try "probe: may not ask the kernel" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" \
+	try "probe: no permission to ask the kernel" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" \
 		denied 1 "Permission denied" "$f" "/dev/iommu: Permission denied"
 	tools_iommufds "$tool" "$out/iommufds"
 	for f in rate rate-json record; do
@@ -297,34 +296,34 @@ stage_tools() {
 	try "exit code: no address space can be tracked" tools_exit 1 \
 		env FAKE_KERNEL=unable "$tool" rate --fd 0
 	tool=$out/iommu-asan/iommu-dirty
-	# not under sanitizers: fontconfig keeps what it has allocated
+	# without sanitizers, because fontconfig does not free its memory
 	try "heatmap as SVG and PNG" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" 24 64 "$out"
 	try "heatmap as SVG and PNG: odd cells" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" \
 		7 13 "$out"
 	try "advise as SVG and PNG" tools_advise "$out/iommu/iommu-dirty" "$out/advise.json" "$out"
-	try "exit code: advise to a file of no known kind" tools_exit 2 \
+	try "exit code: advise to an unknown file type" tools_exit 2 \
 		"$tool" advise -o advise.gif --replay "$t/advise-in.json"
-	try "exit code: advise about nothing" tools_exit 4 sh -c \
+	try "exit code: advise without trackers" tools_exit 4 sh -c \
 		"echo '{\"iommu-dirty-advise\": 1, \"interval\": 1, \"trackers\": []}' |
 			'$tool' advise --replay /dev/stdin"
-	try "exit code: advise from something else" tools_exit 1 "$tool" advise --replay "$t/sample.rec"
+	try "exit code: advise from another file type" tools_exit 1 "$tool" advise --replay "$t/sample.rec"
 	try "exit code: usage" tools_exit 2 "$tool" rate
 	try "exit code: no such command" tools_exit 2 "$tool" nonsense
 	try "exit code: no such file" tools_exit 1 "$tool" heatmap /nonexistent
 	try "exit code: nothing dirty" tools_exit 4 "$tool" heatmap --ioas 77 "$t/sample.rec"
 	try "exit code: no such process" tools_exit 4 "$tool" rate --pid 999999999
-	try "no right to look into a process" tools_no_right "$out/iommu/iommu-dirty"
+	try "no permission to inspect a process" tools_no_right "$out/iommu/iommu-dirty"
 	try "exit code: migrate without a side" tools_exit 2 "$tool" migrate
 	try "exit code: migrate to nowhere" tools_exit 1 "$tool" migrate --to nowhere
 	try "migrate: not a stream" tools_not_a_stream "$tool"
 	try "migrate: another version of the stream" tools_not_a_stream "$tool" \
 		'IOMMUMIG\x02\x00\x00\x00' 'version 2 of the stream, not 1'
 	try "fuzz: record files" "$out/iommu-asan/fuzz-record" "$t/sample.rec" 1 20000
-	try "fuzz: what advise reads" "$out/iommu-asan/fuzz-advise" "$t/advise-in.json" 1 10000
+	try "fuzz: input of advise" "$out/iommu-asan/fuzz-advise" "$t/advise-in.json" 1 10000
 	try "fuzz: migration stream" "$out/iommu-asan/fuzz-migrate" 1 50000
 }
 
-# What a program of this machine needs to run in the guest: options for run.sh
+# Prints options for run.sh that add a host program and its libraries to the guest
 with_libraries() { # program
 	local lib
 	echo "--add $1"
@@ -333,7 +332,7 @@ with_libraries() { # program
 	done
 }
 
-# What both machines get; sets add, examples. Built after what is run without a kernel
+# Builds the programs that both machines use
 tools_vm_programs() {
 	local f tree src out=$cache/tools
 	"$repo/tools/setup/setup.sh" tools
@@ -359,8 +358,8 @@ tools_vm_options() { # sets add, examples
 	add+=(--add "$out/lib-vm/vm/example-progression")
 }
 
-# iommu-dirty observes a migration in a virtual machine, and the library is tested
-# with devices, under the debug kernel. And the emulator itself, on which all rests
+# On the debug kernel: iommu-dirty observes a migration, and the library is tested with
+# devices. map-changes tests the emulator, on which all other tests depend
 tools_vm() {
 	local image add examples perf out=$cache/tools log=$logs/tools-vm.log
 	image=$(image debug)
@@ -373,7 +372,7 @@ tools_vm() {
 	count tools-vm "$log"
 }
 
-# What the library falls back to on the unmodified kernel
+# Tests iommu-dirty and the fallbacks of the library on the unmodified kernel
 tools_vm_base() {
 	local add examples log=$logs/tools-vm-base.log
 	tools_vm_options

@@ -3,14 +3,14 @@
 # The stages "upstream" and "upstream-base": the kernel's own tests of iommufd, on our
 # kernel and on the unmodified one. Sourced by check.sh.
 #
-# What passes on the unmodified kernel is kept in upstream.passed, which upstream-base,
-# a part of check-long, compares with what passes there now.
+# upstream.passed lists the tests that pass on the unmodified kernel. upstream-base, a
+# stage of check-long, checks that the list is up to date.
 # shellcheck disable=SC2154 # variables of check.sh
 
 upstream_programs="iommufd iommufd_fail_nth"
 
-# The programs of tools/testing/selftests/iommu, static, from copies in which the
-# time limit of a test suits an emulator
+# Builds static programs from tools/testing/selftests/iommu, in copies with a test time
+# limit that suits an emulator
 upstream_build() { # tree, folder
 	local tree=$1 out=$2 p def defs=()
 	local src=$out/tools/testing/selftests
@@ -20,8 +20,8 @@ upstream_build() { # tree, folder
 	ln -sfn "$tree/drivers" "$out/drivers"
 	cp -r "$tree"/tools/testing/selftests/{iommu,kselftest.h,kselftest_harness.h} "$src"
 	sed -i 's/\(define TEST_TIMEOUT_DEFAULT\) 30$/\1 300/' "$src/kselftest_harness.h"
-	# Debian's copy of the tests uses names that its kernel does not have yet: this
-	# way they ask for what it has
+	# Debian's copy of the tests uses names that its kernel does not have yet. Define
+	# them as names or values that it has
 	for def in IOMMU_HW_INFO_TYPE_DEFAULT=0 IOMMU_HW_INFO_FLAG_INPUT_TYPE=0 \
 		in_data_type=out_data_type MOCK_FLAGS_DEVICE_PASID=0 MOCK_PASID_WIDTH=0; do
 		grep -qw "${def%%=*}" "$out/headers/usr/include/linux/iommufd.h" \
@@ -60,11 +60,11 @@ upstream_base() {
 			--against <(grep "^$p: " "$here/upstream.passed")
 	done
 	cat "$passed".iommufd* >"$passed"
-	try "upstream.passed is what passes on the unmodified kernel" \
+	try "upstream.passed matches the unmodified kernel" \
 		diff -u <(grep -v '^#' "$here/upstream.passed") "$passed"
 }
 
-# Under the debug kernel, where they take seven times as long, in check-long
+# check-long uses the debug kernel, where the tests take seven times as long
 jobs_upstream() {
 	local p name=upstream config=fast
 	[ -z "$long" ] || name=upstream-debug config=debug

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "vmm": Debian's unmodified QEMU in the virtual machine live-migrates inner
-# machines with devices of VFIO; a machine, and a job, for each IOMMU mode. What a case
-# is, and when it passes: tools/vmm/guest/vmm-migrate.c. Sourced by check.sh.
+# The stage "vmm": in a virtual machine, Debian's unmodified QEMU live-migrates inner
+# machines with VFIO devices. One job with one machine for each IOMMU mode. The cases are
+# described in tools/vmm/guest/vmm-migrate.c. Sourced by check.sh.
 # shellcheck disable=SC2154 # variables of check.sh
 
 vmm_ways="iommufd:device iommufd:iommu legacy:device legacy:iommu"
 
-# Each word of a list with something before and behind it
-vmm_each() { # before list [behind]
+# Prints each word of a list with a prefix and a suffix
+vmm_each() { # prefix list [suffix]
 	local word
 	for word in $2; do
 		printf '%s ' "$1$word${3-}"
 	done
 }
 
-# Without dirty bits in the IOMMU: what QEMU does then
+# What QEMU does if the IOMMU has no dirty bits
 vmm_off="iommufd:iommu:untracked legacy:iommu:all"
 
-# Some of each kind, but all ways
+# The gate: some cases of each kind, but all ways
 vmm_gate() { # mode
 	case $1 in
 	*-off) vmm_each 10: "$vmm_off" ;;
@@ -33,7 +33,7 @@ vmm_gate() { # mode
 	esac
 }
 
-# Everything with everything
+# check-long: all combinations
 vmm_all() { # mode
 	local qemu what
 	for qemu in 10: 11:; do
@@ -55,8 +55,8 @@ vmm_all() { # mode
 	esac
 }
 
-# Under the debug kernel, where a case takes six times as long: the kernel without its
-# IOTLB flush, which only that one can leave out; and what runs under its eyes
+# Cases on the debug kernel, where a case takes six times as long: "unflushed", because
+# only this kernel can leave out the IOTLB flush, and some for the checks of this kernel
 vmm_debug() { # gate|all mode
 	case $1:$2 in
 	*:*-off) ;;
@@ -70,8 +70,8 @@ vmm_debug() { # gate|all mode
 	esac
 }
 
-# apt goes by a proxy that is not there
-vmm_unanswered() { # what is in the cache, or nothing; what is expected
+# Tests gather.sh with a proxy that does not exist
+vmm_unanswered() { # cached version, or nothing; expected exit code and output
 	local dir rc=0 out
 	dir=$(mktemp -d)
 	if [ -n "$1" ]; then
@@ -86,12 +86,12 @@ vmm_unanswered() { # what is in the cache, or nothing; what is expected
 	case "$rc $out" in $2) ;; *) return 1 ;; esac
 }
 
-# For each QEMU: a file with its folder, or one with the reason why there is none
+# Writes for each QEMU a file with its folder, or one with the reason why it is missing
 build_vmm() {
 	local qemu rc
 	"$repo/tools/setup/setup.sh" vmm
 	[ "$arch" != arm64 ] || "$repo/tools/setup/setup.sh" arm64
-	# all of it: a second, and no time stamp of another checkout misleads make
+	# -B takes only a second, and time stamps of another checkout cannot mislead make
 	logged "$logs/vmm-build.log" make -B -C "$repo/tools/vmm" OUT="$cache/vmm/$arch/out" \
 		CROSS_COMPILE="$cross"
 	for qemu in 10 11; do
@@ -108,9 +108,9 @@ build_vmm() {
 		*) return "$rc" ;;
 		esac
 	done
-	try "vmm: no archive, but something in the cache" vmm_unanswered "11.0.9+ds-1" \
+	try "vmm: no archive, but a cached QEMU" vmm_unanswered "11.0.9+ds-1" \
 		"0 *the archive does not answer*11.0.9+ds-1 is used*/11.0.9+ds-1"
-	try "vmm: no archive, nothing in the cache" vmm_unanswered "" \
+	try "vmm: no archive, no cached QEMU" vmm_unanswered "" \
 		"4 *no qemu-system-*the archive does not answer*"
 }
 
@@ -143,16 +143,16 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 		add+=(--add "$cache/vmm/$arch/out/$c")
 	done
 	local LIMIT=$((180 + 60 * ${#cases[@]}))
-	# two devices for each side, and one for each whose transfers last
+	# two devices for each side, and one with slow transfers for each
 	vm "$log" --kernel "$(image "$config")" --iommu "$mode" --mem 2G --edu 6 \
 		--dma-delay 0,0,0,0,700 "${add[@]}" --add "$here/guest-run" \
 		"bind-vfio edu_vfio_pci >/dev/null; LIMIT=$LIMIT guest-run 'vmm-migrate $mode ${cases[*]}'"
 	count "$name" "$log"
-	# how it went, case by case
+	# show the result of each case
 	grep -aE '^(not )?ok |^# [^ ]* took' "$log" | tr -d '\r' | sed 's/^/    /'
 }
 
-# A job for each mode, and before it one under the debug kernel: that takes longest
+# Adds a job for each mode, after one on the debug kernel, which takes longest
 jobs_vmm() { # gate|all modes
 	local mode cases found=''
 	needs_qemu
@@ -171,5 +171,5 @@ jobs_vmm() { # gate|all modes
 		job "vmm-$mode" "build-fast build-qemu build-vmm" \
 			vmm_mode "vmm-$mode" "$mode" "${cases//$'\n'/ }" fast
 	done
-	[ -n "$found" ] || die "the stage vmm has no case for the modes $2"
+	[ -n "$found" ] || die "stage vmm has no case for the modes $2"
 }

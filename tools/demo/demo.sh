@@ -1,18 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Live pre-copy using the dirty bits of an IOMMU, in a virtual machine.
+# Demonstrates live pre-copy with the dirty bits of an IOMMU, in a virtual machine.
 #
 # Usage: demo.sh [--iommu MODE] [--workload nvme|edu] [OPTION...]
 #
-# An NVMe controller reads its disk, an ext4 file system with the documentation of
-# the kernel, by DMA into memory, while that memory is sent to another process
-# round by round. Or an edu device copies the kernel image into 128 MiB of memory
-# and keeps rewriting it; then its own state moves to a second edu device.
+# nvme, the default: an NVMe controller reads its disk into memory by DMA, while that
+# memory is sent to another process, round by round. The disk is an ext4 file system
+# with the kernel's documentation. edu: an edu device copies the kernel image into
+# 128 MiB of memory and keeps rewriting it. Then its state moves to a second edu device.
+#
 # OPTIONs go to the source's iommu-dirty migrate (see iommu-dirty(8)):
 # --no-tracking shows why a tracker is needed, --size and others change the amount
-# of work. The last line shows whether both processes end up with the same memory;
-# the exit code is 0 if so. MODE is a mode of tools/vm/run.sh with dirty bits. A
-# picture of what was dirty when is drawn into the cache.
+# of work. The last line reports whether both processes have the same memory. The
+# exit code is 0 if they do. MODE is a mode of tools/vm/run.sh with dirty bits. The
+# script also draws a heatmap of the dirty memory into the cache.
 . "$(dirname "$0")/../setup/common.sh"
 
 out=$cache/demo
@@ -28,8 +29,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-# Passes on what the guest prints between two marks, without waiting for line ends: a
-# progress bar has none
+# Copies the guest's output between the two marks. Does not wait for line ends, because
+# a progress bar has none
 between_marks() {
 	perl -e '
 		$| = 1;
@@ -49,14 +50,14 @@ between_marks() {
 image=$("$repo/tools/overlay/build.sh" plain)
 tree=$("$repo/tools/overlay/build.sh" tree)
 mkdir -p "$out"
-# The guest gets a static program, which cannot draw
+# The guest runs a static build, which cannot draw
 logged "$out/lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" KSRC="$tree" all
 logged "$out/guest.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/guest" LIB="$out/lib" \
 	KSRC="$tree" STATIC=1 all
 logged "$out/host.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/host" LIB="$out/lib" \
 	KSRC="$tree" all
 
-# Made once: real data, whose loss would damage a file system
+# Created once. A lost page would corrupt its file system
 disk() { # file
 	[ -f "$1" ] && return
 	rm -f "$1.new"
@@ -81,7 +82,7 @@ edu)
 		--on-limit stop-anyway "${args[@]}" 0000:00:04.0)
 	there+=(0000:00:05.0)
 	;;
-*) die "no workload $workload: see the head of $0" ;;
+*) die "unknown workload $workload, see the head of $0" ;;
 esac
 
 bar=--no-progress columns=80
@@ -89,7 +90,7 @@ if [ -t 1 ]; then
 	bar=--progress columns=$(tput cols 2>/dev/null || echo 80)
 fi
 
-note "booting ${image##*/} with $iommu; the console goes to $out/console.log"
+note "booting ${image##*/} with $iommu, console log: $out/console.log"
 rc=0
 "$repo/tools/vm/run.sh" --kernel "$image" --iommu "$iommu" --mem "$((size * 2 + 768))M" \
 	"${machine[@]}" --add "$out/guest/iommu-dirty" --log "$out/console.log" --timeout 240 -- \
@@ -103,14 +104,14 @@ rc=0
 	wait \$record; echo @@record; gzip </tmp/rec | base64; echo @@record-end; exit \$rc" |
 	between_marks || rc=${PIPESTATUS[0]}
 
-# The observer's record comes over the console
+# The guest prints the record file on the console
 sed -n '/^@@record\r*$/,/^@@record-end\r*$/{/^@@/d;s/\r//;p}' "$out/console.log" |
 	base64 -d | gunzip >"$out/demo.rec" || true
-# Only the migrated memory, not the queues of the device's driver
+# Draw only the migrated memory, without the queues of the device's driver
 if "$out/host/iommu-dirty" heatmap --from 0x100000000 --svg "$out/heatmap.svg" "$out/demo.rec" \
 	>"$out/heatmap.log" 2>&1; then
-	note "what was dirty, address by time: $out/heatmap.svg"
+	note "heatmap of the dirty memory: $out/heatmap.svg"
 else
-	note "no picture: see $out/heatmap.log"
+	note "no heatmap, see $out/heatmap.log"
 fi
 exit "$rc"

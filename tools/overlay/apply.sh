@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Puts the overlay on a kernel tree: links to the project's files, hooks in the tree's own.
+# Puts the overlay on a kernel tree: links the project's files and applies the hooks.
 #
 # Usage: apply.sh [--copy | --remove] KSRC
 #
 # Links every file of the repo's drivers/ and include/ into KSRC, the selftests and
 # tools/devices/ into its tools/testing/selftests/iommufd_dirty/, and applies
 # hooks/<base>/*.patch in the order of hooks/<base>/series, where <base> is the
-# tree's VERSION.PATCHLEVEL. If they do not apply, the tree is left as it was.
-# Can be run repeatedly: only files whose content changes are written, so the
+# tree's VERSION.PATCHLEVEL. If the hooks do not apply, the tree is not changed. The
+# script can run repeatedly: it writes only files whose content changes, so the
 # kernel's build rebuilds only what depends on them. --remove removes the overlay.
 # The original files are kept in KSRC/.iommufd-dirty.
 #
-# --copy creates copies instead of links. The kernel's build then sees a file as
-# new exactly when its content is new, whichever checkout it comes from.
+# --copy creates copies instead of links. A copy has a new time stamp exactly if its
+# content is new, whichever checkout it comes from.
 . "$(dirname "$0")/../setup/common.sh"
 
 remove='' copy=''
@@ -25,7 +25,7 @@ esac
 [ -f "$1/Kbuild" ] || die "$1 is not a kernel tree"
 ksrc=$(cd "$1" && pwd)
 
-# state/orig/FILE: as it was before the hooks; state/hooked/FILE: as this script left it
+# state/orig/FILE: before the hooks; state/hooked/FILE: as this script wrote it
 state=$ksrc/.iommufd-dirty
 base=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$ksrc/Makefile")
 hooks=$repo/tools/overlay/hooks/$base
@@ -33,8 +33,8 @@ kselftest=tools/testing/selftests
 
 files_in() { (cd "$1" 2>/dev/null && find . -type f -printf '%P\n' | sort) || true; }
 
-# A file that differs from its copy in state/hooked (the tree was updated) is an original
-original() { # file: print where its original is, if it has one
+# If a file differs from its copy in state/hooked, the tree was updated: it is an original
+original() { # file: prints the path of its original
 	if [ -f "$state/hooked/$1" ] && cmp -s "$ksrc/$1" "$state/hooked/$1"; then
 		echo "$state/orig/$1"
 	else
@@ -48,12 +48,12 @@ ours() { # our files, as paths in the tree
 		sed -e "s#^selftests/#$kselftest/#" -e "s#^tools/devices/#$kselftest/iommufd_dirty/devices/#" | sort)
 }
 
-in_repo() { # path in the tree: sets source to that in the repo
+in_repo() { # path in the tree: sets source to the path in the repo
 	source=${1/#$kselftest\/iommufd_dirty\/devices\//tools\/devices\/}
 	source=$repo/${source/#$kselftest\//selftests\/}
 }
 
-put() { # from to: only if it changes anything
+put() { # from to: copies only if the content differs
 	cmp -s "$1" "$2" && return
 	mkdir -p "${2%/*}"
 	cp "$1" "$2.new"
@@ -63,15 +63,15 @@ put() { # from to: only if it changes anything
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# 1. Apply the hooks to copies of the originals; the tree is not changed yet
+# 1. Apply the hooks to copies of the originals. This does not change the tree
 mkdir "$work/new"
 touched=()
 if [ -z "$remove" ]; then
 	[ -f "$hooks/series" ] ||
-		die "no hooks for Linux $base: $ksrc is left as it was"
+		die "no hooks for Linux $base, $ksrc is unchanged"
 	mapfile -t series < <(grep -v -e '^#' -e '^$' "$hooks/series")
 	for patch in "${series[@]}"; do
-		[ -f "$hooks/$patch" ] || die "$hooks/series names $patch, which is not there"
+		[ -f "$hooks/$patch" ] || die "$hooks/series names $patch, which does not exist"
 	done
 	mapfile -t touched < <(cd "$hooks" && cat "${series[@]}" |
 		sed -n -E 's#^(---|\+\+\+) [ab]/([^[:space:]]+).*#\2#p' | sort -u)
@@ -83,14 +83,14 @@ if [ -z "$remove" ]; then
 	for patch in "${series[@]}"; do
 		if ! (cd "$work/new" && patch -p1 -F0 -N -t -s --no-backup-if-mismatch) \
 			<"$hooks/$patch" >"$work/why" 2>&1; then
-			die "the hooks for Linux $base do not fit $ksrc, which is left as it was: $patch: $(head -n 1 "$work/why")"
+			die "the hooks for Linux $base do not apply to $ksrc, which is unchanged: $patch: $(head -n 1 "$work/why")"
 		fi
 	done
 fi
 ours >"$work/ours"
 while read -r file; do
 	if [ -e "$ksrc/$file" ] && [ ! -L "$ksrc/$file" ] && [ "$(original "$file")" = "$ksrc/$file" ]; then
-		die "$ksrc has a $file of its own: the tree is left as it was"
+		die "$ksrc already has a different $file, the tree is unchanged"
 	fi
 done <"$work/ours"
 : >"$work/links"
@@ -105,7 +105,7 @@ else
 	cp "$work/ours" "$work/links"
 fi
 
-# 2. Remove old links that are no longer wanted
+# 2. Remove obsolete links
 if [ -f "$state/links" ]; then
 	comm -23 "$state/links" "$work/links" | while read -r link; do
 		[ ! -L "$ksrc/$link" ] || rm "$ksrc/$link"
@@ -113,7 +113,7 @@ if [ -f "$state/links" ]; then
 	done
 fi
 
-# 3. Install the hooked files and the copies; restore files that are neither any more
+# 3. Install the hooked files and the copies; restore files that are no longer either
 for file in "${touched[@]}"; do
 	from=$(original "$file")
 	if [ "$from" = "$ksrc/$file" ] && [ -f "$from" ]; then

@@ -9,22 +9,21 @@
 #   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
 #   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
 #   off       only these objects, with IOMMUFD_DIRTY off
-#   tree      only unpacks the tree and puts the overlay on it; prints its path
+#   tree      only unpacks the tree and applies the overlay; prints its path
 #
 # For x86_64, the default, also:
 #
 #   kcsan     like debug, with KCSAN and kmemleak instead of KASAN
-#   cov       like debug, without sanitizers; counts which of the project's code is run
+#   cov       like debug, without sanitizers; counts which code of the project runs
 #   base      like fast, without the overlay
 #   base-plain  like plain, without the overlay: the baseline of a benchmark
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
-#   um-cov    the same; counts which code is run
+#   um-cov    like um; counts which code runs
 #   bench     a program (ARCH=um) that times the walkers
 #
-# Without KSRC, the tree is Debian's linux-source-6.12, unpacked in the cache. Builds
-# are always in the cache. A build stops if a config option of configs/*.config does
-# not end up as requested. Warnings are errors in fast, debug, kcsan, cov, module, off
-# and base.
+# Without KSRC, the tree is Debian's linux-source-6.12, unpacked in the cache. All builds
+# go into the cache. A build stops if an option of configs/*.config does not get the
+# requested value. Warnings are errors in fast, debug, kcsan, cov, module, off and base.
 . "$(dirname "$0")/../setup/common.sh"
 
 usage="usage: build.sh [--arch x86_64|arm64] CONFIG"
@@ -34,10 +33,10 @@ if [ "${1:-}" = --arch ]; then
 	shift 2
 fi
 config=${1:?$usage}
-# The build's folder; for x86_64 it has just the name of the configuration
+# The folder of the build; for x86_64 it is named like the configuration
 build=$config
 here=$repo/tools/overlay
-# Which KUnit tests ARCH=um runs, as fragments of a configuration
+# Fragments that select the KUnit tests for ARCH=um
 kunit=(../../../drivers/iommu/{dirty,iommufd/dirty}/.kunitconfig)
 tarball=/usr/src/linux-source-6.12.tar.xz
 
@@ -65,14 +64,14 @@ use_tree() { # sets tree, builds
 	mkdir -p "$builds"
 }
 
-# Runs make in the tree, for one of the builds
+# Runs make in the tree for a build
 kmake() { # build arguments...
 	local out=$builds/$1
 	shift
 	make -C "$tree" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" -s "$@"
 }
 
-# Writes .config from fragments, and checks that every option is as requested
+# Writes .config from fragments and checks that every option has the requested value
 configure() { # build fragment...
 	local out=$builds/$1 want
 	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' -o -name .kunitconfig | sort)
@@ -90,9 +89,9 @@ configure() { # build fragment...
 		awk 'NR == FNR { have[$0] = 1; if (/^CONFIG_/) { sub("=.*", ""); set[$0] = 1 }; next }
 		     /^#/ ? ($2 in set) : !($0 in have)' "$out/.config" - >"$out/.refused"
 	if [ -s "$out/.refused" ]; then
-		note "not as asked for in $out/.config:"
+		note "options with another value in $out/.config:"
 		sed 's/^/    /' "$out/.refused" >&2
-		die "the configuration $1 cannot be had as asked for"
+		die "the configuration $1 does not have all requested options"
 	fi
 	echo "$want" >"$out/.configured"
 }
@@ -104,7 +103,7 @@ compile() { # build target: into $builds/BUILD/build.log
 	logged "$out/build.log" kmake $1 ${2-}
 }
 
-# Nothing is linked, so only this check sees that a module uses what is not exported
+# Nothing is linked, so only this check finds modules that use symbols without an export
 check_exports() { # build folder
 	local dir=$1/drivers missing
 	missing=$(comm -12 \
@@ -113,7 +112,7 @@ check_exports() { # build folder
 			$3 ~ /^__export_symbol_/ { exported[substr($3, 17)] = 1; next }
 			$2 ~ /[TDBR]/ { defined[$3] = 1 }
 			END { for (s in defined) if (!(s in exported)) print s }' | sort -u))
-	[ -z "$missing" ] || die "modules use what is not exported: ${missing//$'\n'/ }"
+	[ -z "$missing" ] || die "modules use symbols that are not exported: ${missing//$'\n'/ }"
 }
 
 case $arch in
@@ -124,7 +123,7 @@ arm64)
 	case $config in
 	plain | fast | debug | module | off) build=arm64-$config ;;
 	tree) ;;
-	*) die "no configuration $config for arm64: see the head of $0" ;;
+	*) die "unknown configuration $config for arm64, see the head of $0" ;;
 	esac
 	"$repo/tools/setup/setup.sh" arm64
 	cross=aarch64-linux-gnu-
@@ -162,7 +161,7 @@ base | base-plain)
 	base=$builds/$config.bzImage
 	want=$(cd "$here" && hash_files "${fragments[@]/#/configs/}" "$tree/Makefile")
 	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
-		# A tree of its own: other builds use the one with the overlay
+		# A separate tree: other builds use the one with the overlay
 		lock_cache "tree-$(basename "$builds")"
 		rsync -a --delete --link-dest="$tree" "$tree/" "$builds/base-tree/"
 		unlock_cache
@@ -184,8 +183,8 @@ um)
 um-cov)
 	arch=um
 	configure um-cov um.config "${kunit[@]}" um-cov.config
-	# gcc's library that writes the counters has a mangle_path(), too, and the
-	# kernel's linker script drops the call of the library at exit
+	# libgcov, which writes the counters, has a mangle_path(), too; and the kernel's
+	# linker script drops the call of libgcov at exit
 	compile um-cov "linux CFLAGS_seq_file.o=-Dmangle_path=seq_mangle_path
 		CFLAGS_seq_buf.o=-Dmangle_path=seq_mangle_path
 		LDFLAGS_EXECSTACK=--defsym=_fini=__gcov_exit"
@@ -203,6 +202,6 @@ module | off)
 	check_exports "$builds/$build"
 	;;
 *)
-	die "no configuration $config: see the head of $0"
+	die "unknown configuration $config, see the head of $0"
 	;;
 esac

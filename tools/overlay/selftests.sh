@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Builds and installs the kselftests, by the makefiles of the kernel tree with the overlay.
+# Builds and installs the kselftests with the makefiles of the kernel tree.
 #
 # Usage: [KSRC=tree] selftests.sh [--arch x86_64|arm64] FOLDER [ARGUMENT OF MAKE...]
 #
-# FOLDER is that of O=. The programs go to FOLDER/install/iommufd_dirty.
+# FOLDER is used as O=. The programs go to FOLDER/install/iommufd_dirty.
 . "$(dirname "$0")/../setup/common.sh"
 
 arch=x86_64 cross=''

@@ -5,7 +5,7 @@
 # Usage: build.sh [ARCH]        ARCH: x86_64, the default, or aarch64
 #
 # The source is Debian 13's qemu package (10.0); patches/series goes on top.
-# QEMU_TARBALL= uses a source tarball that is at hand instead of fetching it.
+# QEMU_TARBALL= names a local source tarball to use instead of fetching one.
 . "$(dirname "$0")/../setup/common.sh"
 
 arch=${1:-x86_64}
@@ -24,13 +24,13 @@ current() { [ -x "$bin" ] && [ "$(cat "$out/built-from" 2>/dev/null)" = "$want" 
 fetch() { # sets tarball
 	tarball=${QEMU_TARBALL:-$(find "$cache/qemu" -maxdepth 1 -name 'qemu_*.orig.tar.xz' | sort -V | tail -n 1)}
 	[ -z "$tarball" ] || return 0
-	note "fetching the source of QEMU"
+	note "fetching the QEMU source"
 	local dir=$cache/qemu/apt apt
 	private_apt "$dir" deb-src "$suite"
 	(cd "$cache/qemu" && "${apt[@]}" source --download-only qemu)
 	rm -rf "$dir"
 	tarball=$(find "$cache/qemu" -maxdepth 1 -name 'qemu_*.orig.tar.xz' | sort -V | tail -n 1)
-	[ -n "$tarball" ] || die "apt-get source qemu brought no tarball"
+	[ -n "$tarball" ] || die "apt-get source qemu fetched no tarball"
 }
 
 unpack() { # into $src
@@ -43,18 +43,18 @@ unpack() { # into $src
 			die "$p does not apply to ${tarball##*/}"
 	done < <(grep -v '^#' "$here/patches/series")
 	cp "$devices" "$src/configs/devices/$arch-softmmu/iommufd-dirty.mak"
-	# Debian takes the firmware out of the tarball, but the build names it
+	# Debian removes the firmware from the tarball, but the build refers to it
 	grep -o 'edk2-[a-z0-9_-]*\.fd' "$src/pc-bios/meson.build" | sort -u |
 		while read -r p; do : >"$src/pc-bios/$p.bz2"; done
 }
 
 build() {
 	local accel=(--enable-tcg)
-	# KVM is for guests of the machine's own architecture
+	# KVM only runs guests of the host's architecture
 	[ "$arch" != "$(uname -m)" ] || accel+=(--enable-kvm)
 	mkdir -p "$src/build"
 	cd "$src/build"
-	# Debian's own Python: the one that sees Debian's meson and pycotap
+	# Debian's Python, which finds Debian's meson and pycotap
 	../configure --python=/usr/bin/python3 --target-list="$arch-softmmu" \
 		--without-default-features --without-default-devices \
 		--with-devices-"$arch"=iommufd-dirty --enable-system "${accel[@]}" \

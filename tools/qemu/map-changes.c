@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does the emulator keep what a CPU writes while another one changes the memory map?
+ * Tests that the emulator does not misdirect the writes of one CPU while another CPU
+ * changes the memory map. The stage "tools-vm" runs it in a virtual machine with an edu
+ * device that has no driver.
  *
- * Run in a virtual machine with an edu device that no driver uses, by the stage
- * "tools-vm". One CPU switches the memory of the device off and on. The other one sleeps
- * again and again, for which it writes to its local APIC each time. When such a write
- * goes elsewhere, the CPU's timer never comes, or its interrupt never ends, and it sleeps
- * for good. Prints TAP.
+ * One CPU switches the memory of the device off and on. The other CPU sleeps repeatedly
+ * and writes to its local APIC for each sleep. If such a write is misdirected, the timer
+ * never fires or the interrupt never ends, and the CPU sleeps forever. Prints TAP.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -23,13 +23,13 @@
 #include <unistd.h>
 
 #define CHANGES		15000
-#define PATIENCE	10	/* seconds, for a sleep of 0.3 ms */
+#define PATIENCE	10	/* seconds to wait for a sleep of 0.3 ms */
 #define EDU		"0x11e81234"
 
 #define PCI_COMMAND		4
 #define PCI_COMMAND_MEMORY	2
 
-static unsigned long *sleeps;	/* how often the child has woken up */
+static unsigned long *sleeps;	/* wakeups of the child */
 
 static unsigned long so_far(void)
 {
@@ -46,7 +46,7 @@ static void stay_on(int cpu)
 		err(1, "CPU %d", cpu);
 }
 
-/* The configuration space of the first edu device */
+/* Opens the configuration space of the first edu device */
 static int open_edu(void)
 {
 	uint32_t id;
@@ -107,7 +107,7 @@ int main(void)
 	}
 	before = so_far();
 	end = time(NULL) + PATIENCE;
-	/* two: the first may have begun before the last change */
+	/* Wait for two: the first sleep may have begun before the last change */
 	while (so_far() < before + 2 && time(NULL) < end)
 		;
 	printf("TAP version 13\n1..1\n%s 1 memory_map.changes\n# %lu sleeps, then %lu more\n",

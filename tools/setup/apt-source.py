@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Print a source entry for another suite of the machine's own Debian archive.
+"""Print an apt source entry for another suite of the host's Debian archive.
 
 Usage: apt-source.py deb|deb-src SUITE
 
-The archive and its key are those of the machine's own entry for the main
-component of its release; both formats of apt's source files are understood.
+The archive and its key come from the host's entry for the main component of its
+release. The script reads both formats of apt's source files.
 """
 
 import glob

@@ -4,9 +4,9 @@
 #
 # Usage: busybox.sh x86_64|arm64
 #
-# For the host's architecture this is the installed busybox; otherwise the one from
-# the Debian package of the other architecture, downloaded once into the cache.
-# Nothing of the other architecture is installed.
+# For the host's architecture this is the installed busybox. Otherwise it comes from the
+# Debian package of the other architecture, which is downloaded once into the cache and
+# not installed.
 . "$(dirname "$0")/common.sh"
 
 case ${1-} in
@@ -28,7 +28,7 @@ if [ ! -x "$dir/busybox" ]; then
 		-o APT::Architecture="$arch" -o APT::Architectures="$arch"
 	(cd "$dir/apt" && "${apt[@]}" download busybox-static)
 	dpkg-deb -x "$dir"/apt/busybox-static_*.deb "$dir/apt/root"
-	# The release decides between /bin and /usr/bin
+	# Its folder, /bin or /usr/bin, depends on the release
 	find "$dir/apt/root" -type f -name busybox -exec mv {} "$dir/busybox.new" \;
 	mv "$dir/busybox.new" "$dir/busybox"
 	rm -rf "$dir/apt"

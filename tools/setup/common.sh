@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Shared by every script of tools/: paths, messages, locks of the cache, apt, logs.
 # Sourced, not run.
-# shellcheck disable=SC2034 # used by those who source it
+# shellcheck disable=SC2034 # used by the scripts that source it
 
 set -euo pipefail
 
@@ -13,11 +13,11 @@ jobs=${JOBS:-$(nproc)}
 note() { printf '==> %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 
-# Prints one hash over the contents of files
+# Prints one hash of the contents of all files
 hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
-# Waits until no other run works on the same part of the cache. The lock is held until
-# the script ends, or until unlock_cache
+# Waits until no other run uses the same part of the cache. The lock is held until
+# unlock_cache or the end of the script
 lock_cache() { # part
 	mkdir -p "$cache"
 	exec {lock_fd}>"$cache/.lock-$1"
@@ -28,8 +28,8 @@ lock_cache() { # part
 
 unlock_cache() { exec {lock_fd}>&-; }
 
-# Sets apt to an apt-get that knows only one suite of the machine's own archive (or
-# several, as one word), with package lists of its own
+# Sets apt to an apt-get with separate package lists, which knows only one suite of the
+# host's archive (or several, as one word)
 private_apt() { # folder deb|deb-src suite option...
 	local dir=$1 kind=$2 suite=$3
 	shift 3
@@ -47,8 +47,8 @@ private_apt() { # folder deb|deb-src suite option...
 }
 
 # Runs a command with its output in a log; shows the end of the log if it fails.
-# (Do not use this in a condition for a function that must stop at its first error:
-# bash ignores set -e there.)
+# (Do not use this in a condition if the command is a function that must stop at its
+# first error: bash ignores set -e there.)
 logged() {
 	local log=$1 rc
 	shift

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Builds Documentation/ as HTML with Sphinx; prints the path of the start page.
+# Builds Documentation/ as HTML with Sphinx and prints the path of the start page.
 # Warnings are errors. The kernel-doc extension comes from the kernel tree.
 . "$(dirname "$0")/common.sh"
 

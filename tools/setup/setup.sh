@@ -8,7 +8,7 @@
 list=$(dirname "$0")/packages
 
 command -v apt-get >/dev/null || {
-	note "no apt-get here: make sure that the packages of $list are installed"
+	note "apt-get not found: make sure that the packages in $list are installed"
 	exit 0
 }
 
@@ -18,19 +18,19 @@ as_root() {
 	elif command -v sudo >/dev/null; then
 		sudo "$@"
 	else
-		die "only root can install packages, and there is no sudo"
+		die "cannot install packages: not root, and no sudo"
 	fi
 }
 
 installed() { # package minimum
 	local v
-	# shellcheck disable=SC2016 # dpkg's variables
+	# shellcheck disable=SC2016 # variables of dpkg-query
 	v=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null) || return 1
 	[ "${v%% *}" = installed ] || return 1
 	[ "$2" = - ] || dpkg --compare-versions "${v#* }" ge "$2"
 }
 
-offered() { # package minimum: does the machine's own release offer it?
+offered() { # package minimum; succeeds if the host's release offers it
 	local v
 	v=$(LC_ALL=C apt-cache policy "$1" | sed -n 's/^ *Candidate: //p')
 	[ -n "$v" ] && [ "$v" != "(none)" ] || return 1
@@ -42,7 +42,7 @@ install() {
 		-o DPkg::Lock::Timeout=300 --no-install-recommends "$@" </dev/null >/dev/null
 }
 
-# Installs from the release's backports, too, with package lists of its own
+# Installs packages from the release's backports, with separate package lists
 install_backports() { # package...
 	local dir suite
 	dir=$(mktemp -d)
@@ -68,7 +68,7 @@ find_missing() { # group...: sets missing, minimum; prints the reasons
 	local -A seen=()
 	missing=() minimum=()
 	for group; do
-		grep -q "^$group " "$list" || die "no group $group in $list"
+		grep -q "^$group " "$list" || die "unknown group $group, see $list"
 		while read -r g pkg min reason; do
 			if [ "$g" != "$group" ] || [ -n "${seen[$pkg]:-}" ]; then
 				continue
@@ -106,8 +106,7 @@ sort_out() {
 	done
 }
 
-# If package lists are missing or out of date, a package is not offered or cannot be
-# fetched
+# With missing or outdated package lists, a package is not offered or cannot be fetched
 sort_out
 updated=
 if [ ${#newer[@]} -gt 0 ]; then

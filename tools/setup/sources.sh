@@ -3,9 +3,9 @@
 # Prints the path of a copy of the project's sources in the cache. Programs are built
 # from this copy.
 #
-# In the copy, make sees a file as new exactly when its content is new. In the checkout
-# that may fail: another checkout may have built in the same cache before, or an older
-# file may have been restored with its old time stamp.
+# In the copy, a file has a new time stamp exactly if its content is new, as make needs.
+# In the checkout that can fail: another checkout may have built in the same cache, or an
+# older file may have been restored with its old time stamp.
 . "$(dirname "$0")/common.sh"
 
 "$repo/tools/setup/setup.sh" base

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iommu-dirty with a fake kernel behind open() and ioctl(): VFIO devices of different
- * kinds to probe, and an iommufd with three IOASes to observe, the second of which
- * cannot be tracked. FAKE_KERNEL in the environment selects a variant: "old" has no
- * trackers, "none" has no iommufd, "denied" refuses to open /dev/iommu, "unable" can
- * track no IOAS, "guarded" refuses to let files be borrowed.
+ * Fakes the kernel behind open() and ioctl() of iommu-dirty; tools/check/tools.sh runs
+ * it. There are VFIO devices of different kinds to probe, and an iommufd with three
+ * IOASes, of which the second cannot be tracked. FAKE_KERNEL in the environment selects
+ * a variant: "old" has no trackers, "none" has no iommufd, "denied" refuses to open
+ * /dev/iommu, "unable" can track no IOAS, "guarded" does not let files be borrowed.
  *
- * The observed process is this program itself. Files with these names in it are:
- * fake-iommu, the iommufd; fake-container, a VFIO container that is an iommufd with
- * one IOAS and a device; fake-type1, a native container; fake-empty, a native container
- * without a device.
+ * The program observes itself. Of its open files, fake-iommu is the iommufd,
+ * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
+ * fake-type1 is a native container, fake-empty is a native container without a device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +57,7 @@ static const struct {
 };
 
 static enum kind kinds[MAX_FD];
-/* Of the device bound last */
+/* The last bound device, and whether it is attached */
 static enum kind bound, attached;
 
 static bool is_kernel(const char *name)
@@ -185,7 +184,7 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 	return -EOPNOTSUPP;
 }
 
-/* 1 MiB for the first IOAS, 2 MiB for the third, 3 MiB for that of the container */
+/* Reports 1 MiB in the first IOAS, 2 MiB in the third, 3 MiB in that of the container */
 static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 {
 	struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->runs;
@@ -272,7 +271,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	return -1;
 }
 
-/* Only F_DUPFD_QUERY: descriptors of one open file share its offset */
+/* Fakes F_DUPFD_QUERY: descriptors of the same open file share its offset */
 int __wrap_fcntl(int fd, int cmd, ...)
 {
 	off_t offset;

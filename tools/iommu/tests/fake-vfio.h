@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Functions that the linker substitutes for those of the C library (--wrap).
+ * Functions that replace those of the C library (--wrap of the linker).
  */
 #ifndef _FAKE_VFIO_H
 #define _FAKE_VFIO_H

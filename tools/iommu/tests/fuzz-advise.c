@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fuzz target for the input of advise --replay: a recommendation made from accepted
- * input must refer to trackers and page sizes in that input.
+ * The fuzz target for the input of advise --replay, called by fuzz.c. A recommendation
+ * from accepted input must refer to trackers and page sizes in that input.
  */
 #include <stdlib.h>
 

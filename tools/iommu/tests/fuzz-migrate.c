@@ -2,9 +2,9 @@
 /*
  * Fuzzes the migration stream: fuzz-migrate SEED N. Each of N inputs is a good stream
  * with a few bytes changed, its end cut off, or messages replaced or inserted.
- * Receiving it must end, with a whole migration or with a message, and must write only
- * to the memory of the regions. The source's side, which reads answers, is fuzzed, too.
- * Build it with sanitizers.
+ * Receiving it must end with a whole migration or with a message, and must write only
+ * to the memory of the regions. The source, which reads answers, is fuzzed, too.
+ * tools/check/tools.sh runs it, built with sanitizers.
  */
 #include <endian.h>
 #include <errno.h>
@@ -68,7 +68,7 @@ static void mark(struct bytes *b)
 	b->messages[b->num_messages++] = b->length;
 }
 
-/* Two regions, two devices, some pages sent twice */
+/* Makes a stream with two regions and two devices; some pages are sent twice */
 static void make_good(void)
 {
 	static unsigned char payload[MEMORY];
@@ -101,7 +101,7 @@ static void make_good(void)
 	mark(&good);
 }
 
-/* Exactly as long as the region, so the sanitizer catches writes beyond it */
+/* A buffer has exactly the length of its region, so the sanitizer catches overruns */
 static int begin(void *arg, struct incoming *in)
 {
 	uint64_t sum = 0;
@@ -145,7 +145,7 @@ static int state(void *arg, unsigned int device, const void *data, size_t length
 	return 0;
 }
 
-/* Whether every page has come */
+/* Returns whether every page was received */
 static bool is_written(const struct stream_region *r)
 {
 	size_t page, i;
@@ -198,7 +198,7 @@ static void spice(struct bytes *b, size_t at)
 		memcpy(b->data + at, &value, size);
 }
 
-/* Puts one message of the good stream over another, or in front of it */
+/* Copies a message of the good stream over another one, or in front of it */
 static void exchange(struct bytes *b)
 {
 	unsigned int from = below(good.num_messages - 1), to = below(good.num_messages - 1);
@@ -242,7 +242,7 @@ static void damage(struct bytes *b)
 	}
 }
 
-/* Many regions or devices, each valid by itself */
+/* Sends many regions or devices, each of which is valid */
 static void try_many(void)
 {
 	const struct stream_io io = { .put = put, .arg = &text };
@@ -261,7 +261,7 @@ static void try_many(void)
 		abort();
 }
 
-/* Answers to the source: garbage after a message header that may be valid */
+/* Fuzzes the answers to the source: garbage after a header that may be valid */
 static void try_answer(void)
 {
 	struct stream_message msg = {

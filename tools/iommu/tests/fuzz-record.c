@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fuzz target for record files: an accepted one can be drawn.
+ * The fuzz target for record files, called by fuzz.c. An accepted file can be drawn.
  */
 #include <stdlib.h>
 
 #include "fuzz.h"
 #include "iommu-dirty.h"
 
-/* Stubs for what heatmap.c calls from functions that are not used here */
+/* Stubs: heatmap.c refers to these, but does not call them here */
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min, uint64_t max)
 {
 	(void)state;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads damaged files: fuzz-WHAT FILE SEED N. Each of N inputs is the file with a few
- * bytes changed or its end cut off. Reading it must end, with a usable result or with a
- * message. Build it with sanitizers.
+ * Fuzzes file readers: fuzz-WHAT FILE SEED N. Each of N inputs is the file with a few
+ * bytes changed or its end cut off. Reading it must end with a usable result or with a
+ * message. tools/check/tools.sh runs it, built with sanitizers.
  */
 #include <stdio.h>
 #include <stdlib.h>

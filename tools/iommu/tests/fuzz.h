@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Provided by the target: reads the text; false: rejected. Aborts on a wrong result */
+/* Provided by the target: reads the text; false: rejected. Aborts on wrong results */
 bool fuzz_one(char *text, size_t len);
-/* A random number below @limit, or 0 if that is 0 */
+/* Returns a random number below @limit, or 0 if @limit is 0 */
 size_t fuzz_below(size_t limit);
 
 #endif

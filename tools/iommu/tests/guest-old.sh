@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# In the guest, on a kernel without trackers: what iommu-dirty and the library say
-# and do there. Prints TAP.
+# Tests iommu-dirty and the library in the guest, on a kernel without trackers. Prints
+# TAP.
 . tap.sh
-probed() { # line: in the output of the probe
+probed() { # line: must be in the output of probe
 	iommu-dirty probe --vfio
 	[ $? -eq 3 ] && iommu-dirty probe --vfio | grep -x "$1"
 }
-refused() { # command...: the exit code tells that there are no trackers
+refused() { # command...: must exit with the code for a kernel without trackers
 	"$@"
 	[ $? -eq 3 ]
 }
@@ -22,7 +22,7 @@ load=$!
 until [ -s /tmp/load ] || ! kill -0 "$load"; do sleep 0.2; done
 check "probe: a device in use" probed "  VFIO: in use"
 check "rate" refused iommu-dirty rate --pid "$load"
-# it cannot even be told which iommufd has it
+# without trackers, the iommufd of a device cannot be found
 check "rate of a device" refused iommu-dirty rate --device 0000:00:01.0
 check "advise" refused iommu-dirty advise --pid "$load"
 kill "$load"

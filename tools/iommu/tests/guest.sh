@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# In the guest: iommu-dirty migrates an edu device and observes that, which must end
-# with both sides the same all the same; it asks devices, and measures a device at work;
-# then migrations that must not end well.
+# Tests iommu-dirty in the guest. It probes devices. It migrates an edu device and
+# observes the migration, after which both sides must have the same memory. It runs
+# migrations that must fail. It measures a device that is in use.
 # Prints TAP.
 events=/sys/kernel/tracing
 . tap.sh
@@ -14,14 +14,14 @@ rate_is_seen() {
 none() { iommu-dirty rate --pid 1; [ $? -eq 4 ]; }
 drawn() { iommu-dirty heatmap /tmp/rec | grep '|.*[0-9].*|'; }
 traced() { grep "iommufd_dirty_$1:" "$events/trace"; }
-# what a device says: probed NUMBER TEXT: so many have such a line
+# probed NUMBER TEXT: probe must print this line for NUMBER devices
 probed() {
 	iommu-dirty probe --vfio >/tmp/probe
 	cat /tmp/probe
 	[ "$(grep -c "^  $2\$" /tmp/probe)" -eq "$1" ]
 }
 in_use() { probed 1 "VFIO: in use" && probed 2 "VFIO: migration, P2P, PRE_COPY, DMA logging, .*"; }
-# a device can still be used: nothing has it open any more
+# no device is still open
 free_again() { probed 0 "VFIO: in use"; }
 advised() { # rows, options of iommu-dirty advise...
 	rows=$1
@@ -29,19 +29,19 @@ advised() { # rows, options of iommu-dirty advise...
 	iommu-dirty advise --pid "$load" --interval 200 --bandwidth 1M "$@" >/tmp/advise || return
 	cat /tmp/advise
 	[ "$(grep -c '"read_ns": [1-9]' /tmp/advise)" -eq "$rows" ] || return
-	# 32 pages of 4 KiB, or one page of 1 GiB
+	# at most 32 pages of 4 KiB, or one page of 1 GiB
 	sed -n 's/.*"dirty_bytes": \([0-9]*\),/\1/p' /tmp/advise |
 		awk 'NR % 4 == 1 && !($1 > 0 && $1 <= 131072) || NR % 4 == 0 && $1 != 1073741824 { bad = 1 }
 		     END { exit bad }'
 }
-# one of 16 pages is written to, and the network is slow: nothing else can be best
+# one of 16 pages is written and the network is slow, so 4 KiB must be best
 small_pages() { sed -n '/recommendations/,$p' /tmp/advise | grep '"page_size": 4096,'; }
-throughput() { # with and without
+throughput() { # with and without tracking
 	[ "$(grep -c '"bytes_per_second": [1-9]' /tmp/advise)" -eq 4 ] &&
 		grep '"bytes_per_second_off": [1-9]' /tmp/advise
 }
-# A device that writes, in the background, until it does
-load() { # how
+# Starts a device that writes in the background, and waits until it does
+load() { # [container|both]
 	rm -f /tmp/load
 	test-vm load edu_vfio_pci /tmp/load 600 "$@" >/tmp/load.log &
 	load=$!
@@ -57,7 +57,7 @@ both_are_seen() { # a rate for an IOAS of each iommufd
 	[ "$(sed -n 's/.*"fd": \([0-9]*\),/\1/p' /tmp/rate | sort -u | wc -l)" -eq 2 ] &&
 		[ "$(grep -c '"bytes": [1-9]' /tmp/rate)" -eq 2 ] && [ "$(grep -c '"devices": 1' /tmp/rate)" -eq 2 ]
 }
-# only that which has the device
+# only the iommufd that has the device
 one_is_seen() { rate_is_seen --device "$1" && ! grep '"fd"' /tmp/rate; }
 both_are_drawn() {
 	iommu-dirty record --pid "$load" --seconds 1 --output /tmp/rec || return
@@ -75,7 +75,7 @@ both_are_advised() {
 		[ "$(grep -c '^device .*dirtied' /tmp/advise)" -eq 2 ] &&
 		[ "$(grep -c '^For IOAS [0-9]*:[0-9]*: ' /tmp/advise)" -eq 2 ]
 }
-# What perf makes of an event: all of its fields
+# perf must print all fields of an event
 perf_shows() {
 	perf record -q -a -e iommufd_dirty:iommufd_dirty_harvest -o /tmp/perf.data -- \
 		iommu-dirty rate --pid "$load" --seconds 1 || return
@@ -83,13 +83,13 @@ perf_shows() {
 	grep -qE "harvest: tracker=[0-9]+ iova=0 length=0xf{16} pages=[1-9][0-9]* ns=[1-9][0-9]* rc=0" \
 		/tmp/perf.txt
 }
-still_works() { # the load goes on
+still_works() { # the load must continue
 	before=$(cat /tmp/load)
 	sleep 1
 	[ "$(cat /tmp/load)" -gt "$before" ]
 }
 
-# Two sides, in the background: the source's pid is in $source
+# Start the two sides in the background; their pids are in $destination and $source
 take() { # option...
 	iommu-dirty migrate --listen 4444 --workload edu --driver edu_vfio_pci "$@" \
 		0000:00:05.0 >/tmp/destination 2>&1 &
@@ -101,8 +101,8 @@ send() { # option...
 	source=$!
 }
 show() { cat /tmp/source; echo "destination:"; cat /tmp/destination; }
-# Both sides end, with these exit codes
-end() { # source's destination's
+# Both sides must end with these exit codes
+end() { # the source's, the destination's
 	wait "$source"
 	code=$?
 	wait "$destination"
@@ -112,7 +112,7 @@ end() { # source's destination's
 }
 said() { show; grep -q "$1" /tmp/source; }
 both_track() { json '"trackers":["ofobject' && json 'VT-dsecondstage","ofdevice' && json 'itsdriver,by4KiB"]'; }
-# A word of JSON
+# The JSON output must contain this text
 json() { tr -d ' \n' </tmp/source | grep -F "$1"; }
 state_came() { said 'and [1-9][0-9]* bytes of device state' && said 'our state' && said 'its state'; }
 both_devices_run() { said 'stayed.*written [1-9]'; }
@@ -196,7 +196,7 @@ load
 check "probe --vfio leaves a device alone that is in use" in_use
 check "advise" advised 8 --json --devices --repeat 3
 check "advise: 4 KiB" small_pages
-# shellcheck disable=SC2016 # for the shell that runs it
+# shellcheck disable=SC2016 # expanded by the inner shell
 check "advise with throughput" advised 4 --json --repeat 1 --throughput-cmd \
 	'a=$(cat /tmp/load); sleep 1; echo $(($(cat /tmp/load) - a))'
 check "advise: throughput" throughput

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compares the pictures of iommu-dirty with what they are of; tools/check/tools.sh
-calls it.
+"""Compares the pictures of iommu-dirty with their data. Called by tools/check/tools.sh.
 
 Usage: pictures.py heatmap RECORD ROWS COLUMNS JSON SVG PNG
        pictures.py advise JSON SVG PNG
 
-What must be drawn, shape by shape, is worked out here once more, from the record
-file or from what "advise --json" has printed. In the SVG file each shape is looked
-for, with its place and colour, and each text: its glyphs must be the same where
-its characters are, and no others, whatever font they are of. In the PNG file the
-pixels of each shape have its colour.
+The script computes the expected shapes again, from the record file or from the output
+of "advise --json". The SVG file must have each shape, with its position and colour, and
+each text. Equal characters must have equal glyphs, and different characters different
+glyphs, in any font. In the PNG file, the pixels of each shape must have its colour.
 """
 
 import json
@@ -28,7 +26,7 @@ READ, SEND = (0.1, 0.3, 0.8), (0.8, 0.2, 0.1)
 
 
 class Picture:
-    """Shapes in the order in which they are drawn, and texts in theirs"""
+    """Shapes and texts, each in drawing order"""
 
     def __init__(self):
         self.fills = [(WHITE, (0, 0, WIDTH, HEIGHT))]
@@ -41,7 +39,7 @@ def hexadecimal(value):
 
 
 def heatmap_cells(record, rows, columns):
-    """Of the first address space: parts of cells, the bounds, and the time"""
+    """Return the dirty parts of cells, bounds and time of the first address space"""
     with open(record) as file:
         lines = [json.loads(line, parse_float=Fraction) for line in file]
     samples = [s for s in lines[1:] if s["ioas"] == lines[1]["ioas"]]
@@ -129,7 +127,7 @@ def advise_picture(advice):
 
 
 def attribute(element, name):
-    """As an attribute of its own, or in style="name:value;..." """
+    """Read an attribute, which may also be in style="name:value;..." """
     style = dict(part.strip().split(":", 1)
                  for part in element.get("style", "").split(";") if ":" in part)
     return element.get(name, style.get(name, "none"))
@@ -140,7 +138,7 @@ def color_of(text):
 
 
 def bounds(path):
-    """Of the points that lie on it; of a curve, of some"""
+    """Return the bounds of the points on a path; curves are sampled"""
     points = []
     for letter, numbers in re.findall(r"([MLC])([^MLCZ]*)", path):
         values = [float(v) for v in numbers.split()]
@@ -155,7 +153,7 @@ def bounds(path):
 
 
 def svg_shapes(file):
-    """What is filled, what is stroked, and the glyphs, each in its order"""
+    """Return the filled shapes, strokes and glyphs, each in file order"""
     fills, strokes, glyphs = [], [], []
 
     def walk(element):
@@ -196,7 +194,7 @@ def compare_shapes(what, got, want):
 
 
 def compare_texts(glyphs, texts):
-    """Equal glyphs where characters are equal, and each text where it belongs"""
+    """Equal characters must have equal glyphs; each text must be in its place"""
     wanted = "".join(text for _, _, text in texts)
     skipped = "" if len(wanted) == len(glyphs) else " "
     wanted = wanted.replace(skipped, "") if skipped else wanted
@@ -227,7 +225,7 @@ def paeth(a, b, c):
 
 
 def png_rows(file):
-    """Rows of bytes, three to a pixel"""
+    """Return rows of bytes, three per pixel"""
     with open(file, "rb") as f:
         data = f.read()
     if data[:8] != b"\x89PNG\r\n\x1a\n":
@@ -258,7 +256,7 @@ def png_rows(file):
 
 
 def compare_area(rows, color, box):
-    """Whole pixels within the box: each channel of all of them"""
+    """Compare each channel of all pixels that are entirely in the box"""
     x1, y1, x2, y2 = math.ceil(box[0]), math.ceil(box[1]), math.floor(box[2]), math.floor(box[3])
     for y in range(y1, y2):
         for channel in range(3):
@@ -268,7 +266,7 @@ def compare_area(rows, color, box):
 
 
 def is_inked(rows, text):
-    """Is anything there where a text begins?"""
+    """Return whether there are dark pixels where a text begins"""
     x, y = int(text[0]), int(text[1])
     return any(min(rows[row][3 * x:3 * (x + 30)]) < 128 for row in range(y - 10, y))
 
@@ -298,7 +296,7 @@ def compare_advise_png(file, picture):
     rows = png_rows(file)
     dots = [(color, box[0] + 5, box[1] + 5) for color, box in picture.fills[1:]]
     for i, (color, x, y) in enumerate(dots):
-        # those that a later one covers in part are left out
+        # skip dots that a later one overlaps
         if all(math.hypot(x - a, y - b) > 8 for _, a, b in dots[i + 1:]):
             compare_area(rows, color, (x - 2, y - 2, x + 2, y + 2))
     for x1, y1, _, y2 in picture.strokes:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# Tests in the guest that are commands: sourced by guest.sh and guest-old.sh, which
-# print the plan, "1..$n", at the end.
+# Runs commands as tests in the guest. Sourced by guest.sh and guest-old.sh, which print
+# the plan, "1..$n", at the end.
 n=0
 check() { # name command...
 	name=$1

@@ -1,9 +1,9 @@
-# The devices of the emulator: nothing that the tests do not use
+# The devices of the emulator: only those that the tests use
 # the machine type, with its serial port, its PCIe bus and arm-smmuv3, the model
 # under test
 CONFIG_ARM_VIRT=y
 # a small PCI device with a DMA engine
 CONFIG_EDU=y
-# a file of the host as a disk of the guest
+# a host file as a guest disk
 CONFIG_VIRTIO_PCI=y
 CONFIG_VIRTIO_BLK=y

@@ -1,4 +1,4 @@
-# The devices of the emulator: nothing that the tests do not use
+# The devices of the emulator: only those that the tests use
 # the machine type, with its serial port and ACPI power-off
 CONFIG_Q35=y
 # intel-iommu and amd-iommu, the models under test
@@ -6,8 +6,8 @@ CONFIG_VTD=y
 CONFIG_AMD_IOMMU=y
 # a small PCI device with a DMA engine
 CONFIG_EDU=y
-# a file of the host as a disk of the guest
+# a host file as a guest disk
 CONFIG_VIRTIO_PCI=y
 CONFIG_VIRTIO_BLK=y
-# a disk of the guest that vfio-pci can take
+# a guest disk that vfio-pci can drive
 CONFIG_NVME_PCI=y
