@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU's edu PCI device (docs/specs/edu.rst) as a DMA engine, driven through
- * vfio-pci's character device. Its buffer holds 4096 bytes; a DMA moves any
- * part of it to or from an IOVA.
+ * Drives QEMU's edu PCI device (docs/specs/edu.rst) as a DMA engine, through its VFIO
+ * character device. Its buffer has 4096 bytes; a DMA moves any part of it to or
+ * from an IOVA.
  *
  * The devices of the kernel's software IOMMU have the same registers. They are
- * used if DIRTY_DEVICES in the environment names them, soft-<format>, and
- * without it where there is no PCI device.
+ * used if $DIRTY_DEVICES names them (soft-<format>), or if it is unset and there is no
+ * PCI device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
 
-#define EDU_BAR_SIZE	0x1000	/* of 1 MiB: all registers */
+#define EDU_BAR_SIZE	0x1000	/* has all registers; the BAR is 1 MiB */
 #define EDU_DMA_SRC	0x80
 #define EDU_DMA_DST	0x88
 #define EDU_DMA_CNT	0x90
@@ -41,7 +41,7 @@ static bool is_pci_edu(const char *bdf, const char *unused)
 	       pci_attr(bdf, "device") == EDU_DEVICE;
 }
 
-/* Is it soft-<format>.<number>? */
+/* Checks for the name <format>.<number> */
 static bool is_soft(const char *name, const char *format)
 {
 	size_t len = strlen(format);
@@ -49,7 +49,7 @@ static bool is_soft(const char *name, const char *format)
 	return !strncmp(name, format, len) && name[len] == '.';
 }
 
-/* @dir: the folder of sysfs that they are in */
+/* @dir: out, the sysfs directory of the devices */
 static unsigned int edu_find(char bdfs[VFIO_MAX_DEVICES][32], const char **dir)
 {
 	const char *format = getenv("DIRTY_DEVICES");
@@ -87,7 +87,7 @@ void edu_quirks(const struct edu *edu, unsigned int quirks)
 	snprintf(value, sizeof(value), "%u", quirks);
 	check(sysfs_write("/sys/module/edu_vfio_pci/parameters/quirks", value));
 	pci_bind(edu->bdf, "edu_vfio_pci");
-	/* others are as they ever were */
+	/* devices that are probed later have no quirks */
 	check(sysfs_write("/sys/module/edu_vfio_pci/parameters/quirks", "0"));
 }
 
@@ -99,7 +99,7 @@ static void edu_init(struct edu *edu, const char *bdf, bool soft)
 	edu->bar_offset = 0;
 }
 
-/* Finds the device and its driver; @cdev gets the name of its file */
+/* Finds the device and binds it to its driver; @cdev gets the path of its file */
 static const char *edu_prepare(struct edu *edu, unsigned int index, char *cdev,
 			       size_t size)
 {

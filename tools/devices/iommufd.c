@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * iommufd's own objects: IO address spaces, mappings, hardware page tables.
+ * Wrappers for iommufd's ioctls on IO address spaces, mappings and hardware page tables.
  */
 #include <errno.h>
 #include <sys/ioctl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A small driver for an NVMe controller behind vfio-pci: it reads blocks of the
- * first namespace to IOVAs. "NVM Express Base Specification", revision 2.0; the
- * sections are named below. One thread, one pair of I/O queues, no interrupts.
+ * A small driver for an NVMe controller behind vfio-pci that reads blocks of the first
+ * namespace to IOVAs. Section numbers below are of the "NVM Express Base Specification",
+ * revision 2.0. The driver uses one thread, one pair of I/O queues and no interrupts.
  */
 #include <endian.h>
 #include <errno.h>
@@ -36,7 +36,7 @@
 #define ADMIN_IDENTIFY	0x06
 #define NVM_READ	0x02
 
-/* What the pages of the queue memory are for */
+/* Pages of the queue memory */
 enum {
 	PAGE_ADMIN_SQ,
 	PAGE_ADMIN_CQ,
@@ -91,7 +91,7 @@ static void reg_write(struct nvme *nvme, unsigned int reg, __u32 val)
 	__atomic_store_n((__u32 *)(nvme->bar + reg), htole32(val), __ATOMIC_RELEASE);
 }
 
-/* In two halves, as the specification allows and every controller can do */
+/* Writes two halves, which the specification allows and every controller supports */
 static void reg_write64(struct nvme *nvme, unsigned int reg, __u64 val)
 {
 	reg_write(nvme, reg, val);
@@ -117,7 +117,7 @@ static void wait_ready(struct nvme *nvme, bool ready)
 		if (reg_read(nvme, REG_CSTS) & CSTS_FATAL)
 			fatal("%s: the controller has failed", nvme->bdf);
 		if (time(NULL) > limit)
-			fatal("%s: the controller does not get ready", nvme->bdf);
+			fatal("%s: timeout of the controller", nvme->bdf);
 		usleep(1000);
 	}
 }
@@ -129,7 +129,7 @@ static void submit(struct nvme *nvme, struct nvme_queue *q,
 
 	sq[q->tail] = *cmd;
 	q->tail = (q->tail + 1) % NVME_ENTRIES;
-	/* The entry is in memory before the controller hears of it */
+	/* The release in reg_write() orders the entry before the doorbell */
 	reg_write(nvme, REG_DOORBELLS + 2 * q->id * nvme->doorbell, q->tail);
 }
 
@@ -197,7 +197,7 @@ static void learn(struct nvme *nvme)
 	unsigned int format;
 	__u64 blocks;
 
-	/* MDTS: a power of two of the smallest page; 0: no limit */
+	/* MDTS: log2, in units of the minimum page size; 0: no limit */
 	nvme->max_bytes = NVME_MAX_BYTES;
 	if (data[77] && data[77] < 9)
 		nvme->max_bytes = (size_t)SZ_4K << data[77];
@@ -207,7 +207,7 @@ static void learn(struct nvme *nvme)
 	format = data[26] & 0xf;
 	nvme->block_shift = data[128 + 4 * format + 2];
 	if (nvme->block_shift < 9 || nvme->block_shift > 12)
-		fatal("%s: blocks of 2^%u bytes", nvme->bdf, nvme->block_shift);
+		fatal("%s: unsupported block size 2^%u", nvme->bdf, nvme->block_shift);
 	nvme->size = le64toh(blocks) << nvme->block_shift;
 }
 
@@ -229,7 +229,7 @@ void nvme_open(struct nvme *nvme, unsigned int index, int iommufd)
 	nvme->bar = vfio_map_bar0(nvme->fd, BAR_SIZE);
 	nvme->doorbell = 4U << (reg_read(nvme, REG_CAP + 4) & 0xf);
 	if (4 * nvme->doorbell > BAR_SIZE - REG_DOORBELLS)
-		fatal("%s: doorbells of %u bytes", nvme->bdf, nvme->doorbell);
+		fatal("%s: unsupported doorbell stride %u", nvme->bdf, nvme->doorbell);
 }
 
 void nvme_start(struct nvme *nvme, __u32 ioas, __u64 iova)
@@ -317,7 +317,7 @@ void nvme_read(struct nvme *nvme, __u64 offset, __u64 iova, size_t len)
 
 void nvme_close(struct nvme *nvme)
 {
-	/* No DMA to the queues any more when their memory goes away */
+	/* Stop DMA to the queues before their memory is freed */
 	if (nvme->memory) {
 		reg_write(nvme, REG_CC, 0);
 		wait_ready(nvme, false);

@@ -9,9 +9,9 @@
 
 #include "devices.h"
 
-#define NVME_ENTRIES	64		/* of each queue: a page at the most */
+#define NVME_ENTRIES	64		/* of each queue, which takes at most a page */
 #define NVME_DEPTH	16		/* commands in flight */
-#define NVME_MAX_BYTES	SZ_1M		/* of a command: 256 entries of a PRP list */
+#define NVME_MAX_BYTES	SZ_1M		/* of a command, 256 PRP entries */
 
 struct nvme_queue {
 	unsigned int id;
@@ -19,7 +19,7 @@ struct nvme_queue {
 	unsigned int cq_page;
 	unsigned int tail;
 	unsigned int head;
-	unsigned int phase;		/* of entries that are not new */
+	unsigned int phase;		/* of old completion entries */
 };
 
 struct nvme {
@@ -28,7 +28,7 @@ struct nvme {
 	int iommufd;
 	__u32 dev_id;
 	char *bar;
-	unsigned int doorbell;		/* bytes from one to the next */
+	unsigned int doorbell;		/* stride in bytes */
 	char *memory;			/* queues, PRP lists */
 	__u64 memory_iova;
 	struct nvme_queue admin;
@@ -41,11 +41,11 @@ struct nvme {
 /* Number of NVMe controllers */
 unsigned int nvme_count(void);
 void nvme_open(struct nvme *nvme, unsigned int index, int iommufd);
-/* Attaches it to an IOAS, maps its queues at @iova, and starts it */
+/* Attaches the controller to an IOAS, maps its queues at @iova, and starts it */
 void nvme_start(struct nvme *nvme, __u32 ioas, __u64 iova);
 /*
- * Reads @len bytes at @offset of the first namespace to @iova, which is a multiple
- * of 4 KiB. Returns when the controller has written all of them.
+ * Reads @len bytes at @offset of the first namespace to @iova, a multiple of 4 KiB.
+ * Returns when the controller has written all of them.
  */
 void nvme_read(struct nvme *nvme, __u64 offset, __u64 iova, size_t len);
 void nvme_close(struct nvme *nvme);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random numbers that a failed run's printed seed gives again.
+ * Random numbers. random_init() prints the seed; DIRTY_SEED repeats a failed run.
  */
 #include <time.h>
 

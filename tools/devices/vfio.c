@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices in sysfs, and vfio's character devices: what every driver of a device
- * in here needs.
+ * Helpers that the drivers in this directory share: devices in sysfs, and VFIO character
+ * devices.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -109,8 +109,8 @@ void pci_bind(const char *bdf, const char *driver)
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", bdf);
 	sysfs_write(path, bdf);
 	/*
-	 * Left enabled from test to test: ACPI's search for the interrupt, at
-	 * each pci_enable_device(), takes most of a second in a debug kernel.
+	 * Keep the device enabled from test to test: in a debug kernel the ACPI lookup
+	 * of the interrupt in each pci_enable_device() takes most of a second.
 	 */
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/enable", bdf);
 	sysfs_write(path, "1");

@@ -18,21 +18,21 @@
 #                          both:   none
 #   --arch ARCH            x86_64, arm64 (default: that of the mode)
 #   --mem SIZE --cpus N    default: 1G, 2
-#   --edu N                number of edu devices, each in an IOMMU group of its own
+#   --edu N                number of edu devices, each in a separate IOMMU group
 #                          (default: 2)
 #   --dma-delay USEC,...   duration of a transfer, for each edu device; the last value
 #                          also applies to the remaining devices (default: 0, no delay)
 #   --drive FILE           a virtio disk, /dev/vda and so on (read-only)
 #   --nvme FILE            the disk of an NVMe controller (read-only)
 #   --gcov FILE            for a kernel that counts executed code (build.sh cov): write
-#                          the counters to FILE, as a tar archive, once the command ends
+#                          the counters to FILE, as a tar archive, when the command ends
 #   --add FILE[:DEST]      put a file or folder in the guest (default: in /bin)
 #   --append TEXT          append to the kernel's command line
 #   --timeout SEC          default: 300
 #   --log FILE             also write the console to FILE
 #   --silence SEC          if the console is silent for that long, or RCU reports a
 #                          stall: write the state of the CPUs to FILE.machine (FILE of
-#                          --log), and send an NMI, on which Linux panics (see silence.py)
+#                          --log), and send an NMI, which makes Linux panic (silence.py)
 #   --quiet                do not show the console
 #   --shell                run a shell on the console instead of a command
 #
@@ -52,7 +52,7 @@ kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
 gcov='' log='' silence='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
 while [ $# -gt 0 ]; do
 	[[ $# -gt 1 || $1 != --* || $1 =~ ^--(quiet|shell|)$ ]] ||
-		die "$1 is no option, or needs a value: see the head of $0"
+		die "$1 is not an option, or needs a value: see the head of $0"
 	case $1 in
 	--kernel) kernel=$2 ;;
 	--iommu) iommu=$2 ;;
@@ -69,11 +69,11 @@ while [ $# -gt 0 ]; do
 	--timeout) timeout=$2 ;;
 	--log) log=$2 ;;
 	--silence) silence=$2 ;;
-	--accel) accel=$2 ;;	# for the trial of KVM, and for benchmarks
+	--accel) accel=$2 ;;	# to try KVM, and for benchmarks
 	--quiet) quiet=1; shift; continue ;;
 	--shell) shell=1; shift; continue ;;
 	--) shift; break ;;
-	--*) die "no option $1: see the head of $0" ;;
+	--*) die "unknown option $1: see the head of $0" ;;
 	*) break ;;
 	esac
 	shift 2
@@ -81,9 +81,9 @@ done
 case ${arch:-$iommu} in
 '' | x86_64 | vtd-* | amd-* | none) arch=x86_64 target=x86_64 iommu=${iommu:-vtd-ss} ;;
 arm64 | smmu-*) arch=arm64 target=aarch64 iommu=${iommu:-smmu-s1} ;;
-*) die "no architecture or IOMMU mode ${arch:-$iommu}" ;;
+*) die "unknown architecture or IOMMU mode ${arch:-$iommu}" ;;
 esac
-[ $# -gt 0 ] || [ -n "$shell" ] || die "which command? See the head of $0"
+[ $# -gt 0 ] || [ -n "$shell" ] || die "no command: see the head of $0"
 
 work=$(mktemp -d)
 watcher=''
@@ -153,7 +153,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		params="console=ttyS0 no_timer_check tsc=nowatchdog intel_iommu=on,sm_on $params"
 		[ "$accel" != tcg ] || params="$(tsc_frequency)$params"
 	fi
-	# One slot each, and so one IOMMU group each
+	# A slot for each device, and therefore an IOMMU group
 	IFS=, read -ra delays <<<"$delay"
 	for ((i = 0; i < edu; i++)); do
 		usec=${delays[i]:-$usec}
@@ -184,7 +184,7 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		"${console[@]}"
 }
 
-# Prints a kernel parameter with the frequency of the guest's TSC, which is the host's
+# Prints a kernel parameter with the frequency of the guest's TSC, which is the host's TSC
 tsc_frequency() {
 	local program
 	[ "$(uname -m)" = x86_64 ] || return 0

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""End a virtual machine that gets no further, and tell in which state it was.
+"""End a virtual machine that hangs, and save its state.
 
 Usage: silence.py QMP-SOCKET CONSOLE-LOG SECONDS OUTPUT
 
-Run by run.sh --silence beside QEMU; ends with the machine. It gets no further when
-the log has not grown for that long, or when RCU complains of a stall. Then what QEMU
-knows of the CPUs and of their interrupts is written to the output, the guest's memory
-to the output's name with .core appended, and each CPU gets an NMI: with
-unknown_nmi_panic on its command line the guest's kernel tells where it was, and panics.
+run.sh --silence runs it in parallel with QEMU; it ends with the machine. The machine
+hangs if its log has not grown for SECONDS, or if RCU reports a stall. Then this program
+writes QEMU's state of the CPUs and of their interrupts to OUTPUT and the guest's memory
+to OUTPUT.core, and sends an NMI to each CPU. With unknown_nmi_panic on its command line,
+the guest's kernel prints where it was, and panics.
 """
 
 import json
@@ -34,7 +34,7 @@ class Machine:
         self.execute("qmp_capabilities")
 
     def execute(self, command, **arguments):
-        """Give a command; the answer, or None when the machine has ended."""
+        """Run a command; return the answer, or None if the machine has ended."""
         text = json.dumps({"execute": command, "arguments": arguments})
         try:
             self.socket.sendall(text.encode())
@@ -42,31 +42,31 @@ class Machine:
                 answer = json.loads(line)
                 if "event" not in answer and "QMP" not in answer:
                     return answer.get("return", answer)
-        except (OSError, ValueError):   # it ended, maybe in the middle of a line
+        except (OSError, ValueError):   # the machine ended, maybe in the middle of a line
             pass
         return None
 
     def ask(self, question):
-        """What the human monitor says."""
+        """Return the output of a command of the human monitor."""
         return str(self.execute("human-monitor-command", **{"command-line": question}))
 
 
 def end(machine, why, output):
-    """Three times what QEMU knows: what changes, what does not. Then the NMI."""
+    """Save QEMU's state three times, to show what changes, then send the NMI."""
     with open(output, "w", encoding="utf-8") as out:
         out.write(f"{why}\n")
         for _ in range(3):
             for question in QUESTIONS:
                 out.write(f"(qemu) {question}\n{machine.ask(question)}\n")
             time.sleep(1)
-    # A format for crash(8), in which pages of zeroes are left out
+    # A format for crash(8) that leaves out pages of zeroes
     machine.execute("dump-guest-memory", paging=False, format="kdump-zlib",
                     protocol=f"file:{os.path.abspath(output)}.core")
     machine.execute("inject-nmi")
 
 
 def stalled(log, begin):
-    """Whether RCU has complained from there on, with some bytes before."""
+    """Return whether RCU has reported a stall from begin on, or just across it."""
     with open(log, "rb") as lines:
         lines.seek(max(0, begin - len(STALL)))
         return STALL in lines.read()
@@ -81,7 +81,7 @@ def main():
         if size != before:
             since = time.monotonic()
             if stalled(log, before):
-                end(machine, "RCU complains of a stall", output)
+                end(machine, "RCU reports a stall", output)
                 return
         elif time.monotonic() - since > seconds:
             end(machine, f"the console was silent for {seconds:g} s", output)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Prints the frequency of this machine's time stamp counter, in kHz. QEMU without KVM
- * lets its guests read this very counter, and run.sh tells them what it counts. Linux
- * would find out by an emulated timer, and be wrong by a factor of ten where the
- * emulator gets too little of the machine's time.
+ * Prints the frequency of this machine's time stamp counter, in kHz. Called by run.sh,
+ * which passes it to the guest: without KVM, QEMU lets guests read the counter of the
+ * host. Linux would calibrate it with an emulated timer, and could be wrong by a factor
+ * of ten if the emulator gets too little CPU time.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ struct reading {
 	int64_t ns;
 };
 
-/* Both clocks at once: of some tries the one that took the least time */
+/* Reads both clocks at the same time; uses the fastest of several tries */
 static struct reading read_clocks(void)
 {
 	struct reading best = { 0 };

@@ -1,20 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Gathers Debian's unmodified QEMU, with everything that it needs to run in the guest,
-# in the cache; prints the folder. The machine's own packages stay as they are.
+# Puts Debian's unmodified QEMU, with everything that it needs to run in the guest, into
+# the cache and prints its directory. The packages of this machine do not change.
 # Called by tools/check/vmm.sh.
 #
 # Usage: gather.sh 10|11 x86_64|arm64
 #
-#   10    of Debian 12's backports
-#   11    of Debian 13's backports
+#   10    from Debian 12's backports
+#   11    from Debian 13's backports
 #
-# In the folder are bin/, lib/, share/ and ld.so:
+# The directory has bin/, lib/, share/ and ld.so:
 #   ld.so --library-path lib bin/qemu-system-x86_64 -L share ...
 #
-# The folder is named by the package's version. What is wanted is fetched once. When the
-# archive has it no more, the newest that it has is taken; when the archive does not
-# answer, the newest of the cache. Exits with 4 when there is none, and says why.
+# The directory is named after the package version. The wanted version is downloaded
+# once. If the archive no longer has it, the newest version of the archive is used; if the
+# archive does not answer, the newest one in the cache. Exits with 4 if there is none, and
+# prints the reason.
 . "$(dirname "$0")/../setup/common.sh"
 
 usage="usage: gather.sh 10|11 x86_64|arm64"
@@ -36,9 +37,9 @@ arm64)
 	;;
 *) die "$usage" ;;
 esac
-dir=$cache/vmm/$2/$1		# of this release, a folder per version
+dir=$cache/vmm/$2/$1		# of this release, with a directory per version
 name_of() { echo "${1#*:}"; }
-# What was taken instead of a version that there was no more
+# Link to the version that is used instead of one that the archive no longer has
 instead=$dir/instead-of-$(name_of "$wanted")
 
 have() { # sets found
@@ -51,7 +52,7 @@ have() { # sets found
 	fi
 }
 
-# A file of the packages, links resolved as if they were installed
+# Finds a file of the packages, and resolves links as if the packages were installed
 unpacked() { # name
 	local file to
 	file=$(find "$work/root" -name "$1" ! -type d -path "*/$triplet/*" -print -quit)
@@ -66,8 +67,8 @@ unpacked() { # name
 	echo "$file"
 }
 
-# The program and the libraries that it needs, directly or not
-pick() { # folder
+# Copies the program and the libraries that it needs, directly or indirectly
+pick() { # directory
 	local file lib name needed todo
 	declare -A seen=()
 	mkdir -p "$1/bin" "$1/lib" "$1/share"
@@ -108,7 +109,7 @@ fetch() { # version
 	mv "$new" "$dir/$(name_of "$1")"
 }
 
-# Sets found, or why. Not to be called in a condition: fetch stops at its first error
+# Sets found or why. Must not be called in a condition: fetch must stop at its first error
 from_archive() {
 	local version versions apt rc
 	note "gathering Debian's $package $(name_of "$wanted") for $arch"
@@ -119,7 +120,7 @@ from_archive() {
 		return
 	fi
 	mapfile -t versions < <(apt-cache "${apt[@]:2}" madison "$package" | awk '{print $3}' | sort -rV)
-	# what is wanted and nothing else, or the newest that can be had
+	# only the wanted version if there is one, else the newest that can be fetched
 	[[ " ${versions[*]} " != *" $wanted "* ]] || versions=("$wanted")
 	for version in "${versions[@]}"; do
 		set +e
@@ -129,15 +130,15 @@ from_archive() {
 		[ "$rc" -eq 0 ] || continue
 		found=$dir/$(name_of "$version")
 		if [ "$version" != "$wanted" ]; then
-			note "the archive has no $package $(name_of "$wanted") any more"
+			note "the archive no longer has $package $(name_of "$wanted")"
 			ln -sfn "$(name_of "$version")" "$instead"
 		fi
 		return
 	done
-	why="of the versions that the archive lists none could be had: ${versions[*]:-none}"
+	why="no version in the archive could be fetched: ${versions[*]:-none}"
 }
 
-cached() { # the newest that was ever gathered
+cached() { # the newest version in the cache
 	find "$dir" -mindepth 2 -maxdepth 2 -name ld.so -printf '%h\n' | sort -V | tail -n 1
 }
 

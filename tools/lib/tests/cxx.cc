@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The header and the library from C++ */
+/* Uses the header and the library from C++ */
 #include <iommudirty.h>
 
 #include <cstdio>
@@ -11,7 +11,7 @@ int main()
 	idirty_map *map;
 	int id = 3;
 	idirty_target other = IDIRTY_TARGET(id);
-	/* The names of functions, too */
+	/* There are also functions with these names */
 	struct idirty_read read = {};
 	struct idirty_scan scan = {};
 	struct idirty_unmap unmap = {};
@@ -21,7 +21,7 @@ int main()
 	read.page_size = 4096;
 	if (idirty_read(&none, 0, &read, nullptr) >= 0 || idirty_scan(&none, 0, &scan) >= 0)
 		return 1;
-	/* Declared, whatever they do */
+	/* Only check that these are declared */
 	if (!&idirty_unmap || !&idirty_info || unmap.flags || info || other.id != 3)
 		return 1;
 	if (idirty_bitmap_count(bitmap, 8) != 2 || target.vfio_fd != -1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Linked with an example, together with fake.c: the example runs on the small kernel
- * of the tests. While it sleeps, a device writes to pages 1, 2, 3 and 100.
+ * Linked with an example and with fake.c, so that the example runs on the minimal kernel
+ * of the tests. While the example sleeps, a device writes to pages 1, 2, 3 and 100.
  */
 #include <time.h>
 

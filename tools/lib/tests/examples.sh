@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs the examples that are in a folder as fake-NAME, linked with a kernel in small,
-# and prints what they print. The numbers are those of fake.h.
-dir=${1:?examples.sh FOLDER}
+# Runs the examples fake-NAME of a directory, which are linked with the minimal kernel of
+# the tests, and prints their output. The numbers are those of fake.h.
+dir=${1:?examples.sh DIRECTORY}
 example() { # name argument...
 	name=$1
 	shift

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the ioctls do: linked in front of the library by the linker's --wrap.
+ * Implements the ioctls of the minimal kernel, see fake.h. The linker's --wrap makes the
+ * library call it. A mutex serializes all calls.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -33,11 +34,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool dirty[TRACKERS][FAKE_PAGES];
 static bool running[TRACKERS];
 static bool is_device[TRACKERS];
-/* The iommufd that a tracker was made by, and that of the call */
+/* The iommufd of each tracker, and that of the current call */
 static int fd_of[TRACKERS], called_fd;
 static unsigned int num_trackers;
 
-/* The one of the HWPT, and that of the device */
+/* Indexes for the HWPT and for the VFIO device */
 #define HWPT_TRACKER	0
 #define VFIO_TRACKER	1
 
@@ -105,7 +106,7 @@ static bool in_range(unsigned int page, uint64_t iova, uint64_t last)
 	return at + 4095 >= iova && at <= last;
 }
 
-/* Bit by bit; returns how many are new */
+/* Sets single bits; returns how many of them are new */
 static uint64_t harvest(unsigned int t, bool clear, uint64_t iova, uint64_t length,
 			uint64_t page_size, void *bitmap)
 {
@@ -142,7 +143,7 @@ static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 	return 0;
 }
 
-/* 20 members, so that the library has to ask again */
+/* 20 members, so that the library must call again */
 static int do_info(struct iommu_dirty_tracker_info *cmd)
 {
 	struct iommu_dirty_member *members = (void *)(uintptr_t)cmd->members;
@@ -163,7 +164,7 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 	return i < 20 ? -EMSGSIZE : 0;
 }
 
-/* A device that tracks one range, by 64 KiB */
+/* The device tracks only one range, in pages of 64 KiB or more */
 static void merge(struct iommu_dirty_run *runs, __u32 *num, __u64 *page_size)
 {
 	__u64 first = -1ULL, last = 0;
@@ -258,7 +259,7 @@ static int do_read(struct iommu_dirty_tracker_read *cmd)
 	return rc;
 }
 
-/* Run by run, until there is no room */
+/* Returns run after run, until there is no room */
 static int do_scan(struct iommu_dirty_tracker_scan *cmd)
 {
 	struct iommu_dirty_read_tracker *entries = (void *)(uintptr_t)cmd->trackers;
@@ -318,7 +319,7 @@ static int do_hwpt_set(struct iommu_hwpt_set_dirty_tracking *cmd)
 	return 0;
 }
 
-/* As a driver of an IOMMU does: up to the end of the page that the bitmap ends in */
+/* Sets bits up to the end of the bitmap's last page, as IOMMU drivers do */
 static void mark(void *bitmap, uint64_t length, uint64_t bit, uint64_t num)
 {
 	uint64_t end = (uintptr_t)bitmap + (length / 4096 + 7) / 8;
@@ -328,7 +329,7 @@ static void mark(void *bitmap, uint64_t length, uint64_t bit, uint64_t num)
 		((uint8_t *)bitmap)[bit / 8] |= 1 << (bit % 8);
 }
 
-/* Whole IO-PTEs get clean, and are marked from where the walk has met them */
+/* Cleans whole IO-PTEs, and marks them from where the walk has found them */
 static int do_hwpt_get(struct iommu_hwpt_get_dirty_bitmap *cmd)
 {
 	uint64_t at, first, page;
@@ -357,7 +358,7 @@ static int do_hwpt_get(struct iommu_hwpt_get_dirty_bitmap *cmd)
 	return 0;
 }
 
-/* As VFIO checks them: page by page, ascending for this test */
+/* Checks the ranges as VFIO does; this test also needs them to be ascending */
 static int log_start(struct vfio_device_feature_dma_logging_control *control)
 {
 	const struct vfio_device_feature_dma_logging_range *r = (void *)(uintptr_t)control->ranges;
@@ -380,7 +381,7 @@ static int log_start(struct vfio_device_feature_dma_logging_control *control)
 	return 0;
 }
 
-/* Reports what it is asked for, but cleans words of 64 pages from the range's first on */
+/* Reports the requested range, but cleans words of 64 pages, from a log range's start */
 static int log_report(struct vfio_device_feature_dma_logging_report *report)
 {
 	uint64_t last = report->iova + (report->length - 1), word = 64 * fake_log_size, at;
@@ -423,7 +424,7 @@ static int do_vfio(struct vfio_device_feature *cmd)
 	}
 }
 
-/* Two objects a call, whatever the room */
+/* Returns two objects per call, even if there is more room */
 static int do_list(struct iommu_dirty_list *cmd)
 {
 	struct iommu_dirty_object *out = (void *)(uintptr_t)cmd->objects;
@@ -506,7 +507,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	pthread_mutex_lock(&lock);
 	rc = answer(fd, cmd, arg);
 	pthread_mutex_unlock(&lock);
-	/* Others may be faster than the way back */
+	/* Let other threads run before the caller has the result */
 	sched_yield();
 	if (!rc)
 		return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A kernel in small: it answers the ioctls of the library for one IOAS of a few
- * pages. A page is an entry of an array, so that what the library makes of a
- * bitmap is compared with something that is none.
+ * A minimal kernel that answers the library's ioctls for one IOAS of a few pages. It
+ * has an array entry for each page, so that the library's bitmap code is compared
+ * with something that is not a bitmap. Used by the unit tests.
  */
 #ifndef _FAKE_H
 #define _FAKE_H
@@ -24,40 +24,40 @@
 #define FAKE_IOVA	0x100000000ULL
 #define FAKE_SIZE	(FAKE_PAGES * 4096ULL)
 
-/* Which verbs there are */
+/* Whether the kernel has trackers */
 extern bool fake_has_trackers;
-/* START fails, about FAKE_HWPT and for this reason */
+/* If not 0, START fails with this reason for FAKE_HWPT */
 extern uint32_t fake_reason;
-/* An ioctl that fails next, and how */
+/* If not 0, the next call of this ioctl fails with this errno */
 extern unsigned long fake_fail_cmd;
 extern int fake_fail_errno;
-/* Pages of an IO-PTE of the HWPT; 1 if not set */
+/* Pages of an IO-PTE of the HWPT; 1 after a reset */
 extern unsigned int fake_entry;
 /* Whether the pages of the IOAS are mapped; an UNMAP without trackers needs it */
 extern bool fake_mapped;
-/* The device logs by pages of so many bytes at the least */
+/* The smallest page size of the device's log, in bytes */
 extern uint64_t fake_log_size;
-/* Ranges of VFIO's START, if it has succeeded */
+/* Ranges of the last VFIO START, if it has succeeded */
 extern struct vfio_device_feature_dma_logging_range fake_ranges[256];
 extern unsigned int fake_num_ranges;
-/* What a tracker of the device covers; a length of 0: it is stopped */
+/* What a tracker of the device covers; a length of 0: the tracker is stopped */
 extern struct iommu_dirty_run fake_covered;
 /* Reads of HWPTs and of VFIO devices since the reset */
 extern unsigned int fake_reads;
-/* A READ of this tracker gets so far only, and fails; 0: of none */
+/* A READ of this tracker fails after fake_fault_length bytes; 0: none does */
 extern uint32_t fake_fault_id;
 extern uint64_t fake_fault_length;
-/* What time it is, and how long a READ takes */
+/* The current time, and the duration of a READ */
 extern uint64_t fake_now_ns, fake_read_ns;
-/* Of all calls since ever */
+/* STARTs, and STOPs of HWPTs and of VFIO devices, since the reset */
 extern unsigned int fake_started, fake_stopped;
 
 void fake_reset(void);
-/* The same random numbers in each run */
+/* Random numbers, the same in each run */
 uint64_t fake_below(uint64_t limit);
-/* The device writes to a page: it gets dirty for all trackers */
+/* The device writes to a page, which becomes dirty for all running trackers */
 void fake_write(unsigned int page);
-/* Called by the library in the place of ioctl() and clock_gettime() */
+/* The library calls these instead of ioctl() and clock_gettime() */
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A migration against a device that writes while pages are sent: what was sent
- * last of each page is what the page holds in the end.
+ * Tests a migration with a device that writes while pages are sent. At the end, what was
+ * sent last of each page must match the page.
  */
 #include "fake.h"
 #include "internal.h"
@@ -66,10 +66,10 @@ static void resume(void *arg)
 
 static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, resume };
 
-/* READ takes a ms for each of two ranges; a byte takes one ns to send, then three */
+/* READ takes 1 ms for each of two ranges; sending takes 1 ns per byte, later 3 ns */
 static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges)
 {
-	/* What the device writes while the two ranges are sent, one after the other */
+	/* Bytes that the device writes while the two ranges are sent */
 	const uint64_t dirty = 2 * 700 * 4096;
 	const uint64_t down = 2000000 + FAKE_SIZE + 2000000 + dirty;
 	struct idirty_precopy_limits limits = { .rounds = 1 };
@@ -88,7 +88,7 @@ static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges
 	expect(last.read_ns == 2000000 && last.dirty_bytes == dirty);
 	expect(last.bandwidth == 1000000000 && last.downtime_ns == limits.downtime_ns + 1);
 
-	/* The speed is that of all that was sent; nothing is written any more */
+	/* The bandwidth is that of all bytes sent so far; the device writes no more */
 	ns_per_byte = 3;
 	writes_per_send = 0;
 	limits.downtime_ns = 2000000;
@@ -101,7 +101,7 @@ static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges
 	idirty_precopy_free(p);
 	stopped = false;
 
-	/* As much as is allowed */
+	/* Exactly the allowed downtime */
 	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
 	ns_per_byte = 1;
 	writes_per_send = 700;
@@ -137,20 +137,20 @@ int main(void)
 	estimate(t, ranges);
 	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
 
-	/* Does not converge: gives up, and nothing is forgotten */
+	/* The migration does not converge and gives up, but keeps all dirty pages */
 	writes_per_send = 700;
 	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
 	expect(result.decision == IDIRTY_GIVE_UP && result.rounds == 3 && !stopped);
 	expect(memcmp(now, there, sizeof(now)));
 	ok("gives up");
 
-	/* The same without a limit on rounds, but on those that gain nothing */
+	/* The same with a limit on rounds without progress, instead of on all rounds */
 	limits.rounds = 0;
 	limits.stalled = 4;
 	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
 	expect(result.decision == IDIRTY_GIVE_UP && last.stalled == 4 && !stopped);
 	expect(result.rounds > 4 && result.rounds < 20);
-	/* A new run begins anew; and without that limit it only says so */
+	/* A new run starts from 0. Without the limit, stalled rounds are only reported */
 	limits.stalled = 0;
 	limits.rounds = 1;
 	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
@@ -160,7 +160,7 @@ int main(void)
 	expect(result.rounds == 20 && last.stalled > 4);
 	ok("stalls");
 
-	/* The connection breaks with the device stopped: the device goes on */
+	/* If the connection breaks while the device is stopped, the device is resumed */
 	limits.force = 1;
 	limits.rounds = 1;
 	writes_per_send = 1;
@@ -171,7 +171,7 @@ int main(void)
 	       idirty_last_error()->verb == IDIRTY_VERB_PRECOPY);
 	ok("breaks when stopped");
 
-	/* And in the middle of a round */
+	/* The connection breaks during a round */
 	fail_when_stopped = false;
 	fail_at = sends + 2;
 	expect(idirty_precopy_run(p, &limits, &ops, &rounds, &result) == -EPIPE);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What kernels without trackers clear beside what they are asked for, and what there
- * is no room for in a SCAN: nothing of it may be lost, whoever reads next.
+ * Tests that no dirty page is lost for the next reader: kernels without trackers clear
+ * more pages than requested, and a SCAN may have no room for some pages.
  */
 #include "fake.h"
 #include "internal.h"
@@ -18,7 +18,7 @@ static void write_some(bool *want, unsigned int num, unsigned int entry)
 	}
 }
 
-/* Scans with little room, and READs between them, of trackers of every kind */
+/* SCANs with little room, and READs between them, for trackers of each kind */
 static void test_scan(const char *name, const struct idirty_target *target, unsigned int num,
 		      unsigned int entry)
 {
@@ -54,10 +54,10 @@ static void test_scan(const char *name, const struct idirty_target *target, unsi
 
 		write_some(want, 100, entry);
 		for (k = 0; scan.length; k++) {
-			/* What is written meanwhile is reported sooner or later */
+			/* Pages that are written now are reported sooner or later */
 			if (k == 3)
 				write_some(want, 20, entry);
-			/* Another reader is told of what is left */
+			/* The READ below reports the rest */
 			if (k == 5 && round % 2)
 				break;
 			scan.num_runs = 1 + fake_below(9);
@@ -80,7 +80,7 @@ static void test_scan(const char *name, const struct idirty_target *target, unsi
 			seen[j] |= idirty_bitmap_test(bitmap, j);
 		expect(!memcmp(want, seen, sizeof(want)));
 	}
-	/* Each window is read once, not once for each run */
+	/* The library reads each window once, not once for each run */
 	expect(fake_reads <= 60 * 110);
 	for (round = 0; round < num; round++)
 		expect(!idirty_destroy(t[round]));
@@ -88,7 +88,7 @@ static void test_scan(const char *name, const struct idirty_target *target, unsi
 	ok(name);
 }
 
-/* One tracker covers less than another: both are asked as far as both know */
+/* One tracker covers less than another: READ ends where one of them does not cover */
 static void test_uncovered(void)
 {
 	const uint32_t hwpt = FAKE_HWPT;
@@ -113,7 +113,7 @@ static void test_uncovered(void)
 	expect(read.out_length == FAKE_SIZE / 2 && read.length == FAKE_SIZE);
 	expect(idirty_last_error()->tracker == 1 && idirty_last_error()->code == ERANGE);
 	expect(idirty_bitmap_test(bitmap, 5) && !idirty_bitmap_test(bitmap, FAKE_PAGES - 1));
-	/* The second one has told of page 5, and only of that */
+	/* The second one has reported page 5, but not the last page */
 	read.flags = IDIRTY_READ_SPARSE;
 	memset(bitmap, 0, sizeof(bitmap));
 	expect(!idirty_read(t + 1, 1, &read, NULL));
@@ -123,7 +123,7 @@ static void test_uncovered(void)
 	ok("one of the trackers covers less");
 }
 
-/* Half of the address space with nothing mapped, and the end of it */
+/* Long ranges of which little is covered, and the end of the address space */
 static void test_wide(void)
 {
 	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
@@ -142,19 +142,19 @@ static void test_wide(void)
 	fake_has_trackers = false;
 	expect(!idirty_open(5, &ctx));
 	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, &range, 1, NULL));
-	/* Nobody looks there, so it is not clean; who knows that may ask all the same */
+	/* Not covered, so maybe not clean; READ_SPARSE accepts that */
 	expect(idirty_read(&t, 1, &read, NULL) == -ERANGE && !read.out_length);
 	expect(idirty_last_error()->tracker == 1);
 	read.flags = IDIRTY_READ_SPARSE;
 	expect(!idirty_read(&t, 1, &read, NULL) && read.out_length == 4096 && !byte);
 	read.flags = 0;
-	/* Up to the end of what is tracked it is said */
+	/* READ reports up to the end of the covered range */
 	read.iova = FAKE_IOVA;
 	read.length = FAKE_SIZE + 4096;
 	read.page_size = 1 << 30;
 	expect(idirty_read(&t, 1, &read, NULL) == -ERANGE && read.out_length == FAKE_SIZE);
 	read.page_size = 4096;
-	/* A SCAN tells of what is dirty up to there, too, and where that is */
+	/* A SCAN also reports the dirty pages up to there, and where it has stopped */
 	fake_write(FAKE_PAGES - 1);
 	scan.flags = 0;
 	scan.iova = FAKE_IOVA;
@@ -169,7 +169,7 @@ static void test_wide(void)
 	fake_write(3);
 	expect(!idirty_scan(&t, 1, &scan) && scan.num_runs == 1 && scan.out_length == 1ULL << 40);
 	expect(runs[0].iova == FAKE_IOVA + 0x800 && runs[0].length == (1ULL << 30) - 0x800);
-	/* One page by its halves: in part it stays dirty */
+	/* READ of half a page: the page stays dirty */
 	fake_write(7);
 	read.iova = FAKE_IOVA + 7 * 4096;
 	read.length = 2048;
@@ -179,7 +179,7 @@ static void test_wide(void)
 	expect(!idirty_read(&t, 1, &read, NULL) && read.out_pages == 1);
 	byte = 0;
 	expect(!idirty_read(&t, 1, &read, NULL) && read.out_pages == 0);
-	/* However often, what waits for a reader is there once */
+	/* However often it is found, a page that waits for a reader is kept once */
 	for (i = 0; i < 50; i++) {
 		fake_write(9);
 		expect(!idirty_read(&t, 1, &read, NULL));
@@ -190,7 +190,7 @@ static void test_wide(void)
 	expect(!idirty_read(&t, 1, &read, NULL) && read.out_pages == 1 && !t->blocks);
 	read.iova -= 2 * 4096;
 	byte = 0;
-	/* And goes with STOP */
+	/* STOP drops such pages */
 	fake_write(7);
 	fake_write(8);
 	expect(!idirty_read(&t, 1, &read, NULL) && read.out_pages == 1);
@@ -203,7 +203,7 @@ static void test_wide(void)
 	ok("wide ranges, and parts of pages");
 }
 
-/* An IO-PTE that reaches beyond what is read, on both sides */
+/* An IO-PTE that extends beyond the READ's range on both sides */
 static void test_large_entry(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
@@ -227,7 +227,7 @@ static void test_large_entry(void)
 	ok("an IO-PTE larger than the range");
 }
 
-/* A SCAN goes on in the middle of an IO-PTE, because of what another tracker knows */
+/* A SCAN continues in the middle of an IO-PTE, because of a run of another tracker */
 static void test_scan_within(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
@@ -253,7 +253,7 @@ static void test_scan_within(void)
 		       !idirty_start(t[i], 0, &all, i, NULL));
 	fake_write(3);
 	fake_write(700);
-	/* Now only the device knows of them */
+	/* Now they are dirty only for the device's tracker */
 	expect(!idirty_read(t, 1, &read, NULL) && read.out_pages == 1024);
 	expect(!idirty_scan(t, 2, &scan) && scan.out_length == 700 * 4096);
 	fake_write(600);
@@ -269,7 +269,7 @@ static void test_scan_within(void)
 	ok("scan: within an IO-PTE");
 }
 
-/* What a SCAN of many trackers had no room for is still there for one of them */
+/* Pages for which a SCAN of many trackers had no room are still dirty for each of them */
 static void test_scan_rest(void)
 {
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
@@ -312,7 +312,7 @@ static bool range_holds(const struct idirty_range *range, const struct idirty_ra
 	       part->iova + part->length <= range->iova + range->length;
 }
 
-/* More ranges than VFIO takes, in any order, overlapping, in parts of pages */
+/* More ranges than VFIO takes: in any order, overlapping, and not page aligned */
 static void test_vfio_ranges(void)
 {
 	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };

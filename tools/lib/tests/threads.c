@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The thread rules: readers share trackers and a bitmap while others write, ask
- * for INFO and fail. Each page written is in the bitmap in the end, and each
- * thread has its own last error. Others start, update and stop a tracker that is
- * read; what it says to cover is what it covers. To be built with SANITIZE=thread.
+ * Tests the thread rules. Readers share trackers and a bitmap while other threads write,
+ * call INFO and get errors. At the end each written page is in the bitmap, and each
+ * thread has a separate last error. Threads also start, update and stop a tracker that
+ * is read; it must report the ranges that it covers. To be built with SANITIZE=thread.
  */
 #include "fake.h"
 #include "internal.h"
@@ -51,7 +51,7 @@ static void *stranger(void *arg)
 
 		if (idirty_alloc(ctx, &none, &t) != -want ||
 		    idirty_last_error()->code != want)
-			return "another error";
+			return "wrong error";
 		if (idirty_info(trackers[i % TRACKERS], &info))
 			return "info failed";
 		idirty_free(info);
@@ -94,7 +94,7 @@ static void run(const char *name, struct idirty_target *target, unsigned int num
 	ok(name);
 }
 
-/* A part of the trackers fails: which one, and how far all got, is told of the whole */
+/* One tracker fails: the error has its number, and out_length how far all of them got */
 static void one_fails(void)
 {
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
@@ -118,7 +118,7 @@ static void one_fails(void)
 		expect(idirty_last_error()->code == EFAULT);
 		expect(idirty_last_error()->tracker == i + 1);
 		expect(read.out_length == fake_fault_length);
-		/* The others have got to the end */
+		/* The other trackers have reached the end */
 		expect(read.out_pages == 2);
 		expect(idirty_bitmap_test(bitmap, 2) && idirty_bitmap_test(bitmap, 900));
 		memset(bitmap, 0, sizeof(bitmap));
@@ -134,7 +134,7 @@ static void one_fails(void)
 	ok("threads: one of the trackers fails");
 }
 
-/* Each call may come too late or too early: but these are all the answers there are */
+/* Each call may come too late or too early, but only these errors are possible */
 static void *changer(void *arg)
 {
 	struct idirty_range range = { FAKE_IOVA, 4096 * (uintptr_t)arg };
@@ -155,7 +155,7 @@ static void *changer(void *arg)
 		rc = num > 1 || (num && covered[0].iova != FAKE_IOVA);
 		idirty_free(covered);
 		if (rc)
-			return "covers what nobody asked for";
+			return "covers a range that was not requested";
 		if ((uintptr_t)arg == 3 && idirty_stop(trackers[0]))
 			return "stop failed";
 	}
@@ -192,7 +192,7 @@ static void changes(const char *name, struct idirty_target *target, bool update)
 
 	expect(!idirty_open(5, &ctx));
 	expect(!idirty_alloc(ctx, target, &trackers[0]));
-	/* Few calls, and then a look, many times: the next call would hide a race */
+	/* Check after few calls, many times: later calls would hide a race */
 	for (round = 0; round < ROUNDS; round++) {
 		for (i = 0; i < 4; i++)
 			expect(!pthread_create(&threads[i], NULL, fns[i],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each function by itself, with trackers and with both fallbacks.
+ * Tests each function separately, with trackers and with both fallbacks.
  */
 #include "fake.h"
 #include "internal.h"
@@ -16,7 +16,7 @@ static void test_bitmap(void)
 		bool set[600] = {}, seen[600] = {};
 
 		memset(bits, 0, sizeof(bits));
-		/* Behind the end as well: not to be looked at */
+		/* Also beyond the end, where nothing may look */
 		for (i = 0; i < fake_below(300); i++) {
 			n = fake_below(600);
 			set[n] = true;
@@ -52,7 +52,7 @@ static void test_runs(void)
 	expect(idirty_bitmap_next_run(&bitmap, &range, 4096, &pos, &run) == 1);
 	expect(run.iova == 0x4000 && run.length == 0x100);
 	expect(idirty_bitmap_next_run(&bitmap, &range, 4096, &pos, &run) == 0);
-	/* The last page that there is */
+	/* The last page of the address space */
 	range = (struct idirty_range){ -4096ULL, 4096 };
 	bitmap = 1;
 	pos = 0;
@@ -88,7 +88,7 @@ static void test_map(void)
 	expect(idirty_map_find(map, 0x2800, &length) == memory + 0x1800 && length == 0x800);
 	expect(!idirty_map_find(map, 0x3000, NULL));
 	expect(!idirty_map_run(map, &run, on_host, &translated) && translated == 0x1000);
-	/* Holes do not keep it from the rest */
+	/* The rest is translated despite holes */
 	translated = 0;
 	run.length = 0xa000;
 	expect(idirty_map_run(map, &run, on_host, &translated) == -ENOENT && translated == 0x2800);
@@ -119,7 +119,7 @@ static void test_errors(void)
 	expect(idirty_last_error()->member_id == FAKE_HWPT);
 	idirty_strerror(idirty_last_error(), text, sizeof(text));
 	expect(!strncmp(text, "START: HWPT 9 cannot be tracked: the IOMMU sets no", 50));
-	/* Cut, not overrun */
+	/* Truncated, without an overrun */
 	idirty_strerror(idirty_last_error(), text, 6);
 	expect(!strcmp(text, "START"));
 	expect(!idirty_destroy(t));
@@ -160,7 +160,7 @@ static void test_info_list(void)
 	ok("info and list");
 }
 
-/* The same for all backends: random writes, random ranges, just these are reported */
+/* For all backends: exactly the written pages are reported, for random ranges */
 static void test_reads(const char *name, struct idirty_target *target, unsigned int num)
 {
 	struct idirty_range all = { FAKE_IOVA, FAKE_SIZE };
@@ -217,7 +217,7 @@ static void test_reads(const char *name, struct idirty_target *target, unsigned 
 	ok(name);
 }
 
-/* In the second of two ioctls, and in the first, behind which nobody was asked */
+/* A tracker fails in the second of two ioctls, or in the first, which skips the second */
 static void test_batches(void)
 {
 	static const unsigned int failing[2] = { 66, 3 };
@@ -242,7 +242,7 @@ static void test_batches(void)
 		expect(idirty_last_error()->tracker == failing[i] + 1);
 		expect(read.out_length == (failing[i] < 64 ? 0 : 0x10000));
 	}
-	/* The last one of the first ioctl, with nobody behind it */
+	/* In the first ioctl again, but there is no second one */
 	expect(idirty_read(t, 64, &read, NULL) == -EFAULT);
 	expect(read.out_length == 0x10000);
 	for (i = 0; i < 70; i++)
@@ -251,7 +251,7 @@ static void test_batches(void)
 	ok("read: one of 70 trackers fails");
 }
 
-/* One ioctl knows the trackers of one iommufd only */
+/* An ioctl can only take trackers of one iommufd */
 static void test_two_iommufds(void)
 {
 	static const uint8_t both[1] = { 3 };
@@ -320,7 +320,7 @@ static void test_fallback(void)
 	expect(idirty_read(&t, 1, &read, NULL) == -EIO);
 	expect(idirty_bitmap_count(bitmap, FAKE_PAGES) == FAKE_PAGES);
 	expect(idirty_last_error()->tracker == 1);
-	/* Nor is it clean for one who had no use for that bitmap */
+	/* The next READ reports them, too: the caller may have dropped that bitmap */
 	memset(bitmap, 0, sizeof(bitmap));
 	expect(!idirty_read(&t, 1, &read, NULL));
 	expect(idirty_bitmap_count(bitmap, FAKE_PAGES) == FAKE_PAGES);
@@ -392,7 +392,7 @@ static void test_device(void)
 	expect(idirty_update(t, 0, ranges, 1, &page_size) == -EBUSY);
 	idirty_strerror(idirty_last_error(), text, sizeof(text));
 	expect(!strcmp(text, "UPDATE: the device may be doing DMA"));
-	/* as before */
+	/* unchanged */
 	expect(!idirty_covered(t, &covered, &num));
 	expect(num == 1 && covered[0].length == 0x21000);
 	idirty_free(covered);
@@ -400,7 +400,7 @@ static void test_device(void)
 	expect(!idirty_covered(t, &covered, &num));
 	expect(num == 1 && covered[0].iova == ranges[0].iova && covered[0].length == 0x1000);
 	idirty_free(covered);
-	/* It goes on when it cannot be stopped now */
+	/* The tracker keeps running if STOP fails */
 	fake_fail_cmd = IOMMU_DIRTY_TRACKER_STOP;
 	fake_fail_errno = EBUSY;
 	expect(idirty_stop(t) == -EBUSY);
@@ -431,7 +431,7 @@ int main(void)
 	test_info_list();
 	fake_reset();
 	test_reads("read: a tracker", &ioas, 1);
-	/* More than one ioctl takes */
+	/* More trackers than one ioctl takes */
 	test_reads("read: 70 trackers", &ioas, 70);
 	test_batches();
 	test_two_iommufds();

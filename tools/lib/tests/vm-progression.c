@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The VMM around example-progression: memory, two devices that a guest keeps busy, and
- * a device that takes over. Called by vm.c. What the migration should have brought is
- * known from the memory here and from what the guest has told the device last.
+ * the destination device. Called by vm.c. The result of the migration is compared with
+ * the memory here and with what the guest last loaded into the device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 struct vmm;
 
-/* A CPU of the guest, which has a device write to its own pages, odd or even ones */
+/* A CPU of the guest, which lets one device write, to the odd or to the even pages */
 struct vcpu {
 	struct vmm *vmm;
 	struct edu edu;
@@ -50,8 +50,8 @@ static unsigned int writes_of(const struct vmm *vmm, unsigned int i)
 }
 
 /*
- * The slower device sets the pace, as a driver in the kernel answers for it: else the
- * other one would have written to all of its pages from one READ to the next.
+ * The slower device, whose registers a kernel driver emulates, sets the pace. Otherwise
+ * the other device would write to all its pages between two READs.
  */
 static bool is_ahead(const struct vmm *vmm, unsigned int i)
 {
@@ -71,7 +71,7 @@ static void *vcpu_run(void *arg)
 			continue;
 		mem_fill(v->stage, random_u64(), SZ_4K);
 		edu_ask_from(&v->edu, stage_iova(i), 0, SZ_4K);
-		/* a device that is in P2P answers later */
+		/* a device in a P2P state finishes later */
 		while (edu_busy(&v->edu))
 			;
 		edu_ask_to(&v->edu, VM_IOVA + page * SZ_4K, 0, SZ_4K);
@@ -82,7 +82,7 @@ static void *vcpu_run(void *arg)
 	return NULL;
 }
 
-/* All CPUs stop when a byte comes, and it goes back */
+/* Stops all CPUs when a byte arrives, then sends it back */
 static void *controller_run(void *arg)
 {
 	struct vmm *vmm = arg;
@@ -191,15 +191,15 @@ void test_progression(const char *command)
 		 vmm.vcpus[0].edu.dev_id, vmm.vcpus[0].edu.fd, vmm.control[1], vmm.copy_fd,
 		 vmm.successor.fd);
 	report(command, run_command(line));
-	/* The one who is asked to stop the guest is not asked any more */
+	/* No more requests to stop the guest, so the controller ends */
 	close(vmm.control[1]);
 	pthread_join(vmm.controller, NULL);
 	if (!vmm.stop)
 		fatal("the guest still runs");
-	report("the guest was at work", writes_of(&vmm, 0) > before + 10);
-	report("the memory has come over", !memcmp(vmm.ram, vmm.copy, VM_SIZE));
+	report("the guest was running", writes_of(&vmm, 0) > before + 10);
+	report("the memory was migrated", !memcmp(vmm.ram, vmm.copy, VM_SIZE));
 	edu_dma_to(&vmm.successor, VM_IOVA, 0, SZ_4K);
-	report("the device has come over, and goes on",
+	report("the device was migrated, and works",
 	       !memcmp(vmm.copy, vmm.vcpus[0].stage, SZ_4K));
 	vmm_close(&vmm);
 }

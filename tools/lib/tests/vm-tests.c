@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What every backend has to do with a real device. What was written to is known
- * from the one who let the device write, and from the memory itself.
+ * Tests that every backend must pass with a real device. Called by vm.c. The results are
+ * compared with the writes that the test has issued and with the memory.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static struct idirty_tracker *start(struct stage *s, const struct idirty_target 
 	return t;
 }
 
-/* Is it what the caller has asked for, and does it say so? */
+/* Checks that the backend is the one that @target asks for, and that INFO reports it */
 static bool backend_is_right(struct idirty_tracker *t, const struct idirty_target *target)
 {
 	struct idirty_info *info;
@@ -40,7 +40,7 @@ static bool backend_is_right(struct idirty_tracker *t, const struct idirty_targe
 	return right;
 }
 
-/* Exactly the pages that were written to, in units of @page_size */
+/* Checks for exactly the written pages, in units of @page_size */
 static bool is_exact(const struct stage *s, const void *bitmap, uint64_t page_size)
 {
 	bool want[VM_PAGES] = {};
@@ -92,7 +92,7 @@ void test_rounds(struct stage *s, const struct idirty_target *target, const char
 		check(idirty_read(&t, 1, &read, NULL));
 		good &= is_exact(s, bitmap, page_size) && read.out_length == VM_SIZE &&
 			read.out_pages == idirty_bitmap_count(bitmap, VM_PAGES);
-		/* Cleared */
+		/* READ has cleared them */
 		memset(s->written, 0, sizeof(s->written));
 		read = whole(bitmap, SZ_4K);
 		check(idirty_read(&t, 1, &read, NULL));
@@ -134,7 +134,7 @@ void test_scan(struct stage *s, const struct idirty_target *target, const char *
 		scan.length -= scan.out_length;
 	}
 	check(idirty_destroy(t));
-	/* Sixty pages do not fit into the room of one call */
+	/* Sixty pages are too many for the room of one call */
 	report(name, !scan.length && calls > 1 && is_exact(s, bitmap, SZ_4K));
 }
 
@@ -159,7 +159,7 @@ void test_threads(struct stage *s, const struct idirty_target *target, unsigned 
 
 	for (i = 0; i < num; i++)
 		t[i] = start(s, target);
-	/* One that nobody reads meanwhile is told of everything, too */
+	/* A tracker that is only read at the end must report everything, too */
 	if (idirty_tracker_backend(t[0]) == IDIRTY_BACKEND_TRACKER)
 		witness = start(s, target);
 	stage_copy(s, VM_IOVA, VM_SIZE);
@@ -208,7 +208,7 @@ void test_unmap(struct stage *s, const struct idirty_target *target, const char 
 	check(idirty_unmap(t, &unmap));
 	good = unmap.out_unmapped == VM_SIZE && is_exact(s, bitmap, SZ_4K);
 	ioas_map(s->fd, s->ioas, s->mem, VM_SIZE, VM_IOVA);
-	/* What was reported is not reported again */
+	/* Reported pages are not reported again */
 	read = whole(bitmap, SZ_4K);
 	check(idirty_read(&t, 1, &read, NULL));
 	good &= !read.out_pages;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The library and a device, in a virtual machine. Prints TAP.
+ * Tests the library with a device, in a virtual machine. Prints TAP.
  *
  *   test-vm trackers		the kernel's trackers
  *   test-vm hwpt		the fallback to an explicit HWPT
  *   test-vm vfio		the fallback to the DMA logging of edu_vfio_pci
- *   test-vm run COMMAND...	each command, with the file descriptor of an iommufd,
- *				an IOAS, an IOVA and a length, while the device
- *				writes there, must succeed and not be silent
+ *   test-vm run COMMAND...	runs each command while the device writes; its arguments
+ *				are the file descriptor of an iommufd, an IOAS, an IOVA
+ *				and a length. It must succeed and print something
  *   test-vm progression COMMAND	a migration, see examples/progression.c
  *   test-vm load DRIVER FILE SECONDS [container | both]
- *				no test: lets the device write, and keeps how many
- *				bytes it has written so far in FILE; that is a device
- *				in an iommufd, in a VFIO container, or one of each
+ *				no test: lets the device write, and stores the number
+ *				of bytes written so far in FILE; the device is in an
+ *				iommufd, in a VFIO container, or there is one in each
  *
- * For the fallbacks a kernel without trackers is needed; to the library this
- * program makes any kernel look like one.
+ * The fallbacks need a kernel without trackers. This program makes any kernel look
+ * like one to the library.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +61,7 @@ void stage_open(struct stage *s, const char *driver, uint32_t *hwpt)
 		fatal("/dev/iommu: error %d", errno);
 	check(idirty_open(s->fd, &s->ctx));
 	s->ioas = ioas_alloc(s->fd);
-	/* 4 KiB entries, so that it is known which pages get dirty */
+	/* With 4 KiB entries, only the pages that are written become dirty */
 	ioas_set_huge_pages(s->fd, s->ioas, false);
 	edu_set_driver(driver);
 	edu_open(&s->edu, 0, s->fd);
@@ -209,7 +209,7 @@ static void run_commands(char **commands)
 
 	stage_open(&s, "vfio-pci", NULL);
 	stage_run(&s);
-	/* Not for others but what is run here */
+	/* Only the commands below inherit the file */
 	fcntl(s.fd, F_SETFD, 0);
 	for (; *commands; commands++) {
 		snprintf(command, sizeof(command), "%s %d %u %#llx %llu", *commands, s.fd,
@@ -219,7 +219,7 @@ static void run_commands(char **commands)
 	stage_close(&s);
 }
 
-/* A stage for which VFIO's container takes the place of /dev/iommu; its group's file */
+/* Opens a stage with a VFIO container instead of /dev/iommu; returns the group file */
 static int container_open(struct stage *s, const char *driver, unsigned int index)
 {
 	struct vfio_iommu_type1_dma_map map = {
@@ -255,7 +255,7 @@ static void container_close(struct stage *s, int group)
 	mem_free(s->mem, VM_SIZE);
 }
 
-/* One page of each 64 KiB, at random */
+/* Writes to the first page of random blocks of 64 KiB */
 static void load(const char *driver, const char *file, double seconds, const char *how)
 {
 	bool iommufd = strcmp(how, "container"), container = *how;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The stage on which the library is tested with devices: an edu device that writes
- * to memory, and a copy of that memory which is only ever updated by what the
- * library reports.
+ * The stage for tests of the library with devices: an edu device that writes to
+ * memory, and a copy of that memory that is only updated with the pages that the
+ * library reports. Used by vm.c and vm-tests.c.
  */
 #ifndef _VM_H
 #define _VM_H
@@ -25,18 +25,18 @@ struct stage {
 	uint32_t ioas;
 	struct edu edu;
 	struct idirty *ctx;
-	uint64_t *stage;	/* from which the device takes what it writes */
+	uint64_t *stage;	/* source of what the device writes */
 	char *mem;		/* at VM_IOVA */
 	char *copy;
 	uint64_t value;
 	bool written[VM_PAGES];	/* since it was cleared */
-	/* The thread that lets the device write, until it is told to stop */
+	/* A thread that lets the device write until @stop is set */
 	pthread_t thread;
 	bool running, stop;
 	uint64_t writes;
 };
 
-/* @hwpt: NULL, or where an explicit HWPT with dirty tracking is to be attached */
+/* @hwpt: NULL, or out: an explicit HWPT with dirty tracking, to which @edu is attached */
 void stage_open(struct stage *s, const char *driver, uint32_t *hwpt);
 void stage_close(struct stage *s);
 /* The device writes a new value to a page */
@@ -44,19 +44,19 @@ void stage_write(struct stage *s, unsigned int page);
 void stage_write_some(struct stage *s, unsigned int num);
 void stage_run(struct stage *s);
 void stage_halt(struct stage *s);
-/* Copies a run that was reported */
+/* Copies a reported run */
 void stage_copy(struct stage *s, uint64_t iova, uint64_t length);
-/* How many pages differ from the copy? */
+/* Returns how many pages differ from the copy */
 unsigned int stage_differing(const struct stage *s);
 
-/* What the linker puts in the place of ioctl() */
+/* The linker's --wrap replaces ioctl() with __wrap_ioctl() */
 int __real_ioctl(int fd, unsigned long cmd, ...);
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
 
-/* Prints a line of TAP, and counts */
+/* Prints a TAP line, and counts it */
 void report(const char *name, bool ok);
 
-/* Shows what it prints; did it succeed, and print something? */
+/* Runs a command and shows its output; false if it fails or prints nothing */
 bool run_command(const char *command);
 
 /* vm-progression.c: @command is that of example-progression */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A QEMU with an inner machine: two channels, one for QMP and one for what the inner
- * software prints. Whoever waits for something takes whatever comes from any of them.
- * For vmm-migrate.c.
+ * Controls QEMUs with inner machines. Each has two channels, one for QMP and one for the
+ * output of the inner software. A function that waits processes the channels of all
+ * QEMUs. Called by vmm-migrate.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 
 #include "vm.h"
 
-#define PATIENCE	120	/* seconds for anything that one waits for */
-#define LAST_PATIENCE	20	/* for the end of QEMU */
+#define PATIENCE	120	/* timeout in seconds for all waits */
+#define LAST_PATIENCE	20	/* the same for the exit of QEMU */
 #define EVENTS		"{'capabilities': [{'capability': 'events', 'state': true}]}"
 #define REST		"'downtime-limit': %u, 'avail-switchover-bandwidth': %lu"
 #define STREAM		"{'uri': 'unix:/tmp/migration'}"
@@ -62,7 +62,7 @@ static void show_end(const struct vm *vm, const char *path)
 	close(fd);
 }
 
-/* What it was about */
+/* Prints the state and the last output of a QEMU */
 static void show(const struct vm *vm)
 {
 	char path[64];
@@ -76,7 +76,7 @@ static void show(const struct vm *vm)
 	show_end(vm, path);
 }
 
-/* Where in the kernel each thread of it is */
+/* Prints the kernel stack of each thread */
 static void show_stacks(const struct vm *vm)
 {
 	char pattern[64];
@@ -91,7 +91,7 @@ static void show_stacks(const struct vm *vm)
 	globfree(&found);
 }
 
-/* A killed process ends, unless it is stuck in the kernel */
+/* Waits for a killed process; returns false if it is stuck in the kernel */
 static bool has_ended(pid_t pid)
 {
 	double end = now() + LAST_PATIENCE;
@@ -111,9 +111,9 @@ void vm_quit(struct vm *vm)
 	kill(vm->pid, SIGKILL);
 	if (!has_ended(vm->pid)) {
 		show_stacks(vm);
-		/* It is not waited for again */
+		/* Do not wait for it again */
 		vm->pid = 0;
-		fail("%s: QEMU does not end when it is killed", vm->name);
+		fail("%s: QEMU does not exit after SIGKILL", vm->name);
 	}
 	vm->pid = 0;
 	close(vm->qmp.fd);
@@ -146,7 +146,7 @@ void fail(const char *format, ...)
 	exit(1);
 }
 
-/* QEMU writes one object a line, and the keys that are looked for are in it once */
+/* QEMU writes one object per line, and each key that is used here occurs in it once */
 const char *text_after(const char *line, const char *key)
 {
 	const char *at = strstr(line, key);
@@ -213,7 +213,7 @@ static void take(struct vm *vm, struct lines *in, void (*line)(struct vm *, cons
 	memmove(in->text, begin, in->fill);
 }
 
-/* Whatever comes next from any QEMU, or the end of the time */
+/* Waits until @end for the next output of any QEMU, and processes it */
 static void take_next(double end)
 {
 	struct pollfd fds[2 * ARRAY_SIZE(vms)];
@@ -290,7 +290,7 @@ unsigned long vm_answer(const struct vm *vm, const char *key)
 	return number_after(vm->answer, quoted);
 }
 
-/* Of pages that a migration leaves for its end: what is sent in msec, at bytes a second */
+/* Limits what a migration sends after the source stops: @msec at @bandwidth bytes/s */
 static void limit_rest(struct vm *vm, unsigned int msec, unsigned long bandwidth)
 {
 	vm_command(vm, "{'execute': 'migrate-set-parameters', 'arguments': {"
@@ -310,7 +310,7 @@ void vm_precopy(struct vm *vm, unsigned int rounds, unsigned int passes)
 	passes += vm->passes;
 	vm->rounds = 0;
 	vm->status[0] = 0;
-	/* a byte: no page */
+	/* one byte, less than a page */
 	limit_rest(vm, 1, 1000);
 	vm_command(vm, "{'execute': 'migrate', 'arguments': " STREAM "}");
 	while ((vm->rounds < rounds || vm->passes < passes) && !is_over(vm)) {
@@ -319,7 +319,7 @@ void vm_precopy(struct vm *vm, unsigned int rounds, unsigned int passes)
 		take_next(end);
 	}
 	if (vm->rounds < rounds || vm->passes < passes)
-		fail("%s: migration is %s already after %u of %u rounds, %u of %u passes",
+		fail("%s: migration is already %s after %u of %u rounds, %u of %u passes",
 		     vm->name, vm->status, vm->rounds, rounds, vm->passes, passes);
 }
 
@@ -364,7 +364,7 @@ void arg(struct argv *argv, const char *format, ...)
 	}
 }
 
-/* A channel, of which the other end stays open in QEMU */
+/* Creates a channel; returns the end that stays open in QEMU */
 static int channel(struct lines *lines, struct argv *argv, const char *id)
 {
 	int ends[2];
@@ -381,7 +381,7 @@ static void run(const char *err, struct argv *argv)
 {
 	int fd = open(err, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	/* Whatever ends the case: nobody else can have the devices before QEMU ends */
+	/* QEMU must not outlive the case: no one else can use its devices */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A QEMU with an inner machine (vm.c), and what its trace tells (way.c): for
- * vmm-migrate.c. What goes wrong ends the process, with the reason.
+ * Interface for vmm-migrate.c: a QEMU with an inner machine (vm.c), and the evaluation of
+ * its trace (way.c). On an error these functions print the reason and end the process.
  */
 #ifndef VM_H
 #define VM_H
@@ -13,7 +13,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* A channel from QEMU, by lines */
+/* A channel from QEMU, read by lines */
 struct lines {
 	int fd;
 	size_t fill;
@@ -25,10 +25,10 @@ struct vm {
 	pid_t pid;
 	struct lines qmp, serial;
 	int version;			/* of QEMU; 0: no greeting yet */
-	char answer[65536];		/* the last one, to a command */
-	char status[32];		/* of migration, by events */
-	unsigned int rounds;		/* of migration, by events */
-	bool described;			/* the inner software's first line came */
+	char answer[65536];		/* to the last command */
+	char status[32];		/* of the migration, from events */
+	unsigned int rounds;		/* of the migration, from events */
+	bool described;			/* the inner software has sent its first line */
 	unsigned int devices, viommu, remap;
 	unsigned int passes, bad;
 };
@@ -39,55 +39,55 @@ struct argv {
 	char *arg[64];
 };
 
-/* Adds words, with spaces between them */
+/* Adds words, which are separated by spaces */
 void arg(struct argv *argv, const char *format, ...) __printf(2, 3);
 
-/* Prints why, how QEMUs are and what they have said last; ends them, and the process */
+/* Prints the reason and the state and last output of all QEMUs; ends them and itself */
 noreturn void fail(const char *format, ...) __printf(1, 2);
 
 /*
- * Starts QEMU with the arguments, and channels of its own. It has a name, of the files
- * /tmp/NAME.err and /tmp/NAME.trace. If it is incoming, it listens for a migration.
+ * Starts QEMU with the arguments, and adds its channels. @name is used for the files
+ * /tmp/NAME.err and /tmp/NAME.trace. @incoming: QEMU listens for a migration
  */
 struct vm *vm_start(const char *name, struct argv *argv, bool incoming);
 void vm_quit(struct vm *vm);
 void vm_quit_all(void);
 
-/* A command in QMP, that succeeds; ' is as good as " for QEMU */
+/* Runs a QMP command, which must succeed; QEMU accepts ' for " */
 void vm_command(struct vm *vm, const char *format, ...) __printf(2, 3);
-/* Asks about the migration */
+/* Queries the migration */
 void vm_query(struct vm *vm);
-/* A number of the last answer */
+/* Returns a number from the last answer */
 unsigned long vm_answer(const struct vm *vm, const char *key);
 
-/* Until a condition of it holds, which is not long */
+/* Waits until the condition holds; fails after a timeout */
 void vm_wait(struct vm *vm, const char *what, bool (*condition)(const struct vm *vm));
 void vm_wait_passes(struct vm *vm, unsigned int more);
 
 /*
- * Migrates for so many rounds, and until the inner software has made so many passes; it
- * cannot be completed while pages become dirty
+ * Migrates for at least @rounds rounds and @passes passes of the inner software. The
+ * migration cannot complete while pages become dirty.
  */
 void vm_precopy(struct vm *vm, unsigned int rounds, unsigned int passes);
-/* Completes or cancels that */
+/* Complete or cancel the migration */
 void vm_complete(struct vm *vm);
 void vm_cancel(struct vm *vm);
 
-/* What a QEMU's trace tells of its way to the dirty bits: how often */
+/* How a QEMU got the dirty bits, as counts of its trace events */
 struct way {
-	unsigned long cdev, group;		/* devices of iommufd, of a container */
+	unsigned long cdev, group;		/* devices in an iommufd, a container */
 	unsigned long hwpt_set, hwpt_get;	/* the classic ioctls of a HWPT */
 	unsigned long device_start;		/* DMA logging */
-	unsigned long queries;			/* whatever the way */
+	unsigned long queries;			/* of all kinds */
 	unsigned long pages, dirty;		/* sums of all queries */
-	unsigned long full;			/* large queries of which every page was dirty */
+	unsigned long full;			/* large queries with every page dirty */
 };
 
-/* Events that vm_start()'s caller has to ask for */
+/* Trace events that the caller of vm_start() must enable */
 extern const char *const way_events[4];
 struct way way_of(const struct vm *vm);
 
-/* After a key, or NULL */
+/* The text after a key, or NULL */
 const char *text_after(const char *line, const char *key);
 unsigned long number_after(const char *line, const char *key);
 

@@ -1,42 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In the outer virtual machine: unmodified QEMUs run inner machines with edu devices
- * by vfio-pci, and live-migrate them to each other. Called by tools/check/vmm.sh, with
- * guest-run; edu_vfio_pci has the devices.
+ * Runs in the outer virtual machine: starts unmodified QEMUs, whose inner machines have
+ * edu devices by vfio-pci, and live-migrates the inner machines between the QEMUs.
+ * tools/check/vmm.sh calls it with guest-run; the devices are bound to edu_vfio_pci.
  *
  * Usage: vmm-migrate MODE CASE...
  *
- * MODE is the outer machine's IOMMU, part of the names of the tests. A case is made of
- * words with colons between them:
+ * MODE is the IOMMU of the outer machine; test names begin with it. A case consists of
+ * words that are separated by colons:
  *
  *   10 | 11            the QEMU in /q10 or /q11
  *   iommufd | legacy   its backend: /dev/iommu, or the container /dev/vfio/vfio
- *   device | iommu     who tells what is dirty: DMA logging, or the IOMMU's page tables
+ *   device | iommu     the source of dirty bits: DMA logging, or the IO page tables
  *   two                two devices instead of one
- *   slow               devices whose transfers last
+ *   slow               devices with slow transfers
  *   cancel             the first migration is cancelled
  *   back               the inner machine migrates back, to a third QEMU
  *   static | remap     an IOMMU in the inner machine: everything stays mapped, or each
- *                      transfer has a mapping of its own
- *   all                everything is dirty, as nothing tells what is
- *   untracked          nothing tracks, and QEMU takes nothing for dirty (Q1)
- *   unflushed          the kernel leaves the IOTLB as it is (CONFIG_IOMMUFD_DIRTY_BREAK)
+ *                      transfer is mapped separately
+ *   all                everything is dirty, because nothing tracks
+ *   untracked          nothing tracks, and QEMU treats no page as dirty (Q1)
+ *   unflushed          the kernel skips the IOTLB flush (CONFIG_IOMMUFD_DIRTY_BREAK)
  *
- * A case passes when all migrations are completed, the inner software finds no bad page
- * in the source nor in the destination, there over a whole pass at least; when QEMU went
- * the way that the case names, by its own trace; and when it was told of dirty pages,
- * but not of every page. With untracked and unflushed there must be bad pages in the
- * destination, and none in the source; unflushed is for trackers, which serve the
- * container, and not for the ioctls of a HWPT. With remap there are bad pages by faults
- * of QEMU: that is told as an expected failure, and if there are none any more, that is a
- * failure.
+ * A case passes if all of these hold: All migrations complete. The inner software finds
+ * no bad page in the source or in the destination, there in at least one whole pass.
+ * QEMU used the path that the case names, according to its trace. Some pages were
+ * reported as dirty to QEMU, but not every page.
  *
- * The faults, in QEMU 10.0.2 and 11.1.3:
- *   Q1  forced to migrate where nothing tracks, it takes no page for dirty instead of all
- *   Q2  vtd_page_walk_level() takes the memory's address from an entry that the guest has
- *       cleared already, so the dirty bits of what is unmapped are those of address 0
- *   Q3  a dirty sync replays mappings that the guest has not announced yet, and later its
- *       announcement counts as known: what was unmapped in between is never mapped again
+ * With untracked and unflushed there must be bad pages in the destination and none in
+ * the source. unflushed applies to trackers, which serve the container, and not to the
+ * ioctls of a HWPT. With remap there are bad pages because of bugs of QEMU: this is
+ * reported as an expected failure, and no bad pages as a failure.
+ *
+ * The bugs, in QEMU 10.0.2 and 11.1.3:
+ *   Q1  if it is forced to migrate without tracking, it treats no page as dirty, instead
+ *       of all
+ *   Q2  vtd_page_walk_level() takes the memory address from an entry that the guest has
+ *       already cleared, so the dirty bits of unmapped pages are those of address 0
+ *   Q3  a dirty sync replays mappings that the guest has not announced yet, and treats
+ *       the later announcement as known: if the mapping was unmapped in between, it is
+ *       never mapped again
  */
 #include <dirent.h>
 #include <errno.h>
@@ -51,12 +54,12 @@
 
 #include "vm.h"
 
-#define BAD_PAGES	5	/* exit code of a case in which nothing else is wrong */
+#define BAD_PAGES	5	/* exit code of a case without other errors */
 
 #define BREAK		"/sys/module/iommufd/parameters/dirty_break"
 #define BREAK_FLUSH	"8"	/* drivers/iommu/iommufd/dirty/tests/break.h */
 
-/* Of pre-copy before the switch, at least: rounds, and passes over all pages */
+/* Minimum of pre-copy rounds before the switchover, and of passes over all pages */
 #define ROUNDS		4
 #define PASSES		3
 
@@ -76,8 +79,8 @@ struct test {
 };
 
 /*
- * Addresses of all edu devices, in order: two of a source, two of a destination, one of
- * each that is slow
+ * PCI addresses of all edu devices, in order: two of a source, two of a destination, then
+ * a slow one of each
  */
 #define SOURCE		0
 #define DESTINATION	2
@@ -94,7 +97,7 @@ static unsigned int nr_devices(const struct test *test)
 
 static void arg_devices(struct argv *argv, const struct test *test, unsigned int first)
 {
-	/* else QEMU migrates only what it is sure to track: with a container, logging devices */
+	/* else QEMU refuses to migrate: in a container, it expects devices to log DMA */
 	bool force = test->untracked || (!test->iommufd && !test->device);
 	unsigned int i;
 
@@ -107,7 +110,7 @@ static void arg_devices(struct argv *argv, const struct test *test, unsigned int
 		    force ? ",enable-migration=on" : "");
 }
 
-/* A QEMU with the devices from the given one on */
+/* Starts a QEMU with the devices from @first on */
 static struct vm *start(const struct test *test, const char *name, unsigned int first,
 			bool incoming)
 {
@@ -118,7 +121,7 @@ static struct vm *start(const struct test *test, const char *name, unsigned int 
 	    test->qemu, test->qemu, test->qemu, test->qemu);
 	arg(&argv, "-nodefaults -no-user-config -display none -M " MACHINE);
 	arg(&argv, "-accel tcg,tb-size=32 -m 64M -kernel /bin/inner");
-	/* Some formats of the host have 47 bits of IOVA. This device offers 39 or 48 */
+	/* Some host formats have 47 bits of IOVA, and this device offers 39 or 48 */
 	if (test->viommu)
 		arg(&argv, "-device intel-iommu,caching-mode=on,aw-bits=39");
 	if (test->remap)
@@ -147,7 +150,7 @@ static void migrate(struct vm *from, struct vm *to)
 {
 	vm_precopy(from, ROUNDS, PASSES);
 	vm_complete(from);
-	/* the first line may be the end of a pass that began in the source */
+	/* the first line may belong to a pass that began in the source */
 	vm_wait_passes(to, 2);
 	vm_query(from);
 	printf("# %s to %s: QEMU %d, %lu rounds, %lu pages sent, %lu ms down\n", from->name,
@@ -157,7 +160,7 @@ static void migrate(struct vm *from, struct vm *to)
 	       from->name, from->passes, from->bad, to->name, to->passes, to->bad);
 }
 
-/* A source's way is the one of the test's name, and no other; and what it was told */
+/* Checks how the source got its dirty bits, by the test's name, and which it got */
 static void check_way(const struct test *test, const struct vm *vm)
 {
 	bool hwpt = test->iommufd && !test->device && !test->untracked;
@@ -165,16 +168,16 @@ static void check_way(const struct test *test, const struct vm *vm)
 	struct way way = way_of(vm);
 
 	if (way.cdev != (test->iommufd ? number : 0) || way.group != (test->iommufd ? 0 : number))
-		fail("%s: the devices are not all of %s", vm->name,
+		fail("%s: not all devices use %s", vm->name,
 		     test->iommufd ? "an iommufd" : "a container");
 	if (!way.hwpt_set != !hwpt || !way.hwpt_get != !hwpt)
 		fail("%s: the ioctls of a HWPT were %s", vm->name, hwpt ? "not used" : "used");
 	if (!way.device_start != !test->device)
 		fail("%s: DMA logging was %s", vm->name, test->device ? "not used" : "used");
 	if (!way.queries != test->untracked)
-		fail("%s: it was %s for dirty pages", vm->name,
-		     test->untracked ? "asked" : "not asked");
-	/* QEMU's vIOMMU puts what it unmaps at another place */
+		fail("%s: dirty pages were %s", vm->name,
+		     test->untracked ? "queried" : "not queried");
+	/* With a vIOMMU, QEMU gets the addresses of unmapped pages wrong */
 	if (test->untracked || test->unflushed || test->remap)
 		return;
 	if (!way.dirty)
@@ -193,7 +196,7 @@ static bool set_break(const char *value)
 	return ok;
 }
 
-/* In a process of its own */
+/* Runs a test, in a child process */
 static void run(const struct test *test)
 {
 	unsigned int first = test->slow ? SLOW_SOURCE : SOURCE;
@@ -215,7 +218,7 @@ static void run(const struct test *test)
 		fail("%s: %s", BREAK, strerror(errno));
 	migrate(from, to);
 	check_way(test, from);
-	/* Migration alone shall lose pages there */
+	/* In these tests only the migration may lose pages */
 	if ((test->untracked || test->unflushed) && from->bad)
 		fail("%s: bad pages without a migration", from->name);
 	last = to;
@@ -266,7 +269,7 @@ static struct test parse(const char *name)
 		word++;
 		len = strcspn(word, ":");
 		if (!parse_word(&test, word, len)) {
-			printf("Bail out! %s: no word %.*s\n", name, (int)len, word);
+			printf("Bail out! %s: unknown word %.*s\n", name, (int)len, word);
 			exit(2);
 		}
 	}
@@ -309,7 +312,7 @@ static unsigned int find_devices(void)
 	return n;
 }
 
-/* Tells the result of a case; false if it is not as it should be */
+/* Prints the result of a case; returns false if it is not the expected one */
 static bool report(int number, const char *mode, const struct test *test, int code)
 {
 	bool lossy = test->untracked || test->unflushed || test->remap;
@@ -318,7 +321,7 @@ static bool report(int number, const char *mode, const struct test *test, int co
 	if (lossy && !code)
 		puts("# no page is bad, but some were expected to be");
 	if (test->remap && lost)
-		printf("not ok %d %s:%s # XFAIL Q2, Q3: its vIOMMU loses what was unmapped\n",
+		printf("not ok %d %s:%s # XFAIL Q2, Q3: QEMU's vIOMMU loses unmapped pages\n",
 		       number, mode, test->name);
 	else
 		printf("%s %d %s:%s\n", (lossy ? lost : !code) ? "ok" : "not ok", number, mode,
@@ -349,7 +352,7 @@ int main(int argc, char **argv)
 		printf("Bail out! fewer than %d edu devices\n", NR_DEVICES);
 		return 1;
 	}
-	/* A QEMU that has ended is told of by its case, not by a signal */
+	/* The case reports a QEMU that has ended, so ignore the signal */
 	signal(SIGPIPE, SIG_IGN);
 	tests = calloc(argc, sizeof(*tests));
 	if (!tests) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a QEMU's trace tells of its way to the dirty bits. For vmm-migrate.c.
+ * Finds out from a QEMU's trace how it got the dirty bits. Called by vmm-migrate.c.
  *
- * QEMU traces each classic ioctl of a HWPT and the start of DMA logging, and each query
- * for dirty pages whatever answers it; those of a container are the queries without
- * either. When there is nothing to ask, everything is dirty, and there is no query.
+ * QEMU traces each classic ioctl of a HWPT, the start of DMA logging, and each query for
+ * dirty pages, no matter what answers it. If there are queries but neither of the other
+ * two, a container has answered. If nothing can be queried, there is no query.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "vm.h"
 
-/* Of a query of fewer pages all may well be dirty: QEMU also asks about single mappings */
+/* Fewer pages may well all be dirty: QEMU also queries single mappings */
 #define LARGE	16
 
 const char *const way_events[] = {

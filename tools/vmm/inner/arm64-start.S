@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The first instruction of all, a stack, and a call of start() in arm64.c */
+/* The entry point: sets up a stack and calls start() in arm64.c */
 	.section .start, "ax"
 	.globl _start
 _start:	ldr	x0, =stack_end

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The inner machine "virt,highmem=off": loaded as an ELF file, without firmware and
- * without an IOMMU. Its devices are where QEMU's hw/arm/virt.c has them.
+ * The inner machine "virt,highmem=off": QEMU loads the software as an ELF file. There is
+ * no firmware and no IOMMU. Device addresses are those of QEMU's hw/arm/virt.c.
  */
 #include "inner.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of the inner machine's software know of each other: main.c is the
- * same for all machines, x86.c with vtd.c, and arm64.c are a machine each.
+ * Interfaces between the parts of the inner machine's software. main.c is the same
+ * for all machines; x86.c with vtd.c, and arm64.c each support one machine.
  */
 #ifndef INNER_H
 #define INNER_H
@@ -14,7 +14,7 @@
 #define PAGE_ALIGNED	alignas(PAGE_SIZE)
 #define PCI_SLOTS	32
 
-/* main.c: returns only if there is no device; options is the command line */
+/* main.c: returns only if there is no device; @options is the command line */
 void run(const char *options);
 
 /* The machine */
@@ -23,14 +23,14 @@ uint32_t read32(uintptr_t address);
 void write32(uintptr_t address, uint32_t value);
 uint32_t pci_read(unsigned int slot, unsigned int reg);
 void pci_write(unsigned int slot, unsigned int reg, uint32_t value);
-/* BAR 0, which gets an address if no firmware has given it one */
+/* Address of BAR 0; assigns one if there is no firmware that does */
 uintptr_t pci_bar(unsigned int slot);
-/* What the CPU wrote is visible to the device, and the other way round */
+/* Makes CPU writes visible to the device, and device writes visible to the CPU */
 void fence(void);
 
 /*
- * The machine's IOMMU, if it has one: addresses for DMA from 0 on, in pages.
- * Mapping address 0 (of memory) unmaps.
+ * The machine's IOMMU, if it has one. Mappings have numbers from 0 on, one per page.
+ * Mapping memory address 0 unmaps.
  */
 bool iommu_start(void);
 void iommu_map(unsigned int number, const void *page);

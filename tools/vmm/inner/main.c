@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The whole software of an inner virtual machine: edu devices rewrite pages, and
- * before each rewrite the CPU checks every word of what the page holds. What it
- * must hold is kept in memory that the CPU writes, so it migrates whatever becomes
- * of device writes: a page that a migration forgot is bad on the destination.
+ * before each rewrite the CPU checks every word of the page. The expected content is
+ * kept in memory that the CPU writes, so it migrates even if device writes are lost.
+ * A page that a migration has missed is bad on the destination.
  *
  * Prints to the serial port, for tools/vmm/guest/vm.c:
  *   "devices N iommu N remap N"     once
- *   "bad page N words N first N wanted N rewrite N of N"   the first few of them:
- *                                   how many are wrong, what word 0 is and should be,
- *                                   when that was written, how many rewrites there were
- *   "pass N bad N"                  after each pass over all pages: the sum of bad ones
+ *   "bad page N words N first N wanted N rewrite N of N"   for the first few bad pages:
+ *                                   how many words are wrong, what word 0 is and should
+ *                                   be, the rewrite that wrote it, of how many so far
+ *   "pass N bad N"                  after each pass over all pages: the sum of bad pages
  *
- * With an IOMMU in the machine all pages stay mapped; the option "remap" gives each
- * transfer a mapping of its own, as strict Linux does.
+ * With an IOMMU in the machine all pages stay mapped. With the option "remap", each
+ * transfer is mapped separately, as Linux does in strict mode.
  */
 #include "inner.h"
 
@@ -34,7 +34,7 @@
 static uintptr_t edu[EDU_DEVICES];
 static unsigned int devices;
 static bool translating, remapping;
-static uint32_t expected[PAGES];	/* which rewrite a page holds; 0: none yet */
+static uint32_t expected[PAGES];	/* rewrite that a page holds; 0: none yet */
 static PAGE_ALIGNED uint32_t seed[WORDS];
 static PAGE_ALIGNED uint32_t pages[PAGES][WORDS];
 
@@ -99,7 +99,7 @@ static uint32_t word(uint32_t page, uint32_t rewrite, uint32_t i)
 	return rewrite * 2654435761u ^ page << 12 ^ i;
 }
 
-/* How many words of a page are not what they must be */
+/* Returns how many words of a page are wrong */
 static uint32_t wrong_words(uint32_t page)
 {
 	uint32_t i, wrong = 0;

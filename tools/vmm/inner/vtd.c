@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The VT-d unit of the inner machine "q35", if it has one (QEMU's intel-iommu): in
- * legacy mode, with one table for all devices of bus 0, and invalidation by registers,
- * page by page also of what was not present: under caching mode QEMU learns of it so.
+ * The VT-d unit of the inner machine "q35", if it has one (QEMU's intel-iommu): legacy
+ * mode, one table for all devices of bus 0, and invalidation by registers. Pages are
+ * invalidated one by one, also if they were not present: in caching mode QEMU learns of
+ * new mappings that way.
  */
 #include "inner.h"
 
@@ -18,7 +19,7 @@
 #define VTD_IVA		0xf0
 #define VTD_IOTLB	0xf8
 #define   IOTLB_ALL	0x90000000u
-#define   IOTLB_PAGE	0xb0000000u	/* of the domain in the lowest bits */
+#define   IOTLB_PAGE	0xb0000000u	/* with the domain in the lowest bits */
 
 #define PRESENT		1
 #define READ_WRITE	3
@@ -68,7 +69,7 @@ bool iommu_start(void)
 {
 	unsigned int slot;
 
-	/* the version: nothing is there, or memory that is not */
+	/* the version reads as 0 or all ones if there is no IOMMU */
 	if (read32(VTD) == 0 || read32(VTD) == UINT32_MAX)
 		return false;
 	root[0] = (uintptr_t)context | PRESENT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The header that multiboot looks for, a stack, and a call of start() in x86.c */
+/* The multiboot header; sets up a stack and calls start() in x86.c */
 	.section .multiboot, "a"
 	.long 0x1badb002, 0, -0x1badb002
 
@@ -7,7 +7,7 @@
 	.globl _start
 _start:	cli
 	mov	$stack_end, %esp
-	push	%ebx			/* what the loader has left */
+	push	%ebx			/* struct multiboot, from the loader */
 	call	start
 1:	hlt
 	jmp	1b

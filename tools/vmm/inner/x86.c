@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The inner machine "q35", 32 bits: loaded by multiboot, a UART at the ports of COM1,
- * PCI configuration by ports. SeaBIOS has given BARs their addresses.
+ * The inner machine "q35" in 32-bit mode: loaded by multiboot, with a UART at the ports
+ * of COM1 and PCI configuration through ports. SeaBIOS has assigned the BARs.
  */
 #include "inner.h"
 
@@ -9,7 +9,7 @@
 #define PCI_ADDRESS	0xcf8
 #define PCI_DATA	0xcfc
 
-#define MULTIBOOT_OPTIONS	4	/* a flag of what the loader has left */
+#define MULTIBOOT_OPTIONS	4	/* flag: multiboot::options is valid */
 
 struct multiboot {
 	uint32_t flags;
