@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Trackers of a device, fed by its migration driver alone: what INFO says, that
- * READ and SCAN report exactly what the device wrote, several of them, and together
- * with the tracker of an IOAS: two independent providers that have to agree.
+ * Device trackers, fed only by the device's migration driver: INFO, exact results of
+ * READ and SCAN, several trackers of one device, and a device tracker together with
+ * an IOAS tracker. The last two track independently and must agree.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -23,10 +23,7 @@ FIXTURE(device)
 
 FIXTURE_SETUP(device)
 {
-	const char *reason = logged_open(&self->l);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open(&self->l));
 }
 
 FIXTURE_TEARDOWN(device)
@@ -67,7 +64,7 @@ TEST_F(device, info)
 	EXPECT_EQ(0, info.out_num_ranges);
 }
 
-/* Once, exactly, by READ and by SCAN; and what was written before not at all */
+/* READ and SCAN report each write exactly once, and none from before START */
 TEST_F(device, exact)
 {
 	struct read_args args;
@@ -78,7 +75,7 @@ TEST_F(device, exact)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 	for (i = 0; i < 40; i++)
 		logged_write(&self->l, random_below(PAGES));
-	/* reads of the device are not writes */
+	/* DMA reads make nothing dirty */
 	edu_dma_from(&self->l.env.edu[0], IOVA, 0, 64);
 	args = logged_args(&self->l, self->l.tracker);
 	args.flags = IOMMU_DIRTY_READ_NO_CLEAR;
@@ -96,7 +93,7 @@ TEST_F(device, exact)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
-/* Parts of the range, at odd places, in any order; each page once */
+/* Random parts of the range, in any order; each page is reported once */
 TEST_F(device, parts)
 {
 	unsigned int i;
@@ -131,7 +128,7 @@ TEST_F(device, parts)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
-/* What the device tracks by is coarser: both halves of such a page are reported */
+/* The device tracks larger pages: a write makes all of a 64 KiB page dirty */
 TEST_F(device, coarse)
 {
 	struct iommu_dirty_run range = { .iova = AT(3), .length = 1 };
@@ -149,7 +146,7 @@ TEST_F(device, coarse)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
-/* Any order, overlaps, and more ranges than the device has room for */
+/* Unordered, overlapping, and more ranges than the device supports */
 TEST_F(device, many_ranges)
 {
 	struct iommu_dirty_run ranges[41], tracked;
@@ -179,7 +176,7 @@ TEST_F(device, many_ranges)
 				break;
 		EXPECT_NE(num, j);
 	}
-	/* merged across gaps, not widened at will */
+	/* Merged across gaps, not widened further */
 	EXPECT_GE((39 * 6 + 2) * SZ_4K, covered);
 
 	for (i = 0; i < 40; i++)
@@ -188,8 +185,8 @@ TEST_F(device, many_ranges)
 }
 
 /*
- * One more than the device takes, so far from each other that all as one are too much:
- * the closest two are merged, and no others. How many it takes is known then.
+ * One range more than the device supports, and too far apart to track all as one: only
+ * the closest two are merged. After that INFO reports how many the device supports.
  */
 TEST_F(device, one_range_too_many)
 {
@@ -211,7 +208,7 @@ TEST_F(device, one_range_too_many)
 	EXPECT_EQ(8, logged_info(&self->l, self->l.tracker, &member).out_max_ranges);
 }
 
-/* A driver that keeps bits in words, and does not say what happens to half of one */
+/* A driver that logs in words of bits, and does not define partial words */
 TEST_F(device, words)
 {
 	struct logged *l = &self->l;
@@ -234,7 +231,7 @@ TEST_F(device, words)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* What is too much for a device is told as such, whatever its driver says */
+/* A range that is too large is -E2BIG, whatever error the driver returns */
 TEST_F(device, not_supported)
 {
 	struct logged *l = &self->l;
@@ -251,7 +248,7 @@ TEST_F(device, not_supported)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Mappings come and go in what is tracked, and nobody is told: as with a virtual IOMMU */
+/* Mappings change within the tracked range without UPDATE, as with a vIOMMU */
 TEST_F(device, whole_aperture)
 {
 	struct logged *l = &self->l;
@@ -272,7 +269,7 @@ TEST_F(device, whole_aperture)
 
 		ioas_map(l->env.fd, l->env.ioas, mem, SZ_4K, iova);
 		env_store(&l->env, 0, iova);
-		/* gone before it was looked at */
+		/* Unmap before the READ */
 		if (i % 2)
 			ioas_unmap(l->env.fd, l->env.ioas, iova, SZ_4K);
 		args.iova = iova;
@@ -287,7 +284,7 @@ TEST_F(device, whole_aperture)
 	mem_free(mem, SZ_4K);
 }
 
-/* Each tracker gets every page; the end of one changes nothing for the other */
+/* Each tracker reports every page; stopping one does not affect the other */
 TEST_F(device, several)
 {
 	__u32 second = tracker_alloc(self->l.env.fd, self->l.env.edu[0].dev_id);
@@ -298,7 +295,7 @@ TEST_F(device, several)
 
 	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
 	logged_write(&self->l, 1);
-	/* not for the second one, which was not running */
+	/* Page 1 is not for the second tracker, which was not running */
 	EXPECT_EQ(-EBUSY, __device_start(self->l.env.fd, second, &range, &num,
 					 &page_size));
 	device_start(self->l.env.fd, second, IOVA, SIZE);
@@ -343,7 +340,7 @@ static __u64 read_both(FIXTURE_DATA(device) * self, void *bitmap,
 	return cmd.out_pages;
 }
 
-/* READ of all pages fails behind the first @pages of them, which are reported */
+/* READ of all pages reports the first @pages pages, then fails */
 static void check_ends(struct __test_metadata *_metadata, struct logged *l,
 		       __u32 tracker, __u64 pages)
 {
@@ -358,7 +355,7 @@ static void check_ends(struct __test_metadata *_metadata, struct logged *l,
 	memset(l->want, 0, sizeof(l->want));
 }
 
-/* What a tracker does not cover is never taken for clean */
+/* Pages that a tracker does not cover never count as clean */
 TEST_F(device, not_covered)
 {
 	struct logged *l = &self->l;
@@ -391,7 +388,7 @@ TEST_F(device, not_covered)
 		.runs = runs,
 		.num_runs = 1,
 	};
-	/* no room for the second run: that comes first */
+	/* A full array ends the SCAN before -ERANGE would */
 	EXPECT_EQ(0, __tracker_scan(&scan));
 	EXPECT_EQ(15 * SZ_4K, scan.out_length);
 	scan.num_runs = 3;
@@ -400,13 +397,13 @@ TEST_F(device, not_covered)
 	ASSERT_EQ(1, scan.num_runs);
 	EXPECT_EQ(AT(15), runs[0].iova);
 	EXPECT_EQ(SZ_4K, runs[0].length);
-	/* who knows that gets the rest */
+	/* With IOMMU_DIRTY_READ_SPARSE the call succeeds */
 	memset(l->want, 0, sizeof(l->want));
 	logged_write(l, 9);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Of several trackers, which? The one that ends first */
+/* Of several trackers, the one whose coverage ends first has the error */
 TEST_F(device, not_covered_by_one)
 {
 	struct iommu_dirty_read_tracker entries[2] = {
@@ -431,7 +428,7 @@ TEST_F(device, not_covered_by_one)
 	EXPECT_EQ(0, entries[1].out_error);
 }
 
-/* In the degraded mode it is dirty, each time */
+/* In degraded mode pages that are not covered are always dirty */
 TEST_F(device, not_covered_degraded)
 {
 	struct logged *l = &self->l;
@@ -469,7 +466,7 @@ TEST_F(device, not_covered_degraded)
 	}
 }
 
-/* What another tracker has had tracked is covered until its UPDATE */
+/* Ranges tracked for another tracker are covered until its UPDATE */
 TEST_F(device, not_covered_any_more)
 {
 	struct logged *l = &self->l;
@@ -496,7 +493,7 @@ TEST_F(device, not_covered_any_more)
 	logged_write(l, 12);
 	env_store(&l->env, 0, AT(11));
 	EXPECT_TRUE(logged_exact(l, other));
-	/* nothing of it is lost for the one that has left out ranges */
+	/* The tracker that dropped ranges loses none of their pages */
 	bitmap_set(l->want, 6);
 	check_ends(_metadata, l, l->tracker, 8);
 	bitmap_set(l->want, 10);
@@ -505,8 +502,8 @@ TEST_F(device, not_covered_any_more)
 }
 
 /*
- * The driver of the device and the IO page tables know nothing of each other, and
- * after random traffic they say the same; together, in one READ, too.
+ * The device's driver and the IO page tables track independently. After random
+ * traffic both report the same pages, also together in one READ.
  */
 TEST_F(device, agrees_with_page_tables)
 {
@@ -538,7 +535,7 @@ TEST_F(device, agrees_with_page_tables)
 		EXPECT_EQ(0, memcmp(want, bits, sizeof(bits)));
 		EXPECT_EQ(bitmap_count(want, PAGES), added);
 		EXPECT_EQ(added, entries[0].out_pages + entries[1].out_pages);
-		/* the second one has found nothing new */
+		/* The second tracker adds nothing */
 		EXPECT_EQ(0, entries[1].out_pages);
 		memset(self->l.want, 0, sizeof(self->l.want));
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Trackers of a device: what is refused, and that VFIO's own DMA logging and a
- * tracker keep out of each other's way.
+ * Device trackers: calls that fail, and the mutual exclusion of trackers and VFIO's
+ * DMA logging.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -19,10 +19,7 @@ FIXTURE(device_errors)
 
 FIXTURE_SETUP(device_errors)
 {
-	const char *reason = logged_open(&self->l);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open(&self->l));
 }
 
 FIXTURE_TEARDOWN(device_errors)
@@ -30,7 +27,7 @@ FIXTURE_TEARDOWN(device_errors)
 	logged_close(&self->l);
 }
 
-/* Of a device whose driver logs nothing there is a tracker too, to say so */
+/* A device whose driver does not log can have a tracker; START reports why it fails */
 TEST_F(device_errors, no_provider)
 {
 	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
@@ -58,7 +55,7 @@ TEST_F(device_errors, no_provider)
 	edu_close(&plain);
 }
 
-/* Asked for the degraded mode it starts, and everything is dirty */
+/* In degraded mode it starts, and everything is dirty */
 TEST_F(device_errors, no_provider_degraded)
 {
 	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE };
@@ -133,7 +130,7 @@ TEST_F(device_errors, bad_arguments)
 						 IOMMU_DIRTY_START_DEGRADED, NULL));
 	EXPECT_EQ(-EOPNOTSUPP, __tracker_start_flags(self->l.env.fd, self->l.tracker,
 						     2, NULL));
-	/* of an IOAS */
+	/* IOAS tracker */
 	EXPECT_EQ(-EINVAL, __device_start(self->l.env.fd, self->l.env.tracker,
 					  &range, &num, &page_size));
 	num = 1;
@@ -171,7 +168,7 @@ TEST_F(device_errors, user_logging)
 	EXPECT_EQ(0, __log_report(fd, IOVA, SIZE, SZ_4K, self->l.got));
 	EXPECT_EQ(0, memcmp(self->l.got, self->l.want, sizeof(self->l.got)));
 	memset(self->l.want, 0, sizeof(self->l.want));
-	/* a bitmap that cannot be written is no longer taken for a clean one */
+	/* A bitmap that cannot be written is an error, not a clean result */
 	env_store(&self->l.env, 0, AT(3));
 	EXPECT_EQ(-EFAULT, __log_report(fd, IOVA, SIZE, SZ_4K, bad));
 	EXPECT_EQ(0, __log_stop(fd));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that goes while it is being tracked: its file is closed, or it is
- * unplugged. What it has written is kept, exactly, and can be read; closing the
- * iommufd at any time leaves nothing behind.
+ * A tracked device that goes away: its file is closed, or it is unplugged. Its dirty
+ * pages are kept exactly and can be read. Closing the iommufd at any time leaves
+ * nothing behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,7 @@ FIXTURE(device_gone)
 
 FIXTURE_SETUP(device_gone)
 {
-	const char *reason = logged_open(&self->l);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open(&self->l));
 }
 
 FIXTURE_TEARDOWN(device_gone)
@@ -58,7 +55,7 @@ static void *asking_run(void *arg)
 	return NULL;
 }
 
-/* Who asks what there is, and cannot get the answer, is not waited for */
+/* An INFO that blocks on user memory does not block detach and close */
 TEST_F(device_gone, while_somebody_asks)
 {
 	struct logged *l = &self->l;
@@ -77,7 +74,7 @@ TEST_F(device_gone, while_somebody_asks)
 	hold_release(&asking.hold);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(0, asking.rc);
-	/* as it was when it asked */
+	/* The state at the time of the call */
 	EXPECT_EQ(1, asking.num);
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, members[0].type);
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED | IOMMU_DIRTY_MEMBER_AUTO,
@@ -86,7 +83,7 @@ TEST_F(device_gone, while_somebody_asks)
 	hold_close(&asking.hold);
 }
 
-/* After it has gone; what it wrote is in the model */
+/* Checks after the device is gone; the model has its last writes */
 static void check_gone(struct __test_metadata *_metadata, struct logged *l)
 {
 	struct iommu_dirty_tracker_info info;
@@ -120,7 +117,7 @@ TEST_F(device_gone, closed)
 	check_gone(_metadata, l);
 }
 
-/* Each of several trackers keeps what it has not read */
+/* Each tracker keeps the pages that it has not reported */
 TEST_F(device_gone, closed_with_several)
 {
 	struct logged *l = &self->l;
@@ -141,7 +138,7 @@ TEST_F(device_gone, closed_with_several)
 	EXPECT_TRUE(logged_exact(l, other));
 }
 
-/* The device comes back under a new id, and is tracked anew */
+/* The device is opened again, with a new id, and tracked again */
 TEST_F(device_gone, opened_again)
 {
 	struct logged *l = &self->l;
@@ -160,7 +157,7 @@ TEST_F(device_gone, opened_again)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* The iommufd first: nothing may be left, the next test opens the device again */
+/* Closes the iommufd first; the next test must be able to open the device */
 TEST_F(device_gone, everything_closed)
 {
 	struct logged *l = &self->l;
@@ -186,7 +183,7 @@ static void *remover_run(void *arg)
 	return NULL;
 }
 
-/* When the driver is told to go it asks the user for the device by an event */
+/* The event with which the driver, on removal, requests the device from the user */
 static int request_event(int device)
 {
 	struct {
@@ -222,7 +219,7 @@ TEST_F(device_gone, unplugged)
 		 l->env.edu[0].bdf);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, remover_run, &r));
 	ASSERT_EQ(sizeof(asked), read(event, &asked, sizeof(asked)));
-	/* It waits for us, and works until then */
+	/* The removal waits for us, and the device works until then */
 	logged_write(l, 51);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	logged_write(l, 52);
@@ -232,7 +229,7 @@ TEST_F(device_gone, unplugged)
 	EXPECT_EQ(0, r.rc);
 	check_gone(_metadata, l);
 	close(event);
-	/* for the tests that follow */
+	/* For later tests */
 	remover_run(&rescan);
 	EXPECT_EQ(0, rescan.rc);
 }

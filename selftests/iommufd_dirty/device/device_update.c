@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * UPDATE: other ranges for a device that is being tracked. Nothing is lost while it
- * is quiescent; otherwise the call is refused, or the gap reported as dirty.
+ * UPDATE: changes the ranges of a running device tracker. While the device is
+ * quiescent no write is lost. Otherwise the call fails or reports the gap as dirty.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -24,10 +24,7 @@ FIXTURE(device_update)
 
 FIXTURE_SETUP(device_update)
 {
-	const char *reason = logged_open(&self->l);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open(&self->l));
 	self->fd = self->l.env.edu[0].fd;
 	if (!mig_capable(self->fd)) {
 		logged_close(&self->l);
@@ -44,14 +41,14 @@ FIXTURE_TEARDOWN(device_update)
 	logged_close(&self->l);
 }
 
-/* Dirty pages of ranges that go and of ranges that stay, and writes after it */
+/* Dirty pages of dropped and of kept ranges, and writes after the UPDATE */
 static void check_lossless(struct __test_metadata *_metadata, struct logged *l,
 			   int fd, __u32 state, __u32 back)
 {
 	device_start(l->env.fd, l->tracker, IOVA, HALF * SZ_4K);
 	logged_write(l, 2);
 	logged_write(l, HALF - 1);
-	/* nobody has asked for it */
+	/* Not tracked */
 	env_store(&l->env, 0, AT(HALF + 3));
 	mig_set(fd, state);
 	device_update(l->env.fd, l->tracker, AT(HALF - 8), 16 * SZ_4K);
@@ -87,7 +84,7 @@ TEST_F(device_update, stopped)
 		       VFIO_DEVICE_STATE_RUNNING);
 }
 
-/* Refused while it runs, and nothing has changed */
+/* Fails while the device runs, and changes nothing */
 TEST_F(device_update, busy)
 {
 	struct logged *l = &self->l;
@@ -100,7 +97,7 @@ TEST_F(device_update, busy)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* All that was and is tracked is dirty then, once */
+/* All old and new ranges are reported as dirty, once */
 TEST_F(device_update, gap_dirty)
 {
 	struct logged *l = &self->l;
@@ -114,13 +111,13 @@ TEST_F(device_update, gap_dirty)
 	logged_write(l, 20);
 	env_store(&l->env, 0, AT(3));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
-	/* not if there was no gap */
+	/* Not without a gap */
 	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
 	ASSERT_EQ(0, __logged_update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, AT(8), 8 * SZ_4K));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* The ranges of other trackers stay, and each gets what was harvested */
+/* Ranges of other trackers stay, and each tracker gets the dirty pages */
 TEST_F(device_update, with_another)
 {
 	struct logged *l = &self->l;
@@ -131,7 +128,7 @@ TEST_F(device_update, with_another)
 
 	device_start(l->env.fd, l->tracker, IOVA, 32 * SZ_4K);
 	ASSERT_EQ(0, __device_start(l->env.fd, other, &range, &num, &page_size));
-	/* the other one needs more */
+	/* The other tracker needs more */
 	EXPECT_EQ(32 * SZ_4K, range.length);
 	logged_write(l, 15);
 	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
@@ -144,7 +141,7 @@ TEST_F(device_update, with_another)
 	EXPECT_TRUE(logged_exact(l, other));
 	memcpy(l->want, want, sizeof(want));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
-	/* without the one that needed it, the old range goes */
+	/* After the tracker that needed it stops, the old range is dropped */
 	tracker_stop(l->env.fd, other);
 	mig_set(self->fd, VFIO_DEVICE_STATE_RUNNING_P2P);
 	device_update(l->env.fd, l->tracker, AT(100), 10 * SZ_4K);
@@ -154,7 +151,7 @@ TEST_F(device_update, with_another)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* What the device cannot track at all: as before */
+/* Ranges that the device cannot track: nothing changes */
 TEST_F(device_update, too_large)
 {
 	struct logged *l = &self->l;
@@ -174,8 +171,8 @@ TEST_F(device_update, too_large)
 }
 
 /*
- * A device that in a P2P state leaves only its peers alone, as VFIO allows: it goes on
- * writing, so an UPDATE is refused, or all of it is dirty
+ * A device that in P2P states only stops DMA to its peers, as VFIO allows. It keeps
+ * writing to memory, so an UPDATE fails or reports all ranges as dirty.
  */
 static void check_p2p_dma(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(device_update) * self, __u32 before,
@@ -231,7 +228,7 @@ static void *updater_run(void *arg)
 	struct updater *u = arg;
 
 	while (!__atomic_load_n(&u->stop, __ATOMIC_ACQUIRE)) {
-		/* always with the pages that are written to */
+		/* Always include the pages that are written */
 		__u64 more = random_below(HALF);
 
 		if (__logged_update(u->l, random_below(2) * IOMMU_DIRTY_UPDATE_GAP_DIRTY,
@@ -245,8 +242,8 @@ static void *updater_run(void *arg)
 }
 
 /*
- * Ranges and states change all the time while the device writes and somebody reads:
- * in the end what was reported is what differs from the copy.
+ * Ranges and device states change all the time while the device writes and the test
+ * reads. In the end the copy of the reported pages must equal the memory.
  */
 TEST_F(device_update, while_it_writes)
 {
@@ -279,7 +276,7 @@ TEST_F(device_update, while_it_writes)
 	mem_free(copy, SIZE);
 }
 
-/* So much that an UPDATE takes a while, most of it behind the pages that are written */
+/* Large, to make an UPDATE slow; most of it is after the written pages */
 #define WIDE	(4 * SZ_1G)
 
 struct wide {
@@ -306,9 +303,9 @@ static unsigned int wide_calls(struct wide *w)
 }
 
 /*
- * The user resumes the device and stops it again, which must wait for an UPDATE that
- * relies on its not writing. What was asked of the device in P2P it writes when it is
- * resumed; it is looked for after the UPDATE that was under way.
+ * The user resumes the device and puts it into P2P again. This must wait for an UPDATE
+ * that relies on a quiescent device. The device does DMA requested in P2P when it is
+ * resumed; the test checks for it after the UPDATE that was in progress.
  */
 TEST_F_TIMEOUT(device_update, resumed_meanwhile, 120)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The whole of a migration, as it was discussed when this was designed: two devices
- * under a guest that keeps them busy, each tracked by the provider that was chosen
- * for it; phases and tracking are separate axes. What arrives is compared with what
- * was sent, memory and devices.
+ * A complete migration of two devices that a guest keeps busy. Each device is tracked
+ * by the provider that was chosen for it; migration phases and tracking are
+ * independent. At the end the memory and the devices of source and destination must
+ * be equal.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -17,12 +17,12 @@
 #define STREAM		8192
 #define WORDS		(SZ_4K / 8)
 
-/* Which provider tracks a device, and what is done with it */
+/* Which provider tracks each device, and how it is migrated */
 struct plan {
-	bool by_device[DEVICES];	/* its driver; else its IOAS */
-	bool p2p[DEVICES];		/* it can be put into P2P */
-	bool apart;			/* device 1 has an IOAS of its own */
-	bool early;			/* device 1 goes into P2P before the rounds */
+	bool by_device[DEVICES];	/* tracked by its driver, else its IOAS */
+	bool p2p[DEVICES];		/* can be put into P2P */
+	bool apart;			/* device 1 has a separate IOAS */
+	bool early;			/* device 1 enters P2P before the rounds */
 	bool untracked;
 };
 
@@ -42,8 +42,7 @@ FIXTURE(progression)
 
 FIXTURE_SETUP(progression)
 {
-	if (getenv("DIRTY_DEVICES") || edu_count() < 2 * DEVICES)
-		SKIP(return, "needs four PCI edu devices");
+	OPEN_OR_SKIP(return, env_need_pci(2 * DEVICES));
 	random_init();
 	edu_set_driver("edu_vfio_pci");
 }
@@ -74,7 +73,7 @@ static void guests_start(FIXTURE_DATA(progression) * self)
 		guest_start(&self->guests[i], &self->src, i);
 }
 
-/* Until each device that is not held back has done some more */
+/* Waits until each device whose guest runs has done more writes */
 static void guests_work(FIXTURE_DATA(progression) * self)
 {
 	unsigned int i;
@@ -130,7 +129,7 @@ static void copy_page(FIXTURE_DATA(progression) * self, unsigned int page)
 	self->copied++;
 }
 
-/* One READ of all trackers, of whatever kind, into one bitmap; and send */
+/* One READ of all trackers of both kinds into one bitmap; sends the pages */
 static __u64 read_and_send(FIXTURE_DATA(progression) * self)
 {
 	struct iommu_dirty_tracker_read cmd = {
@@ -161,7 +160,7 @@ static void send_all(FIXTURE_DATA(progression) * self)
 		copy_page(self, page);
 }
 
-/* The state of each device, and what of its own it has to send */
+/* Sets the state of all devices, or only of those with P2P */
 static void set_states(FIXTURE_DATA(progression) * self, const struct plan *plan,
 		       __u32 state, bool only_p2p)
 {
@@ -184,7 +183,7 @@ static void precopy_begin(FIXTURE_DATA(progression) * self)
 	}
 }
 
-/* P2P of those that have it, READ, resume, and so on */
+/* In each round: enter P2P where possible, READ, resume */
 static void precopy_rounds(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(progression) * self, const struct plan *plan)
 {
@@ -201,7 +200,7 @@ static void precopy_rounds(struct __test_metadata *_metadata,
 	}
 }
 
-/* The guest stops, then all devices; the last one to know is a device in P2P */
+/* Stops the guest, then enters P2P where possible, with DMA pending */
 static void stop_all(FIXTURE_DATA(progression) * self, const struct plan *plan)
 {
 	unsigned int i;
@@ -210,7 +209,7 @@ static void stop_all(FIXTURE_DATA(progression) * self, const struct plan *plan)
 		guest_stop(&self->guests[i]);
 	set_states(self, plan, VFIO_DEVICE_STATE_PRE_COPY_P2P, true);
 	for (i = 0; i < DEVICES; i++)
-		/* asked for, and not done before the device runs again: there */
+		/* Stays pending until the device runs, at the destination */
 		if (plan->p2p[i] && !edu_busy(src_edu(self, i)))
 			edu_ask_to(src_edu(self, i), RAM_IOVA + i * SZ_4K, 0, SZ_4K);
 }
@@ -241,17 +240,17 @@ static void restore(struct __test_metadata *_metadata,
 		close(fd);
 		mig_set(dst->edu[i].fd, VFIO_DEVICE_STATE_RUNNING_P2P);
 	}
-	/* Nothing has been written there yet, and all is as where it came from */
+	/* The devices have not written yet: memory must equal the source */
 	EXPECT_EQ(0, memcmp(self->src.ram, dst->ram, RAM_SIZE));
 	for (i = 0; i < DEVICES; i++) {
 		mig_set(dst->edu[i].fd, VFIO_DEVICE_STATE_RUNNING);
 		while (edu_busy(&dst->edu[i]))
 			;
-		/* the device's buffer is what the guest has put there last */
+		/* The device's buffer has what the guest has loaded last */
 		edu_dma_to(&dst->edu[i], RAM_IOVA + (RAM_PAGES - 1) * SZ_4K, 0, SZ_4K);
 		memcpy(page, dst->ram + (RAM_PAGES - 1) * WORDS, SZ_4K);
 		EXPECT_EQ(0, memcmp(page, self->src.stage + i * WORDS, SZ_4K));
-		/* and the transfer that was asked for there was done here */
+		/* The DMA that was pending at the source was done here */
 		EXPECT_EQ(plan->p2p[i], !memcmp(page, dst->ram + i * WORDS, SZ_4K));
 		EXPECT_EQ(VFIO_DEVICE_STATE_STOP_COPY, mig_get(src_fd(self, i)));
 	}
@@ -284,7 +283,7 @@ static void migrate(struct __test_metadata *_metadata,
 	lib_note("%llu pages sent", self->copied);
 }
 
-/* One device is tracked by its own driver, of the other only the IOMMU knows */
+/* One device is tracked by its driver, the other one by the IOMMU */
 TEST_F(progression, mixed_providers)
 {
 	const struct plan plan = {
@@ -312,7 +311,7 @@ TEST_F(progression, device_trackers)
 	migrate(_metadata, self, &plan);
 }
 
-/* A device that cannot be quiesced, apart; one READ over both IOASes */
+/* A device without P2P in a separate IOAS; one READ of both IOASes */
 TEST_F(progression, without_p2p_apart)
 {
 	const struct plan plan = { .p2p = { true, false }, .apart = true };
@@ -331,7 +330,7 @@ TEST_F(progression, apart_and_mixed)
 	migrate(_metadata, self, &plan);
 }
 
-/* The simple device stays in P2P from the beginning, the other goes on */
+/* Device 1 stays in P2P from the beginning, device 0 keeps running */
 TEST_F(progression, early_p2p)
 {
 	const struct plan plan = {
@@ -350,7 +349,7 @@ TEST_F(progression, without_tracking)
 	migrate(_metadata, self, &plan);
 }
 
-/* No migration at all: the device states stay as they are */
+/* Tracking without migration: the device states do not change */
 TEST_F(progression, tracking_only)
 {
 	const struct plan plan = { .by_device = { true, false } };
@@ -375,7 +374,7 @@ TEST_F(progression, tracking_only)
 	self->dst.ram = NULL;
 }
 
-/* It fails behind the last READ: back to running, nothing lost, tracking off */
+/* Migration fails after a READ: devices resume, nothing is lost, tracking stops */
 TEST_F(progression, failed)
 {
 	const struct plan plan = {
@@ -396,7 +395,7 @@ TEST_F(progression, failed)
 	precopy_rounds(_metadata, self, &plan);
 	set_states(self, &plan, VFIO_DEVICE_STATE_PRE_COPY_P2P, true);
 	read_and_send(self);
-	/* the destination does not answer */
+	/* The destination does not respond */
 	set_states(self, &plan, VFIO_DEVICE_STATE_RUNNING, false);
 	guests_work(self);
 	for (i = 0; i < DEVICES; i++) {
@@ -412,7 +411,7 @@ TEST_F(progression, failed)
 		__tracker_info(self->src.fd, &info);
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, info.out_state);
 	}
-	/* nothing is left that would keep others from tracking */
+	/* Nothing keeps others from tracking the device */
 	EXPECT_EQ(0, __log_start(src_fd(self, 0), &range, 1, &page_size));
 	EXPECT_EQ(0, __log_stop(src_fd(self, 0)));
 }

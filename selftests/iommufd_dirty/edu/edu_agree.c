@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two providers of the same DMA, each the other's oracle: the IO page tables that
- * an edu device writes through, and the log that its driver keeps. The test's list
- * of transfers, and what changed in memory, are compared as well.
+ * Compares two providers for the same DMA: the dirty bits in the IO page tables that
+ * an edu device writes through, and the DMA log of its driver. Both are also compared
+ * with the test's list of transfers and with the changes in memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ FIXTURE(edu_agree)
 	__u64 *stage;
 	unsigned char *mem;
 	unsigned char *copy;
-	bool finest;	/* the IO page tables report 4 KiB pages, too */
+	bool finest;	/* the IO page tables also report 4 KiB pages */
 };
 
 FIXTURE_VARIANT(edu_agree)
@@ -41,8 +41,7 @@ FIXTURE_VARIANT_ADD(edu_agree, huge) { .huge = true };
 
 FIXTURE_SETUP(edu_agree)
 {
-	if (!edu_count() || getenv("DIRTY_DEVICES"))
-		SKIP(return, "needs a PCI edu device");
+	OPEN_OR_SKIP(return, env_need_pci(1));
 	random_init();
 	self->fd = check(open("/dev/iommu", O_RDWR | O_CLOEXEC));
 	edu_set_driver("edu_vfio_pci");
@@ -72,7 +71,7 @@ FIXTURE_TEARDOWN(edu_agree)
 	mem_free(self->copy, SIZE);
 }
 
-/* Some transfers, in some places more than in others; the pages go to @model */
+/* Random transfers, half of them to the first 64 KiB; marks the pages in @model */
 static void traffic(struct _test_data_edu_agree *self, __u64 *model)
 {
 	__u64 at, page, len;
@@ -86,7 +85,7 @@ static void traffic(struct _test_data_edu_agree *self, __u64 *model)
 		edu_dma_to(&self->edu, IOVA + at, 0, len);
 		for (page = at / SZ_4K; page <= (at + len - 1) / SZ_4K; page++)
 			bitmap_set(model, page);
-		/* what is read is not dirty */
+		/* DMA reads set no dirty bits */
 		edu_dma_from(&self->edu, IOVA + random_below(PAGES) * SZ_4K, 0, 1);
 	}
 }
@@ -97,7 +96,7 @@ struct found {
 	__u64 log[PAGES / 64];
 };
 
-/* Every page that any of them knows of */
+/* Checks each page against the model, both providers and the memory */
 static void compare(struct __test_metadata *_metadata,
 		    struct _test_data_edu_agree *self, const struct found *f)
 {
@@ -139,7 +138,7 @@ TEST_F(edu_agree, same_pages)
 		memset(&f, 0, sizeof(f));
 		memcpy(self->copy, self->mem, SIZE);
 		traffic(self, f.model);
-		/* in either order */
+		/* alternate which provider is read first */
 		if (round & 1)
 			tracker_read(&read);
 		ASSERT_EQ(0, __log_report(self->edu.fd, IOVA, SIZE, SZ_4K, f.log));
@@ -149,10 +148,10 @@ TEST_F(edu_agree, same_pages)
 		coarse += bitmap_count(f.tables, PAGES) - bitmap_count(f.log, PAGES);
 	}
 	lib_note("pages that only the IO page tables reported: %llu", coarse);
-	/* or the huge pages were none, and the test is that of the small ones */
+	/* with huge pages, 0 means that none were used */
 	EXPECT_EQ(variant->huge, coarse > 0);
 
-	/* each can be off without the other */
+	/* each provider works while the other is off */
 	ASSERT_EQ(0, __log_stop(self->edu.fd));
 	memset(&f, 0, sizeof(f));
 	edu_dma_to(&self->edu, IOVA, 0, 8);

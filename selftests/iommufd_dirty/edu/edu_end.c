@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of an edu device's use in the middle of something: its file is closed,
- * its driver is unbound, while it is logged and migrated; and allocations that fail.
+ * Ends the use of an edu device while it is logged and migrated: closes its file and
+ * unbinds its driver. Also fails the allocations of the migration state transitions.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,8 +40,7 @@ static void open_device(struct _test_data_edu_end *self)
 
 FIXTURE_SETUP(edu_end)
 {
-	if (!edu_count() || getenv("DIRTY_DEVICES"))
-		SKIP(return, "needs a PCI edu device");
+	OPEN_OR_SKIP(return, env_need_pci(1));
 	self->iommufd = check(open("/dev/iommu", O_RDWR | O_CLOEXEC));
 	edu_set_driver("edu_vfio_pci");
 	self->ioas = ioas_alloc(self->iommufd);
@@ -75,7 +74,7 @@ static bool is_over(int stream)
 	return read(stream, &byte, 1) < 0 && errno == ENODEV;
 }
 
-/* A device that is opened again is as new */
+/* A device that is reopened has the state of a new one */
 TEST_F(edu_end, close)
 {
 	static const __u32 states[] = {
@@ -124,7 +123,7 @@ static void *give_back(void *bdf)
 	return NULL;
 }
 
-/* The driver asks for the device; until it is closed everything goes on */
+/* Unbind requests the device; it keeps working until the user closes it */
 TEST_F(edu_end, unbind)
 {
 	struct {
@@ -166,7 +165,7 @@ static bool known(__u32 state)
 	return state >= VFIO_DEVICE_STATE_STOP && state <= VFIO_DEVICE_STATE_PRE_COPY_P2P;
 }
 
-/* Each allocation on the way to each state fails in turn; then it can be done again */
+/* Fails each allocation of each state transition in turn; a reset recovers the device */
 TEST_F(edu_end, fail_nth)
 {
 	unsigned int nth, failures, files = 0;
@@ -198,7 +197,7 @@ TEST_F(edu_end, fail_nth)
 			ASSERT_EQ(VFIO_DEVICE_STATE_RUNNING, mig_get(self->edu.fd));
 		}
 		EXPECT_FALSE(failed);
-		/* One that comes with a file takes memory */
+		/* A transition that opens a file allocates memory */
 		EXPECT_LE(file, failures);
 		files += file;
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transfers in flight, on an edu device whose transfers take their time: what the
- * driver's log and its migration states make of them. A test that was too slow to
- * see one in flight tries again.
+ * Tests how the driver's log and its migration states handle transfers in flight, on
+ * an edu device with slow transfers. A test that is too slow to catch a transfer in
+ * flight tries again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #define FACTORIAL	0x08
 #define STATUS		0x20
 #define COMPUTING	0x1
-#define MUCH		200000000	/* what takes the device a while */
+#define MUCH		200000000	/* keeps the device busy for a while */
 
 FIXTURE(edu_flight)
 {
@@ -34,8 +34,7 @@ FIXTURE_SETUP(edu_flight)
 {
 	__u32 ioas;
 
-	if (!edu_count() || getenv("DIRTY_DEVICES"))
-		SKIP(return, "needs a PCI edu device");
+	OPEN_OR_SKIP(return, env_need_pci(1));
 	self->fd = check(open("/dev/iommu", O_RDWR | O_CLOEXEC));
 	edu_set_driver("edu_vfio_pci");
 	ioas = ioas_alloc(self->fd);
@@ -82,7 +81,7 @@ static __u64 report(struct _test_data_edu_flight *self)
 	return word;
 }
 
-/* It writes after START, so it is reported */
+/* A transfer in flight at START writes after it, so it is reported */
 TEST_F(edu_flight, at_start)
 {
 	bool flying = false;
@@ -104,7 +103,7 @@ TEST_F(edu_flight, at_start)
 	EXPECT_EQ(0x1234, word_at(self, 3));
 }
 
-/* It writes after one report: it is in the next one, too, and in no third */
+/* A transfer that writes after a report is in the next one too, but not in a third */
 TEST_F(edu_flight, at_report)
 {
 	bool flying = false;
@@ -125,7 +124,7 @@ TEST_F(edu_flight, at_report)
 	EXPECT_TRUE(flying);
 }
 
-/* A report of other pages, and of none that it writes to, leaves it for later */
+/* A report that does not cover the transfer's page leaves it for a later report */
 TEST_F(edu_flight, other_pages)
 {
 	__u64 word = 0;
@@ -140,7 +139,7 @@ TEST_F(edu_flight, other_pages)
 	EXPECT_EQ(0, report(self));
 }
 
-/* Entering P2P waits for it; what is written to its registers meanwhile is ignored */
+/* Entering P2P waits for the transfer; register writes during it are ignored */
 TEST_F(edu_flight, p2p_waits)
 {
 	static const __u32 to[] = {
@@ -169,13 +168,13 @@ TEST_F(edu_flight, p2p_waits)
 	}
 }
 
-/* The command that P2P kept is reported when it is carried out */
+/* A command that was held in P2P is reported when it is executed */
 TEST_F(edu_flight, kept)
 {
 	ASSERT_EQ(0, log_on(self));
 	mig_set(self->edu.fd, VFIO_DEVICE_STATE_RUNNING_P2P);
 	edu_ask_to(&self->edu, IOVA + 4 * SZ_4K, 0, 8);
-	/* as while a transfer is in flight, a second one does not come to it */
+	/* as with a transfer in flight, a second command is ignored */
 	edu_ask_to(&self->edu, IOVA + 6 * SZ_4K, 0, 8);
 	EXPECT_EQ(0, report(self));
 	EXPECT_EQ(0, word_at(self, 4));
@@ -189,7 +188,7 @@ TEST_F(edu_flight, kept)
 	EXPECT_EQ(0, report(self));
 }
 
-/* STOP waits for the computation, too; in P2P it may go on */
+/* STOP also waits for the computation; P2P lets it continue */
 TEST_F(edu_flight, stop_waits_for_computation)
 {
 	bool computing = false;
@@ -206,7 +205,7 @@ TEST_F(edu_flight, stop_waits_for_computation)
 	EXPECT_TRUE(computing);
 }
 
-/* RESET waits for it, and leaves nothing of it behind */
+/* RESET waits for the transfer, then clears the device */
 TEST_F(edu_flight, reset)
 {
 	edu_ask_to(&self->edu, IOVA + SZ_4K, 0, 8);

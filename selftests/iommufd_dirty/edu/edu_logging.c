@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA logging of the edu device's driver by VFIO's own interface: limits, ranges,
- * pages that are asked for in part. What must be reported is known from the
- * transfers that the test asked for.
+ * Tests the DMA logging of the edu device's driver through the VFIO interface: limits,
+ * ranges, and reports that cover only part of a page. The expected reports follow from
+ * the transfers that the test has issued.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +34,7 @@ FIXTURE(edu_logging)
 
 FIXTURE_SETUP(edu_logging)
 {
-	if (!edu_count() || getenv("DIRTY_DEVICES"))
-		SKIP(return, "needs a PCI edu device");
+	OPEN_OR_SKIP(return, env_need_pci(1));
 	random_init();
 	self->fd = check(open("/dev/iommu", O_RDWR | O_CLOEXEC));
 	edu_set_driver("edu_vfio_pci");
@@ -62,7 +61,7 @@ static int start_one(struct edu *edu, __u64 iova, __u64 length, __u64 page_size)
 	return __log_start(edu->fd, &range, 1, &page_size);
 }
 
-/* The first 64 pages of 4 KiB from @iova on */
+/* Returns the bits of the first 64 pages of 4 KiB from @iova */
 static __u64 report_word(struct edu *edu, __u64 iova, __u64 length)
 {
 	__u64 word = 0;
@@ -71,7 +70,7 @@ static __u64 report_word(struct edu *edu, __u64 iova, __u64 length)
 	return word;
 }
 
-/* Refused, and logging is not on */
+/* START must fail with @error and leave logging off */
 static void refuse(struct __test_metadata *_metadata, struct edu *edu, int error,
 		   const struct log_range *ranges, __u32 num, __u64 page_size)
 {
@@ -81,7 +80,7 @@ static void refuse(struct __test_metadata *_metadata, struct edu *edu, int error
 	EXPECT_EQ(-EINVAL, __log_report(edu->fd, IOVA, SIZE, SZ_4K, &word));
 }
 
-/* A transfer that is started behind the driver's back would not be logged */
+/* The driver would not see, nor log, a transfer that is started through an mmap */
 TEST_F(edu_logging, no_mmap)
 {
 	struct vfio_region_info info = vfio_region_info(self->edu.fd,
@@ -105,7 +104,7 @@ TEST_F(edu_logging, limits)
 
 	for (i = 0; i < MAX_RANGES + 1; i++)
 		many[i] = (struct log_range){ IOVA + 2 * i * SZ_4K, SZ_4K };
-	/* one too many: two of them are merged, with the page between them */
+	/* one range too many: two are merged, with the page between them */
 	ASSERT_EQ(0, __log_start(self->edu.fd, many, MAX_RANGES + 1, &size));
 	for (i = 0; i < 2 * MAX_RANGES; i++)
 		edu_dma_to(&self->edu, IOVA + i * SZ_4K, 0, 8);
@@ -120,14 +119,14 @@ TEST_F(edu_logging, limits)
 	EXPECT_EQ(0x5555, report_word(&self->edu, IOVA, SIZE));
 	ASSERT_EQ(0, __log_stop(self->edu.fd));
 
-	/* the pages of all ranges together */
+	/* the page limit applies to the sum of all ranges */
 	ASSERT_EQ(0, __log_start(self->edu.fd, wide, 2, &size));
 	edu_dma_to(&self->edu, IOVA + 5 * SZ_4K, 0, 8);
 	EXPECT_EQ(0x20, report_word(&self->edu, IOVA, SIZE));
 	ASSERT_EQ(0, __log_stop(self->edu.fd));
 	wide[1].length += SZ_4K;
 	refuse(_metadata, &self->edu, E2BIG, wide, 2, SZ_4K);
-	/* it is pages that count, not bytes */
+	/* the limit counts pages, not bytes */
 	wide[1].length -= SZ_4K;
 	wide[0].length *= 2;
 	refuse(_metadata, &self->edu, E2BIG, wide, 2, SZ_4K);
@@ -135,7 +134,7 @@ TEST_F(edu_logging, limits)
 	ASSERT_EQ(0, __log_start(self->edu.fd, wide, 2, &size));
 }
 
-/* Asked for, and what comes of it */
+/* The requested page size, and the one that the driver uses */
 TEST_F(edu_logging, page_sizes)
 {
 	static const __u64 sizes[][2] = {
@@ -161,7 +160,7 @@ TEST_F(edu_logging, page_sizes)
 		EXPECT_EQ(0, wrong);
 		ASSERT_EQ(0, __log_stop(self->edu.fd));
 	}
-	/* a range that is a multiple of it, whatever that is: its first byte is 0 */
+	/* the range is a multiple of the page size and starts at 0, so it is aligned */
 	for (n = 0; n < ARRAY_SIZE(bad); n++) {
 		range.iova = 0;
 		range.length = bad[n] << 20;
@@ -170,7 +169,7 @@ TEST_F(edu_logging, page_sizes)
 	mem_free(bitmap, bits / 8);
 }
 
-/* A part of a page that is asked for is reported, and the other part not lost */
+/* A report of part of a page does not lose the rest of it */
 TEST_F(edu_logging, part_of_a_page)
 {
 	ASSERT_EQ(0, start_one(&self->edu, IOVA, SIZE, SZ_64K));
@@ -180,7 +179,7 @@ TEST_F(edu_logging, part_of_a_page)
 	EXPECT_EQ(0, report_word(&self->edu, IOVA, SIZE));
 	ASSERT_EQ(0, __log_stop(self->edu.fd));
 
-	/* a range that ends in a page: the page is the range's part of it */
+	/* a page that a range covers in part: only writes to that part count */
 	ASSERT_EQ(0, start_one(&self->edu, IOVA + 512, 1024, 512));
 	edu_dma_to(&self->edu, IOVA, 0, 512);
 	edu_dma_to(&self->edu, IOVA + 512 + 1024, 0, 8);
@@ -192,7 +191,7 @@ TEST_F(edu_logging, part_of_a_page)
 	EXPECT_EQ(0, report_word(&self->edu, IOVA, SIZE));
 }
 
-/* On and off; what goes wrong on the user's side changes nothing */
+/* START and STOP; user errors do not change the logging state */
 TEST_F(edu_logging, on_and_off)
 {
 	struct log_range range = { IOVA, SIZE };
@@ -211,7 +210,7 @@ TEST_F(edu_logging, on_and_off)
 	EXPECT_EQ(1, report_word(&self->edu, IOVA, SIZE));
 
 	edu_dma_to(&self->edu, IOVA + SZ_4K, 0, 8);
-	/* what the driver has cleared is lost then, but nobody is told it is clean */
+	/* bits that the driver has cleared are lost, but nothing is reported as clean */
 	EXPECT_EQ(-EFAULT, __log_report(self->edu.fd, IOVA, SIZE, SZ_4K, bad));
 	edu_dma_to(&self->edu, IOVA + SZ_4K, 0, 8);
 	ASSERT_EQ(0, __log_stop(self->edu.fd));
@@ -219,10 +218,10 @@ TEST_F(edu_logging, on_and_off)
 	edu_dma_to(&self->edu, IOVA + 2 * SZ_4K, 0, 8);
 	ASSERT_EQ(0, __log_start(self->edu.fd, &range, 1, &size));
 	EXPECT_EQ(0, report_word(&self->edu, IOVA, SIZE));
-	/* reading memory is not writing to it */
+	/* DMA reads are not logged */
 	edu_dma_from(&self->edu, IOVA, 0, 8);
 	EXPECT_EQ(0, report_word(&self->edu, IOVA, SIZE));
-	/* a device that was reset goes on being logged */
+	/* logging continues after a device reset */
 	edu_dma_to(&self->edu, IOVA + 3 * SZ_4K, 0, 8);
 	ASSERT_EQ(0, ioctl(self->edu.fd, VFIO_DEVICE_RESET));
 	edu_dma_to(&self->edu, IOVA + 4 * SZ_4K, 0, 8);
@@ -230,7 +229,7 @@ TEST_F(edu_logging, on_and_off)
 	mem_free(bad, SZ_4K);
 }
 
-/* IOVA 0, the highest one that there is, and a transfer that goes past the end */
+/* IOVA 0, the highest IOVA, and a transfer that goes past the end */
 TEST_F(edu_logging, ends)
 {
 	struct iommu_iova_range low, high;
@@ -240,7 +239,7 @@ TEST_F(edu_logging, ends)
 	ioas_aperture(self->fd, self->ioas, &low, &high);
 	ASSERT_EQ(0, low.start);
 	top = (high.last & ~(SZ_4K - 1)) - SZ_4K;
-	/* VFIO takes no range that ends with the address space */
+	/* VFIO rejects a range that ends at 2^64 */
 	if (high.last == ~0ULL)
 		top -= SZ_4K;
 	ranges[1].iova = top;
@@ -252,15 +251,15 @@ TEST_F(edu_logging, ends)
 	EXPECT_EQ(1, report_word(&self->edu, 0, 2 * SZ_4K));
 	EXPECT_EQ(2, report_word(&self->edu, top, 2 * SZ_4K));
 
-	/* The bus may go on at 0 */
+	/* The transfer may wrap to IOVA 0 */
 	self->mem[0] = ~0ULL;
 	edu_dma_to(&self->edu, -4ULL, 0, 8);
 	EXPECT_EQ(1, report_word(&self->edu, 0, 2 * SZ_4K));
 	EXPECT_EQ(0, report_word(&self->edu, top, 2 * SZ_4K));
-	lib_note("past the end the bus %s at 0", ~self->mem[0] ? "goes on" : "does not go on");
+	lib_note("a transfer past the end %s to 0", ~self->mem[0] ? "wraps" : "does not wrap");
 }
 
-/* A page of a range, as the test knows it */
+/* The test's model of a page of a range */
 struct cell {
 	__u64 start;
 	__u64 last;
@@ -310,7 +309,7 @@ static __u64 cells_report(struct cells *c, __u64 iova, __u64 length, __u64 page_
 	return word;
 }
 
-/* Ranges, transfers and reports of any size and place: each bit is as it must be */
+/* Random ranges, transfers and reports: each bit must match the model */
 TEST_F(edu_logging, random)
 {
 	struct log_range ranges[MAX_RANGES];
@@ -357,7 +356,7 @@ TEST_F(edu_logging, random)
 	}
 }
 
-/* Each allocation of START fails in turn; then it has not started */
+/* Fails each allocation of START in turn, which must leave logging off */
 TEST_F(edu_logging, fail_nth)
 {
 	struct log_range ranges[2] = { { IOVA, SZ_4K }, { IOVA + SZ_64K, SZ_4K } };
@@ -387,7 +386,7 @@ TEST_F(edu_logging, fail_nth)
 		failed |= fail_nth_end();
 		if (rc)
 			EXPECT_EQ(-ENOMEM, rc);
-		/* once at least, whatever failed */
+		/* at least one report has the page, whatever failed */
 		word |= report_word(&self->edu, IOVA, SIZE);
 		EXPECT_EQ(1, word);
 		ASSERT_EQ(0, __log_stop(self->edu.fd));

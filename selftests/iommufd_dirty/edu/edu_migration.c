@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The driver of the edu device that implements VFIO's migration protocol:
- * the stream, and what P2P holds back.
+ * Tests VFIO's migration protocol in the edu device's driver: the stream, and the
+ * commands that P2P states hold back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static size_t drain(int fd, unsigned char *stream, size_t pos)
 {
 	ssize_t n;
 
-	/* in pieces, as a network would take it */
+	/* in small pieces, as for a network */
 	while ((n = read(fd, stream + pos, 1000)) > 0)
 		pos += n;
 	return pos;
@@ -39,8 +39,7 @@ static size_t drain(int fd, unsigned char *stream, size_t pos)
 
 FIXTURE_SETUP(edu_migration)
 {
-	if (edu_count() < 2 || getenv("DIRTY_DEVICES"))
-		SKIP(return, "needs two PCI edu devices");
+	OPEN_OR_SKIP(return, env_need_pci(2));
 	self->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	ASSERT_GE(self->fd, 0);
 	edu_set_driver("edu_vfio_pci");
@@ -62,7 +61,7 @@ FIXTURE_TEARDOWN(edu_migration)
 	close(self->fd);
 }
 
-/* A command in P2P waits for the end of it */
+/* A DMA command in P2P is held until the device is RUNNING again */
 TEST_F(edu_migration, p2p_holds_dma)
 {
 	self->mem[0] = 0x1234;
@@ -77,7 +76,7 @@ TEST_F(edu_migration, p2p_holds_dma)
 	EXPECT_EQ(0x1234, self->mem[512]);
 }
 
-/* All of the buffer, the registers and a command that was kept move */
+/* The stream carries the whole buffer, the registers and a held command */
 TEST_F(edu_migration, save_and_restore)
 {
 	size_t len, i;
@@ -110,7 +109,7 @@ TEST_F(edu_migration, save_and_restore)
 	close(fd);
 }
 
-/* Each byte of the stream matters; a stream that is refused changes nothing */
+/* A stream with a corrupted byte, or one that is cut short, is refused */
 TEST_F(edu_migration, corrupted)
 {
 	size_t len, pos;
@@ -124,7 +123,7 @@ TEST_F(edu_migration, corrupted)
 	for (pos = 0; pos <= len; pos += pos < 80 ? 1 : 509) {
 		fd = mig_set(self->dst.fd, VFIO_DEVICE_STATE_RESUMING);
 		self->stream[pos] ^= 0x10;
-		/* the last round: cut short */
+		/* the last round cuts the stream short */
 		rc = write(fd, self->stream, pos + 509 > len && pos >= 80 ? len - 1 : len);
 		self->stream[pos] ^= 0x10;
 		if (rc > 0) {

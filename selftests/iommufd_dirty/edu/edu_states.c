@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The migration states of the edu device's driver: each arc there is and those
- * that there are not, which of them open a stream, streams that must be refused,
- * and what a reset, a close and an unbind leave.
+ * Tests the migration states of the edu device's driver: legal and illegal arcs, which
+ * arcs open a stream, streams that must be refused, and the state after a reset.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +17,7 @@
 #define IOVA		SZ_1G
 #define STREAM		8192
 #define HELLO		24	/* bytes of the pre-copy record */
-#define VERSION		4	/* where it is in a record */
+#define VERSION		4	/* offset in a record, as below */
 #define TYPE		6
 #define LENGTH		8
 #define CRC		12
@@ -69,8 +68,7 @@ FIXTURE_SETUP(edu_states)
 {
 	int fd;
 
-	if (!edu_count() || getenv("DIRTY_DEVICES"))
-		SKIP(return, "needs a PCI edu device");
+	OPEN_OR_SKIP(return, env_need_pci(1));
 	self->iommufd = check(open("/dev/iommu", O_RDWR | O_CLOEXEC));
 	edu_set_driver("edu_vfio_pci");
 	self->ioas = ioas_alloc(self->iommufd);
@@ -78,7 +76,7 @@ FIXTURE_SETUP(edu_states)
 	ioas_map(self->iommufd, self->ioas, self->mem, 2 * SZ_4K, IOVA);
 	open_device(self);
 
-	/* a stream that is right */
+	/* a valid stream */
 	fd = mig_set(self->fd, STOP_COPY);
 	self->length = drain(fd, self->stream);
 	close(fd);
@@ -99,13 +97,13 @@ static bool in_precopy(__u32 state)
 	return state == PRE_COPY || state == PRE_COPY_P2P;
 }
 
-/* Of the arcs between states, these are not */
+/* All arcs are legal except from STOP_COPY to pre-copy */
 static bool legal(__u32 from, __u32 to)
 {
 	return from != STOP_COPY || !in_precopy(to);
 }
 
-/* A file carries on from pre-copy to the end of it */
+/* The file that is opened for pre-copy stays in use in STOP_COPY */
 static bool opens_stream(__u32 from, __u32 to)
 {
 	if (from == to)
@@ -115,7 +113,7 @@ static bool opens_stream(__u32 from, __u32 to)
 	return to == RESUMING;
 }
 
-/* Each state from each other, and back to where the test began */
+/* Tries the arc from each state to each state, then resets to RUNNING */
 TEST_F(edu_states, arcs)
 {
 	static const __u32 none[] = { VFIO_DEVICE_STATE_ERROR, PRE_COPY_P2P + 1, ~0U };
@@ -197,7 +195,7 @@ TEST_F(edu_states, precopy_info)
 	close(fd);
 }
 
-/* CRC-32 as the stream has it: not inverted in the end */
+/* CRC-32 as in the stream: without the final inversion */
 static __u32 crc32(const unsigned char *data, size_t length)
 {
 	__u32 crc = ~0U;
@@ -218,7 +216,7 @@ static void seal(unsigned char *stream, size_t length)
 	memcpy(stream + CRC, &crc, sizeof(crc));
 }
 
-/* With a right checksum, only a content that the device could not have had */
+/* Refused: bad headers, and impossible device states with a valid checksum */
 TEST_F(edu_states, foreign)
 {
 	static const struct {
@@ -256,12 +254,12 @@ TEST_F(edu_states, foreign)
 		edu_write(&self->edu, DMA_DST, 0xfeed0000);
 		edu_write32(&self->edu, LIVENESS, 0x1234);
 	}
-	/* each length but the right one */
+	/* streams that are too short, then one that is too long */
 	for (i = 0; i < self->length; i = i * 3 / 2 + 1) {
 		fd = mig_set(self->fd, RESUMING);
 		ASSERT_EQ(i, write(fd, self->stream, i));
 		EXPECT_EQ(-EINVAL, __mig_set(self->fd, STOP, &none));
-		/* what is missing may still come */
+		/* the rest can still be written */
 		n = write(fd, self->stream + i, self->length - i);
 		EXPECT_EQ(self->length - i, n);
 		EXPECT_EQ(0, __mig_set(self->fd, STOP, &none));
@@ -277,7 +275,7 @@ TEST_F(edu_states, foreign)
 	close(fd);
 }
 
-/* A pre-copy record of another window or size is refused when it is written */
+/* write() refuses a pre-copy record of a different window or size */
 TEST_F(edu_states, foreign_hello)
 {
 	unsigned char hello[HELLO];
@@ -296,7 +294,7 @@ TEST_F(edu_states, foreign_hello)
 		EXPECT_EQ(EINVAL, errno);
 		hello[i] ^= 0x40;
 		seal(hello, HELLO);
-		/* it was not taken: the right one can come */
+		/* it was dropped, so the right one can follow */
 		EXPECT_EQ(HELLO, write(fd, hello, HELLO));
 		EXPECT_EQ(self->length, write(fd, self->stream, self->length));
 		mig_set(self->fd, RUNNING);
@@ -304,7 +302,7 @@ TEST_F(edu_states, foreign_hello)
 	}
 }
 
-/* Stopped: nothing can be written, all can be read; a reset forgets what was kept */
+/* Registers of a stopped device are read-only; a reset drops the held command */
 TEST_F(edu_states, reset)
 {
 	__u64 val = 0x1000;

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Software that writes to an IOAS, by iommufd's own test ioctl: what it copies
- * in is reported once, what it has pinned for writing at every READ, and in an
- * IOAS without a HWPT as well as beside a device.
+ * Software that writes to an IOAS, through iommufd's own test ioctl, with and without
+ * a HWPT. What it copies in is reported once; pages that it has pinned for writing are
+ * reported by every READ.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -33,10 +29,7 @@ FIXTURE(access)
 
 FIXTURE_SETUP(access)
 {
-	const char *reason = env_open(&self->env, 0);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 0));
 	self->fd = self->env.fd;
 	self->rw = __access_create(self->fd, self->env.ioas);
 	if (self->rw == -ENOTTY)
@@ -59,7 +52,7 @@ FIXTURE_TEARDOWN(access)
 	EXPECT_EQ(0, __access_write(self->fd, self->rw, IOVA + (offset),	\
 				    self->data, len))
 
-/* READ finds @num pages from page @first on, and no other */
+/* READ reports exactly @num pages, from page @first */
 static bool found(struct oracle *o, size_t first, size_t num, __u32 flags)
 {
 	size_t page, wrong = 0;
@@ -69,7 +62,7 @@ static bool found(struct oracle *o, size_t first, size_t num, __u32 flags)
 		wrong += bitmap_test(o->bitmap, page) !=
 			 (page >= first && page < first + num);
 	if (wrong)
-		lib_note("wrong about %zu pages, not %zu from %zu on", wrong, num,
+		lib_note("%zu pages are wrong; expected %zu from %zu", wrong, num,
 			 first);
 	return !wrong;
 }
@@ -79,7 +72,7 @@ static bool nothing_found(struct oracle *o)
 	return found(o, 0, 0, 0);
 }
 
-/* The IOAS has no HWPT: all that can write is known */
+/* Without a HWPT, the accesses are the only members */
 TEST_F(access, members)
 {
 	struct iommu_dirty_member m[4];
@@ -97,7 +90,7 @@ TEST_F(access, members)
 	ASSERT_EQ(2, tracker_members(self->fd, self->env.tracker, m, 4));
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED, m[0].flags & m[1].flags);
 	EXPECT_TRUE(nothing_found(&self->o));
-	/* One that joins later, and leaves */
+	/* An access joins later, and leaves */
 	i = check(__access_create(self->fd, self->env.ioas));
 	EXPECT_EQ(3, tracker_members(self->fd, self->env.tracker, m, 4));
 	EXPECT_EQ(0, __access_write(self->fd, i, IOVA, self->data, 8));
@@ -133,7 +126,7 @@ TEST_F(access, read)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* Single bytes, at the ends of pages and across them, and of the whole range */
+/* Single bytes at the ends of pages, across pages, and of the whole range */
 TEST_F(access, bytes)
 {
 	env_start(&self->env);
@@ -150,7 +143,7 @@ TEST_F(access, bytes)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* Across two mappings, and into a hole behind them: what was written counts */
+/* Across two mappings, and into a hole behind them: only what was written counts */
 TEST_F(access, mappings)
 {
 	struct oracle next;
@@ -173,7 +166,7 @@ TEST_F(access, mappings)
 	oracle_close(&next);
 }
 
-/* Mappings can begin and end anywhere where no IO page table wants pages */
+/* Without a HWPT, mappings can begin and end at any byte */
 TEST_F(access, unaligned)
 {
 	__u32 ioas = ioas_alloc(self->fd);
@@ -189,7 +182,7 @@ TEST_F(access, unaligned)
 	env_start(&env);
 	EXPECT_EQ(0, __access_write(self->fd, rw, IOVA + 0x123, self->data, 1));
 	EXPECT_TRUE(found(&o, 0, 1, 0));
-	/* One page of memory, two of IOVA; and the other way round */
+	/* One page of memory in two pages of IOVA, and vice versa */
 	EXPECT_EQ(0, __access_write(self->fd, rw, IOVA + SZ_4K - 4, self->data, 8));
 	EXPECT_TRUE(found(&o, 0, 2, 0));
 	EXPECT_EQ(0, __access_write(self->fd, rw, IOVA + 2 * SZ_4K - 0x777 + 0x123 - 4,
@@ -204,7 +197,7 @@ TEST_F(access, unaligned)
 	access_destroy(rw);
 }
 
-/* Written and unmapped before anybody has read */
+/* Written and unmapped before the first READ */
 TEST_F(access, unmap)
 {
 	env_start(&self->env);
@@ -238,7 +231,7 @@ TEST_F(access, pinned)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* Pages of a driver that tells of each write are dirty only where it has written */
+/* With IOMMUFD_ACCESS_PIN_MARKS, only pages that the driver marks are dirty */
 TEST_F(access, pinned_marks)
 {
 	__u32 pin;
@@ -253,7 +246,7 @@ TEST_F(access, pinned_marks)
 	EXPECT_TRUE(found(&self->o, 6, 2, 0));
 	EXPECT_TRUE(nothing_found(&self->o));
 
-	/* Told of, and unpinned before anybody has read */
+	/* Marked, then unpinned before the READ */
 	ASSERT_EQ(0, __access_rw(self->fd, self->pins, IOVA + 9 * SZ_4K, NULL, 1,
 				 ACCESS_MARKS));
 	access_unpin(self->fd, self->pins, pin);
@@ -269,7 +262,7 @@ TEST_F(access, mark_dirty_arguments)
 	EXPECT_EQ(-EOVERFLOW, __access_rw(self->fd, self->pins, -SZ_4K, NULL,
 					  2 * SZ_4K, ACCESS_MARKS));
 	EXPECT_TRUE(nothing_found(&self->o));
-	/* With a tracker and without: START forgets, and STOP takes no note */
+	/* START forgets marks, and without a running tracker there are none */
 	EXPECT_EQ(0, __access_rw(self->fd, self->pins, IOVA, NULL, 1, ACCESS_MARKS));
 	tracker_stop(self->fd, self->env.tracker);
 	tracker_stop(self->fd, self->env.twin);
@@ -289,7 +282,7 @@ TEST_F(access, pinned_to_read)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* START and STOP while it is pinned: it may be written to all the time */
+/* START and STOP while a page is pinned, which may be written at any time */
 TEST_F(access, pinned_before_start)
 {
 	__u32 pin = access_pin(self->fd, self->pins, IOVA, 2 * SZ_4K, ACCESS_WRITE);
@@ -304,7 +297,7 @@ TEST_F(access, pinned_before_start)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* The same range twice, and one that overlaps it: until the last has gone */
+/* Pinned twice, and a pin that overlaps: dirty until the last unpin */
 TEST_F(access, pinned_twice)
 {
 	__u32 pin[3];
@@ -326,7 +319,7 @@ TEST_F(access, pinned_twice)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* For reading first, then for writing, the same range */
+/* The same range pinned first for reading, then for writing */
 TEST_F(access, pinned_mixed)
 {
 	__u32 read, write;
@@ -343,7 +336,7 @@ TEST_F(access, pinned_mixed)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* Unmapping makes the access let go of the pages; so does its end */
+/* An unmap makes the access unpin the pages, and so does its destruction */
 TEST_F(access, pinned_unmap)
 {
 	env_start(&self->env);
@@ -359,7 +352,7 @@ TEST_F(access, pinned_unmap)
 	EXPECT_TRUE(nothing_found(&self->o));
 }
 
-/* Memory that is mapped twice is dirty where it was written or pinned through */
+/* Memory that is mapped twice is dirty only at the IOVA used to write or pin it */
 TEST_F(access, alias)
 {
 	struct oracle alias = self->o;
@@ -398,8 +391,8 @@ static void *pinner_run(void *arg)
 }
 
 /*
- * The same memory is in another IOAS, where one of its pages is pinned again and again:
- * that takes no time, and what is pinned is seen here all the same
+ * Another IOAS has the same memory and pins one of its pages all the time, which takes
+ * iopt_pages::mutex. A READ waits for it rather than report all pages.
  */
 TEST_F_TIMEOUT(access, pinned_elsewhere, 120)
 {
@@ -430,7 +423,7 @@ TEST_F_TIMEOUT(access, pinned_elsewhere, 120)
 	__atomic_store_n(&pinner.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	lib_note("%u of %u READs did not wait long enough", wrong, reads);
-	/* a CPU that is an emulator's thread may stop for as long as it likes */
+	/* the host can suspend a CPU of the virtual machine for any length of time */
 	EXPECT_GT(reads / 40, wrong);
 	access_destroy(pins);
 }
@@ -453,7 +446,7 @@ static void *software_run(void *arg)
 	return NULL;
 }
 
-/* Until a write has begun and ended: the first to end may have begun before */
+/* Waits for two writes: the first one to end may have begun before */
 static void software_wait(struct software *sw)
 {
 	unsigned int end = __atomic_load_n(&sw->writes, __ATOMIC_ACQUIRE) + 2;
@@ -462,7 +455,7 @@ static void software_wait(struct software *sw)
 		sched_yield();
 }
 
-/* Trackers come and go while it writes; each that runs is told of all of it */
+/* Trackers start and stop while software writes; each running one gets all writes */
 TEST_F_TIMEOUT(access, start_and_stop, 120)
 {
 	struct software sw = { .self = self };
@@ -498,7 +491,7 @@ TEST_F_TIMEOUT(access, start_and_stop, 120)
 	EXPECT_TRUE(found(&self->o, 0, 4, 0));
 }
 
-/* Beside a device: neither hides what the other has written */
+/* Together with a device: neither hides what the other has written */
 TEST_F(access, device)
 {
 	struct env *env = &self->env;
@@ -521,205 +514,6 @@ TEST_F(access, device)
 	access_unpin(self->fd, self->pins, pin);
 	EXPECT_TRUE(found(&self->o, 0, 2, 0));
 	EXPECT_TRUE(nothing_found(&self->o));
-}
-
-static __u64 now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-/* Nanoseconds of the fastest of many mappings and unmappings of a page */
-static __u64 time_unmaps(struct env *env, __u32 ioas, void *mem)
-{
-	__u64 begin, fastest = ~0ULL;
-	unsigned int i;
-
-	for (i = 0; i < 300; i++) {
-		begin = now();
-		ioas_map(env->fd, ioas, mem, SZ_4K, 0);
-		ioas_unmap(env->fd, ioas, 0, SZ_4K);
-		begin = now() - begin;
-		if (begin < fastest)
-			fastest = begin;
-	}
-	return fastest;
-}
-
-/* Pages far apart, each of which takes a chunk of the ledger of its own */
-static void fill_ledger(struct env *env, __u32 ioas, void *mem, unsigned int chunks)
-{
-	int access = check(__access_create(env->fd, ioas));
-	__u64 value = 1, iova;
-	unsigned int i;
-
-	for (i = 1; i <= chunks; i++) {
-		iova = i * 16 * SZ_1M;
-		ioas_map(env->fd, ioas, mem, SZ_4K, iova);
-		check(__access_write(env->fd, access, iova, &value, sizeof(value)));
-	}
-	access_destroy(access);
-}
-
-/*
- * A tracker that nobody reads has a ledger of many pages, far apart: an unmap of another
- * page does not look through it. If it did, it would take a hundred times as long
- */
-TEST_F_TIMEOUT(access, unmap_beside_ledger, 120)
-{
-	struct env *env = &self->env;
-	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
-	void *mem = mem_alloc(SZ_4K);
-	__u64 empty, full;
-
-	tracker_start(env->fd, tracker);
-	empty = time_unmaps(env, ioas, mem);
-	fill_ledger(env, ioas, mem, 4096);
-	full = time_unmaps(env, ioas, mem);
-	lib_note("%llu ns with an empty ledger, %llu ns with a full one", empty, full);
-	EXPECT_GT(4 * empty, full);
-}
-
-#define GROUPS	"/tmp/iommufd-dirty-groups"
-#define OBSERVER GROUPS "/observer"
-#define CHUNKS	4096
-
-static void put_text(const char *path, const char *text)
-{
-	int fd = check(open(path, O_WRONLY | O_CLOEXEC));
-
-	check(write(fd, text, strlen(text)));
-	close(fd);
-}
-
-static const char *get_text(const char *path)
-{
-	static char text[256];
-	int fd = check(open(path, O_RDONLY | O_CLOEXEC));
-
-	text[check(read(fd, text, sizeof(text) - 1))] = 0;
-	close(fd);
-	return text;
-}
-
-static long observer_memory(void)
-{
-	return atol(get_text(OBSERVER "/memory.current"));
-}
-
-static long observer_event(const char *event)
-{
-	const char *at = strstr(get_text(OBSERVER "/memory.events"), event);
-
-	if (!at)
-		fatal("no %s among the events of a group", event);
-	return atol(at + strlen(event));
-}
-
-static void groups_close(void)
-{
-	/* What a run before has left, as well */
-	rmdir(OBSERVER);
-	umount(GROUPS);
-	rmdir(GROUPS);
-}
-
-static const char *groups_open(void)
-{
-	groups_close();
-	check(mkdir(GROUPS, 0700));
-	/* the controller may be one of version 1 */
-	if (mount("none", GROUPS, "cgroup2", 0, NULL) ||
-	    !strstr(get_text(GROUPS "/cgroup.controllers"), "memory")) {
-		groups_close();
-		return "no groups whose memory is counted";
-	}
-	put_text(GROUPS "/cgroup.subtree_control", "+memory");
-	check(mkdir(OBSERVER, 0700));
-	return NULL;
-}
-
-/* In a process that observes: a group of its own, which has the memory that it may use */
-static void observe(int fd, __u32 tracker)
-{
-	pid_t pid = check(fork());
-	int status;
-
-	if (!pid) {
-		put_text(OBSERVER "/cgroup.procs", "0");
-		_exit(__tracker_start(fd, tracker, NULL) ? 1 : 0);
-	}
-	check(waitpid(pid, &status, 0));
-	if (status)
-		fatal("the observer did not start its tracker");
-}
-
-/* Who writes does not pay for who observes; who observes does not pay for ever */
-TEST_F_TIMEOUT(access, charged, 120)
-{
-	struct env *env = &self->env;
-	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
-	const char *reason = groups_open();
-	void *mem = mem_alloc(SZ_4K);
-	long before, full;
-
-	if (reason)
-		SKIP(return, "%s", reason);
-	observe(env->fd, tracker);
-	before = observer_memory();
-	fill_ledger(env, ioas, mem, CHUNKS);
-	full = observer_memory();
-	lib_note("%ld KiB for %u chunks", (full - before) / 1024, CHUNKS);
-	/* less what the kernel counts in advance */
-	EXPECT_LE(CHUNKS * 512L * 3 / 4, full - before);
-	tracker_stop(env->fd, tracker);
-	EXPECT_GE(before + (full - before) / 4, observer_memory());
-	groups_close();
-}
-
-/*
- * Where an observer may have no more memory, those who write do not look for some each
- * time: what they have written is in his ledger, if not in so many words
- */
-TEST_F_TIMEOUT(access, charged_at_limit, 120)
-{
-	struct env *env = &self->env;
-	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
-	const char *reason = groups_open();
-	void *mem = mem_alloc(SZ_4K);
-	struct scan_args scan = {
-		.fd = env->fd,
-		.tracker = tracker,
-		.iova = 0,
-		.length = (CHUNKS + 1) * 16 * SZ_1M,
-		.page_size = 16 * SZ_1M,
-		.runs = mem,
-		.num_runs = 16,
-	};
-	long tried, ms;
-
-	if (reason)
-		SKIP(return, "%s", reason);
-	observe(env->fd, tracker);
-	put_text(OBSERVER "/memory.max", "0");
-	tried = observer_event("\nmax ");
-	ms = now() / 1000000;
-	fill_ledger(env, ioas, mem, CHUNKS);
-	ms = now() / 1000000 - ms;
-	tried = observer_event("\nmax ") - tried;
-	lib_note("asked %ld times for memory for %u chunks, in %ld ms", tried, CHUNKS, ms);
-	EXPECT_LT(0, tried);
-	/* an allocation counts up to three times, and there is one each 100 ms */
-	EXPECT_GE(3 * (ms / 100 + 2), tried);
-	EXPECT_GT(CHUNKS, tried);
-	EXPECT_EQ(0, observer_event("\noom_kill "));
-	put_text(OBSERVER "/memory.max", "max");
-	EXPECT_EQ(0, __tracker_scan(&scan));
-	EXPECT_EQ(CHUNKS, scan.out_pages);
-	tracker_stop(env->fd, tracker);
-	groups_close();
 }
 
 TEST_HARNESS_MAIN

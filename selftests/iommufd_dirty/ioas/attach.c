@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices and HWPTs that come and go while a tracker runs: none is missed. What
- * one leaves behind that goes for good is in unmap.c.
+ * Devices and HWPTs that join and leave while a tracker runs: no write is missed.
+ * unmap.c tests the dirty pages of HWPTs that are destroyed.
  */
 #include <kselftest_harness.h>
 
@@ -21,10 +21,7 @@ FIXTURE(attach)
 
 FIXTURE_SETUP(attach)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 	env_twin(&self->env);
@@ -36,7 +33,7 @@ FIXTURE_TEARDOWN(attach)
 	env_close(&self->env);
 }
 
-/* The device has written, and READ has found just that */
+/* Does READ report exactly what the device writes? */
 static bool tracked(struct oracle *o, unsigned int index)
 {
 	__u64 found;
@@ -69,14 +66,14 @@ TEST_F(attach, attach)
 	edu_attach(&env->edu[1], hwpt);
 	EXPECT_TRUE(tracked(&self->o, 1));
 	EXPECT_TRUE(tracked(&self->o, 0));
-	/* A second device on a HWPT that is tracked already */
+	/* A second device on an already tracked HWPT */
 	edu_detach(&env->edu[1]);
 	object_destroy(env->fd, hwpt);
 	edu_attach(&env->edu[1], env->ioas);
 	EXPECT_TRUE(tracked(&self->o, 1));
 }
 
-/* From HWPT to HWPT, with writes before and after, and a READ in the end */
+/* From HWPT to HWPT, with writes before and after, and a READ at the end */
 TEST_F(attach, replace)
 {
 	struct env *env = &self->env;
@@ -99,7 +96,7 @@ TEST_F(attach, replace)
 	EXPECT_TRUE(tracked(&self->o, 0));
 }
 
-/* Anywhere from anywhere, in any order, both devices */
+/* Attaches and detaches both devices in random order */
 TEST_F_TIMEOUT(attach, random, 120)
 {
 	struct env *env = &self->env;
@@ -138,7 +135,7 @@ TEST_F_TIMEOUT(attach, random, 120)
 	EXPECT_EQ(0, oracle_differing(&self->o));
 }
 
-/* From one tracked IOAS to another: each tracker has what was written there */
+/* From one tracked IOAS to another: each tracker reports writes to its IOAS */
 TEST_F(attach, other_ioas)
 {
 	struct env *env = &self->env;
@@ -175,7 +172,7 @@ struct crosser {
 };
 
 #define CROSSINGS	600
-#define PATIENCE	30	/* seconds for one of them, at least */
+#define PATIENCE	30	/* seconds without any crossing */
 
 static void *crosser_run(void *arg)
 {
@@ -190,7 +187,7 @@ static void *crosser_run(void *arg)
 	return NULL;
 }
 
-/* Until both have crossed for the last time; a slow machine is no reason to fail */
+/* Joins both threads; fatal only without progress, not if the machine is slow */
 static void crossers_wait(struct crosser c[2])
 {
 	unsigned int i = 0, before = 0, sum;
@@ -212,9 +209,8 @@ static void crossers_wait(struct crosser c[2])
 }
 
 /*
- * One device goes from IOAS to IOAS while another goes the other way, again and
- * again: neither waits for the other for ever. A kernel where they do cannot end the
- * threads any more.
+ * Two devices move between two IOASes in opposite directions, again and again. They
+ * must not deadlock. A kernel in which they do cannot end the threads any more.
  */
 TEST_F_TIMEOUT(attach, crossing, 240)
 {

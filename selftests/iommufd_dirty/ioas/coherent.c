@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * AMD's v1 tables force DMA to be coherent with the CPU's caches, v2 tables have no bit
- * for that. Nobody may be told that it is forced who uses a v2 table: KVM would ignore
- * what the guest says of its memory's caching. What iommufd claims of the HWPTs of an
- * IOAS is VFIO_DMA_CC_IOMMU; where the driver claims it of a device and then not of its
- * HWPT, the kernel warns.
+ * AMD's v1 tables enforce that DMA is coherent with the CPU caches, v2 tables have no
+ * bit for it. iommufd must not claim enforced coherency for a v2 table: KVM would then
+ * ignore the guest's cacheability attributes. VFIO_DMA_CC_IOMMU is what iommufd claims
+ * for the HWPTs of an IOAS. The kernel warns if the driver claims it for a device but
+ * not for the HWPT of the device.
  */
 #include <kselftest_harness.h>
 
@@ -20,10 +20,7 @@ FIXTURE(coherent)
 
 FIXTURE_SETUP(coherent)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 }
 
 FIXTURE_TEARDOWN(coherent)
@@ -31,7 +28,7 @@ FIXTURE_TEARDOWN(coherent)
 	env_close(&self->env);
 }
 
-/* Which format has the one page table of an IOAS, and is it said to be coherent? */
+/* Is the only page table of an IOAS claimed to be coherent? Stores its format */
 static bool claims_coherence(struct env *env, __u32 ioas, __u32 *format)
 {
 	__u32 tracker = tracker_alloc(env->fd, ioas);
@@ -43,13 +40,13 @@ static bool claims_coherence(struct env *env, __u32 ioas, __u32 *format)
 	struct iommu_dirty_member m;
 
 	if (tracker_members(env->fd, tracker, &m, 1) != 1)
-		fatal("there is not one page table");
+		fatal("expected one page table");
 	*format = m.format;
 	check(__iommufd_ioctl(env->fd, IOMMU_VFIO_IOAS, &compat));
 	return check(ioctl(env->fd, VFIO_CHECK_EXTENSION, VFIO_DMA_CC_IOMMU));
 }
 
-/* The page table that iommufd makes by itself */
+/* The page table that iommufd allocates automatically */
 TEST_F(coherent, by_itself)
 {
 	__u32 format;
@@ -58,7 +55,7 @@ TEST_F(coherent, by_itself)
 	EXPECT_EQ(format == IOMMU_DIRTY_FMT_AMD_V1, claims);
 }
 
-/* One that is asked to have dirty bits, if it can */
+/* A page table with dirty tracking, if supported */
 TEST_F(coherent, asked_for)
 {
 	struct env *env = &self->env;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * HWPTs that cannot be tracked, as they were not asked to be: a tracker that
- * insists keeps them out; for one in the degraded mode everything that is mapped
- * for writing is dirty as long as they are there.
+ * HWPTs that cannot be tracked because they were allocated without dirty tracking.
+ * A strict tracker keeps them out. A tracker in degraded mode reports everything
+ * that is mapped for writing as dirty while they exist.
  */
 #include <errno.h>
 
@@ -22,13 +22,10 @@ FIXTURE(degraded)
 
 FIXTURE_SETUP(degraded)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
-	/* Next to it the same memory, for reading only */
+	/* The same memory next to it, mapped read-only */
 	check(__ioas_map(self->env.fd, self->env.ioas, self->o.mem, SIZE,
 			 IOVA + SIZE, IOMMU_IOAS_MAP_READABLE));
 	env_twin(&self->env);
@@ -40,7 +37,7 @@ FIXTURE_TEARDOWN(degraded)
 	env_close(&self->env);
 }
 
-/* The device has written, and READ has found just that */
+/* Does READ report exactly what the device writes? */
 static bool tracked(struct oracle *o, unsigned int index)
 {
 	__u64 found;
@@ -76,7 +73,7 @@ static void start_degraded(struct env *env)
 				    IOMMU_DIRTY_START_DEGRADED, NULL));
 }
 
-/* The member of the HWPT @id, or NULL */
+/* The member for HWPT @id, or NULL */
 static const struct iommu_dirty_member *member_of(struct env *env, __u32 id)
 {
 	static struct iommu_dirty_member m[8];
@@ -88,7 +85,7 @@ static const struct iommu_dirty_member *member_of(struct env *env, __u32 id)
 	return NULL;
 }
 
-/* All that is mapped for writing is dirty, what is mapped for reading is not */
+/* Is everything that is mapped for writing dirty, and nothing else? */
 static bool all_dirty(struct oracle *o)
 {
 	unsigned char bitmap[2 * PAGES / 8] = {};
@@ -97,7 +94,7 @@ static bool all_dirty(struct oracle *o)
 	return found == PAGES && bitmap_count(bitmap, PAGES) == PAGES;
 }
 
-/* Device 1 on a HWPT that no tracker can track */
+/* Attaches device 1 to an untrackable HWPT */
 static __u32 blind_hwpt(struct env *env)
 {
 	__u32 hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0);
@@ -123,7 +120,7 @@ TEST_F(degraded, enforcing)
 	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
 	EXPECT_TRUE(tracked(&self->o, 0));
 
-	/* One degraded tracker does not help as long as there is another */
+	/* A degraded tracker does not help while a strict one runs */
 	tracker_stop(env->fd, env->twin);
 	ASSERT_EQ(0, __tracker_start_flags(env->fd, env->twin,
 					   IOMMU_DIRTY_START_DEGRADED, NULL));
@@ -159,7 +156,7 @@ TEST_F(degraded, join)
 	for (i = 0; i < 3; i++)
 		EXPECT_TRUE(all_dirty(&self->o));
 
-	/* It leaves, and may have written until then: all once more, then exact */
+	/* Its device may have written until it left: all dirty once, then exact */
 	blind_leave(env, hwpt);
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
 		  tracker_flags(env->fd, env->tracker));
@@ -170,7 +167,7 @@ TEST_F(degraded, join)
 	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
 }
 
-/* What is unmapped while nobody knows is dirty; what is mapped then, too */
+/* While the tracker is blind, unmapped ranges and new mappings are dirty */
 TEST_F(degraded, unmap)
 {
 	struct env *env = &self->env;
@@ -191,7 +188,7 @@ TEST_F(degraded, unmap)
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
-/* The HWPT is there already, and its device writes */
+/* The HWPT exists before START, and its device writes */
 TEST_F(degraded, start)
 {
 	struct env *env = &self->env;
@@ -224,7 +221,7 @@ TEST_F(degraded, start)
 				       env->ioas, 0, &hwpt));
 }
 
-/* Two of them: blind until the second has gone */
+/* Two untrackable HWPTs: blind until the second one leaves */
 TEST_F(degraded, twice)
 {
 	struct env *env = &self->env;
@@ -245,7 +242,7 @@ TEST_F(degraded, twice)
 	EXPECT_TRUE(tracked(&self->o, 0));
 }
 
-/* The member that iommufd has made by itself and that cannot be tracked, or NULL */
+/* The member for the untracked automatic HWPT, or NULL */
 static const struct iommu_dirty_member *untracked_auto(struct env *env)
 {
 	static struct iommu_dirty_member m[8];
@@ -258,8 +255,8 @@ static const struct iommu_dirty_member *untracked_auto(struct env *env)
 }
 
 /*
- * By attaching to the IOAS a device behind an IOMMU without dirty bits: one of the
- * software IOMMU, of another format than other devices have.
+ * Attaches a device behind an IOMMU without dirty bits: a software IOMMU device with
+ * a different page-table format than the other devices.
  */
 TEST_F(degraded, attach)
 {

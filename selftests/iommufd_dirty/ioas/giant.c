@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two pages of 1 GiB that are neighbours in memory, of which AMD's v1 tables could make
- * one entry: a VM on such memory has them. What is written is reported once, as no more
- * than 1 GiB, whatever the windows of the READs; what was written before START never.
+ * Two physically contiguous 1 GiB pages, as a VM on such memory has. AMD's v1 tables
+ * could map them with one entry. A write is reported once, as at most 1 GiB, whatever
+ * windows the READs use. A write before START is never reported.
  *
- * The machine needs hugepagesz=1G hugepages=2, and them at a multiple of 2 GiB.
+ * The machine needs hugepagesz=1G hugepages=2, with the pages at a multiple of 2 GiB.
  */
 #include <kselftest_harness.h>
 
@@ -26,11 +26,9 @@ FIXTURE(giant)
 FIXTURE_SETUP(giant)
 {
 	struct env *env = &self->env;
-	const char *reason = env_open(env, 1);
 	unsigned int i;
 
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(env, 1));
 	self->mem = mem_alloc_giant(PAGES);
 	self->bitmap = mem_alloc(SIZE / SZ_4K / 8);
 	self->ioas = ioas_alloc(env->fd);
@@ -50,14 +48,14 @@ FIXTURE_TEARDOWN(giant)
 	mem_free(self->bitmap, SIZE / SZ_4K / 8);
 }
 
-/* How many bits a READ sets in a fresh bitmap */
+/* Number of bits that a READ sets in a zeroed bitmap */
 #define read_bits(iova, length)						\
 ({									\
 	memset(self->bitmap, 0, SIZE / SZ_4K / 8);			\
 	env_read(&self->env, iova, length, SZ_4K, 0, self->bitmap);	\
 })
 
-/* All in one test: to clear pages of 1 GiB takes long */
+/* All in one test, because clearing 1 GiB pages takes long */
 TEST_F_TIMEOUT(giant, once, 120)
 {
 	struct env *env = &self->env;
@@ -76,7 +74,7 @@ TEST_F_TIMEOUT(giant, once, 120)
 		EXPECT_TRUE(bitmap_test(self->bitmap, (i + 1) * BITS - 1));
 		EXPECT_EQ(0, read_bits(IOVA, SIZE));
 	}
-	/* READs of less than the entry: the rest of it is for later */
+	/* READs of a part of the entry keep the rest for later */
 	for (i = 0; i < 4; i++) {
 		env_load(env, 0);
 		env_store(env, 0, IOVA + SZ_1G);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * 2 MiB IO page-table entries: one dirty bit stands for 512 pages of 4 KiB. A
- * READ that holds such an entry only in part must keep the rest for later.
+ * READ of a part of such an entry must keep the rest for later READs.
  */
 #include <kselftest_harness.h>
 
@@ -22,22 +22,20 @@ FIXTURE(hugepages)
 FIXTURE_SETUP(hugepages)
 {
 	struct env *env = &self->env;
-	const char *reason = env_open(env, 1);
 	struct iommu_dirty_member m;
 	unsigned int i;
 
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(env, 1));
 	self->mem = mem_alloc_huge(SIZE);
 	if (!self->mem)
-		SKIP(return, "no huge pages of 2 MiB to be had");
+		SKIP(return, "no 2 MiB huge pages");
 	memset(self->mem, 0, SIZE);
 
-	/* The IOAS of the environment has none but 4 KiB entries */
+	/* The IOAS of the environment has only 4 KiB entries */
 	self->ioas = ioas_alloc(env->fd);
 	env_map_stage(env, self->ioas);
 	edu_attach(&env->edu[0], self->ioas);
-	/* Piece by piece: AMD v1 has entries of more than 2 MiB */
+	/* 2 MiB at a time, because AMD v1 has larger entries, too */
 	for (i = 0; i < HUGE; i++)
 		ioas_map(env->fd, self->ioas, self->mem + i * SZ_2M, SZ_2M,
 			 IOVA + i * SZ_2M);
@@ -59,7 +57,7 @@ FIXTURE_TEARDOWN(hugepages)
 	mem_free(self->mem, SIZE);
 }
 
-/* How many bits a READ of @length bytes at @offset sets in a fresh bitmap */
+/* Number of bits that a READ of @length bytes at @offset sets in a zeroed bitmap */
 #define read_bits(offset, length, page_size, flags)			\
 ({									\
 	memset(self->bitmap, 0, sizeof(self->bitmap));			\
@@ -76,7 +74,7 @@ TEST_F(hugepages, info)
 	EXPECT_TRUE(m.io_page_sizes & SZ_2M);
 }
 
-/* One byte written, all 512 pages dirty, and none of the neighbours */
+/* A small write makes all 512 pages dirty, and no adjacent ones */
 TEST_F(hugepages, whole_entry)
 {
 	unsigned int i;
@@ -107,7 +105,7 @@ TEST_F(hugepages, page_sizes)
 	}
 }
 
-/* A half of the entry: its bytes are reported once, and the rest is for later */
+/* Half of an entry: its pages are reported once, and the rest is kept */
 TEST_F(hugepages, part_of_entry)
 {
 	env_load(&self->env, 0);
@@ -123,7 +121,7 @@ TEST_F(hugepages, part_of_entry)
 	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
 }
 
-/* Of pages of 4 KiB that are read in part, too, the entry is clean */
+/* Partial 4 KiB pages stay dirty although the entry was cleaned */
 TEST_F(hugepages, bytes_of_entry)
 {
 	env_load(&self->env, 0);
@@ -135,7 +133,7 @@ TEST_F(hugepages, bytes_of_entry)
 	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
 }
 
-/* It is clean in hardware, whoever asked: the next write sets the bit again */
+/* A partial READ cleans the hardware entry: the next write sets the bit again */
 TEST_F(hugepages, part_is_written_again)
 {
 	unsigned int i;
@@ -149,7 +147,7 @@ TEST_F(hugepages, part_is_written_again)
 	EXPECT_EQ(256, read_bits(0, SIZE, SZ_4K, 0));
 }
 
-/* What one tracker reads in part, the others have as a whole; SCAN likewise */
+/* After a partial SCAN by one tracker the other one still reports it all */
 TEST_F(hugepages, part_for_others)
 {
 	struct env *env = &self->env;
@@ -181,7 +179,7 @@ TEST_F(hugepages, part_for_others)
 	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
 }
 
-/* A range that begins within one dirty entry and ends within another */
+/* A range that starts within one dirty entry and ends within another */
 TEST_F(hugepages, both_ends_in_part)
 {
 	unsigned int i;
@@ -199,7 +197,7 @@ TEST_F(hugepages, both_ends_in_part)
 	EXPECT_EQ(0, read_bits(0, SIZE, SZ_4K, 0));
 }
 
-/* The per-HWPT ioctl, of a half of the entry */
+/* The per-HWPT ioctl on half of an entry */
 TEST_F(hugepages, per_hwpt_part)
 {
 	struct env *env = &self->env;
@@ -217,7 +215,7 @@ TEST_F(hugepages, per_hwpt_part)
 	EXPECT_EQ(256, bitmap_count(self->bitmap, sizeof(self->bitmap) * 8));
 }
 
-/* Written again after each READ: the flush must reach a 2 MiB entry */
+/* Written again after each READ: the flush must cover a 2 MiB entry */
 TEST_F(hugepages, write_again)
 {
 	unsigned int i;
@@ -231,7 +229,7 @@ TEST_F(hugepages, write_again)
 	}
 }
 
-/* Entries of 4 KiB and of 2 MiB side by side */
+/* Adjacent entries of 4 KiB and 2 MiB */
 TEST_F(hugepages, mixed)
 {
 	void *small = mem_alloc(16 * SZ_4K);

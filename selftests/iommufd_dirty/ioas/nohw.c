@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An IOMMU without dirty bits: a tracker can be had, but it says that it cannot
- * track, START fails and names the page table and the reason, and the degraded
- * mode reports everything. Skipped where the IOMMU has dirty bits.
+ * An IOMMU without dirty bits: a tracker can be allocated, but INFO reports that the
+ * HWPT cannot be tracked. START fails and returns the HWPT and the reason. Degraded
+ * mode reports everything as dirty. Skipped if the IOMMU has dirty bits.
  */
 #include <kselftest_harness.h>
 
@@ -61,7 +61,7 @@ TEST_F(nohw, start)
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
 }
 
-/* Who asks for a page table with dirty bits gets none at all */
+/* Allocating a HWPT with dirty tracking fails */
 TEST_F(nohw, hwpt_alloc)
 {
 	struct env *env = &self->env;
@@ -73,7 +73,7 @@ TEST_F(nohw, hwpt_alloc)
 		     IOMMU_HW_CAP_DIRTY_TRACKING);
 }
 
-/* A tracker of an IOAS without page tables runs: then the device may not join */
+/* A tracker of an empty IOAS runs: the device cannot be attached to it */
 TEST_F(nohw, attach)
 {
 	struct env *env = &self->env;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device as they are used: an NVMe controller reads its disk into memory, many
- * pages at once and by lists of pages, and writes to its completion queues. What
- * it wrote is exactly what must be reported, and it must be what is on the disk:
- * /dev/vda in the guest is the same disk, seen past the IOMMU under test.
+ * A realistic device: an NVMe controller reads from its disk into memory, many pages
+ * at once and with PRP lists, and writes to its completion queues. Exactly the pages
+ * that it wrote must be reported, and they must equal the disk. /dev/vda in the guest
+ * is the same disk, accessed without the IOMMU under test.
  */
 #include <kselftest_harness.h>
 
@@ -63,7 +63,7 @@ FIXTURE_TEARDOWN(nvme)
 	mem_free(self->mem, SIZE);
 }
 
-/* The device reads @pages of the disk from page @from on to page @to */
+/* The device reads @pages pages from disk page @from into memory page @to */
 static void device_reads(FIXTURE_DATA(nvme) * self, size_t from, size_t to,
 			 size_t pages)
 {
@@ -120,7 +120,7 @@ TEST_F_TIMEOUT(nvme, rounds, 120)
 	}
 }
 
-/* Its queues are memory as other memory: a completion makes a page dirty */
+/* The queues are memory, too: a completion makes a page dirty */
 TEST_F(nvme, completions)
 {
 	unsigned char bitmap[QUEUES_SIZE / SZ_4K / 8] = {};
@@ -132,7 +132,7 @@ TEST_F(nvme, completions)
 	EXPECT_EQ(1, dirty(self, QUEUES_IOVA, QUEUES_SIZE, bitmap));
 }
 
-/* All of it in one go, with as many commands in flight as there can be */
+/* The whole range at once, with the maximum number of commands in flight */
 TEST_F(nvme, everything)
 {
 	unsigned char got[PAGES / 8] = {};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A VMM that knows only VFIO's containers: type1's dirty page tracking on an
- * iommufd that stands in for the container (CONFIG_IOMMUFD_VFIO_CONTAINER). What
- * the device wrote is exactly what must be reported.
+ * VFIO type1 dirty page tracking, for VMMs that only know VFIO containers: an
+ * iommufd acts as the container (CONFIG_IOMMUFD_VFIO_CONTAINER). Exactly the pages
+ * that the device wrote must be reported.
  */
 #include <kselftest_harness.h>
 
@@ -23,7 +23,7 @@
 #define SIZE	(PAGES * SZ_4K)
 #define STAGE	0x10000000ULL
 #define STARTERS 4
-/* Of the bitmap of half the address space */
+/* Size of the bitmap for half the address space */
 #define BITMAP_MAX	(1ULL << (63 - 12 - 3))
 
 FIXTURE(vfio_type1)
@@ -48,7 +48,7 @@ static int map(int container, void *mem, __u64 iova, __u64 size, __u32 flags)
 	return ioctl(container, VFIO_IOMMU_MAP_DMA, &cmd) ? -errno : 0;
 }
 
-/* Page by page: AMD's tables would join pages that happen to be neighbours */
+/* Page by page: AMD's tables would merge physically adjacent pages */
 static int map_pages(int container, __u64 *mem)
 {
 	size_t page;
@@ -149,7 +149,7 @@ TEST_F(vfio_type1, start_get_stop)
 	__u64 bitmap = 0;
 	struct get cmd = get_all(&bitmap);
 
-	/* What was written before START is not asked for */
+	/* Writes before START are not reported */
 	device_writes(self, 3);
 	EXPECT_EQ(-EINVAL, get(self->container, &cmd));
 	EXPECT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
@@ -167,7 +167,7 @@ TEST_F(vfio_type1, start_get_stop)
 
 	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP));
 	EXPECT_EQ(-EINVAL, get(self->container, &cmd));
-	/* And all over again */
+	/* The same once more */
 	ASSERT_EQ(0, dirty_pages(self->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_START));
 	EXPECT_EQ(0, dirty(self));
 	device_writes(self, 5);
@@ -193,7 +193,7 @@ static int stop_beside(void *arg)
 	return dirty_pages(b->container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
 }
 
-/* STOP waits until the bitmap is complete: type1's calls are one at a time */
+/* STOP waits until the bitmap is complete: type1 calls are serialized */
 TEST_F(vfio_type1, stop_beside_get)
 {
 	struct beside b = { .container = self->container };
@@ -250,7 +250,7 @@ TEST_F(vfio_type1, get_arguments)
 	EXPECT_EQ(1ULL << 9, bitmap);
 }
 
-/* The words of the pages from @iova on, in which all bits are set before */
+/* Gets the words for pages from @iova on, with all bits preset */
 static void get_words(FIXTURE_DATA(vfio_type1) * self, __u64 iova, __u64 *words,
 		      unsigned int num)
 {
@@ -265,7 +265,7 @@ static void get_words(FIXTURE_DATA(vfio_type1) * self, __u64 iova, __u64 *words,
 	check(get(self->container, &cmd));
 }
 
-/* The bits of clean pages are stored, too, in whole words; those of holes are not */
+/* GET_BITMAP also clears the bits of clean pages, but not those of holes */
 TEST_F(vfio_type1, stores_clean_bits)
 {
 	__u64 words[4];
@@ -286,7 +286,7 @@ TEST_F(vfio_type1, stores_clean_bits)
 	EXPECT_EQ(~0ULL, words[3]);
 }
 
-/* Not where nothing is asked of the bitmap, because tracking is off */
+/* A call that fails because tracking is off leaves the bitmap alone */
 TEST_F(vfio_type1, bitmap_of_a_refusal)
 {
 	__u64 bitmap = ~0ULL;
@@ -333,7 +333,7 @@ static void *starter_run(void *arg)
 	return NULL;
 }
 
-/* However many threads START, one tracker comes of it, and STOP stops that one */
+/* Concurrent STARTs create one tracker, and STOP stops it */
 TEST_F_TIMEOUT(vfio_type1, parallel_start, 300)
 {
 	struct starters s = { .container = self->container };
@@ -364,7 +364,7 @@ static int stop_container(void *container)
 	return dirty_pages(*(int *)container, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
 }
 
-/* What is written after any START has returned is dirty, and a STOP comes behind it */
+/* Writes after any START has returned are dirty; a STOP comes after the START */
 TEST_F(vfio_type1, start_beside_start)
 {
 	struct side first, second, stop;
@@ -397,7 +397,7 @@ TEST_F(vfio_type1, start_beside_start)
 	EXPECT_EQ(0, side_end(&stop));
 }
 
-/* A bitmap that would begin anew at address 0 */
+/* A bitmap that would wrap around to address 0 */
 TEST_F(vfio_type1, bitmap_wraps)
 {
 	const __u64 page = 0x3000;
@@ -407,7 +407,7 @@ TEST_F(vfio_type1, bitmap_wraps)
 
 	ASSERT_EQ((void *)page, low);
 	memset(low, 0xff, SZ_4K);
-	/* The bit of IOVA, which is mapped, is 16 KiB behind that of the first page */
+	/* The bit of IOVA, which is mapped, is 16 KiB into the bitmap */
 	cmd = get_all((void *)(page - 4 * SZ_4K));
 	cmd.range.iova = IOVA - 0x20001000;
 	cmd.range.size = SZ_1G;
@@ -469,7 +469,7 @@ TEST_F(vfio_type1, unmap)
 	EXPECT_EQ(1ULL << 1 | 1ULL << 2 | 1ULL << 40, bitmap);
 	EXPECT_EQ(0, dirty(self));
 
-	/* Without the flag the pages are in the next bitmap */
+	/* Without the flag the next bitmap has the pages */
 	ASSERT_EQ(0, map_pages(self->container, self->mem));
 	device_writes(self, 30);
 	cmd = good;
@@ -478,7 +478,7 @@ TEST_F(vfio_type1, unmap)
 	EXPECT_EQ(1ULL << 30, dirty(self));
 }
 
-/* 16 TiB at once, of which little is mapped: the limit is what the capability says */
+/* 16 TiB at once, mostly unmapped: only the capability's value is the limit */
 TEST_F(vfio_type1, sixteen_tib)
 {
 	const __u64 size = 1ULL << 44, bytes = size / SZ_4K / 8;
@@ -521,7 +521,7 @@ TEST_F(vfio_type1, sixteen_tib)
 	munmap(bitmap, bytes);
 }
 
-/* The tracker behind it is destroyed, and its id is another's: that is left alone */
+/* The tracker is destroyed and its id reused: the new tracker is left alone */
 TEST_F(vfio_type1, tracker_replaced)
 {
 	struct iommu_vfio_ioas compat = {
@@ -558,7 +558,7 @@ TEST_F(vfio_type1, tracker_replaced)
 	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, tracker_state(self->container, mine));
 }
 
-/* The capability by which a VMM knows that all this is there */
+/* The capability that announces dirty tracking to a VMM */
 TEST_F(vfio_type1, capability)
 {
 	union {
@@ -577,14 +577,14 @@ TEST_F(vfio_type1, capability)
 			continue;
 		cap = (void *)head;
 		EXPECT_EQ(SZ_4K, cap->pgsize_bitmap);
-		/* for all of the address space */
+		/* For half the address space */
 		EXPECT_EQ(BITMAP_MAX, cap->max_dirty_bitmap_size);
 		found++;
 	}
 	EXPECT_EQ(1, found);
 }
 
-/* The first version of type1 has no dirty pages */
+/* The first version of type1 has no dirty page tracking */
 TEST(vfio_type1_v1)
 {
 	struct edu edu = {};

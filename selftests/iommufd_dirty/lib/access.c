@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In-kernel software that uses an IOAS, made by the test ioctl of iommufd itself
+ * In-kernel accesses to an IOAS, created with the test ioctl of iommufd
  * (CONFIG_IOMMUFD_TEST).
  */
 #include <unistd.h>

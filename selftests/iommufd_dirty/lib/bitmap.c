@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bitmaps as READ fills them: bit n % 8 of byte n / 8, at any address.
+ * Bitmaps in the format of READ: page n is bit n % 8 of byte n / 8, any alignment.
  */
 #include "lib.h"
 

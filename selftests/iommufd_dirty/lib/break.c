@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's switches that leave out what lossless tracking relies on
- * (CONFIG_IOMMUFD_DIRTY_BREAK): a test shows with them that it can fail.
+ * The kernel's switches that leave out steps that lossless tracking relies on
+ * (CONFIG_IOMMUFD_DIRTY_BREAK). Tests use them to prove that they can fail.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A consumer is what a migration is: a tracker, and a copy of the pages that it
- * has reported, and of no others. When everything is quiet and has been read, the
- * copy must be the memory. A page has a word for devices and one for software.
+ * A consumer works like a migration: it has a tracker and copies only the pages that
+ * the tracker reports. After all writes have ended and everything was read, the copy
+ * must equal the memory. Each page has one word for devices and one for software.
  */
 #include <string.h>
 
@@ -60,7 +60,7 @@ static struct read_args consumer_args(struct consumer *c, size_t first, size_t n
 	};
 }
 
-/* Also what a call that failed has reported */
+/* Called after failed calls, too: they may have reported pages */
 static void copy_bitmap(struct consumer *c, size_t first, size_t num)
 {
 	size_t i;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What nearly every test starts from: an iommufd file, an IOAS with 4 KiB IO
- * page-table entries, edu devices of which the first is attached to it, and a
+ * The environment of nearly every test: an iommufd file, an IOAS with 4 KiB IO
+ * page-table entries, edu devices of which the first is attached to the IOAS, and a
  * stopped tracker. A staging page, which devices can only read, holds the value
- * that a device is to write.
+ * that a device will write.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib.h"
 
-/* A device that drops address bits would make a test of IOMMUs one of nothing */
+/* With a device that drops address bits the tests would test nothing */
 static void env_check_dma(struct env *env)
 {
 	const __u64 iova = 3ULL << 32;
@@ -45,7 +46,7 @@ const char *env_open(struct env *env, unsigned int num_edu)
 		return "too few edu devices";
 
 	random_init();
-	/* Whatever a test that died has left */
+	/* Clear what a crashed test may have left */
 	break_kernel(0);
 	env->ioas = ioas_alloc(env->fd);
 	ioas_set_huge_pages(env->fd, env->ioas, false);
@@ -60,6 +61,26 @@ const char *env_open(struct env *env, unsigned int num_edu)
 	}
 	env->tracker = tracker_alloc(env->fd, env->ioas);
 	return NULL;
+}
+
+const char *env_open_soft(struct env *env, unsigned int num_edu)
+{
+	const char *reason = env_open(env, num_edu);
+
+	if (!reason && !env->edu[0].soft)
+		reason = "no device of the software IOMMU";
+	return reason;
+}
+
+const char *env_need_pci(unsigned int num_edu)
+{
+	static char reason[64];
+
+	/* DIRTY_DEVICES selects devices of the software IOMMU */
+	if (edu_count() >= num_edu && !getenv("DIRTY_DEVICES"))
+		return NULL;
+	snprintf(reason, sizeof(reason), "needs PCI edu devices: %u", num_edu);
+	return reason;
 }
 
 void env_close(struct env *env)
@@ -101,7 +122,7 @@ void env_start(struct env *env)
 		tracker_start(env->fd, env->twin);
 }
 
-/* READ of one tracker, SCAN of the other, one after the other: like one READ */
+/* READ of one tracker and SCAN of the other, in random order; acts as one READ */
 static __u64 env_read_twins(struct env *env, struct read_args *args)
 {
 	size_t size = bitmap_bytes(args->iova, args->length, args->page_size);
@@ -122,7 +143,7 @@ static __u64 env_read_twins(struct env *env, struct read_args *args)
 	if (scan_first)
 		set = tracker_read(args);
 	if (set != twin.out_pages || memcmp(got, want, size))
-		fatal("READ found %llu pages, and SCAN of the twin %llu%s", set,
+		fatal("READ found %llu pages, but SCAN of the twin %llu%s", set,
 		      twin.out_pages, set == twin.out_pages ? " others" : "");
 	for (i = 0; i < size; i++) {
 		set -= __builtin_popcount(data[i] & want[i]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Allocations in the kernel that fail on demand (CONFIG_FAILSLAB and
+ * Kernel allocations that fail on demand (CONFIG_FAILSLAB and
  * CONFIG_FAIL_PAGE_ALLOC, Documentation/fault-injection/fault-injection.rst).
  */
 #include <errno.h>
@@ -26,12 +26,12 @@ static bool control(const char *path, const char *text)
 	return done;
 }
 
-/* Failures of allocations that may sleep, too, and no report of each */
+/* Also fail allocations that may sleep, and do not log each failure */
 bool fail_setup(void)
 {
 	if (access(DEBUGFS "/failslab", F_OK))
 		mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
-	/* Only with CONFIG_IOMMUFD_TEST, which lets further things fail */
+	/* Exists only with CONFIG_IOMMUFD_TEST, which adds more failures */
 	control(DEBUGFS "/fail_iommufd/verbose", "0");
 	return control(DEBUGFS "/failslab/ignore-gfp-wait", "N") &&
 	       control(DEBUGFS "/failslab/verbose", "0") &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_DEVICE_FEATURE: the migration state and the DMA logging of a device, as
- * upstream's interface has them.
+ * VFIO_DEVICE_FEATURE: migration state and DMA logging of a device, with the
+ * upstream interface.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -66,7 +66,7 @@ size_t mig_drain(int data, unsigned char *stream, size_t len, size_t room)
 {
 	ssize_t n;
 
-	/* in pieces, as a network would take it; ENOMSG: more when it is stopped */
+	/* In chunks, as for a network. ENOMSG: more data follows in STOP_COPY */
 	while ((n = read(data, stream + len, room - len < 1000 ? room - len : 1000)) > 0)
 		len += n;
 	if (n < 0 && errno != ENOMSG)

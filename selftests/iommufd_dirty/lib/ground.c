@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ground for calls that fail: memory that devices write to, two trackers that
- * run, a stopped one, and what was pinned before all that.
+ * The setup for tests of failing calls: memory that devices write to, two running
+ * trackers, a stopped one, and the pin counts from before the setup.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,12 +28,12 @@ static __u64 number_of(const char *path, const char *name)
 	return sum;
 }
 
-/* Pages pinned by anybody, and those that this process has to account for */
+/* Pages pinned in the system, and pinned memory accounted to this process */
 static void ground_pins(struct pins *pins)
 {
 	FILE *f = fopen("/proc/sys/vm/stat_refresh", "w");
 
-	/* What each CPU has counted by itself */
+	/* Fold in the per-CPU counters */
 	if (f) {
 		fputs("1\n", f);
 		fclose(f);
@@ -57,7 +57,7 @@ const char *ground_open(struct ground *g)
 	reason = env_open(&g->env, 2);
 	if (reason)
 		return reason;
-	/* Processes that are forked map the same memory */
+	/* Shared with forked processes */
 	g->mem = mmap(NULL, GROUND_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (g->mem == MAP_FAILED)
@@ -105,7 +105,7 @@ void ground_end(struct ground *g)
 
 void ground_close(struct ground *g)
 {
-	/* Each of them is in use by nobody */
+	/* Fails if any of them is still in use */
 	object_destroy(g->env.fd, g->first.tracker);
 	object_destroy(g->env.fd, g->second.tracker);
 	object_destroy(g->env.fd, g->env.tracker);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the kernel accesses memory of the user it can be made to wait: for tests of
- * what happens just then. By userfaultfd().
+ * Makes the kernel wait, with userfaultfd(), where it accesses user memory. Used by
+ * tests of what can happen during such an access.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +61,8 @@ void hold_close(struct hold *h)
 }
 
 /*
- * The state that /proc has of a thread, of whatever process; 0 if it has just ended. No
- * memory is allocated, which takes locks
+ * The state of a thread of any process, from /proc; 0 if it has just ended. Does not
+ * allocate memory, which would take locks.
  */
 static char state_of(pid_t tid)
 {
@@ -82,7 +82,7 @@ static char state_of(pid_t tid)
 	return end ? end[2] : 0;
 }
 
-/* Not just now, as for a lock that somebody else has for a moment */
+/* Consecutive looks, to rule out a short wait for a lock */
 #define BLOCKED_LOOKS	20
 
 void hold_wait_blocked(pid_t tid, const bool *done)

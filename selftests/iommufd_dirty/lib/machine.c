@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A VM, as a migration sees it: memory that is mapped for devices, and a guest that
- * has them write to it all the time. A device that is in P2P answers later, and the
- * guest waits for it, as guests do.
+ * A VM as seen by migration: memory that is mapped for devices, and a guest that
+ * makes them write to it all the time. A device in a P2P state completes its DMA
+ * only after it is resumed, and the guest waits for it as a real guest would.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,7 @@ static void guest_wait(struct guest *g)
 		;
 }
 
-/* The devices' own pages, odd or even ones: so what each has written is known */
+/* One device writes to odd pages, the other to even ones, to tell them apart */
 static void *guest_run(void *arg)
 {
 	struct guest *g = arg;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers for DMA and for bitmaps, and how tests fail.
+ * Buffers for DMA and bitmaps, and the functions that print notes and fail a test.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +79,7 @@ void *mem_alloc_huge(size_t size)
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
-/* @size bytes of address space, all of it the same @chunk bytes of memory */
+/* Maps the same @chunk bytes of memory repeatedly into @size bytes */
 void *mem_alloc_repeat(size_t chunk, size_t size)
 {
 	int fd = memfd_create("repeat", 0);
@@ -110,7 +110,7 @@ void mem_fill(void *mem, __u64 value, size_t size)
 		words[i] = value;
 }
 
-/* Where it is in memory; the file has an entry of 8 bytes for each page of 4 KiB */
+/* Physical address; pagemap has an 8-byte entry for each 4 KiB page */
 static __u64 phys_of(const char *page)
 {
 	int fd = check(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
@@ -118,7 +118,7 @@ static __u64 phys_of(const char *page)
 
 	if (pread(fd, &entry, sizeof(entry), (uintptr_t)page / SZ_4K * sizeof(entry)) !=
 	    sizeof(entry) || !(entry << 9))
-		fatal("/proc/self/pagemap does not tell");
+		fatal("/proc/self/pagemap has no PFN");
 	close(fd);
 	return (entry << 9 >> 9) * SZ_4K;
 }
@@ -131,11 +131,11 @@ void *mem_alloc_giant(unsigned int pages)
 	unsigned int i, j;
 
 	if (pages > sizeof(page) / sizeof(*page))
-		fatal("too many pages of 1 GiB");
+		fatal("too many 1 GiB pages");
 	for (i = 0; i < pages; i++) {
 		mem = mmap(NULL, SZ_1G, PROT_READ | PROT_WRITE, flags, -1, 0);
 		if (mem == MAP_FAILED)
-			fatal("no page %u of 1 GiB: error %d", i, errno);
+			fatal("no 1 GiB page %u: error %d", i, errno);
 		*mem = 1;
 		for (j = i; j && phys_of(page[j - 1]) > phys_of(mem); j--)
 			page[j] = page[j - 1];
@@ -149,9 +149,9 @@ void *mem_alloc_giant(unsigned int pages)
 	for (i = 0; i < pages; i++) {
 		to = mem + i * SZ_1G;
 		phys = phys_of(page[i]);
-		lib_note("page %u of 1 GiB is at %#llx", i, phys);
+		lib_note("1 GiB page %u is at %#llx", i, phys);
 		if (i && phys != behind)
-			fatal("the pages of 1 GiB are not neighbours");
+			fatal("the 1 GiB pages are not contiguous");
 		behind = phys + SZ_1G;
 		if (mremap(page[i], SZ_1G, SZ_1G, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 			fatal("mremap: error %d", errno);

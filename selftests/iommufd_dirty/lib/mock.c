@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device of iommufd's own tests (CONFIG_IOMMUFD_TEST), whose IOMMU driver knows
- * nothing of trackers.
+ * A mock device of iommufd's selftests (CONFIG_IOMMUFD_TEST). Its IOMMU driver has
+ * no support for trackers.
  */
 #include "lib.h"
 #include "iommufd_test.h"

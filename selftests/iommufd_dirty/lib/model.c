@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A naive model of a tracker over 4 KiB IO page-table entries: a list of pages
- * and whether each is dirty. It says what any READ must do, bit for bit.
+ * A naive model of a tracker over 4 KiB IO page-table entries: a list of pages and
+ * their dirty state. It computes the exact result that any READ must have.
  */
 #include <string.h>
 
@@ -64,7 +64,7 @@ __u64 model_read(struct model *m, const struct read_args *args, void *data)
 
 		if (!m->dirty[i] || last < args->iova || first > range_last)
 			continue;
-		/* An entry that the range holds only in part stays dirty */
+		/* An entry that is only partly in the range stays dirty */
 		if (first >= args->iova && last <= range_last &&
 		    !(args->flags & IOMMU_DIRTY_READ_NO_CLEAR))
 			m->dirty[i] = false;

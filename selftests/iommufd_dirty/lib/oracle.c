@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory oracle, after KVM's dirty_log_test: devices write ever new values
- * into pages. A page that was not reported must still hold the value that was
- * there when it was last copied; a page that was reported should hold another.
+ * The memory oracle, modelled on KVM's dirty_log_test: devices keep writing new
+ * values to pages. A page that was not reported must still have the value of its
+ * last copy. A page that was reported should have a different value.
  */
 #include <string.h>
 
@@ -34,7 +34,7 @@ void oracle_close(struct oracle *o)
 	mem_free(o->mem, o->pages * SZ_4K);
 }
 
-/* Each page has its own place for the value: its ends and in between */
+/* The offset of the value varies by page: start, end, or in between */
 static size_t oracle_offset(size_t page)
 {
 	return page % 3 == 0 ? 0 : page % 3 == 1 ? SZ_4K - 8 :

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A call in a thread of its own, beside the test, which goes on when the call is done
- * or waits for somebody. Used by tests that hold up the kernel, or a page fault.
+ * A call in a separate thread or process. The test continues once the call is done or
+ * blocked. Used by tests that delay the kernel or a page fault.
  */
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -37,4 +41,32 @@ int side_end(struct side *s)
 {
 	pthread_join(s->thread, NULL);
 	return s->rc;
+}
+
+bool side_killed(int (*call)(void *arg), void *arg, void (*before_kill)(void *arg))
+{
+	struct side *s = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool done;
+	pid_t pid;
+
+	if (s == MAP_FAILED)
+		fatal("no memory");
+	s->call = call;
+	s->arg = arg;
+	pid = check(fork());
+	if (!pid) {
+		side_run(s);
+		_exit(0);
+	}
+	while (!__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	done = side_wait(s);
+	if (before_kill)
+		before_kill(arg);
+	kill(pid, SIGKILL);
+	if (waitpid(pid, NULL, 0) != pid)
+		fatal("waitpid: error %d", errno);
+	munmap(s, SZ_4K);
+	return !done;
 }

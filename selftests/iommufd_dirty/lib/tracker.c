@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The verbs of iommufd_dirty.h, one function each.
+ * Wrappers for the ioctls of iommufd_dirty.h, one function each.
  */
 #include "lib.h"
 
@@ -133,7 +133,7 @@ static void device_insist(__u64 iova, __u64 length,
 {
 	if (num != 1 || page_size != SZ_4K || range->iova != iova ||
 	    range->length != length)
-		fatal("%u ranges from %#llx +%#llx on are tracked by %#llx bytes",
+		fatal("%u ranges from %#llx +%#llx on have pages of %#llx bytes",
 		      num, range->iova, range->length, page_size);
 }
 
@@ -230,7 +230,7 @@ int __tracker_scan(struct scan_args *args)
 	return rc;
 }
 
-/* Is the run what SCAN promises? The one before it has ended at @end */
+/* Checks what SCAN guarantees for a run; the previous run ended at @end */
 static void scan_check_run(const struct read_args *args,
 			   const struct iommu_dirty_run *run, __u64 end)
 {
@@ -244,14 +244,14 @@ static void scan_check_run(const struct read_args *args,
 	if ((run->iova & mask && run->iova != args->iova) ||
 	    ((run->iova + run->length) & mask &&
 	     run->iova + run->length != range_end))
-		fatal("the run %#llx +%#llx is not of whole pages", run->iova,
+		fatal("the run %#llx +%#llx is not whole pages", run->iova,
 		      run->length);
 	if (end && run->iova <= end)
-		fatal("the run %#llx +%#llx is not behind %#llx", run->iova,
+		fatal("the run %#llx +%#llx is not after %#llx", run->iova,
 		      run->length, end);
 }
 
-/* Into the bitmap of @args; returns the number of pages */
+/* Marks the run in the bitmap of @args; returns the number of pages */
 static __u64 scan_mark(const struct read_args *args,
 		       const struct iommu_dirty_run *run)
 {

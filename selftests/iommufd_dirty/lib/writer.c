@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A thread that lets a device write random pages of an oracle's memory, for
- * READs to race with.
+ * A thread that makes a device write to random pages of an oracle's memory. Used
+ * by tests whose READs must race with writes.
  */
 #include "lib.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that write at full speed, from several threads, while the tracker is
- * read: the software IOMMU's. After the last READ the copy that a migration
- * would have must be the memory; without the IOTLB flush it is not, which shows
- * that this test can fail.
+ * Reads a tracker while devices of the software IOMMU write at full speed, from several
+ * threads. After the last READ the copy that a migration would have made must match
+ * the memory. Without the IOTLB flush it does not match, which proves that this test
+ * can fail.
  */
 #include <kselftest_harness.h>
 
@@ -13,8 +13,8 @@
 #include "lib.h"
 
 #define IOVA	0x40000000ULL
-#define PAGES	200	/* fewer than what a device's translation cache holds */
-#define SWEEP	16384	/* many more */
+#define PAGES	200	/* fewer than a device's translation cache holds */
+#define SWEEP	16384	/* many more than it holds */
 #define WORDS	(SZ_4K / 8)
 #define ROUNDS	24
 
@@ -32,12 +32,8 @@ FIXTURE(soft)
 FIXTURE_SETUP(soft)
 {
 	struct env *env = &self->env;
-	const char *reason = env_open(env, 2);
 
-	if (!reason && !env->edu[0].soft)
-		reason = "no device of the software IOMMU";
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open_soft(env, 2));
 	storm_skip_flush(false);
 	self->mem = mem_alloc(SWEEP * SZ_4K);
 	self->storm = (struct storm) {
@@ -69,7 +65,7 @@ static __u64 word(const __u64 *mem, size_t page)
 	return __atomic_load_n(&mem[page * WORDS], __ATOMIC_ACQUIRE);
 }
 
-/* One round of a migration: READ, and copy what it reports */
+/* One round of a migration: READs and copies the reported pages */
 static __u64 read_and_copy(FIXTURE_DATA(soft) * self)
 {
 	__u64 pages;
@@ -85,7 +81,7 @@ static __u64 read_and_copy(FIXTURE_DATA(soft) * self)
 	return pages;
 }
 
-/* The device is quiet: READ for the last time. How many pages were missed? */
+/* The last READ, with the device stopped; returns the number of missed pages */
 static size_t missed(FIXTURE_DATA(soft) * self)
 {
 	size_t num = 0;
@@ -99,7 +95,7 @@ static size_t missed(FIXTURE_DATA(soft) * self)
 	return num;
 }
 
-/* READs, and between every second two enough writes to reach most of the pages */
+/* READs; before every second one, the device writes as often as there are pages */
 static size_t run(FIXTURE_DATA(soft) * self, unsigned int devices)
 {
 	struct edu *edu = self->env.edu;
@@ -137,7 +133,7 @@ TEST_F_TIMEOUT(soft, sequential, 120)
 	EXPECT_LT(PAGES, self->reported);
 }
 
-/* Each page is written to for a moment only, so nothing makes up for a loss */
+/* Each sweep writes a page only once, so no later write hides a loss */
 TEST_F_TIMEOUT(soft, sweep, 120)
 {
 	struct edu *edu = &self->env.edu[0];
@@ -177,7 +173,7 @@ TEST_F_TIMEOUT(soft, two_devices, 120)
 	EXPECT_EQ(0, run(self, 2));
 }
 
-/* The proof that the tests above would see it */
+/* Proves that the tests above can fail */
 TEST_F_TIMEOUT(soft, no_flush_is_seen, 120)
 {
 	storm_skip_flush(true);
@@ -185,7 +181,7 @@ TEST_F_TIMEOUT(soft, no_flush_is_seen, 120)
 	EXPECT_LT(0, run(self, 1));
 }
 
-/* A fixed number of writes, all of them to mapped memory */
+/* A fixed number of writes, all to mapped memory */
 TEST_F(soft, limit)
 {
 	struct edu *edu = &self->env.edu[0];
@@ -216,7 +212,7 @@ TEST_F(soft, bad_values)
 	EXPECT_FALSE(storm_running(edu));
 }
 
-/* Memory next to the oracle's that comes and goes, with the device in it */
+/* Memory next to self->mem that is mapped and unmapped while the device writes to it */
 #define NEAR_PAGES	40
 #define NEAR		(IOVA + PAGES * SZ_4K)
 
@@ -247,7 +243,7 @@ static void *mapper_run(void *arg)
 			before[page] = word(mem, page);
 			m->hits += before[page] != 0;
 		}
-		/* What is unmapped must not be written to any more */
+		/* Unmapped memory must not be written to any more */
 		storm_wait(&env->edu[0], 2 * NEAR_PAGES);
 		for (page = 0; page < NEAR_PAGES; page++)
 			m->wrong += before[page] != word(mem, page);
@@ -279,7 +275,7 @@ TEST_F_TIMEOUT(soft, map_and_unmap, 120)
 		 storm_writes(edu), m.hits, storm_faults(edu) - faults);
 }
 
-/* Detached, a device writes nothing; attached again, it is tracked */
+/* A detached device writes nothing; when it is attached again it is tracked */
 TEST_F_TIMEOUT(soft, detach, 120)
 {
 	struct edu *edu = &self->env.edu[0];
@@ -292,7 +288,7 @@ TEST_F_TIMEOUT(soft, detach, 120)
 		storm_wait(edu, PAGES);
 		read_and_copy(self);
 	}
-	/* What was written since can be reported as long as the HWPT lives */
+	/* Later writes can only be reported while the HWPT exists */
 	storm_stop(edu);
 	EXPECT_EQ(0, missed(self));
 	storm_start(edu, &self->storm);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An IOMMU whose driver fails, or is slow: page tables of which one cannot be
- * enabled, harvests that break off, and flushes of the IOTLB that are held while
- * others go on. Nothing that a device wrote is missed, and all or nothing is
- * enabled. Devices of the software IOMMU only.
+ * Tests an IOMMU driver that fails or is slow, with devices of the software IOMMU:
+ * tracking cannot be enabled in a page table, harvests fail halfway, and IOTLB flushes
+ * are held while other calls run. No write of a device may be missed, and tracking is
+ * enabled in all page tables or in none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,12 +26,7 @@ FIXTURE(soft_faults)
 
 FIXTURE_SETUP(soft_faults)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (!reason && !self->env.edu[0].soft)
-		reason = "no device of the software IOMMU";
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open_soft(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 }
@@ -42,15 +37,6 @@ FIXTURE_TEARDOWN(soft_faults)
 		return;
 	oracle_close(&self->o);
 	env_close(&self->env);
-}
-
-static void fault(struct env *env, unsigned int index, __u64 op)
-{
-	soft_faults(&env->edu[index], (struct soft_faults) {
-		.op = op,
-		.error = EIO,
-		.count = 1,
-	});
 }
 
 static __u32 dirty_hwpt(struct env *env, unsigned int index)
@@ -67,7 +53,7 @@ static __u32 tracker_flags(int fd, __u32 tracker)
 	return info.out_flags;
 }
 
-/* The device has written, and READ has found just that */
+/* Lets the device write; returns whether READ finds exactly these pages */
 static bool tracked(struct oracle *o, unsigned int index)
 {
 	env_load(o->env, index);
@@ -77,7 +63,7 @@ static bool tracked(struct oracle *o, unsigned int index)
 	       bitmap_test(o->bitmap, PAGES - 1);
 }
 
-/* Is dirty tracking on in the page table of the device? Asked past all trackers */
+/* Returns whether the page table has tracking enabled, bypassing all trackers */
 static bool enabled(struct oracle *o, unsigned int index, __u32 hwpt)
 {
 	__u64 word = 0;
@@ -88,7 +74,7 @@ static bool enabled(struct oracle *o, unsigned int index, __u32 hwpt)
 	return word;
 }
 
-/* Whichever of the page tables fails: START names it, and leaves none enabled */
+/* START names the page table that failed, and leaves none enabled */
 TEST_F(soft_faults, enable)
 {
 	struct env *env = &self->env;
@@ -101,7 +87,7 @@ TEST_F(soft_faults, enable)
 		edu_attach(&env->edu[i], hwpt[i]);
 	}
 	for (i = 0; i < 2; i++) {
-		fault(env, i, FAULT_ENABLE);
+		soft_fail_once(&env->edu[i], FAULT_ENABLE, EIO);
 		EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
 		EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
 		EXPECT_EQ(hwpt[i], start.out_id);
@@ -116,19 +102,19 @@ TEST_F(soft_faults, enable)
 	tracker_stop(env->fd, env->tracker);
 	for (i = 0; i < 2; i++) {
 		EXPECT_FALSE(enabled(&self->o, i, hwpt[i]));
-		/* so that it means something */
+		/* verify that enabled() can return true */
 		ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt[i], true));
 		EXPECT_TRUE(enabled(&self->o, i, hwpt[i]));
 	}
 }
 
-/* One that cannot be disabled: STOP says so, and the tracker is stopped */
+/* Tracking cannot be disabled: STOP returns the error, but stops the tracker */
 TEST_F(soft_faults, disable)
 {
 	struct env *env = &self->env;
 
 	env_start(env);
-	fault(env, 0, FAULT_DISABLE);
+	soft_fail_once(&env->edu[0], FAULT_DISABLE, EIO);
 	EXPECT_EQ(-EIO, __tracker_stop(env->fd, env->tracker));
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
 	env_start(env);
@@ -137,8 +123,8 @@ TEST_F(soft_faults, disable)
 }
 
 /*
- * One that cannot be tracked comes and goes: all is dirty before and afterwards, until
- * the page table @failed of device 1, which could not be enabled, goes too
+ * A HWPT that cannot be tracked joins and leaves. Everything is dirty before and after,
+ * until @failed leaves too, the HWPT of device 1 in which tracking could not be enabled.
  */
 static void check_blind(struct __test_metadata *_metadata, struct oracle *o, __u32 failed)
 {
@@ -175,20 +161,20 @@ static void start_degraded(struct env *env)
 				    NULL));
 }
 
-/* Nobody knows of the writes of a device whose page table was not enabled */
+/* Writes through a page table without tracking are unknown, so everything is dirty */
 TEST_F(soft_faults, enable_degraded)
 {
 	struct env *env = &self->env;
 	__u32 hwpt = dirty_hwpt(env, 1);
 
 	edu_attach(&env->edu[1], hwpt);
-	fault(env, 1, FAULT_ENABLE);
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
 	start_degraded(env);
 	check_blind(_metadata, &self->o, hwpt);
 	tracker_stop(env->fd, env->tracker);
 
 	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
-	fault(env, 1, FAULT_ENABLE);
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
 	start_degraded(env);
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
@@ -198,14 +184,14 @@ TEST_F(soft_faults, enable_degraded)
 	EXPECT_TRUE(tracked(&self->o, 1));
 }
 
-/* The same with a page table that joins later, which others keep out */
+/* The same with a HWPT that joins later; trackers that are not degraded refuse it */
 TEST_F(soft_faults, enable_joining)
 {
 	struct env *env = &self->env;
 	__u32 hwpt;
 
 	env_start(env);
-	fault(env, 1, FAULT_ENABLE);
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
 	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
 				       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt));
 	EXPECT_TRUE(tracked(&self->o, 0));
@@ -213,15 +199,15 @@ TEST_F(soft_faults, enable_joining)
 
 	start_degraded(env);
 	EXPECT_TRUE(tracked(&self->o, 0));
-	fault(env, 1, FAULT_ENABLE);
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
 	hwpt = dirty_hwpt(env, 1);
 	edu_attach(&env->edu[1], hwpt);
 	check_blind(_metadata, &self->o, hwpt);
 }
 
 /*
- * A harvest that breaks off has cleaned entries: they are flushed all the same, so
- * that the next write is seen. What it did not get to is still dirty.
+ * A harvest that fails halfway has cleaned some entries. They are flushed anyway, so
+ * that the next write is seen. Entries that it did not reach are still dirty.
  */
 TEST_F(soft_faults, harvest)
 {
@@ -239,7 +225,7 @@ TEST_F(soft_faults, harvest)
 	env_load(env, 0);
 	oracle_write(&self->o, 0, 3);
 	oracle_write(&self->o, 0, PAGES - 1);
-	fault(env, 0, FAULT_HARVEST);
+	soft_fail_once(&env->edu[0], FAULT_HARVEST, EIO);
 	EXPECT_EQ(-EIO, __tracker_read(&args));
 	EXPECT_EQ(0, args.out_length);
 	EXPECT_TRUE(bitmap_test(self->o.bitmap, 3));
@@ -250,14 +236,14 @@ TEST_F(soft_faults, harvest)
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
-/* START has to harvest, too: the tracker is stopped, and the page table disabled */
+/* The harvest of START fails: the tracker is stopped, and tracking disabled */
 TEST_F(soft_faults, harvest_at_start)
 {
 	struct env *env = &self->env;
 	__u32 hwpt = dirty_hwpt(env, 0);
 
 	edu_attach(&env->edu[0], hwpt);
-	fault(env, 0, FAULT_HARVEST);
+	soft_fail_once(&env->edu[0], FAULT_HARVEST, EIO);
 	EXPECT_EQ(-EIO, __tracker_start(env->fd, env->tracker, NULL));
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
 	EXPECT_FALSE(enabled(&self->o, 0, hwpt));
@@ -265,7 +251,7 @@ TEST_F(soft_faults, harvest_at_start)
 	EXPECT_TRUE(tracked(&self->o, 0));
 }
 
-/* What is being unmapped can be asked for only once: if that fails, all is dirty */
+/* An unmap can harvest only once; if that fails, the whole range is dirty */
 TEST_F(soft_faults, harvest_at_unmap)
 {
 	struct env *env = &self->env;
@@ -273,15 +259,15 @@ TEST_F(soft_faults, harvest_at_unmap)
 	env_start(env);
 	env_load(env, 0);
 	oracle_write(&self->o, 0, PAGES - 2);
-	fault(env, 0, FAULT_HARVEST);
+	soft_fail_once(&env->edu[0], FAULT_HARVEST, EIO);
 	ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
 /*
- * A page table that leaves is walked in windows of 1 GiB: here two, of which the walk
- * of the second one fails
+ * A page table that leaves is walked in windows of 1 GiB. Here there are two, and the
+ * walk of the second one fails.
  */
 TEST_F(soft_faults, leaves_in_windows)
 {
@@ -291,7 +277,7 @@ TEST_F(soft_faults, leaves_in_windows)
 	oracle_open(&o, env, PAGES, 4 * SZ_1G - SIZE / 2);
 	oracle_map(&o, env->ioas);
 	env_start(env);
-	/* Two walks a window; those of the first mapping are all right, too */
+	/* Two walks per window; skip the window of self->o and the first one of @o */
 	soft_faults(&env->edu[0], (struct soft_faults) {
 		.op = FAULT_HARVEST, .error = EIO, .skip = 4, .count = 1,
 	});
@@ -330,7 +316,7 @@ static void *set_run(void *arg)
 	return NULL;
 }
 
-/* While a per-HWPT ioctl cleans entries, no tracker starts */
+/* No tracker can start while a per-HWPT ioctl cleans entries */
 TEST_F(soft_faults, start_during_set)
 {
 	struct env *env = &self->env;
@@ -384,9 +370,9 @@ static void *scan_run(void *arg)
 }
 
 /*
- * A SCAN, held where it writes its first run, then finds what a READ of another
- * tracker has marked meanwhile. Until that has flushed the IOTLB the device may write
- * the page again, unseen: the SCAN must not return so early.
+ * A SCAN is held where it writes its first run. Then it finds a page that a READ of
+ * another tracker has marked in the meantime. Until the READ has flushed the IOTLB, the
+ * device may write to the page again unseen, so the SCAN must not return before that.
  */
 TEST_F(soft_faults, scan_waits_for_flush)
 {
@@ -429,9 +415,9 @@ TEST_F(soft_faults, scan_waits_for_flush)
 }
 
 /*
- * A bitmap in a file, whose page is written back while READ has it pinned: what is
- * marked later has to be written back, too. Of two mappings of @len bytes at @mem,
- * the second has been unmapped, so that it is marked last. @file is a block device.
+ * READs into a bitmap in a file, whose page is written back while READ has it pinned.
+ * Bits that are set later must be written back, too. Of two mappings of @len bytes at
+ * @mem, the second has been unmapped, so READ marks it last. @file is a block device.
  */
 static __u64 read_into_file(struct env *env, __u32 ioas, void *mem, __u64 len, int file)
 {
@@ -465,7 +451,7 @@ static __u64 read_into_file(struct env *env, __u32 ioas, void *mem, __u64 len, i
 	check(c.rc);
 
 	munmap(c.data, SZ_4K);
-	/* Drop what is not dirty from the page cache */
+	/* Drop the page from the page cache unless it is dirty */
 	posix_fadvise(file, 0, SZ_4K, POSIX_FADV_DONTNEED);
 	if (pread(file, bitmap, SZ_4K, 0) != SZ_4K)
 		fatal("pread: error %d", errno);
@@ -477,7 +463,7 @@ static int open_ram_disk(void)
 	return open("/dev/ram0", O_RDWR | O_CLOEXEC);
 }
 
-/* Bit by bit */
+/* READ sets single bits */
 TEST_F(soft_faults, bitmap_in_file)
 {
 	int file = open_ram_disk();
@@ -489,7 +475,7 @@ TEST_F(soft_faults, bitmap_in_file)
 	close(file);
 }
 
-/* By whole words: pages of 2 MiB */
+/* READ sets whole words, for pages of 2 MiB */
 TEST_F(soft_faults, words_in_file)
 {
 	void *mem = mem_alloc_huge(2 * SZ_2M);
@@ -509,7 +495,7 @@ TEST_F(soft_faults, words_in_file)
 	close(file);
 }
 
-/* A device whose IOMMU driver knows nothing of trackers: one of iommufd's own tests */
+/* A device whose IOMMU driver does not support trackers: iommufd's mock device */
 TEST_F(soft_faults, foreign_driver)
 {
 	struct env *env = &self->env;

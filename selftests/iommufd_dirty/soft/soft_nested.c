@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Nested translation: the page table that can be tracked is the parent of a nested
- * HWPT, and the device knows other addresses than the IOAS. For the software IOMMU,
- * whose first stage adds an offset.
+ * Tests nested translation: the page table that is tracked is the parent of a nested
+ * HWPT, and the device uses different addresses than the IOAS. Needs the software
+ * IOMMU, whose first stage adds an offset.
  */
 #include <kselftest_harness.h>
 
@@ -45,11 +45,9 @@ static int nest(struct env *env, __u32 parent, __u64 offset, __u32 *hwpt)
 
 FIXTURE_SETUP(soft_nested)
 {
-	const char *reason = env_open(&self->env, 1);
 	struct env *env = &self->env;
 
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	oracle_open(&self->o, env, PAGES, IOVA);
 	oracle_map(&self->o, env->ioas);
 	self->parent = hwpt_alloc(env->fd, env->edu[0].dev_id, env->ioas,
@@ -64,7 +62,7 @@ FIXTURE_TEARDOWN(soft_nested)
 	env_close(&self->env);
 }
 
-/* Through the first stage; how many pages READ has found */
+/* Writes through the first stage; returns how many pages READ has found */
 static __u64 write_and_read(FIXTURE_DATA(soft_nested) * self)
 {
 	struct env *env = &self->env;
@@ -115,7 +113,7 @@ TEST_F(soft_nested, attached_while_running)
 	edu_attach(&env->edu[0], self->nested);
 	EXPECT_EQ(3, write_and_read(self));
 
-	/* On another first stage, and then on none: the same pages of memory */
+	/* Through another first stage, then through none, to the same memory */
 	ASSERT_EQ(0, nest(env, self->parent, OFFSET, &self->nested));
 	edu_attach(&env->edu[0], self->nested);
 	EXPECT_EQ(3, write_and_read(self));
@@ -128,7 +126,7 @@ TEST_F(soft_nested, attached_while_running)
 	EXPECT_EQ(0, oracle_differing(&self->o));
 }
 
-/* A parent that was made without dirty tracking is refused, nested or not */
+/* START refuses a parent that was allocated without dirty tracking */
 TEST_F(soft_nested, not_requested)
 {
 	struct iommu_dirty_tracker_start start;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The verbs of a device's tracker when each allocation in turn fails: an error or none,
- * and no tracker of the device misses a page.
+ * Fails each allocation of the verbs of a device's tracker in turn. The verb may return
+ * an error or succeed, but no tracker of the device may miss a page.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -20,10 +20,7 @@ FIXTURE(soft_nomem)
 
 FIXTURE_SETUP(soft_nomem)
 {
-	const char *reason = logged_open_soft(&self->l, PROVIDER_PLAIN);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open_soft(&self->l, PROVIDER_PLAIN));
 	self->edu = &self->l.env.edu[0];
 }
 
@@ -74,7 +71,7 @@ static int call_update(struct logged *l)
 	return __logged_update(l, 0, IOVA, SIZE);
 }
 
-/* Is the page in what the call has reported, or else in the next READ? */
+/* Returns whether the call, or else the next READ, reports the page */
 static bool still_reported(struct logged *l, __u32 tracker, unsigned int page)
 {
 	struct read_args args;
@@ -86,7 +83,7 @@ static bool still_reported(struct logged *l, __u32 tracker, unsigned int page)
 	return bitmap_test(l->got, page);
 }
 
-/* Each allocation fails once: an error or none, and nothing is missed by anybody */
+/* Fails each allocation of @call in turn; neither tracker may miss the page */
 static void sweep(struct __test_metadata *_metadata, struct logged *l,
 		  int (*call)(struct logged *l))
 {
@@ -107,7 +104,7 @@ static void sweep(struct __test_metadata *_metadata, struct logged *l,
 		fail_nth(nth);
 		rc = call(l);
 		failed = fail_nth_end();
-		/* not found: iommufd's own injection, where objects are looked up */
+		/* -ENOENT: iommufd's failure injection in its object lookup */
 		if ((rc && !failed) || (rc && rc != -ENOMEM && rc != -ENOENT))
 			fatal("failure %u: error %d", nth, -rc);
 		EXPECT_TRUE(still_reported(l, l->tracker, page));
@@ -145,7 +142,7 @@ TEST_F(soft_nomem, live_update)
 	sweep(_metadata, &self->l, call_update);
 }
 
-/* ALLOC and START: all or nothing */
+/* ALLOC and START succeed or fail as a whole */
 TEST_F(soft_nomem, start)
 {
 	struct logged *l = &self->l;
@@ -175,7 +172,7 @@ TEST_F(soft_nomem, start)
 	EXPECT_LT(2, nth);
 }
 
-/* What a tracker does not cover, and is dirty for that, takes no memory by its size */
+/* IOVAs that a tracker does not cover are dirty, but need no memory per page */
 TEST_F(soft_nomem, uncovered)
 {
 	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE }, runs[3];

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A provider that fails at each of its ops with each error, that marks what it was
- * not asked for, and that goes while it is used: whatever it does, what is reported
- * is known to the bit, and nothing that the device wrote is missed.
+ * A provider whose ops fail with any error, or that marks more than it was queried for.
+ * Each test knows to the bit what must be reported; no write of the device may be missed.
+ * soft_gone.c has the tests of a provider that is unregistered while it is used.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
-#include <pthread.h>
 
 #include "lib.h"
 
@@ -23,10 +22,7 @@ FIXTURE(soft_provider)
 
 FIXTURE_SETUP(soft_provider)
 {
-	const char *reason = logged_open_soft(&self->l, PROVIDER_PLAIN);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open_soft(&self->l, PROVIDER_PLAIN));
 	self->edu = &self->l.env.edu[0];
 }
 
@@ -36,17 +32,7 @@ FIXTURE_TEARDOWN(soft_provider)
 		logged_close(&self->l);
 }
 
-static void fault(struct edu *edu, __u64 op, __u64 error, __u64 skip, __u64 count)
-{
-	soft_faults(edu, (struct soft_faults) {
-		.op = op,
-		.error = error,
-		.skip = skip,
-		.count = count,
-	});
-}
-
-/* What a driver may return, and what the user gets */
+/* The errno of a provider, and those that START and READ return for it */
 static const struct {
 	int error;
 	int start;
@@ -60,12 +46,6 @@ static const struct {
 	{ ENODATA, EIO, EIO }, { ENOTTY, EIO, EIO }, { ENXIO, EIO, EIO },
 };
 
-static void dirty_all(struct logged *l, unsigned int first, unsigned int end)
-{
-	for (; first < end; first++)
-		bitmap_set(l->want, first);
-}
-
 TEST_F(soft_provider, start_fails)
 {
 	struct logged *l = &self->l;
@@ -73,7 +53,7 @@ TEST_F(soft_provider, start_fails)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
-		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
+		soft_fail_once(self->edu, FAULT_START, errors[i].error);
 		EXPECT_EQ(-errors[i].start, __logged_start(l));
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED,
 			  logged_info(l, l->tracker, &member).out_state);
@@ -84,7 +64,7 @@ TEST_F(soft_provider, start_fails)
 	}
 }
 
-/* No more trackers of a device can run than one READ takes */
+/* At most as many trackers of a device can run as one READ takes */
 TEST_F(soft_provider, limit)
 {
 	struct logged *l = &self->l;
@@ -105,7 +85,7 @@ TEST_F(soft_provider, limit)
 	EXPECT_EQ(-EUSERS, __logged_start(l));
 }
 
-/* A tracker for which nothing is tracked does not keep others from what they need */
+/* A blind tracker does not constrain what other trackers get */
 TEST_F(soft_provider, beside_blind)
 {
 	struct logged *l = &self->l;
@@ -115,7 +95,7 @@ TEST_F(soft_provider, beside_blind)
 	struct iommu_dirty_member member;
 	__u64 page_size = SZ_4K;
 
-	fault(self->edu, FAULT_START, EOPNOTSUPP, 0, 1);
+	soft_fail_once(self->edu, FAULT_START, EOPNOTSUPP);
 	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
 					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
 					  &page_size));
@@ -135,7 +115,7 @@ TEST_F(soft_provider, beside_blind)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Nor does what it has asked for count when another one asks for something else */
+/* Its ranges and page size do not count when another tracker is updated */
 TEST_F(soft_provider, update_beside_blind)
 {
 	struct logged *l = &self->l;
@@ -143,7 +123,7 @@ TEST_F(soft_provider, update_beside_blind)
 	__u32 other = tracker_alloc(l->env.fd, self->edu->dev_id), num = 1;
 	__u64 page_size = SZ_4K;
 
-	fault(self->edu, FAULT_START, EOPNOTSUPP, 0, 1);
+	soft_fail_once(self->edu, FAULT_START, EOPNOTSUPP);
 	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
 					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
 					  &page_size));
@@ -160,7 +140,7 @@ TEST_F(soft_provider, update_beside_blind)
 	EXPECT_EQ(SIZE / 2, range.length);
 }
 
-/* It is stopped all the same */
+/* A STOP that fails still stops the tracker */
 TEST_F(soft_provider, stop_fails)
 {
 	struct logged *l = &self->l;
@@ -169,7 +149,7 @@ TEST_F(soft_provider, stop_fails)
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		ASSERT_EQ(0, __logged_start(l));
-		fault(self->edu, FAULT_STOP, errors[i].error, 0, 1);
+		soft_fail_once(self->edu, FAULT_STOP, errors[i].error);
 		EXPECT_EQ(-EIO, __tracker_stop(l->env.fd, l->tracker));
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED,
 			  logged_info(l, l->tracker, &member).out_state);
@@ -177,8 +157,8 @@ TEST_F(soft_provider, stop_fails)
 }
 
 /*
- * The log that fails has forgotten what it was asked for. So all of that is dirty
- * for the next READ, once, and for all trackers.
+ * A failed report may have cleared what it was queried for. So the next READ of each
+ * tracker reports all of that as dirty, once.
  */
 TEST_F(soft_provider, read_fails)
 {
@@ -194,15 +174,15 @@ TEST_F(soft_provider, read_fails)
 		device_start(l->env.fd, other, IOVA, SIZE);
 		EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 		logged_write(l, i);
-		fault(self->edu, FAULT_READ, errors[i].error, 0, 1);
+		soft_fail_once(self->edu, FAULT_READ, errors[i].error);
 		EXPECT_EQ(-errors[i].read, __tracker_read(&args));
 		EXPECT_EQ(0, args.out_length);
 		EXPECT_EQ(0, args.out_pages);
 		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND,
 			  logged_info(l, l->tracker, &member).out_flags);
-		dirty_all(l, 0, PAGES);
+		logged_dirty(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
-		dirty_all(l, 0, PAGES);
+		logged_dirty(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, other));
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 		EXPECT_TRUE(logged_exact(l, other));
@@ -211,7 +191,7 @@ TEST_F(soft_provider, read_fails)
 	}
 }
 
-/* A log that is broken for good: an error once, then everything is dirty */
+/* A provider that always fails: one error, then every READ reports everything */
 TEST_F(soft_provider, read_fails_for_good)
 {
 	struct logged *l = &self->l;
@@ -221,26 +201,30 @@ TEST_F(soft_provider, read_fails_for_good)
 
 	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 7);
-	fault(self->edu, FAULT_READ, EIO, 0, 1000);
+	soft_faults(self->edu, (struct soft_faults) {
+		.op = FAULT_READ,
+		.error = EIO,
+		.count = 1000,
+	});
 	args = logged_args(l, l->tracker);
 	EXPECT_EQ(-EIO, __tracker_read(&args));
 	for (i = 0; i < 3; i++) {
-		dirty_all(l, 0, PAGES);
+		logged_dirty(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
 	args = logged_args(l, l->tracker);
 	EXPECT_EQ(PAGES, tracker_scan(&args, 1));
-	/* An UPDATE starts it anew */
+	/* UPDATE restarts it */
 	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
 	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 	soft_faults(self->edu, (struct soft_faults) {});
-	dirty_all(l, 0, PAGES);
+	logged_dirty(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	logged_write(l, 8);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Of two ranges the second fails: the first one is reported, and only once */
+/* The second of two ranges fails: the first one is reported, and only once */
 TEST_F(soft_provider, second_range_fails)
 {
 	struct logged *l = &self->l;
@@ -256,17 +240,22 @@ TEST_F(soft_provider, second_range_fails)
 				    &page_size));
 	logged_write(l, 5);
 	env_store(&l->env, 0, AT(130));
-	fault(self->edu, FAULT_READ, EIO, 1, 1);
+	soft_faults(self->edu, (struct soft_faults) {
+		.op = FAULT_READ,
+		.error = EIO,
+		.skip = 1,
+		.count = 1,
+	});
 	args = logged_args(l, l->tracker);
 	EXPECT_EQ(-EIO, __tracker_read(&args));
 	EXPECT_EQ(1, args.out_pages);
 	EXPECT_EQ(0, memcmp(l->got, l->want, sizeof(l->got)));
 	memset(l->want, 0, sizeof(l->want));
-	dirty_all(l, 128, 192);
+	logged_dirty(l, 128, 192);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* The part of the range that was not asked for stays what it is */
+/* The provider keeps the part of the range that it was not queried for */
 TEST_F(soft_provider, part_fails)
 {
 	struct logged *l = &self->l;
@@ -274,17 +263,17 @@ TEST_F(soft_provider, part_fails)
 
 	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 200);
-	fault(self->edu, FAULT_READ, EIO, 0, 1);
+	soft_fail_once(self->edu, FAULT_READ, EIO);
 	args = logged_args(l, l->tracker);
 	args.iova = AT(70);
 	args.length = 3 * SZ_4K;
 	EXPECT_EQ(-EIO, __tracker_read(&args));
-	/* the driver was asked for 64 pages */
-	dirty_all(l, 64, 128);
+	/* the provider was queried for 64 pages */
+	logged_dirty(l, 64, 128);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* What is marked outside of the window is kept until it is asked for */
+/* Marks outside the window are kept until they are read */
 TEST_F(soft_provider, marks_elsewhere)
 {
 	struct logged *l = &self->l;
@@ -310,7 +299,7 @@ TEST_F(soft_provider, marks_elsewhere)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Stopped for an UPDATE, it does not start with the new ranges: the old ones do */
+/* UPDATE stops the provider, which then does not start with the new ranges but the old */
 TEST_F(soft_provider, update_fails)
 {
 	struct logged *l = &self->l;
@@ -322,7 +311,7 @@ TEST_F(soft_provider, update_fails)
 		int want = errors[i].start;
 
 		logged_write(l, i);
-		fault(self->edu, FAULT_START, errors[i].error, 0, 1);
+		soft_fail_once(self->edu, FAULT_START, errors[i].error);
 		EXPECT_EQ(want == ENXIO ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
 		EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
 		logged_write(l, i + 20);
@@ -330,7 +319,7 @@ TEST_F(soft_provider, update_fails)
 	}
 }
 
-/* Nor do the old ones: everything is dirty, each time, until an UPDATE succeeds */
+/* It does not start with the old ranges either: all is dirty until an UPDATE succeeds */
 TEST_F(soft_provider, update_fails_twice)
 {
 	struct logged *l = &self->l;
@@ -343,25 +332,29 @@ TEST_F(soft_provider, update_fails_twice)
 
 	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 9);
-	fault(self->edu, FAULT_START, EIO, 0, 3);
+	soft_faults(self->edu, (struct soft_faults) {
+		.op = FAULT_START,
+		.error = EIO,
+		.count = 3,
+	});
 	EXPECT_EQ(-EIO, __logged_update(l, 0, IOVA, SIZE));
-	/* Another tracker would not be one either */
+	/* Another tracker cannot start either */
 	EXPECT_EQ(-EIO, __device_start(l->env.fd, other, &range, &num, &page_size));
 	for (i = 0; i < 3; i++) {
 		info = logged_info(l, l->tracker, &member);
 		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
 		EXPECT_EQ(0, member.flags & IOMMU_DIRTY_MEMBER_TRACKED);
 		env_store(&l->env, 0, AT(i));
-		dirty_all(l, 0, PAGES);
+		logged_dirty(l, 0, PAGES);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
-	/* the third failure; a fourth, of a task that is killed; then it works */
+	/* a third failure, a fourth one as if the task was killed, then success */
 	EXPECT_EQ(-EIO, __logged_update(l, 0, IOVA, SIZE));
-	fault(self->edu, FAULT_START, EINTR, 0, 1);
+	soft_fail_once(self->edu, FAULT_START, EINTR);
 	EXPECT_EQ(-EINTR, __logged_update(l, 0, IOVA, SIZE));
 	ASSERT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
 	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
-	dirty_all(l, 0, PAGES);
+	logged_dirty(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	logged_write(l, 9);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
@@ -381,73 +374,14 @@ TEST_F(soft_provider, live_update_fails)
 		int want = errors[i].start;
 
 		logged_write(l, i);
-		fault(self->edu, FAULT_UPDATE, errors[i].error, 0, 1);
+		soft_fail_once(self->edu, FAULT_UPDATE, errors[i].error);
 		EXPECT_EQ(want == ENXIO ? -EIO : -want, __logged_update(l, 0, IOVA, SIZE));
 		logged_write(l, i + 20);
 		EXPECT_TRUE(logged_exact(l, l->tracker));
 	}
 }
 
-/*
- * The driver goes, and comes back, while trackers run. In between nobody knows what
- * the device writes, and afterwards it is not tracked before that is asked for.
- */
-TEST_F(soft_provider, unregistered)
-{
-	struct logged *l = &self->l;
-	struct iommu_dirty_tracker_info info;
-	struct iommu_dirty_member member;
-	unsigned int i;
-
-	ASSERT_EQ(0, __logged_start(l));
-	logged_write(l, 33);
-	soft_provider(self->edu, PROVIDER_NONE);
-	EXPECT_EQ(-ENODEV, __logged_update(l, 0, IOVA, SIZE));
-	for (i = 0; i < 4; i++) {
-		info = logged_info(l, l->tracker, &member);
-		EXPECT_EQ(IOMMU_DIRTY_TRACKER_BLIND, info.out_flags);
-		EXPECT_EQ(0, member.flags & IOMMU_DIRTY_MEMBER_TRACKED);
-		EXPECT_EQ(i < 2 ? IOMMU_DIRTY_REASON_NO_DRIVER : IOMMU_DIRTY_REASON_OK,
-			  member.reason);
-		env_store(&l->env, 0, AT(i));
-		dirty_all(l, 0, PAGES);
-		EXPECT_TRUE(logged_exact(l, l->tracker));
-		if (i == 1)
-			soft_provider(self->edu, PROVIDER_PLAIN);
-	}
-	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
-	EXPECT_EQ(0, logged_info(l, l->tracker, &member).out_flags);
-	dirty_all(l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	logged_write(l, 34);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	/* a STOP with nobody there, and a START */
-	soft_provider(self->edu, PROVIDER_NONE);
-	tracker_stop(l->env.fd, l->tracker);
-	EXPECT_EQ(-ENXIO, __logged_start(l));
-	soft_provider(self->edu, PROVIDER_PLAIN);
-	ASSERT_EQ(0, __logged_start(l));
-	logged_write(l, 35);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-}
-
-/* A provider that cannot tell whether the device writes, when it goes */
-TEST_F(soft_provider, unregistered_busy)
-{
-	struct logged *l = &self->l;
-
-	soft_provider(self->edu, PROVIDER_BUSY);
-	ASSERT_EQ(0, __logged_start(l));
-	EXPECT_EQ(-EBUSY, __logged_update(l, 0, IOVA, SIZE));
-	EXPECT_EQ(0, __logged_update(l, IOMMU_DIRTY_UPDATE_GAP_DIRTY, IOVA, SIZE));
-	dirty_all(l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	soft_provider(self->edu, PROVIDER_NONE);
-	dirty_all(l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-}
-
-/* The device writes once more, after all was kept and before it is held */
+/* The device writes once more between the last harvest and hold() */
 TEST_F(soft_provider, last_write)
 {
 	struct logged *l = &self->l;
@@ -455,96 +389,30 @@ TEST_F(soft_provider, last_write)
 	ASSERT_EQ(0, __logged_start(l));
 	logged_write(l, 12);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
-	fault(self->edu, FAULT_HOLD, EIO, 0, 1);
+	soft_fail_once(self->edu, FAULT_HOLD, EIO);
 	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
 	bitmap_set(l->want, 12);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* It may have written while it was held, as one that is reset then: all is dirty */
+/* The device may have written while it was held, as after a reset: all is dirty */
 TEST_F(soft_provider, not_held)
 {
 	struct logged *l = &self->l;
 
 	ASSERT_EQ(0, __logged_start(l));
-	fault(self->edu, FAULT_RELEASE, EIO, 0, 1);
+	soft_fail_once(self->edu, FAULT_RELEASE, EIO);
 	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE / 2));
-	dirty_all(l, 0, PAGES);
+	logged_dirty(l, 0, PAGES);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	logged_write(l, 3);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* It has written without one, and is not bound any more when that is asked for */
-TEST_F(soft_provider, unregistered_closed)
-{
-	struct logged *l = &self->l;
-
-	ASSERT_EQ(0, __logged_start(l));
-	soft_provider(self->edu, PROVIDER_NONE);
-	dirty_all(l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	env_store(&l->env, 0, AT(5));
-	edu_close(&l->env.edu[0]);
-	l->env.num_edu = 0;
-	dirty_all(l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-}
-
-struct reading {
-	struct logged *l;
-	bool stop;
-	int error;
-};
-
-static void *reading_run(void *arg)
-{
-	struct reading *reading = arg;
-	unsigned char bitmap[PAGES / 8];
-	struct read_args args = {
-		.fd = reading->l->env.fd,
-		.tracker = reading->l->tracker,
-		.iova = IOVA,
-		.length = SIZE,
-		.page_size = SZ_4K,
-		.data = bitmap,
-	};
-
-	while (!__atomic_load_n(&reading->stop, __ATOMIC_ACQUIRE)) {
-		int rc = __tracker_read(&args);
-
-		if (rc)
-			reading->error = rc;
-	}
-	return NULL;
-}
-
-/* Who reads meanwhile gets no error, and asks nobody who has gone */
-TEST_F(soft_provider, read_while_it_goes)
-{
-	struct reading reading = { .l = &self->l };
-	pthread_t threads[2];
-	unsigned int i;
-
-	ASSERT_EQ(0, __logged_start(&self->l));
-	for (i = 0; i < ARRAY_SIZE(threads); i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, reading_run, &reading));
-	for (i = 0; i < 300; i++) {
-		soft_provider(self->edu, PROVIDER_NONE);
-		soft_provider(self->edu, PROVIDER_PLAIN);
-		EXPECT_EQ(0, __logged_update(&self->l, 0, IOVA, SIZE));
-	}
-	__atomic_store_n(&reading.stop, true, __ATOMIC_RELEASE);
-	for (i = 0; i < ARRAY_SIZE(threads); i++)
-		pthread_join(threads[i], NULL);
-	EXPECT_EQ(0, reading.error);
-}
-
 /*
- * One tracker wants larger pages than another one: both get the smaller ones, until it
- * is alone. A driver that changes its ranges live keeps them
+ * One tracker asks for larger pages than another one: both get the smaller ones. Once it
+ * is alone, UPDATE gives it the larger ones, unless the provider updates live.
  */
 TEST_F(soft_provider, larger_pages)
 {
@@ -584,138 +452,10 @@ TEST_F(soft_provider, larger_pages)
 			.data = l->got,
 		});
 		env_store(&l->env, 0, AT(130));
-		dirty_all(l, live ? 130 : 128, live ? 131 : 144);
+		logged_dirty(l, live ? 130 : 128, live ? 131 : 144);
 		EXPECT_TRUE(logged_exact(l, other));
 		tracker_stop(l->env.fd, other);
 	}
-}
-
-/* Closed, so that the device is not bound any more */
-static void close_with(FIXTURE_DATA(soft_provider) * self, unsigned int provider)
-{
-	struct logged *l = &self->l;
-
-	soft_provider(self->edu, provider);
-	check(__logged_start(l));
-	logged_write(l, 44);
-	edu_close(&l->env.edu[0]);
-	l->env.num_edu = 0;
-}
-
-TEST_F(soft_provider, closed)
-{
-	close_with(self, PROVIDER_PLAIN);
-	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
-	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
-}
-
-/*
- * One that takes its time, so much that nobody can wait for all of it: what is not known
- * by then is dirty, and nothing else.
- */
-TEST_F(soft_provider, closed_slow)
-{
-	const __u64 length = 128 * SZ_1G;
-	struct logged *l = &self->l;
-	struct iommu_dirty_run range = { .iova = IOVA, .length = length }, runs[3];
-	struct scan_args scan = {
-		.fd = l->env.fd,
-		.tracker = l->tracker,
-		.iova = IOVA,
-		.length = length,
-		.page_size = SZ_4K,
-		.runs = runs,
-		.num_runs = 3,
-	};
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, &range, &num, &page_size));
-	env_store(&l->env, 0, AT(3));
-	/* 25 seconds for the windows of 1 GiB, one by one */
-	soft_faults(self->edu, (struct soft_faults) { .slow = 200000 });
-	edu_close(&l->env.edu[0]);
-	l->env.num_edu = 0;
-	ASSERT_EQ(0, __tracker_scan(&scan));
-	ASSERT_EQ(2, scan.num_runs);
-	EXPECT_EQ(AT(3), runs[0].iova);
-	EXPECT_EQ(SZ_4K, runs[0].length);
-	EXPECT_LT(AT(PAGES), runs[1].iova);
-	EXPECT_EQ(IOVA + length, runs[1].iova + runs[1].length);
-	scan.num_runs = 3;
-	EXPECT_EQ(0, __tracker_scan(&scan));
-	EXPECT_EQ(0, scan.num_runs);
-}
-
-static int update_half(void *arg)
-{
-	struct logged *l = arg;
-	struct iommu_dirty_run range = { .iova = IOVA, .length = 64 * SZ_1G };
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
-
-	return __device_update(l->env.fd, l->tracker, IOMMU_DIRTY_UPDATE_GAP_DIRTY, &range,
-			       &num, &page_size);
-}
-
-/* An UPDATE that takes its time gives up: who closes the device does not wait for it */
-TEST_F(soft_provider, closed_during_update)
-{
-	struct logged *l = &self->l;
-	struct iommu_dirty_run range = { .iova = IOVA, .length = 128 * SZ_1G };
-	struct read_args args = logged_args(l, l->tracker);
-	__u64 page_size = SZ_4K;
-	struct side update;
-	__u32 num = 1;
-
-	ASSERT_EQ(0, __device_start(l->env.fd, l->tracker, &range, &num, &page_size));
-	env_store(&l->env, 0, AT(3));
-	soft_faults(self->edu, (struct soft_faults) { .slow = 200000 });
-	side_start(&update, update_half, l);
-	EXPECT_FALSE(side_wait(&update));
-	edu_close(&l->env.edu[0]);
-	l->env.num_edu = 0;
-	EXPECT_EQ(-ENODEV, side_end(&update));
-	EXPECT_EQ(1, tracker_read(&args));
-	EXPECT_TRUE(bitmap_test(l->got, 3));
-}
-
-/* One whose device writes while it is being held, and then one that was not held */
-TEST_F(soft_provider, closed_last_write)
-{
-	struct logged *l = &self->l;
-
-	ASSERT_EQ(0, __logged_start(l));
-	logged_write(l, 12);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	fault(self->edu, FAULT_HOLD, EIO, 0, 1);
-	edu_close(&l->env.edu[0]);
-	l->env.num_edu = 0;
-	bitmap_set(l->want, 12);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-}
-
-TEST_F(soft_provider, closed_not_held)
-{
-	struct logged *l = &self->l;
-
-	ASSERT_EQ(0, __logged_start(l));
-	fault(self->edu, FAULT_RELEASE, EIO, 0, 1);
-	edu_close(&l->env.edu[0]);
-	l->env.num_edu = 0;
-	dirty_all(l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-	EXPECT_TRUE(logged_exact(l, l->tracker));
-}
-
-/* One that cannot tell whether the device writes: all is dirty, once */
-TEST_F(soft_provider, closed_busy)
-{
-	close_with(self, PROVIDER_BUSY);
-	dirty_all(&self->l, 0, PAGES);
-	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
-	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A provider's limits, which START has to find its way around, and UPDATE while the
+ * Tests a provider's limits, to which START must adapt the ranges, and UPDATE while the
  * device writes at full speed: live, and with a gap that is reported as dirty.
  */
 #include <errno.h>
@@ -26,13 +26,11 @@ FIXTURE(soft_ranges)
 
 FIXTURE_SETUP(soft_ranges)
 {
-	const char *reason = logged_open_soft(&self->l, PROVIDER_PLAIN);
 	unsigned int i;
 
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open_soft(&self->l, PROVIDER_PLAIN));
 	self->edu = &self->l.env.edu[0];
-	/* pairs of pages, with a gap of 2 after the odd ones and of 6 after others */
+	/* pairs of pages; gaps of 6 pages after even ones, of 2 after odd ones */
 	for (i = 0; i < RANGES; i++) {
 		self->ranges[i].iova = AT(i / 2 * 12 + i % 2 * 8);
 		self->ranges[i].length = 2 * SZ_4K;
@@ -53,7 +51,7 @@ static int start(FIXTURE_DATA(soft_ranges) * self)
 			      &self->num, &self->page_size);
 }
 
-/* All that was asked for is tracked; and what is reported as such is, too */
+/* All requested ranges are tracked, and all ranges that START has returned, too */
 static void check_tracked(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(soft_ranges) * self)
 {
@@ -79,7 +77,7 @@ TEST_F(soft_ranges, as_they_are)
 	check_tracked(_metadata, self);
 }
 
-/* The smallest gaps go first: of 2 pages, not of 6 */
+/* START closes the smallest gaps first: those of 2 pages, not of 6 */
 TEST_F(soft_ranges, max_ranges)
 {
 	struct iommu_dirty_tracker_info info;
@@ -108,7 +106,7 @@ TEST_F(soft_ranges, one_range)
 	check_tracked(_metadata, self);
 }
 
-/* Up to the end of the address space, but not all of it: no length says that */
+/* No range can be the whole address space: its length does not fit in 64 bits */
 TEST_F(soft_ranges, whole_space)
 {
 	struct iommu_dirty_run low = { 0, SZ_4K }, high = { -SZ_4K, SZ_4K };
@@ -129,7 +127,7 @@ TEST_F(soft_ranges, whole_space)
 	}
 }
 
-/* A driver that does not say how many, but that these are too many: one less, twice */
+/* The driver has no known limit but returns E2BIG twice: one range less each time */
 TEST_F(soft_ranges, found_out)
 {
 	soft_faults(self->edu, (struct soft_faults) {
@@ -162,7 +160,7 @@ TEST_F(soft_ranges, max_span)
 	check_tracked(_metadata, self);
 }
 
-/* Up to both ends of the address space, for a device that takes that */
+/* Ranges at both ends of the address space, for a device that accepts them */
 TEST_F(soft_ranges, both_ends)
 {
 	struct iommu_dirty_run ends[2] = {
@@ -181,7 +179,7 @@ TEST_F(soft_ranges, both_ends)
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 }
 
-/* All that there is, by pages so large that it is not much */
+/* Almost the whole address space, in pages of 1 TiB */
 TEST_F(soft_ranges, exabytes)
 {
 	struct logged *l = &self->l;
@@ -241,7 +239,7 @@ TEST_F(soft_ranges, granule)
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Multiples of 64 pages, which turn out to be larger than was asked for */
+/* Ranges must be multiples of 64 pages, which are larger than requested */
 TEST_F(soft_ranges, multiple)
 {
 	soft_faults(self->edu, (struct soft_faults) {
@@ -266,7 +264,7 @@ static int update_to(struct logged *l, __u64 pages)
 			       &page_size);
 }
 
-/* What is dirty when the ranges change, in a page that stays and in one that goes */
+/* UPDATE keeps dirty pages, both of a range that stays and of one that goes */
 TEST_F(soft_ranges, live_keeps)
 {
 	struct logged *l = &self->l;
@@ -278,14 +276,14 @@ TEST_F(soft_ranges, live_keeps)
 	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE / 2));
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 	logged_write(l, 3);
-	/* it is not tracked any more */
+	/* not tracked any more */
 	env_store(&l->env, 0, AT(PAGES - 3));
 	EXPECT_EQ(0, __logged_update(l, 0, IOVA, SIZE));
 	logged_write(l, PAGES - 4);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
-/* Two consumers, of which one changes its ranges, and three threads that write */
+/* Two consumers, one of which changes its ranges, while three threads write */
 static void storm_of_updates(struct __test_metadata *_metadata, struct logged *l,
 			     unsigned int provider)
 {
@@ -308,7 +306,7 @@ static void storm_of_updates(struct __test_metadata *_metadata, struct logged *l
 	storm_start(edu, &storm);
 	for (i = 0; i < ROUNDS; i++) {
 		storm_wait(edu, 500);
-		/* the other one needs all of it */
+		/* consumer b still needs the whole range */
 		EXPECT_EQ(0, update_to(l, 1 + random_below(PAGES)));
 		storm_wait(edu, 500);
 		EXPECT_EQ(0, i % 2 ? __consumer_read(&a, 0, NULL) :
@@ -344,7 +342,7 @@ static int read_all(void *args)
 	return __tracker_read(args);
 }
 
-/* A READ is held up while the tracker covers less, and covers @pages when it goes on */
+/* Holds a READ while the tracker covers less; it covers @pages when READ continues */
 static void read_beside(struct __test_metadata *_metadata, struct logged *l,
 			__u64 pages)
 {
@@ -371,21 +369,21 @@ static void read_beside(struct __test_metadata *_metadata, struct logged *l,
 	hold_close(&hold);
 }
 
-/* An UPDATE beside a READ: what is not tracked any more is not taken for clean */
+/* UPDATE during a READ: pages that are no longer tracked are not reported as clean */
 TEST_F(soft_ranges, read_of_less)
 {
 	read_beside(_metadata, &self->l, 8);
 }
 
-/* Nor is what was written while it was not tracked */
+/* The same for pages that were written while they were not tracked */
 TEST_F(soft_ranges, read_of_less_for_a_while)
 {
 	read_beside(_metadata, &self->l, PAGES);
 }
 
 /*
- * What may have been written while the provider was stopped is dirty for who reads as
- * soon as it is started again, not only when the UPDATE is done
+ * What may have been written while the provider was stopped is dirty for readers as
+ * soon as the provider is started again, not only once UPDATE is done.
  */
 TEST_F(soft_ranges, read_of_a_gap)
 {
@@ -407,7 +405,7 @@ TEST_F(soft_ranges, read_of_a_gap)
 	EXPECT_EQ(PAGES, args.out_pages);
 }
 
-/* The provider goes while the device writes and others read */
+/* The provider is removed while the device writes and a tracker is read */
 TEST_F(soft_ranges, gone_while_it_writes)
 {
 	struct storm storm = {
@@ -422,7 +420,7 @@ TEST_F(soft_ranges, gone_while_it_writes)
 
 	for (i = 0; i < ROUNDS; i++) {
 		consumer_open(&a, l->env.fd, self->edu->dev_id, l->mem, IOVA, PAGES);
-		/* what was there before is known */
+		/* the copy of the consumer starts as zeroes, too */
 		device_start(l->env.fd, a.tracker, IOVA, SIZE);
 		mem_fill(l->mem, 0, SIZE);
 		storm.seed = random_u64();
@@ -430,7 +428,7 @@ TEST_F(soft_ranges, gone_while_it_writes)
 		storm_start(self->edu, &storm);
 		EXPECT_EQ(0, __consumer_read(&a, 0, NULL));
 		soft_provider(self->edu, PROVIDER_NONE);
-		/* from here on nobody tells; the storm may go on, so look at once */
+		/* writes are no longer reported, so stop the device at once */
 		storm_stop(self->edu);
 		EXPECT_EQ(0, consumer_missed(&a));
 		object_destroy(l->env.fd, a.tracker);

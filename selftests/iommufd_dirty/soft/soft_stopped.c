@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A tracker is stopped, or stopped and started again, while READ, SCAN or UNMAP has it
- * under way: what STOP forgets is not taken for clean. And an UPDATE of a tracker in the
- * degraded mode: nor is what it has not covered.
+ * Stops a tracker, or stops and restarts it, while a READ, SCAN or UNMAP of it is
+ * running: pages that STOP forgets are not reported as clean. Also tests UPDATE of a
+ * degraded tracker: neither are pages that were not covered before.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 FIXTURE(soft_stopped)
 {
 	struct logged l;
-	struct hold hold;	/* where the answer goes */
+	struct hold hold;	/* has the result buffer */
 	__u32 ioas_tracker;
 	struct read_args read;
 	struct scan_args scan;
@@ -30,10 +30,8 @@ FIXTURE(soft_stopped)
 FIXTURE_SETUP(soft_stopped)
 {
 	struct logged *l = &self->l;
-	const char *reason = logged_open_soft(l, PROVIDER_PLAIN);
 
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, logged_open_soft(l, PROVIDER_PLAIN));
 	hold_open(&self->hold);
 	self->ioas_tracker = l->env.tracker;
 	self->read = logged_args(l, l->tracker);
@@ -76,7 +74,7 @@ static int run_unmap(void *arg)
 	return __tracker_unmap(&self->read, &self->unmapped);
 }
 
-/* More runs than one, so that a SCAN writes before it has come to the end */
+/* Several runs, so that a SCAN writes before it has reached the end */
 static void write_pages(struct logged *l)
 {
 	env_store(&l->env, 0, AT(3));
@@ -84,7 +82,7 @@ static void write_pages(struct logged *l)
 	env_store(&l->env, 0, AT(15));
 }
 
-/* A call that is held up where it first accesses the answer */
+/* Starts a call, which is held at its first access to the result buffer */
 static void begin(FIXTURE_DATA(soft_stopped) * self, int (*call)(void *self))
 {
 	write_pages(&self->l);
@@ -124,7 +122,7 @@ TEST_F(soft_stopped, scan)
 	EXPECT_EQ(0, self->scan.out_length);
 }
 
-/* Whether it is started again before the call goes on is the same */
+/* Restarting the tracker before the call continues makes no difference */
 TEST_F(soft_stopped, read_started)
 {
 	ASSERT_EQ(0, __logged_start(&self->l));
@@ -149,7 +147,7 @@ TEST_F(soft_stopped, scan_started)
 	EXPECT_EQ(0, self->scan.out_length);
 }
 
-/* All was dirty for it, and is not any more when it is started for real */
+/* Everything was dirty for a blind tracker, but not after a proper START */
 TEST_F(soft_stopped, read_blind_started)
 {
 	struct logged *l = &self->l;
@@ -192,7 +190,7 @@ TEST_F(soft_stopped, ioas_scan_started)
 	EXPECT_EQ(0, self->scan.out_length);
 }
 
-/* UNMAP notices it before it unmaps something */
+/* UNMAP notices the restart before it unmaps anything */
 TEST_F(soft_stopped, unmap_started)
 {
 	self->read.tracker = self->ioas_tracker;
@@ -206,7 +204,7 @@ TEST_F(soft_stopped, unmap_started)
 				      SIZE, IOVA, IOMMU_IOAS_MAP_READABLE));
 }
 
-/* It is held up in between, and then where it accesses the bitmap again */
+/* UNMAP is held after it has recorded the pages, then at its next bitmap access */
 static void restart_unmapped(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(soft_stopped) * self)
 {
@@ -226,7 +224,7 @@ static void restart_unmapped(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, self->read.out_length);
 }
 
-/* And after it has unmapped all */
+/* UNMAP notices the restart after it has unmapped everything */
 TEST_F(soft_stopped, unmapped_started)
 {
 	if (!break_kernel(1U << BREAK_HURRY))
@@ -234,7 +232,7 @@ TEST_F(soft_stopped, unmapped_started)
 	restart_unmapped(_metadata, self);
 }
 
-/* Also where the unmap itself fails, for a mapping that the range holds in part */
+/* Also if the unmap fails because the range covers only part of a mapping */
 TEST_F(soft_stopped, unmapped_partly_started)
 {
 	struct env *env = &self->l.env;
@@ -249,7 +247,7 @@ TEST_F(soft_stopped, unmapped_partly_started)
 	mem_free(mem, 2 * SZ_4K);
 }
 
-/* What is covered from now on may have been written to before, when it was not */
+/* Pages that UPDATE adds may have been written before they were covered */
 TEST_F(soft_stopped, degraded_update)
 {
 	struct logged *l = &self->l;
@@ -266,7 +264,7 @@ TEST_F(soft_stopped, degraded_update)
 	memset(l->want, 0xff, sizeof(l->want));
 	*(unsigned char *)l->want = 0;
 	EXPECT_TRUE(logged_exact(l, l->tracker));
-	/* Once */
+	/* They are reported only once */
 	logged_write(l, 10);
 	EXPECT_TRUE(logged_exact(l, l->tracker));
 }

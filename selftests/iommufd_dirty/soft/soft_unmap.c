@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A range is unmapped while devices write to it at full speed. What they have
- * written until their accesses were refused must be reported, and nothing changes
- * afterwards: the copy must be the memory.
+ * Unmaps a range while devices write to it at full speed. All writes before the
+ * accesses were refused must be reported, and nothing may change afterwards: the
+ * copy must match the memory.
  *
- * If the kernel looks at the dirty bits without taking the write permission away
- * (CONFIG_IOMMUFD_DIRTY_BREAK), what is written behind its back must be noticed.
+ * If the kernel is made to leave the entries writable when it looks at the dirty bits
+ * (CONFIG_IOMMUFD_DIRTY_BREAK), the test must find missed pages.
  */
 #include <kselftest_harness.h>
 
@@ -30,13 +30,9 @@ FIXTURE(soft_unmap)
 FIXTURE_SETUP(soft_unmap)
 {
 	struct env *env = &self->env;
-	const char *reason = env_open(env, DEVICES);
 	unsigned int i;
 
-	if (!reason && !env->edu[0].soft)
-		reason = "no device of the software IOMMU";
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open_soft(env, DEVICES));
 	self->mem = mem_alloc(SIZE);
 	consumer_open(&self->first, env->fd, env->ioas, self->mem, IOVA, PAGES);
 	consumer_open(&self->second, env->fd, env->ioas, self->mem, IOVA, PAGES);
@@ -77,15 +73,16 @@ static int unmap_ioas(FIXTURE_DATA(soft_unmap) * self)
 	return rc ? rc : __consumer_read(&self->first, 0, NULL);
 }
 
-/* Whose bitmap has it all: there is no READ afterwards */
+/* The bitmap of UNMAP must have all dirty pages, so no READ follows */
 static int unmap_verb(FIXTURE_DATA(soft_unmap) * self)
 {
 	return __consumer_unmap(&self->first, 0, PAGES);
 }
 
 /*
- * Map, let the devices write, clean all entries, let them write to some, unmap.
- * Returns how many pages were missed, in all rounds or until there are any.
+ * Maps, lets the devices write, cleans all entries while they keep writing, unmaps.
+ * Repeats that up to @rounds times and stops after a round with missed pages.
+ * Returns how many pages were missed.
  */
 static size_t run(FIXTURE_DATA(soft_unmap) * self,
 		  int (*unmap)(FIXTURE_DATA(soft_unmap) * self),
@@ -101,7 +98,7 @@ static size_t run(FIXTURE_DATA(soft_unmap) * self,
 		check(__consumer_read(&self->first, 0, NULL));
 		check(unmap(self));
 		missed = consumer_differing(&self->first);
-		/* A tracker that is not read in between */
+		/* This tracker is not read in between */
 		missed += consumer_missed(&self->second);
 	}
 	lib_note("%u of %u rounds: %llu writes, %llu refused, %zu pages missed",
@@ -136,7 +133,7 @@ static void *reader_run(void *arg)
 	return NULL;
 }
 
-/* Somebody reads all the time what the unmaps record */
+/* A reader keeps reading what the unmaps record */
 TEST_F_TIMEOUT(soft_unmap, with_reader, 120)
 {
 	struct reader reader = { .c = &self->second };
@@ -149,8 +146,8 @@ TEST_F_TIMEOUT(soft_unmap, with_reader, 120)
 }
 
 /*
- * A device that cannot be tracked makes everything dirty, also what is unmapped;
- * not so early that one who reads meanwhile misses its last writes.
+ * A device that cannot be tracked makes everything dirty, including unmapped pages. They
+ * must not be marked so early that a concurrent reader misses the last writes.
  */
 TEST_F_TIMEOUT(soft_unmap, untracked, 120)
 {

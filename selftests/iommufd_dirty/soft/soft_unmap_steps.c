@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What can happen between the steps of an unmap, with each format of page tables that
- * the software IOMMU has: the kernel waits where the test needs it, and hardware sets
- * a dirty bit as late as it can. Two pages are mapped that a device has written to; the
+ * Tests what can happen between the steps of an unmap, with each page table format of
+ * the software IOMMU. The kernel is made to wait between steps, and the hardware to set
+ * a dirty bit as late as possible. A device has written to the two mapped pages; the
  * first one is dirty, the second one clean.
  *
  * With a part of the kernel left out (CONFIG_IOMMUFD_DIRTY_BREAK) pages must be missed.
@@ -111,9 +111,9 @@ static int unmap_ioas(void *arg)
 }
 
 /*
- * The unmap is held up when it has recorded what was dirty. That is read, the device
- * writes once more, the unmap goes on: how many pages are missed in the end, and how
- * many of both writes were refused?
+ * Holds the unmap after it has recorded the dirty pages, reads them, lets the device
+ * write to both pages again, and lets the unmap continue. Returns how many pages were
+ * missed. @refused: how many of the writes were refused
  */
 static size_t read_meanwhile(FIXTURE_DATA(soft_unmap_steps) * self, bool verb,
 			     unsigned int breaks, __u64 *refused)
@@ -167,8 +167,8 @@ TEST_F(soft_unmap_steps, read_meanwhile_without_protect)
 }
 
 /*
- * The IOMMU has looked at an entry, and then the entry becomes read-only: the write
- * is done, the dirty bit set.
+ * The entry becomes read-only after the IOMMU has read it for a write. The IOMMU still
+ * writes and then sets the dirty bit.
  */
 static size_t unmap_late(FIXTURE_DATA(soft_unmap_steps) * self, unsigned int breaks)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Two READs at the same time, of one tracker and of two, into one bitmap: no bit
- * may be lost, nor counted twice.
+ * Runs two READs at the same time, of one tracker or of two, into one bitmap: no bit
+ * may be lost or counted twice.
  */
 #include <kselftest_harness.h>
 
@@ -22,10 +22,7 @@ FIXTURE(concurrent)
 
 FIXTURE_SETUP(concurrent)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 }
@@ -36,7 +33,7 @@ FIXTURE_TEARDOWN(concurrent)
 	env_close(&self->env);
 }
 
-/* A thread that READs the same range again and again, as often as told */
+/* A thread that READs the same range @rounds times */
 struct reader {
 	struct read_args args;
 	pthread_t thread;
@@ -45,7 +42,7 @@ struct reader {
 	__u64 pages;
 };
 
-/* The barrier is passed before and after each READ */
+/* Waits at the barrier before and after each READ */
 static void *reader_run(void *arg)
 {
 	struct reader *r = arg;
@@ -82,8 +79,8 @@ static struct read_args read_range(struct env *env, __u32 tracker, size_t first,
 }
 
 /*
- * Rounds of: devices write random pages, both readers READ at once, and the
- * oracle looks at the bitmap. Both count each bit that they set once.
+ * In each round the devices write random pages, both readers READ concurrently, and
+ * the oracle checks the bitmap. The readers together count each set bit once.
  */
 static bool race_two(struct oracle *o, struct reader *r, unsigned int devices,
 		     unsigned int rounds)
@@ -118,7 +115,7 @@ static bool race_two(struct oracle *o, struct reader *r, unsigned int devices,
 	return !o->lost && !o->extra && r[0].pages + r[1].pages == pages;
 }
 
-/* One tracker, the same range: each entry is found by one of the two */
+/* One tracker, the same range: only one of the readers finds each entry */
 TEST_F_TIMEOUT(concurrent, same_range, 120)
 {
 	struct env *env = &self->env;
@@ -130,7 +127,7 @@ TEST_F_TIMEOUT(concurrent, same_range, 120)
 	EXPECT_TRUE(race_two(&self->o, r, 1, 20));
 }
 
-/* One tracker, two halves of the range, two halves of one word */
+/* One tracker; each reader has half of the range, and of the bitmap's only word */
 TEST_F_TIMEOUT(concurrent, halves_of_a_word, 120)
 {
 	struct env *env = &self->env;
@@ -143,7 +140,7 @@ TEST_F_TIMEOUT(concurrent, halves_of_a_word, 120)
 	EXPECT_TRUE(race_two(&self->o, r, 1, 20));
 }
 
-/* Another IOAS with the oracle's memory, for device 1; returns its tracker */
+/* A second IOAS with the oracle's memory, for device 1; returns its tracker */
 static __u32 second_ioas(struct env *env, struct oracle *o)
 {
 	__u32 ioas = ioas_alloc(env->fd);
@@ -155,7 +152,7 @@ static __u32 second_ioas(struct env *env, struct oracle *o)
 	return tracker_alloc(env->fd, ioas);
 }
 
-/* Two trackers, even and odd pages: each byte of the bitmap is set by both */
+/* Two trackers, of even and odd pages: both set bits in each byte of the bitmap */
 TEST_F_TIMEOUT(concurrent, neighbouring_bits, 120)
 {
 	struct env *env = &self->env;
@@ -169,7 +166,7 @@ TEST_F_TIMEOUT(concurrent, neighbouring_bits, 120)
 	EXPECT_TRUE(race_two(&self->o, r, 2, 20));
 }
 
-/* Starts two threads at the same moment, again and again */
+/* Waits until both threads have arrived @round times */
 static void meet(unsigned int *arrived, unsigned int round)
 {
 	__atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL);
@@ -195,7 +192,7 @@ struct racer {
 #define RACE_PAGES	512
 #define RACE_BITS	(RACE_PAGES / 2)
 
-/* By one of the two, while the other waits for the next round */
+/* Called by one thread while the other waits for the next round */
 static void race_check(struct race *race, void *bitmap)
 {
 	race->missing += RACE_BITS - bitmap_count(bitmap, RACE_BITS);
@@ -204,14 +201,14 @@ static void race_check(struct race *race, void *bitmap)
 		race->over = true;
 }
 
-/* Every round has the same result: nothing is cleared in the IO page tables */
+/* Every round has the same result: no dirty bit is cleared in the IO page tables */
 static void *racer_run(void *arg)
 {
 	struct racer *r = arg;
 	unsigned int i;
 	cpu_set_t set;
 
-	/* Each on a CPU of its own, if there are two */
+	/* One CPU for each thread, if there are two */
 	CPU_ZERO(&set);
 	CPU_SET(r->cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
@@ -227,8 +224,8 @@ static void *racer_run(void *arg)
 }
 
 /*
- * The hardest case for bits that are not set atomically. Each bit stands for
- * two pages of which one is dirty, so that it is set on its own; even bits come
+ * The hardest case for bits that are not set atomically. Each bit covers two
+ * pages of which one is dirty, so each bit is set separately. Even bits come
  * from one tracker, odd ones from the other.
  */
 TEST_F_TIMEOUT(concurrent, single_bits, 120)
@@ -272,7 +269,7 @@ TEST_F_TIMEOUT(concurrent, single_bits, 120)
 	lib_note("%u rounds", race.rounds);
 }
 
-/* Two at a time share what they find: one bitmap, copied after both */
+/* Two concurrent READs share one bitmap, which is copied after both */
 TEST_F_TIMEOUT(concurrent, two_reads_during_dma, 120)
 {
 	struct env *env = &self->env;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Each call fails at each allocation in turn, and is killed. Nothing may be
- * forgotten: a later READ reports what was written before and after the call. In
- * the end no page is pinned, and no object in use.
+ * Fails each allocation of each call in turn, and kills callers. No dirty page may
+ * be lost: a later READ reports what was written before and after the call. At the
+ * end no page is pinned and no object is in use.
  *
- * The technique is that of the kernel's own iommufd_fail_nth.c.
+ * The technique is that of the kernel's iommufd_fail_nth.c.
  */
 #include <kselftest_harness.h>
 
@@ -40,16 +40,16 @@ FIXTURE_TEARDOWN(fail_nth)
 		ground_close(&self->g);
 }
 
-/* What to do with each allocation failing in turn, and with what comes of it */
+/* A call to repeat with each allocation failing in turn, and its setup and check */
 struct sweep {
 	void (*before)(struct ground *g);
 	int (*call)(struct ground *g);
 	void (*after)(struct ground *g, int rc);
-	int error;	/* that it may fail with, besides the usual ones */
-	bool no_enomem;	/* it may not fail for want of memory */
+	int error;	/* also allowed, besides the usual ones */
+	bool no_enomem;	/* -ENOMEM is not allowed */
 };
 
-/* -ENOENT: iommufd's own failure injection does not find an object */
+/* -ENOENT: iommufd's failure injection makes an object lookup fail */
 static bool allowed(const struct sweep *s, int rc)
 {
 	return !rc || rc == -ENOENT || (s->error && rc == s->error) ||
@@ -62,12 +62,12 @@ static unsigned int sweep(struct ground *g, const struct sweep *s)
 	bool failed = true;
 	int rc;
 
-	/* It is not page faults of ours that shall fail */
+	/* Page faults of this program must not fail instead */
 	if (mlockall(MCL_CURRENT))
 		fatal("mlockall: error %d", errno);
 	for (nth = 0; failed; nth++) {
 		if (nth == MAX_NTH)
-			fatal("always another allocation");
+			fatal("too many allocations");
 		if (s->before)
 			s->before(g);
 		ground_write(g, 0);
@@ -84,7 +84,7 @@ static unsigned int sweep(struct ground *g, const struct sweep *s)
 	}
 	lib_note("%u failures, %u errors", nth - 1, errors);
 	if (nth < 2)
-		fatal("nothing has failed");
+		fatal("no allocation has failed");
 	return errors;
 }
 
@@ -137,7 +137,7 @@ static int call_start(struct ground *g)
 	return __tracker_start(g->env.fd, g->env.tracker, NULL);
 }
 
-/* START has failed as a whole, or not at all */
+/* START fails as a whole or not at all */
 static void after_start(struct ground *g, int rc)
 {
 	__u32 state = tracker_state(g->env.fd, g->env.tracker);
@@ -234,7 +234,7 @@ static void after_unmap(struct ground *g, int rc)
 {
 	int again = ground_map(g);
 
-	/* UNMAP may have unmapped and then failed to report */
+	/* UNMAP may fail to report after it has unmapped */
 	if (again && (!rc || again != -EEXIST))
 		fatal("cannot map again: error %d", -again);
 }
@@ -262,8 +262,8 @@ TEST_F_TIMEOUT(fail_nth, ioas_unmap, 240)
 }
 
 /*
- * In how many places can a READ fail for want of memory? The fewest of several sweeps:
- * now and then there is one for the allocator itself
+ * Returns how many failing allocations make a READ fail with -ENOMEM. Takes the minimum
+ * of several sweeps: now and then the allocator itself allocates.
  */
 static unsigned int enomem_of_read(struct ground *g, bool beside)
 {
@@ -276,7 +276,7 @@ static unsigned int enomem_of_read(struct ground *g, bool beside)
 		do {
 			int rc;
 
-			/* Its ledger needs memory for what is found next */
+			/* Empty its ledger, so that a harvest needs memory for it */
 			if (beside && consumer_missed(&g->second))
 				fatal("failure %u: missed pages", nth);
 			ground_write(g, 0);
@@ -290,7 +290,7 @@ static unsigned int enomem_of_read(struct ground *g, bool beside)
 	return fewest;
 }
 
-/* That another tracker runs is not one of them */
+/* A second running tracker adds no allocation that can make a READ fail */
 TEST_F_TIMEOUT(fail_nth, read_beside, 240)
 {
 	struct ground *g = &self->g;
@@ -304,9 +304,9 @@ TEST_F_TIMEOUT(fail_nth, read_beside, 240)
 }
 
 /*
- * How many allocations does a READ make that finds a dirty page, after @empty has
- * emptied the other tracker's ledger? The fewest of several calls: now and then there is
- * one for the allocator itself
+ * Returns how many allocations a READ makes that finds a dirty page, after @empty has
+ * emptied the other tracker's ledger. Takes the minimum of several calls: now and then
+ * the allocator itself allocates.
  */
 static unsigned int allocations(struct ground *g, int (*empty)(struct ground *g))
 {
@@ -341,7 +341,7 @@ static int empty_read(struct ground *g)
 
 static int empty_scan(struct ground *g)
 {
-	/* One more, which finds that there is nothing more */
+	/* The second SCAN finds nothing more */
 	return __consumer_scan(&g->second, CONSUMER_RUNS) ||
 	       __consumer_scan(&g->second, CONSUMER_RUNS);
 }
@@ -354,8 +354,8 @@ static int empty_unmap(struct ground *g)
 }
 
 /*
- * Memory that a ledger does not need any more is free, whichever call has emptied it:
- * what was kept need not be allocated again
+ * Each call that empties a ledger frees its memory. If a ledger kept memory, the next
+ * READ would make fewer allocations.
  */
 TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
 {
@@ -377,7 +377,7 @@ TEST_F_TIMEOUT(fail_nth, ledger_memory, 240)
 	lib_note("%u allocations", want);
 }
 
-/* A HWPT joins, and its device writes; then both leave, which cannot fail */
+/* A HWPT joins and its device writes; then both leave, which cannot fail */
 static int call_attach(struct ground *g)
 {
 	struct env *env = &g->env;
@@ -410,13 +410,13 @@ TEST_F_TIMEOUT(fail_nth, attach, 240)
 	static const struct sweep s = {
 		.call = call_attach,
 		.after = after_attach,
-		.error = -EINVAL,	/* IOMMU_HWPT_ALLOC's for no object */
+		.error = -EINVAL,	/* IOMMU_HWPT_ALLOC if a lookup fails */
 	};
 
 	sweep(&self->g, &s);
 }
 
-/* A HWPT leaves without memory for the ledgers: too much is dirty then, not less */
+/* A HWPT leaves with no memory for the ledgers: too much becomes dirty, not too little */
 static void before_detach(struct ground *g)
 {
 	if (!call_attach(g))
@@ -446,7 +446,7 @@ TEST_F_TIMEOUT(fail_nth, detach, 240)
 	sweep(&self->g, &s);
 }
 
-/* In a process of its own, until it is killed */
+/* Runs in a child process until it is killed */
 static void call_for_ever(struct ground *g)
 {
 	for (;;) {
@@ -461,8 +461,8 @@ static void call_for_ever(struct ground *g)
 }
 
 /*
- * A HWPT that cannot be tracked joins an IOAS of which all trackers are degraded. If
- * it does not get to, they are not blind
+ * A HWPT that cannot be tracked joins an IOAS whose trackers are all degraded. If it
+ * fails to join, they do not become blind.
  */
 static __u32 flags_of(struct ground *g, __u32 tracker)
 {
@@ -502,7 +502,7 @@ TEST_F_TIMEOUT(fail_nth, join_degraded, 240)
 	static const struct sweep s = {
 		.call = call_join,
 		.after = after_join,
-		.error = -EINVAL,	/* IOMMU_HWPT_ALLOC's for no object */
+		.error = -EINVAL,	/* IOMMU_HWPT_ALLOC if a lookup fails */
 	};
 	struct ground *g = &self->g;
 	int fd = g->env.fd;
@@ -514,7 +514,7 @@ TEST_F_TIMEOUT(fail_nth, join_degraded, 240)
 	EXPECT_LT(0, sweep(g, &s));
 }
 
-/* Killed at any time; the tracker that the others do not read misses nothing */
+/* Kills callers at random times; the tracker that they do not read misses nothing */
 TEST_F_TIMEOUT(fail_nth, killed, 240)
 {
 	struct ground *g = &self->g;
@@ -531,7 +531,7 @@ TEST_F_TIMEOUT(fail_nth, killed, 240)
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		EXPECT_TRUE(WIFSIGNALED(status));
-		/* What the child has mapped is accounted to it, so map anew */
+		/* The child's mappings are accounted to it, so map again */
 		__ioas_unmap(g->env.fd, g->env.ioas, GROUND_IOVA, GROUND_SIZE);
 		check(ground_map(g));
 		tracker_stop(g->env.fd, g->env.tracker);
@@ -540,7 +540,7 @@ TEST_F_TIMEOUT(fail_nth, killed, 240)
 	}
 }
 
-/* A counter that processes share, where no device writes */
+/* A counter that the processes share, where no device writes */
 static __u64 *counter(struct ground *g)
 {
 	return &g->mem[2];
@@ -556,8 +556,8 @@ static void wait_for_reads(struct ground *g, pid_t pid, unsigned int num)
 }
 
 /*
- * The files are closed while another process READs, which goes on until it is
- * killed: the trackers, running, go away with the last file.
+ * Closes the files while another process READs, which continues until it is
+ * killed. The running trackers are destroyed with the last file.
  */
 TEST_F_TIMEOUT(fail_nth, closed, 120)
 {

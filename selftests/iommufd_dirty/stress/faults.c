@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bitmaps that cannot be written, wholly or in part: -EFAULT, out_length says
- * how far it got, what lies before it is in the bitmap, and what lies behind it
- * is still dirty.
+ * READs into bitmaps that cannot be written, wholly or in part. READ returns
+ * -EFAULT, and out_length is how far it got. Pages before that are in the bitmap,
+ * and pages after it are still dirty.
  */
 #include <kselftest_harness.h>
 
 #include "lib.h"
 
-/* What one page of bitmap stands for: 128 MiB */
+/* One page of bitmap covers 128 MiB */
 #define PER_PAGE	(SZ_4K * 8 * SZ_4K)
 #define FIRST		(2 * SZ_1G)
 
@@ -21,10 +21,7 @@ FIXTURE(faults)
 
 FIXTURE_SETUP(faults)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	self->mem = mem_alloc(64 * SZ_4K);
 }
 
@@ -60,7 +57,7 @@ static void write_all(struct env *env, struct model *m)
 	model_set_all(m);
 }
 
-/* Which part of @size bytes of bitmap is bad, and how */
+/* The part of a bitmap that is bad, and how */
 struct bad {
 	size_t offset;
 	size_t length;
@@ -85,7 +82,7 @@ static void make_good(char *bitmap, const struct bad *bad)
 			 PROT_READ | PROT_WRITE);
 }
 
-/* Up to the first page whose bit is in the bad part, READ may get */
+/* READ may get as far as the first page whose bit is in the bad part */
 static __u64 farthest(const struct model *m, const struct bad *bad)
 {
 	__u64 offset = 0;
@@ -100,9 +97,9 @@ static __u64 farthest(const struct model *m, const struct bad *bad)
 }
 
 /*
- * A READ of @length bytes into a bitmap with a bad part, then one into a good
- * bitmap. The first must have done exactly what a READ of its out_length does,
- * and the second the rest.
+ * READs @length bytes into a bitmap with a bad part, then into a good bitmap. The
+ * first READ must do exactly what a READ of its out_length does, and the second
+ * one the rest.
  */
 static bool fault_is_lossless(struct env *env, struct model *m, __u64 length,
 			      const struct bad *bad)
@@ -194,7 +191,7 @@ TEST_F(faults, second_half)
 	EXPECT_TRUE(fault_is_lossless(&self->env, &self->model, 4 * PER_PAGE, &bad));
 }
 
-/* 200 GiB, more than a kernel pins at once: 6.25 MiB of bitmap */
+/* 200 GiB: the kernel does not pin these 6.25 MiB of bitmap at once */
 TEST_F_TIMEOUT(faults, large, 120)
 {
 	static const size_t pages[] = { 0, 63, 512, 575, 832, 1599 };
@@ -226,7 +223,7 @@ static int read_to(struct env *env, void *data, __u64 *out_length)
 	return rc;
 }
 
-/* Addresses that are not the caller's, and memory that is not its to write */
+/* Addresses outside of the caller's memory, and memory that it cannot write */
 TEST_F(faults, addresses)
 {
 	static const __u64 addresses[] = {
@@ -246,14 +243,14 @@ TEST_F(faults, addresses)
 					   &out_length));
 		EXPECT_EQ(0, out_length);
 	}
-	/* Shared and read-only: the program's own constants */
+	/* Shared and read-only: constants of the program */
 	exe = (void *)((uintptr_t)addresses & ~(SZ_4K - 1));
 	EXPECT_EQ(-EFAULT, read_to(&self->env, exe, &out_length));
 	EXPECT_EQ(0, out_length);
 	EXPECT_TRUE(fault_is_lossless(&self->env, &self->model, PER_PAGE, &bad));
 }
 
-/* A page of a file behind the file's end */
+/* A page of a file beyond the end of the file */
 TEST_F(faults, beyond_file_end)
 {
 	__u64 out_length;
@@ -272,7 +269,7 @@ TEST_F(faults, beyond_file_end)
 	EXPECT_EQ(2, bitmap_count(map, SZ_4K * 8));
 }
 
-/* The trackers array and the struct itself */
+/* Faults in the trackers array and in the struct itself */
 TEST_F(faults, structs)
 {
 	struct env *env = &self->env;
@@ -298,7 +295,7 @@ TEST_F(faults, structs)
 	EXPECT_EQ(-EFAULT, __iommufd_ioctl(env->fd, IOMMU_DIRTY_TRACKER_READ, cmd));
 	EXPECT_EQ(0, bitmap_count(bitmap, bits));
 
-	/* Both can be read, but the results would have no place */
+	/* Both can be read, but the results cannot be written */
 	cmd->trackers = (uintptr_t)entry;
 	mprotect(entry, SZ_4K, PROT_READ);
 	EXPECT_EQ(-EFAULT, __iommufd_ioctl(env->fd, IOMMU_DIRTY_TRACKER_READ, cmd));

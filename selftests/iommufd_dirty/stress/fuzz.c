@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls at random, with arguments that are near the limits or make no sense, from
- * several threads. Whatever they return, the kernel's log must stay clean, nothing
- * hangs, and in the end all objects can be destroyed and no page is pinned.
+ * Makes random calls from several threads, with arguments that are near the limits or
+ * make no sense. Whatever they return, the kernel log must stay clean and nothing may
+ * hang. At the end all objects can be destroyed and no page is pinned.
  *
- * FUZZ_CALLS is how many calls there are, DIRTY_SEED fixes them.
+ * FUZZ_CALLS is the number of calls, DIRTY_SEED determines their arguments.
  */
 #include <kselftest_harness.h>
 
@@ -50,10 +50,7 @@ FIXTURE(fuzz)
 
 FIXTURE_SETUP(fuzz)
 {
-	const char *reason = ground_open(&self->g);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, ground_open(&self->g));
 	self->mem = mem_alloc(MEM_SIZE);
 	if (self->g.env.edu[0].soft) {
 		soft_provider(&self->g.env.edu[0], PROVIDER_PLAIN);
@@ -80,7 +77,7 @@ static __u64 any(struct fuzzer *f)
 	return (below(f, 1ULL << 32) << 32 | below(f, 1ULL << 32)) >> below(f, 64);
 }
 
-/* A good value most of the time, or one that is off by little, or anything */
+/* Mostly @good, sometimes off by one or anything else */
 static __u64 about(struct fuzzer *f, __u64 good)
 {
 	switch (below(f, 16)) {
@@ -98,7 +95,7 @@ static __u64 flag(struct fuzzer *f)
 	return about(f, below(f, 4) == 0);
 }
 
-/* The ids of all objects are small; many of them are trackers */
+/* Object ids are small; many of the objects are trackers */
 static __u32 id(struct fuzzer *f)
 {
 	return about(f, 1 + below(f, IDS));
@@ -109,7 +106,7 @@ static __u64 pointer(struct fuzzer *f)
 	switch (below(f, 8)) {
 	case 0:
 		return any(f);
-	case 1:		/* runs into what is not there */
+	case 1:		/* may cross the end of the memory */
 		return (uintptr_t)f->mem + MEM_SIZE - below(f, 64);
 	default:
 		return (uintptr_t)f->mem + below(f, MEM_SIZE / 2);
@@ -138,7 +135,7 @@ static __u64 page_size(struct fuzzer *f)
 	return about(f, 1ULL << (12 + below(f, 30)));
 }
 
-/* Some ids of trackers, where READ and SCAN will look for them */
+/* Fills in the array of trackers for READ and SCAN */
 static __u64 entries(struct fuzzer *f, __u32 *num, __u32 *len)
 {
 	struct iommu_dirty_read_tracker *entry;
@@ -157,8 +154,8 @@ static __u64 entries(struct fuzzer *f, __u32 *num, __u32 *len)
 }
 
 /*
- * Some ranges for START and UPDATE of a device. What they cover at the most makes no
- * later READ take longer than a moment, as it would for 2^64 bytes by small pages.
+ * Fills in ranges for START and UPDATE of a device. They are limited so that a later
+ * READ takes no more than a moment; 2^64 bytes of small pages would take much longer.
  */
 static __u64 ranges(struct fuzzer *f, __u32 *num)
 {
@@ -271,7 +268,7 @@ static int random_call(struct fuzzer *f)
 	case 0:
 		return ground_map(f->g);
 	case 1:
-		/* Not those that the test cannot do without */
+		/* Spare the objects that the test needs */
 		return __object_destroy(f->g->env.fd, f->g->first.tracker +
 						      2 + below(f, IDS));
 	}
@@ -292,7 +289,7 @@ static void *fuzzer_run(void *arg)
 	return NULL;
 }
 
-/* What was allocated, and is not known to anybody any more */
+/* Destroys what the calls have allocated; nothing has kept the ids */
 static void destroy_all(struct ground *g)
 {
 	__u32 i;
@@ -322,10 +319,10 @@ TEST_F_TIMEOUT(fuzz, calls, 600)
 		pthread_join(fuzzers[i].thread, NULL);
 		succeeded += fuzzers[i].succeeded;
 	}
-	lib_note("%u calls, %u have succeeded", calls, succeeded);
+	lib_note("%u calls, %u succeeded", calls, succeeded);
 	EXPECT_LT(calls / 20, succeeded);
 	destroy_all(&self->g);
-	/* It still works */
+	/* Tracking still works */
 	ground_map(&self->g);
 	tracker_stop(self->g.env.fd, self->g.first.tracker);
 	tracker_start(self->g.env.fd, self->g.first.tracker);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * READ at the same time as DMA, as mapping and unmapping, as START and STOP, and
- * in a process that is killed. Nothing may be lost.
+ * Runs READ concurrently with DMA, with map and unmap, and with START and STOP, and
+ * in a process that is killed. No dirty page may be lost.
  */
 #include <kselftest_harness.h>
 
@@ -22,10 +22,7 @@ FIXTURE(races)
 
 FIXTURE_SETUP(races)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 }
@@ -36,7 +33,7 @@ FIXTURE_TEARDOWN(races)
 	env_close(&self->env);
 }
 
-/* A migration in small: copy what is reported while the device goes on */
+/* A minimal migration: copies the reported pages while the device keeps writing */
 TEST_F_TIMEOUT(races, read_during_dma, 120)
 {
 	struct writer w;
@@ -60,7 +57,7 @@ struct mapper {
 	unsigned int rounds;
 };
 
-/* Ranges before, behind and far from the one that is read */
+/* Maps and unmaps ranges before, after and far from the oracle's pages */
 static void *mapper_run(void *arg)
 {
 	static const __u64 iovas[] = {
@@ -79,7 +76,7 @@ static void *mapper_run(void *arg)
 	return NULL;
 }
 
-/* READ a range that spans the mappings which come and go */
+/* READs a range in which mappings come and go */
 TEST_F_TIMEOUT(races, read_during_map, 120)
 {
 	struct env *env = &self->env;
@@ -92,7 +89,7 @@ TEST_F_TIMEOUT(races, read_during_map, 120)
 	writer_start(&w, &self->o, 40);
 	while (!writer_done(&w) ||
 	       __atomic_load_n(&m.rounds, __ATOMIC_ACQUIRE) < 20) {
-		/* The range begins 64 pages before the oracle's */
+		/* The range starts 64 pages before the oracle's */
 		memset(wide, 0, SZ_4K);
 		env_read(env, IOVA - 64 * SZ_4K, (128 + PAGES) * SZ_4K, SZ_4K, 0,
 			 wide);
@@ -123,7 +120,7 @@ static void *start_stop_run(void *arg)
 	return NULL;
 }
 
-/* READ finds the tracker running or not, and nothing in between */
+/* READ finds the tracker either running or stopped, nothing in between */
 TEST_F_TIMEOUT(races, read_during_start_stop, 120)
 {
 	struct env *env = &self->env;
@@ -157,7 +154,7 @@ TEST_F_TIMEOUT(races, read_during_start_stop, 120)
 	EXPECT_EQ(1, oracle_read(&self->o, 0));
 }
 
-/* READs 4 TiB, whose bitmap is a little memory mapped over and over, for ever */
+/* READs 4 TiB in a loop; the bitmap maps the same small buffer over and over */
 static void read_for_ever(struct env *env)
 {
 	struct read_args args = {
@@ -181,7 +178,7 @@ static double seconds(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-/* A process dies in a long READ: at once, and the tracker goes on for others */
+/* A process killed in a long READ dies at once; others can still use the tracker */
 TEST_F_TIMEOUT(races, kill_reader, 120)
 {
 	struct env *env = &self->env;

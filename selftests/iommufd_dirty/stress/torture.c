@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Everything at once: devices and software write, mappings come and go, HWPTs are
- * made and destroyed, calls fail, and several consumers with a tracker each copy
- * what is reported to them, also while an unmap is under way. Every write carries a
- * new number. In the end of each round, when all is quiet, the copies must be the
- * memory.
+ * allocated and destroyed, calls fail, and several consumers, each with a tracker,
+ * copy the reported pages, also during an unmap. Every write has a new number. At the
+ * end of each round, when all writers have stopped, the copies must match the memory.
  *
- * The same with one part of the kernel left out (CONFIG_IOMMUFD_DIRTY_BREAK) must
- * find pages that were missed: this test can fail.
+ * If one part of the kernel is left out (CONFIG_IOMMUFD_DIRTY_BREAK), pages must be
+ * missed. This proves that the test can fail.
  *
- * TORTURE_OPS is how many operations each thread does in a round, TORTURE_ROUNDS
- * how many rounds there are, DIRTY_SEED fixes the operations.
+ * TORTURE_OPS is the number of operations of each thread in a round, TORTURE_ROUNDS
+ * the number of rounds. DIRTY_SEED determines the operations.
  */
 #include <kselftest_harness.h>
 
@@ -32,9 +31,9 @@ struct torture {
 	struct env env;
 	__u64 *mem;
 	struct consumer consumers[CONSUMERS];
-	int access;		/* -1: the kernel has none for tests */
+	int access;		/* negative: the kernel has none for tests */
 	unsigned int breaks;	/* what the kernel leaves out */
-	bool holds;		/* it can be made to wait in an unmap */
+	bool holds;		/* the kernel can be made to wait in an unmap */
 	unsigned int rounds;
 	unsigned int ops;	/* of a thread in a round */
 	__u64 seed;
@@ -47,12 +46,12 @@ struct torture {
 	__u64 errors;
 };
 
-/* One thread of a round; its numbers depend on nothing but the seed */
+/* One thread of a round; its random numbers depend only on the seed */
 struct job {
 	struct torture *t;
 	void (*run)(struct job *job);
 	unsigned int number;
-	unsigned int times;	/* as many operations as the others do */
+	unsigned int times;	/* factor for the number of operations */
 	__u64 state;
 	pthread_t thread;
 };
@@ -62,7 +61,7 @@ FIXTURE(torture)
 	struct torture *t;
 };
 
-/* What the kernel leaves out: a mask of 1 << BREAK_x */
+/* The parts that the kernel leaves out: a mask of 1 << BREAK_x */
 FIXTURE_VARIANT(torture)
 {
 	unsigned int breaks;
@@ -116,7 +115,7 @@ static void count(__u64 *counter, bool really)
 		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-/* One of the allocations of the calls to come fails, now and then */
+/* Sometimes makes one of the next allocations fail */
 static void fail_some(struct job *job, unsigned int limit)
 {
 	if (!below(job, 4))
@@ -128,13 +127,13 @@ static __u64 page_iova(size_t page)
 	return IOVA + page * SZ_4K;
 }
 
-/* A few pages are written to over and over, with what is left in an IOTLB */
+/* Half of the bursts rewrite a few pages, which may still be in an IOTLB */
 static size_t burst_pages(struct job *job)
 {
 	return below(job, 2) ? PAGES : HOT_PAGES;
 }
 
-/* Writes by a device that has threads of its own */
+/* Writes by the threads of a software IOMMU device */
 static void soft_burst(struct job *job, struct edu *edu)
 {
 	struct storm storm = {
@@ -176,7 +175,7 @@ static void do_dma(struct job *job)
 	burst(job, 0);
 }
 
-/* READ and SCAN, with a bitmap that is not there, and killed by no memory */
+/* READ and SCAN, also with an unmapped bitmap and with failing allocations */
 static void do_consume(struct job *job)
 {
 	struct consumer *c = &job->t->consumers[job->number];
@@ -196,8 +195,9 @@ static void do_consume(struct job *job)
 }
 
 /*
- * Unmaps wait when they have recorded what is dirty, while each consumer reads, and
- * devices go on; or for so long that whoever waits for an unmap keeps the readers out
+ * Makes unmaps wait after they have recorded the dirty pages, until the consumers have
+ * read while devices keep writing. Gives up after HOLD_YIELDS, since a waiter for an
+ * unmap may block the readers.
  */
 #define HOLD_YIELDS	1000
 
@@ -225,7 +225,7 @@ static int map_chunk(struct torture *t, size_t chunk)
 			  IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE);
 }
 
-/* Each mapper has chunks of its own */
+/* Mappers do not share chunks */
 static void do_map(struct job *job)
 {
 	struct torture *t = job->t;
@@ -242,13 +242,13 @@ static void do_map(struct job *job)
 	fail_nth(0);
 	count(&t->unmaps, !rc);
 	count(&t->errors, rc);
-	/* UNMAP may have unmapped and then failed to report */
+	/* UNMAP may fail to report after it has unmapped */
 	rc = map_chunk(t, chunk);
 	if (rc && rc != -EEXIST)
 		fatal("cannot map: error %d", -rc);
 }
 
-/* The second device: on a HWPT of its own, or on the first one's; then on none */
+/* Attaches the second device to a new HWPT or to the first device's, then detaches it */
 static void do_attach(struct job *job)
 {
 	struct torture *t = job->t;
@@ -275,7 +275,7 @@ static void do_attach(struct job *job)
 	count(&t->errors, rc);
 }
 
-/* Where nothing is mapped it fails and writes nothing */
+/* Fails and writes nothing where nothing is mapped */
 static void do_access(struct job *job)
 {
 	struct torture *t = job->t;
@@ -305,7 +305,7 @@ static void *job_run(void *arg)
 static size_t torture_round(struct torture *t, unsigned int round)
 {
 	struct job jobs[] = {
-		/* After those that flush the IOTLB for reasons of their own */
+		/* More than those that flush the IOTLB for other reasons */
 		{ .run = do_consume, .number = 0, .times = 3 },
 		{ .run = do_consume, .number = 1, .times = 3 },
 		{ .run = do_consume, .number = 2, .times = 3 },
@@ -313,7 +313,7 @@ static size_t torture_round(struct torture *t, unsigned int round)
 		{ .run = do_map, .number = 0, .times = 1 },
 		{ .run = do_map, .number = 1, .times = 1 },
 		{ .run = do_attach, .times = 1 },
-		/* Quick, but not to be done before the others */
+		/* Quick, so it needs more operations to last as long as the others */
 		{ .run = t->access < 0 ? NULL : do_access, .times = 20 },
 		{ .run = t->holds ? do_hold : NULL, .times = 1 },
 	};
@@ -337,7 +337,7 @@ static size_t torture_round(struct torture *t, unsigned int round)
 	return missed;
 }
 
-/* Rounds until pages are missed, or to the end */
+/* Runs @rounds rounds, or fewer if pages are missed */
 static size_t torture(struct torture *t, unsigned int rounds)
 {
 	unsigned int round;
@@ -404,7 +404,7 @@ FIXTURE_TEARDOWN(torture)
 	free(t);
 }
 
-/* In these formats hardware needs no leave to set dirty bits */
+/* In all formats except these two, hardware sets dirty bits without being enabled */
 static bool always_tracked(struct torture *t)
 {
 	struct iommu_dirty_member m[4];
@@ -414,7 +414,7 @@ static bool always_tracked(struct torture *t)
 	       m[0].format != IOMMU_DIRTY_FMT_AMD_V1;
 }
 
-/* However many rounds are asked for: who runs it has a limit of their own */
+/* TORTURE_ROUNDS has no limit, so leave the real timeout to the caller */
 TEST_F_TIMEOUT(torture, run, 36000)
 {
 	struct torture *t = self->t;
@@ -433,7 +433,7 @@ TEST_F_TIMEOUT(torture, run, 36000)
 	if (!break_kernel(variant->breaks))
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
 	t->breaks = variant->breaks;
-	/* Something is missed every few rounds, or in the long run; then it ends */
+	/* Pages are missed every few rounds, or at least sometimes; then it ends */
 	EXPECT_LT(0, torture(t, 50 * t->rounds));
 	break_kernel(0);
 }

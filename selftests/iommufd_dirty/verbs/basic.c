@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a tracker says of itself, and its life: INFO for each kind of HWPT, START
- * that is all or nothing and leaves no stale dirty bits, STOP, and destruction
- * of everything in every state.
+ * INFO and the lifetime of a tracker: INFO for each kind of HWPT, START that is all
+ * or nothing and leaves no stale dirty bits, STOP, and destruction of everything in
+ * every state.
  */
 #include <kselftest_harness.h>
 
@@ -20,10 +20,7 @@ FIXTURE(basic)
 
 FIXTURE_SETUP(basic)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 }
@@ -34,7 +31,7 @@ FIXTURE_TEARDOWN(basic)
 	env_close(&self->env);
 }
 
-/* What DIRTY_FORMAT in the environment, a mode of tools/vm/run.sh, stands for */
+/* The format for the variable DIRTY_FORMAT, which is a mode of tools/vm/run.sh */
 static __u32 wanted_format(void)
 {
 	static const struct {
@@ -88,7 +85,7 @@ TEST_F(basic, info_auto)
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO | IOMMU_DIRTY_MEMBER_TRACKED, m->flags);
 }
 
-/* What QEMU asks before it asks for a HWPT that can be tracked */
+/* QEMU checks this capability before it allocates a trackable HWPT */
 TEST_F(basic, hw_info)
 {
 	EXPECT_TRUE(hw_capabilities(self->env.fd, self->env.edu[0].dev_id) &
@@ -123,7 +120,7 @@ TEST_F(basic, info_explicit)
 	EXPECT_EQ(1, tracker_members(env->fd, env->tracker, m, 4));
 }
 
-/* One HWPT that cannot be tracked: START names it and changes nothing */
+/* START reports the HWPT that cannot be tracked, and changes nothing */
 TEST_F(basic, start_not_requested)
 {
 	struct env *env = &self->env;
@@ -155,7 +152,7 @@ TEST_F(basic, start_not_requested)
 	EXPECT_EQ(0, start.out_reason);
 }
 
-/* A HWPT that cannot be tracked may not join a tracked IOAS */
+/* An untrackable HWPT cannot join a tracked IOAS */
 TEST_F(basic, join_refused)
 {
 	struct env *env = &self->env;
@@ -168,7 +165,7 @@ TEST_F(basic, join_refused)
 	EXPECT_EQ(6, write_and_read(&self->o, 0));
 }
 
-/* A HWPT that joins a tracked IOAS is tracked at once */
+/* A HWPT that joins a tracked IOAS is tracked immediately */
 TEST_F(basic, join_running)
 {
 	struct env *env = &self->env;
@@ -187,7 +184,7 @@ TEST_F(basic, join_running)
 	EXPECT_EQ(0, self->o.lost + self->o.extra);
 }
 
-/* The same for the HWPT that iommufd makes when a device is attached */
+/* The same for the HWPT that iommufd allocates on attach */
 TEST_F(basic, join_auto)
 {
 	struct env *env = &self->env;
@@ -210,7 +207,7 @@ TEST_F(basic, info_sizes)
 	struct env *env = &self->env;
 	struct iommu_dirty_tracker_info info = { .tracker_id = env->tracker };
 
-	/* No room for a member: the rest is valid all the same */
+	/* No room for a member: the other fields are valid anyway */
 	EXPECT_EQ(-EMSGSIZE, __tracker_info(env->fd, &info));
 	EXPECT_EQ(1, info.num_members);
 	EXPECT_EQ(env->ioas, info.out_target_id);
@@ -223,7 +220,7 @@ TEST_F(basic, info_sizes)
 	EXPECT_EQ(0, info.out_pages);
 }
 
-/* A longer struct iommu_dirty_member than the kernel's is zeroed behind it */
+/* If the caller's struct iommu_dirty_member is longer, its tail is zeroed */
 TEST_F(basic, info_member_len)
 {
 	struct {
@@ -263,7 +260,7 @@ TEST_F(basic, info_counters)
 	EXPECT_EQ(IOMMU_DIRTY_STATE_RUNNING, info.out_state);
 }
 
-/* What was written before START is not reported, what is written after it is */
+/* Writes before START are not reported, writes after it are */
 TEST_F(basic, no_stale_bits)
 {
 	size_t page;
@@ -277,7 +274,7 @@ TEST_F(basic, no_stale_bits)
 		EXPECT_EQ(0, oracle_read(&self->o, 0));
 		EXPECT_EQ(6, write_and_read(&self->o, 0));
 		EXPECT_EQ(0, oracle_read(&self->o, 0));
-		/* These are not read before STOP, and so forgotten */
+		/* Not read before STOP, so forgotten */
 		env_load(&self->env, 0);
 		oracle_write(&self->o, 0, 1);
 		tracker_stop(self->env.fd, self->env.tracker);
@@ -287,7 +284,7 @@ TEST_F(basic, no_stale_bits)
 	}
 }
 
-/* A page that was dirty before START and is written after it: IOTLB flush */
+/* A page is written before and after START: needs the IOTLB flush */
 TEST_F(basic, start_flushes)
 {
 	env_load(&self->env, 0);
@@ -315,7 +312,7 @@ TEST_F(basic, destroy_running)
 	EXPECT_EQ(6, write_and_read(&self->o, 0));
 }
 
-/* The file is closed with a tracker running and a device attached */
+/* Close the file while a tracker runs and a device is attached */
 TEST_F(basic, close_running)
 {
 	env_start(&self->env);
@@ -339,7 +336,7 @@ TEST_F(basic, destroy_ioas_busy)
 	EXPECT_EQ(0, __object_destroy(env->fd, ioas));
 }
 
-/* No device, no mapping: nothing can write, so nothing is dirty */
+/* Without device and mapping nothing can be written, so nothing is dirty */
 TEST_F(basic, empty_ioas)
 {
 	struct env *env = &self->env;

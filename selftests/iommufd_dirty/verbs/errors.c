@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every bad argument and its errno, every verb in the wrong state, and that
- * nothing has changed after each failure.
+ * Every bad argument and its errno. No failed call may change anything.
  */
 #include <kselftest_harness.h>
 
@@ -21,10 +20,7 @@ FIXTURE(errors)
 
 FIXTURE_SETUP(errors)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 	self->entry.tracker_id = self->env.tracker;
@@ -58,15 +54,15 @@ static void start_dirty(struct oracle *o)
 	oracle_write(o, 0, PAGES - 1);
 }
 
-/* The three are dirty still: the failed call has taken nothing */
+/* All three pages are still dirty: the failed call has cleared nothing */
 static bool still_dirty(struct oracle *o)
 {
 	return oracle_read(o, IOMMU_DIRTY_READ_NO_CLEAR) == 3;
 }
 
 /*
- * The verb @nr with each wrong size: shorter than what its first version had, @min,
- * and with a tail that is not 0
+ * Calls the verb @nr with wrong sizes: smaller than @min, the size of its first
+ * version, and larger with a nonzero tail.
  */
 static int sizes_ok_from(int fd, unsigned long nr, const void *arg, size_t size,
 			 size_t min)
@@ -128,7 +124,7 @@ TEST_F(errors, sizes)
 	EXPECT_TRUE(still_dirty(&self->o));
 }
 
-/* A longer struct whose tail is 0 comes from a newer program, and is fine */
+/* A newer program passes a longer struct: accepted if its tail is 0 */
 TEST_F(errors, larger_struct)
 {
 	struct {
@@ -156,7 +152,7 @@ TEST_F(errors, alloc)
 	EXPECT_EQ(-EOPNOTSUPP, verb(IOMMU_DIRTY_TRACKER_ALLOC, &cmd));
 	EXPECT_EQ(-ENOENT, __tracker_alloc(self->env.fd, NO_ID, &id));
 	EXPECT_EQ(-ENOENT, __tracker_alloc(self->env.fd, 0, &id));
-	/* Objects that are not to be tracked */
+	/* Objects that cannot be tracked */
 	EXPECT_EQ(-EINVAL, __tracker_alloc(self->env.fd, self->env.tracker, &id));
 	EXPECT_EQ(-EFAULT, verb(IOMMU_DIRTY_TRACKER_ALLOC, NULL));
 }
@@ -244,8 +240,7 @@ TEST_F(errors, info_members)
 }
 
 /*
- * The READ fails with @error; and has written out_length where the header says
- * so, and nothing where it says so.
+ * Checks that the READ fails with @error and sets out_length to 0.
  */
 static bool read_fails_with(int fd, struct iommu_dirty_tracker_read cmd, int error)
 {
@@ -299,7 +294,7 @@ TEST_F(errors, read_arguments)
 	EXPECT_TRUE(still_dirty(&self->o));
 }
 
-/* The page sizes that INFO lists, and no other */
+/* READ accepts exactly the page sizes that INFO lists */
 TEST_F(errors, read_page_sizes)
 {
 	struct iommu_dirty_member member;
@@ -354,11 +349,11 @@ TEST_F(errors, read_trackers)
 	read_fails(EINVAL, num_trackers, info.out_max_trackers + 1);
 	EXPECT_TRUE(still_dirty(&self->o));
 
-	/* What is only ever written is not looked at */
+	/* The kernel ignores the contents of out fields */
 	many[0].out_error = 77;
 	many[0].out_pages = 77;
 
-	/* One tracker many times is one tracker */
+	/* Repeated entries for one tracker act as one entry */
 	memset(self->o.bitmap, 0, PAGES / 8);
 	self->read.num_trackers = info.out_max_trackers;
 	EXPECT_EQ(0, verb(IOMMU_DIRTY_TRACKER_READ, &self->read));
@@ -371,7 +366,7 @@ TEST_F(errors, read_trackers)
 	free(many);
 }
 
-/* A longer entry comes from a newer program: fine as long as its tail is 0 */
+/* A newer program passes longer entries: accepted if their tail is 0 */
 TEST_F(errors, read_tracker_len)
 {
 	struct {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Every shape of READ: page sizes from 4 KiB to 1 GiB, ranges and bitmaps at
- * any alignment, holes, spread-out mappings, 2 MiB IO page-table entries. The
- * result must match a naive model bit for bit, and touch nothing else.
+ * All shapes of READ: page sizes from 4 KiB to 1 GiB, ranges and bitmaps at any
+ * alignment, holes, and widely spaced mappings. The result must match a naive model
+ * bit for bit, and READ must not touch any other memory.
  */
 #include <kselftest_harness.h>
 
@@ -21,10 +21,7 @@ FIXTURE(geometry)
 
 FIXTURE_SETUP(geometry)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	self->mem = mem_alloc(PAGES * SZ_4K);
 }
 
@@ -33,7 +30,7 @@ FIXTURE_TEARDOWN(geometry)
 	env_close(&self->env);
 }
 
-/* Page i of the model at iova[i]; all in one mapping if they adjoin */
+/* A model of contiguous pages, in one mapping */
 static void map_range(struct env *env, struct model *m, void *mem, __u64 iova)
 {
 	size_t i;
@@ -78,9 +75,9 @@ static void write_all(struct env *env, struct model *m)
 }
 
 /*
- * One READ and the same on the model, into bitmaps that start @align bytes
- * behind an 8-byte boundary, with guards around and random bits preset. They
- * must be equal from guard to guard, and the counts as well.
+ * The same READ on the kernel and on the model. Both bitmaps start @align bytes
+ * after an 8-byte boundary, have guards around them, and have random bits preset.
+ * Bitmaps, guards and counts must be equal.
  */
 static bool read_matches(struct env *env, struct model *m, __u64 iova,
 			 __u64 length, __u64 page_size, __u32 flags,
@@ -136,7 +133,7 @@ TEST_F_TIMEOUT(geometry, page_sizes, 120)
 	}
 }
 
-/* One bit for gigabytes, with the range starting and ending within the page */
+/* Pages of up to 1 GiB; the range starts and ends within a page */
 TEST_F(geometry, page_sizes_unaligned)
 {
 	struct env *env = &self->env;
@@ -156,7 +153,7 @@ TEST_F(geometry, page_sizes_unaligned)
 	EXPECT_EQ(0, model_num_dirty(m));
 }
 
-/* Ranges at any byte, of any length, of any page size, at any alignment */
+/* Random start, length, page size and bitmap alignment */
 TEST_F_TIMEOUT(geometry, random_ranges, 120)
 {
 	struct env *env = &self->env;
@@ -181,7 +178,7 @@ TEST_F_TIMEOUT(geometry, random_ranges, 120)
 	EXPECT_EQ(0, model_num_dirty(m));
 }
 
-/* The bytes that a range of one byte holds: reported, and left dirty */
+/* Ranges smaller than a page: reported, but left dirty */
 TEST_F(geometry, tiny)
 {
 	struct env *env = &self->env;
@@ -203,7 +200,7 @@ TEST_F(geometry, tiny)
 	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K, 1, SZ_4K, 0, 0));
 }
 
-/* A bitmap that begins in one page and ends with the last byte of the next */
+/* Bitmaps that start or end at a page boundary, or cross one */
 TEST_F(geometry, bitmap_at_page_end)
 {
 	struct env *env = &self->env;
@@ -263,11 +260,11 @@ TEST_F(geometry, holes)
 					 SZ_4K, 0, i));
 		EXPECT_EQ(0, model_num_dirty(m));
 	}
-	/* All of it hole */
+	/* The whole range is a hole */
 	EXPECT_TRUE(read_matches(env, m, IOVA + 8 * SZ_1G, SZ_1G, SZ_4K, 0, 0));
 }
 
-/* Further than one bitmap window of 64 GiB, in one READ of 4 KiB pages */
+/* One READ of 4 KiB pages across several bitmap windows of 64 GiB */
 TEST_F_TIMEOUT(geometry, sparse_130g, 120)
 {
 	static const __u64 iovas[] = {
@@ -313,13 +310,13 @@ TEST_F_TIMEOUT(geometry, sparse_1t, 120)
 	EXPECT_TRUE(read_matches(env, m, 0, 1024 * SZ_1G, SZ_64K, 0, 1));
 	EXPECT_EQ(0, model_num_dirty(m));
 	write_all(env, m);
-	/* AMD v1 has 64 bits, more than a bitmap can be made for */
+	/* AMD v1 has 64 bits, too many for a bitmap */
 	EXPECT_TRUE(read_matches(env, m, 0, high.last < 1ULL << 48 ?
 				 high.last + 1 : 1ULL << 48, SZ_1G, 0, 0));
 	EXPECT_EQ(0, model_num_dirty(m));
 }
 
-/* Ranges beyond the aperture: nothing is mapped there */
+/* Ranges beyond the aperture, where nothing can be mapped */
 TEST_F(geometry, beyond_aperture)
 {
 	struct env *env = &self->env;

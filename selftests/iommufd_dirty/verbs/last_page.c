@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The last pages of the address space: every verb, and every call of VFIO's type1,
- * on ranges that end at 2^64. No IOMMU reaches so far, so iommufd's own test ioctl
- * does the writing.
+ * on ranges that end at 2^64. No IOMMU reaches this far, so the test ioctl of
+ * iommufd does the writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,6 @@ FIXTURE_TEARDOWN(last_page)
 	mem_free(self->mem, SIZE);
 }
 
-/* The first byte of a page, or the very last one */
 static void write_at(FIXTURE_DATA(last_page) * self, __u64 iova)
 {
 	check(__access_write(self->fd, self->rw, iova, "x", 1));
@@ -100,7 +99,7 @@ TEST_F(last_page, read)
 	EXPECT_EQ(1ULL | 1ULL << LAST, dirty(self));
 	EXPECT_EQ(0, dirty(self));
 
-	/* A single byte: of a page that it holds in part, READ clears nothing */
+	/* A single byte: READ does not clear a partial page */
 	write_ends(self);
 	self->args.iova = ~0ULL;
 	self->args.length = 1;
@@ -110,7 +109,7 @@ TEST_F(last_page, read)
 	EXPECT_EQ(1ULL | 1ULL << LAST, dirty(self));
 }
 
-/* All but one byte is as much as a length can say; 2^64 is none, and is refused */
+/* The longest possible length is 2^64 - 1; 0 does not mean 2^64 and is refused */
 TEST_F(last_page, read_all)
 {
 	map_and_start(self);
@@ -171,7 +170,7 @@ TEST_F(last_page, scan)
 	EXPECT_EQ(0, args.num_runs);
 }
 
-/* Gone by UNMAP, and by IOAS_UNMAP with the pages kept for later */
+/* By UNMAP, and by IOAS_UNMAP, which keeps the dirty pages for the next READ */
 TEST_F(last_page, unmap)
 {
 	__u64 unmapped;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * LIST: what an observer finds in an iommufd file is what was made, with the ids
- * that making it returned; page by page as well as at once.
+ * LIST: an observer finds the objects that were created in an iommufd file, with the
+ * ids that their creation returned, one by one or all at once.
  */
 #include <kselftest_harness.h>
 #include <string.h>
@@ -21,10 +21,7 @@ FIXTURE(list)
 
 FIXTURE_SETUP(list)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 }
 
 FIXTURE_TEARDOWN(list)
@@ -69,7 +66,7 @@ TEST_F(list, what_there_is)
 	ASSERT_EQ(1, tracker_members(env->fd, env->tracker, &m, 1));
 	ASSERT_EQ(0, __list(self, 0, ROOM));
 	EXPECT_EQ(0, self->next);
-	/* IOAS, tracker, two devices of which one is attached, its HWPT */
+	/* IOAS, tracker, two devices, and the HWPT of the attached device */
 	EXPECT_EQ(5, self->num);
 	o = find(self, IOMMU_DIRTY_OBJECT_IOAS, env->ioas);
 	ASSERT_NE(NULL, o);
@@ -111,7 +108,7 @@ TEST_F(list, one_by_one)
 		next = self->next;
 		EXPECT_EQ(i + 1 == num, next == 0);
 	}
-	/* Behind the last one, and far behind */
+	/* After the last one, and at the highest id */
 	ASSERT_EQ(0, __list(self, all[num - 1].id + 1, 1));
 	EXPECT_EQ(0, self->num);
 	ASSERT_EQ(0, __list(self, -1U, 1));
@@ -127,14 +124,14 @@ TEST_F(list, does_not_stand_in_the_way)
 	before = self->num;
 	edu_detach(&env->edu[0]);
 	ASSERT_EQ(0, __list(self, 0, ROOM));
-	/* The HWPT has gone with its last device */
+	/* The HWPT was freed with its last device */
 	EXPECT_EQ(before - 1, self->num);
 	object_destroy(env->fd, env->tracker);
 	ASSERT_EQ(0, __list(self, 0, ROOM));
 	EXPECT_EQ(NULL, find(self, IOMMU_DIRTY_OBJECT_TRACKER, env->tracker));
 }
 
-/* A caller of a newer header than the kernel's: zeroes behind what it knows */
+/* A newer program passes longer entries: their tails are zeroed */
 TEST_F(list, longer_entries)
 {
 	struct {

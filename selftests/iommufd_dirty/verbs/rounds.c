@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory oracle over many rounds: devices write this round's value into
- * random pages, and READ must report exactly the pages that changed.
+ * The memory oracle over many rounds: devices write the round's value to random
+ * pages, and READ must report exactly the pages that changed.
  */
 #include <kselftest_harness.h>
 
@@ -18,10 +18,7 @@ FIXTURE(rounds)
 
 FIXTURE_SETUP(rounds)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 }
@@ -39,11 +36,11 @@ static void write_random(struct oracle *o, unsigned int index, unsigned int num)
 		oracle_write(o, index, random_below(o->pages));
 }
 
-/* 4 KiB IO page-table entries: no page lost, and none reported for nothing */
+/* With 4 KiB IO page-table entries: no page lost, no clean page reported */
 static bool exact(const struct oracle *o)
 {
 	if (o->lost || o->extra)
-		lib_note("%llu writes: %llu pages lost, %llu reported for nothing",
+		lib_note("%llu writes: %llu pages lost, %llu clean pages reported",
 			 o->writes, o->lost, o->extra);
 	return !o->lost && !o->extra;
 }
@@ -76,7 +73,7 @@ TEST_F_TIMEOUT(rounds, all_pages, 120)
 	EXPECT_TRUE(exact(&self->o));
 }
 
-/* The first and the last page, alone, of the range and of leaf tables */
+/* Only the first or last page of the range and of leaf tables */
 TEST_F(rounds, edges)
 {
 	static const size_t edges[] = { 0, 511, 512, PAGES - 1, 63, 64 };
@@ -94,8 +91,8 @@ TEST_F(rounds, edges)
 }
 
 /*
- * A read brings the entry into the IOTLB, not yet dirty: the write that follows
- * must set the bit, and the read alone must not.
+ * A DMA read brings the clean entry into the IOTLB. A following write must set the
+ * dirty bit, and the read alone must not.
  */
 TEST_F(rounds, read_then_write)
 {
@@ -117,7 +114,7 @@ TEST_F(rounds, read_then_write)
 	EXPECT_TRUE(exact(&self->o));
 }
 
-/* Written again after each READ: needs the IOTLB flush */
+/* Pages are written again after each READ: needs the IOTLB flush */
 TEST_F(rounds, write_again)
 {
 	unsigned int round;
@@ -134,7 +131,7 @@ TEST_F(rounds, write_again)
 	EXPECT_TRUE(exact(&self->o));
 }
 
-/* Several writes to a page between two READs are one */
+/* Several writes to a page between two READs count as one */
 TEST_F(rounds, write_twice)
 {
 	env_start(&self->env);
@@ -157,7 +154,7 @@ TEST_F(rounds, no_clear)
 	oracle_check(o);
 	EXPECT_EQ(set, oracle_read(o, IOMMU_DIRTY_READ_NO_CLEAR));
 
-	/* Still dirty: what is written meanwhile adds to it */
+	/* These pages stay dirty, and new writes add to them */
 	write_random(o, 0, 60);
 	EXPECT_LE(set, oracle_read(o, IOMMU_DIRTY_READ_NO_CLEAR));
 	set = oracle_read(o, 0);
@@ -195,7 +192,7 @@ TEST_F(rounds, mapped_after_start)
 	}
 }
 
-/* Memory that is mapped at two IOVAs is dirty where it was written through */
+/* Memory mapped at two IOVAs is dirty only at the IOVA used for the write */
 TEST_F(rounds, mapped_twice)
 {
 	struct oracle alias = self->o;
@@ -212,7 +209,7 @@ TEST_F(rounds, mapped_twice)
 	EXPECT_TRUE(bitmap_test(alias.bitmap, 4));
 }
 
-/* Unmapped and mapped again: nothing new is dirty, and it is tracked */
+/* Unmapped and mapped again: nothing is dirty, and writes are tracked */
 TEST_F(rounds, remap)
 {
 	unsigned int round;
@@ -236,7 +233,7 @@ static void two_hwpts(struct env *env, struct oracle *o)
 	for (round = 0; round < 6; round++) {
 		write_random(o, 0, 40);
 		write_random(o, 1, 40);
-		/* The same page by both: one bit in the bitmap, two entries */
+		/* Both write one page: two dirty entries, one bit in the bitmap */
 		oracle_write(o, 0, 100 + round);
 		oracle_write(o, 1, 100 + round);
 		oracle_read(o, 0);
@@ -246,7 +243,7 @@ static void two_hwpts(struct env *env, struct oracle *o)
 		fatal("dirty pages that nobody wrote");
 }
 
-/* Device 0 on the HWPT that iommufd made, device 1 on an explicit one */
+/* Device 0 on the HWPT that iommufd allocated, device 1 on an explicit one */
 TEST_F_TIMEOUT(rounds, two_hwpts, 120)
 {
 	struct env *env = &self->env;
@@ -313,8 +310,8 @@ TEST_F(rounds, two_trackers)
 }
 
 /*
- * 40 pages at @iova, tested and unmapped again; twice, with other memory: what
- * the IOTLB still held of the first would swallow the writes to the second.
+ * Tests 40 pages at @iova and unmaps them; twice, with different memory. Stale IOTLB
+ * entries of the first mapping would swallow the writes to the second one.
  */
 static void one_place(struct env *env, __u64 iova)
 {
@@ -331,14 +328,14 @@ static void one_place(struct env *env, __u64 iova)
 		oracle_read(&o[i], 0);
 		oracle_check(&o[i]);
 		if (o[i].shadow[0] != env->value || o[i].shadow[39] != env->value)
-			fatal("writes to %#llx have not arrived, mapping %u",
+			fatal("writes to %#llx did not arrive, mapping %u",
 			      iova, i);
 		write_random(&o[i], 0, 30);
 		oracle_read(&o[i], 0);
 		oracle_check(&o[i]);
 		if (!exact(&o[i]))
 			fatal("wrong at IOVA %#llx, mapping %u", iova, i);
-		/* Into the IOTLB with them, READ has flushed it */
+		/* Refill the IOTLB, which READ has flushed */
 		oracle_write(&o[i], 0, 0);
 		oracle_write(&o[i], 0, 39);
 		ioas_unmap(env->fd, env->ioas, iova, 40 * SZ_4K);
@@ -347,7 +344,7 @@ static void one_place(struct env *env, __u64 iova)
 	oracle_close(&o[1]);
 }
 
-/* The ends of the aperture, and where tables of each level end */
+/* The ends of the aperture, and boundaries of tables of each level */
 TEST_F_TIMEOUT(rounds, places, 120)
 {
 	struct iommu_iova_range low, high;

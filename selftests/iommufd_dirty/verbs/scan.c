@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SCAN: its runs against the bitmap of a READ of another tracker of the same
- * IOAS, which is the oracle; arrays that are too small, apertures that are all
- * but empty, and every bad argument.
+ * SCAN: compares its runs with the bitmap of a READ of another tracker of the same
+ * IOAS. Also tests small arrays, nearly empty address spaces, and every bad
+ * argument.
  */
 #include <sys/mman.h>
 
@@ -12,7 +12,7 @@
 
 #define PAGES	600
 #define SIZE	(PAGES * SZ_4K)
-/* Across a multiple of 1 GiB, where a harvest ends */
+/* Across a multiple of 1 GiB, where a harvest window ends */
 #define IOVA	(2 * SZ_1G - 300 * SZ_4K)
 #define NO_ID	0x7ffffff0U
 
@@ -26,10 +26,7 @@ FIXTURE(scan)
 
 FIXTURE_SETUP(scan)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 	env_twin(&self->env);
@@ -67,8 +64,8 @@ static void write_pages(struct oracle *o, size_t first, size_t num)
 }
 
 /*
- * READ and SCAN of each dirty set and page size, with arrays of every size from
- * one run on: env_read() compares them.
+ * READ and SCAN of random dirty sets with various page sizes and random array
+ * sizes; env_read() compares the results.
  */
 TEST_F_TIMEOUT(scan, like_read, 120)
 {
@@ -93,7 +90,7 @@ TEST_F_TIMEOUT(scan, like_read, 120)
 		env_read(&self->env, IOVA + offset, length, page_size, flags,
 			 bitmap);
 	}
-	/* What is left, with the memory as the oracle */
+	/* The remaining pages, with the memory as the oracle */
 	oracle_read(&self->o, 0);
 	write_pages(&self->o, 0, PAGES / 2);
 	oracle_copy(&self->o);
@@ -101,7 +98,7 @@ TEST_F_TIMEOUT(scan, like_read, 120)
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
-/* An array of one, two and seven runs, for eleven of them */
+/* Eleven runs, with arrays for 1 to 12 runs */
 TEST_F(scan, resume)
 {
 	static const __u32 rooms[] = { 1, 2, 7, 11, 12 };
@@ -125,7 +122,7 @@ TEST_F(scan, resume)
 						   (1 + runs % 3) * SZ_4K));
 			pages += self->args.out_pages;
 			done += self->args.out_length;
-			/* Not one run more than there is room for was taken */
+			/* No run beyond the array was consumed */
 			if (self->args.out_length != self->args.length)
 				ASSERT_EQ(IOVA + runs * 50 * SZ_4K, IOVA + done);
 		} while (done < SIZE);
@@ -142,12 +139,12 @@ TEST_F(scan, no_clear)
 	self->args.flags = IOMMU_DIRTY_READ_NO_CLEAR;
 	ASSERT_EQ(0, __tracker_scan(&self->args));
 	EXPECT_EQ(2, self->args.num_runs);
-	/* With too little room, too: nothing is cleared by that */
+	/* Also with too little room: that clears nothing */
 	self->args.num_runs = 1;
 	ASSERT_EQ(0, __tracker_scan(&self->args));
 	EXPECT_EQ(1, self->args.num_runs);
 	EXPECT_EQ(20 * SZ_4K, self->args.out_length);
-	/* And the READ of the other finds the same */
+	/* A READ of the other tracker finds the same pages */
 	EXPECT_EQ(6, oracle_read(&self->o, IOMMU_DIRTY_READ_NO_CLEAR));
 	self->args.flags = 0;
 	self->args.num_runs = 64;
@@ -163,7 +160,7 @@ TEST_F(scan, no_clear)
 	EXPECT_EQ(0, self->args.out_pages);
 }
 
-/* Neighbours are one run, across mappings and across harvests */
+/* Adjacent pages are one run, across mappings and harvest windows */
 TEST_F(scan, merge)
 {
 	struct oracle next;
@@ -182,7 +179,7 @@ TEST_F(scan, merge)
 	EXPECT_EQ(PAGES + 3, self->args.out_pages);
 	EXPECT_TRUE(run_is(&self->runs[0], IOVA, SIZE + 3 * SZ_4K));
 
-	/* By the page size: 2 MiB pages on either side of the 1 GiB boundary */
+	/* In pages of 2 MiB, on either side of the 1 GiB boundary */
 	write_pages(&self->o, 299, 1);
 	write_pages(&self->o, 301, 1);
 	self->args.page_size = SZ_2M;
@@ -193,7 +190,7 @@ TEST_F(scan, merge)
 	oracle_close(&next);
 }
 
-/* A page that the range holds in part is reported for that part, and stays */
+/* A partial page is reported for the part in the range, and stays dirty */
 TEST_F(scan, parts)
 {
 	env_start(&self->env);
@@ -211,7 +208,7 @@ TEST_F(scan, parts)
 	EXPECT_TRUE(run_is(&self->runs[0], IOVA + 10 * SZ_4K, 2 * SZ_4K));
 }
 
-/* Three mappings in all of the aperture, and all of the address space scanned */
+/* Three mappings in the whole aperture; scans the whole address space */
 TEST_F(scan, sparse)
 {
 	struct iommu_iova_range low, high;
@@ -219,7 +216,7 @@ TEST_F(scan, sparse)
 	unsigned int round;
 
 	ioas_aperture(self->env.fd, self->env.ioas, &low, &high);
-	/* A range from 0 on cannot hold the very last byte */
+	/* A range that starts at 0 cannot include the last byte */
 	if (high.last == -1ULL)
 		high.last -= SZ_1G;
 	oracle_open(&end[0], &self->env, 4, low.start);
@@ -248,7 +245,7 @@ TEST_F(scan, sparse)
 	oracle_close(&end[1]);
 }
 
-/* More mappings than a harvest visits at once: START, READ and SCAN get to all */
+/* More mappings than a harvest visits at once: START, READ and SCAN reach all */
 #define MANY	1100	/* the kernel's HARVEST_MAX_AREAS is 1024 */
 
 TEST_F_TIMEOUT(scan, many_mappings, 120)
@@ -261,7 +258,7 @@ TEST_F_TIMEOUT(scan, many_mappings, 120)
 	for (page = 0; page < MANY; page++)
 		ioas_map(self->env.fd, self->env.ioas, many.mem + page * SZ_4K, SZ_4K,
 			 iova + page * SZ_4K);
-	/* What is dirty when the twin starts is for the other one alone */
+	/* Only the other tracker reports pages that were dirty when the twin starts */
 	tracker_start(self->env.fd, self->env.tracker);
 	write_pages(&many, MANY - 1, 1);
 	tracker_start(self->env.fd, self->env.twin);
@@ -283,13 +280,13 @@ TEST_F_TIMEOUT(scan, many_mappings, 120)
 	oracle_close(&many);
 }
 
-/* A mapping that ends where the address space does: START and SCAN end there, too */
+/* START and SCAN handle a mapping that ends at the end of the address space */
 TEST_F(scan, last_byte)
 {
 	const __u64 iova = -4 * SZ_4K;
 	__u32 ioas = ioas_alloc(self->env.fd);
 
-	/* No page table limits the aperture of an IOAS without devices */
+	/* The aperture of an IOAS without devices is not limited */
 	ioas_map(self->env.fd, ioas, self->o.mem, 4 * SZ_4K, iova);
 	self->args.tracker = tracker_alloc(self->env.fd, ioas);
 	tracker_start(self->env.fd, self->args.tracker);
@@ -298,11 +295,11 @@ TEST_F(scan, last_byte)
 	ASSERT_EQ(0, __tracker_scan(&self->args));
 	EXPECT_EQ(0, self->args.num_runs);
 	EXPECT_EQ(4 * SZ_4K, self->args.out_length);
-	/* Unmapping goes through it window by window as well */
+	/* Unmapping also proceeds window by window */
 	ioas_unmap(self->env.fd, ioas, iova, 4 * SZ_4K);
 }
 
-/* Both trackers in one SCAN, and one of them twice: runs are merged */
+/* One SCAN of both trackers, one of them listed twice: runs are merged */
 TEST_F(scan, several)
 {
 	struct iommu_dirty_read_tracker entries[3] = {
@@ -401,7 +398,7 @@ TEST_F(scan, arguments)
 	EXPECT_EQ(1, oracle_read(&self->o, 0));
 }
 
-/* An array of which the second page cannot be written: 256 runs, and then on */
+/* The second page of the array is not writable: 256 runs, then SCAN continues */
 TEST_F(scan, fault)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ };

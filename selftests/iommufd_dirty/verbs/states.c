@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Verbs in the wrong state, several trackers on one IOAS, and the per-HWPT
- * dirty ioctls of iommufd beside a tracker.
+ * Verbs in the wrong state, several trackers on one IOAS, and trackers together
+ * with the per-HWPT dirty ioctls of iommufd.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -20,10 +20,7 @@ FIXTURE(states)
 
 FIXTURE_SETUP(states)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 }
@@ -71,7 +68,7 @@ TEST_F(states, read_stopped)
 	EXPECT_EQ(0, bitmap_count(self->o.bitmap, PAGES));
 }
 
-/* A stopped tracker among running ones: nothing is taken from those */
+/* One of the trackers is stopped: the READ clears nothing in the others */
 TEST_F(states, read_one_stopped)
 {
 	struct env *env = &self->env;
@@ -111,7 +108,7 @@ TEST_F(states, start_twice)
 	EXPECT_EQ(3, oracle_read(&self->o, 0));
 }
 
-/* Each tracker has a state of its own; what each gets is in trackers.c */
+/* Each tracker has a separate state; trackers.c tests what each reports */
 TEST_F(states, second_tracker)
 {
 	struct env *env = &self->env;
@@ -140,7 +137,7 @@ TEST_F(states, second_tracker)
 	EXPECT_EQ(-ENODATA, read_tracker(&self->o, env->tracker));
 }
 
-/* While a tracker runs, the per-HWPT ioctls must keep their hands off */
+/* The per-HWPT ioctls fail and change nothing while a tracker runs */
 TEST_F(states, legacy_busy)
 {
 	struct env *env = &self->env;
@@ -161,7 +158,7 @@ TEST_F(states, legacy_busy)
 	EXPECT_EQ(4, oracle_read(&self->o, 0));
 }
 
-/* And the other way round: START fails while a HWPT is tracked by those */
+/* The reverse: START fails while a per-HWPT ioctl tracks a HWPT */
 TEST_F(states, start_busy)
 {
 	struct env *env = &self->env;
@@ -177,10 +174,10 @@ TEST_F(states, start_busy)
 	EXPECT_EQ(-EBUSY, __tracker_start(env->fd, env->tracker, NULL));
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
 
-	/* Nothing of the old user's was taken */
+	/* START has not taken the other user's dirty page */
 	ASSERT_EQ(0, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K, &word));
 	EXPECT_EQ(1ULL << 30, word);
-	/* what cannot be written is no longer taken for a clean bitmap */
+	/* A bitmap that cannot be written is an error, not a clean result */
 	oracle_write(&self->o, 1, 31);
 	ASSERT_EQ(0, mprotect(bad, SZ_4K, PROT_NONE));
 	EXPECT_EQ(-EFAULT, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K, bad));
@@ -191,7 +188,7 @@ TEST_F(states, start_busy)
 	EXPECT_EQ(3, oracle_read(&self->o, 0));
 }
 
-/* The per-HWPT ioctls work as ever where no tracker has run, or none runs now */
+/* The per-HWPT ioctls work as before while no tracker runs */
 TEST_F(states, legacy_alone)
 {
 	struct env *env = &self->env;
@@ -215,7 +212,7 @@ TEST_F(states, legacy_alone)
 	}
 }
 
-/* A detached HWPT and a destroyed one leave the tracker as it is */
+/* The tracker is unaffected when a HWPT is detached and destroyed */
 TEST_F(states, members_leave)
 {
 	struct env *env = &self->env;
@@ -234,7 +231,7 @@ TEST_F(states, members_leave)
 	dirty_three(&self->o);
 	EXPECT_EQ(3, oracle_read(&self->o, 0));
 
-	/* The last one goes as well: nothing can write now */
+	/* The last member leaves, too: nothing can write any more */
 	edu_detach(&env->edu[0]);
 	EXPECT_EQ(0, tracker_members(env->fd, env->tracker, m, 4));
 	EXPECT_EQ(0, oracle_read(&self->o, 0));

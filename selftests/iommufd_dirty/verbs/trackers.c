@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Several trackers on one IOAS: each gets every dirty page, whatever the others
- * do. Each has a reader of its own, who copies what it reports, and whose copy
- * must be the memory in the end.
+ * Several trackers on one IOAS: each reports every dirty page, whatever the others
+ * do. Each tracker has a reader that copies the reported pages. In the end each
+ * copy must equal the memory.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
@@ -13,10 +13,10 @@
 #define PAGES	100
 #define SIZE	(PAGES * SZ_4K)
 #define READERS	4
-/* Trackers on an IOAS, and of one READ, at the most */
+/* Maximum number of running trackers of an IOAS, and of trackers in one READ */
 #define MAX_RUNNING	64
 
-/* A tracker of its own, and a copy of its own of what it has reported */
+/* A tracker, and a copy of the pages that it has reported */
 struct reader {
 	struct env env;
 	struct oracle o;
@@ -45,11 +45,9 @@ static void reader_open(struct reader *r, struct env *env, const struct oracle *
 
 FIXTURE_SETUP(trackers)
 {
-	const char *reason = env_open(&self->env, 2);
 	unsigned int i;
 
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 	for (i = 0; i < READERS; i++) {
@@ -95,7 +93,7 @@ static __u64 reader_read(struct reader *r)
 	return found;
 }
 
-/* With nobody writing: has the reader got all there is, and no more? */
+/* Does the reader get exactly the dirty pages? Nobody may be writing */
 static bool complete(struct reader *r)
 {
 	reader_read(r);
@@ -115,7 +113,7 @@ static int read_many(struct iommu_dirty_tracker_read *read, int fd,
 	return __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_READ, read);
 }
 
-/* Each at its own pace, by READ and by SCAN */
+/* Each reader at a different pace, by READ and by SCAN */
 TEST_F_TIMEOUT(trackers, each_gets_all, 120)
 {
 	unsigned int round, i;
@@ -139,7 +137,7 @@ TEST_F_TIMEOUT(trackers, each_gets_all, 120)
 		EXPECT_TRUE(complete(&self->r[i]));
 }
 
-/* START forgets what was dirty before, but only for the tracker that starts */
+/* START forgets earlier dirty pages, but only for the tracker that starts */
 TEST_F(trackers, start_second)
 {
 	env_start(&self->r[0].env);
@@ -152,7 +150,7 @@ TEST_F(trackers, start_second)
 	EXPECT_EQ(10, oracle_read(&self->r[1].o, 0));
 	EXPECT_TRUE(complete(&self->r[0]));
 
-	/* Not even if that has happened twice before the first one reads */
+	/* The same if the second starts twice before the first one reads */
 	write_pages(&self->o, 20, 1);
 	tracker_stop(self->env.fd, self->r[1].env.tracker);
 	env_start(&self->r[1].env);
@@ -172,7 +170,7 @@ TEST_F(trackers, stop_one)
 	EXPECT_EQ(10, reader_read(&self->r[0]));
 	write_pages(&self->o, 10, 5);
 	tracker_stop(self->env.fd, self->r[0].env.tracker);
-	/* What the other has read, and what nobody has read */
+	/* Pages that the other tracker has read, and pages that nobody has read */
 	EXPECT_EQ(15, reader_read(&self->r[1]));
 	write_pages(&self->o, 0, 3);
 	EXPECT_EQ(3, reader_read(&self->r[1]));
@@ -197,7 +195,7 @@ TEST_F(trackers, destroy_one)
 	EXPECT_EQ(0, oracle_read(&self->r[2].o, 0));
 }
 
-/* As many as one READ takes can run, of the IOAS; one more when another has stopped */
+/* As many trackers can run as one READ takes; another one after one has stopped */
 TEST_F(trackers, limit)
 {
 	int fd = self->env.fd;
@@ -211,7 +209,7 @@ TEST_F(trackers, limit)
 	EXPECT_EQ(-EUSERS, __tracker_start(fd, more, NULL));
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(fd, more));
 	EXPECT_EQ(-EALREADY, __tracker_start(fd, ids[0], NULL));
-	/* Those of another IOAS do not count */
+	/* Trackers of another IOAS do not count */
 	env_start(&self->env);
 
 	tracker_stop(fd, ids[30]);
@@ -221,7 +219,7 @@ TEST_F(trackers, limit)
 	EXPECT_EQ(0, __tracker_start(fd, ids[30], NULL));
 }
 
-/* The per-HWPT ioctls stay away as long as any of them runs */
+/* The per-HWPT ioctls fail while any tracker runs */
 TEST_F(trackers, legacy_busy)
 {
 	struct env *env = &self->env;
@@ -238,7 +236,7 @@ TEST_F(trackers, legacy_busy)
 	EXPECT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, false));
 }
 
-/* NO_CLEAR gives the others nothing, and nothing twice */
+/* After NO_CLEAR the other tracker gets each page, and only once */
 TEST_F(trackers, no_clear)
 {
 	env_start(&self->r[0].env);
@@ -255,7 +253,7 @@ TEST_F(trackers, no_clear)
 	EXPECT_TRUE(complete(&self->r[1]));
 }
 
-/* Trackers of one IOAS in one READ: each page is counted once, for the first */
+/* Trackers of one IOAS in one READ: a page counts only for the first of them */
 TEST_F(trackers, one_read)
 {
 	env_start(&self->r[0].env);
@@ -275,7 +273,7 @@ TEST_F(trackers, one_read)
 	EXPECT_EQ(0, oracle_read(&self->r[1].o, 0));
 }
 
-/* As many trackers as can run, of which one READ takes most: they get everything */
+/* The maximum number of trackers, most of them in one READ: all get everything */
 TEST_F_TIMEOUT(trackers, many, 240)
 {
 	unsigned int i, round;
@@ -293,7 +291,7 @@ TEST_F_TIMEOUT(trackers, many, 240)
 	}
 	for (i = 0; i < MAX_RUNNING; i++) {
 		self->r[0].env.tracker = ids[i];
-		/* Those that were not in it have it in their ledgers */
+		/* Trackers outside the READ have the pages in their ledgers */
 		EXPECT_EQ(i < MAX_RUNNING - 2 ? 0 : 10, oracle_read(&self->r[0].o, 0));
 	}
 	ASSERT_EQ(0, read_many(&self->read, self->env.fd, MAX_RUNNING, 0));
@@ -302,7 +300,7 @@ TEST_F_TIMEOUT(trackers, many, 240)
 		object_destroy(self->env.fd, ids[i]);
 }
 
-/* The entry of the tracker that made the call fail says so, and no other */
+/* out_error is set only for the tracker that made the call fail */
 TEST_F(trackers, out_error)
 {
 	unsigned int i;
@@ -326,7 +324,7 @@ TEST_F(trackers, out_error)
 	EXPECT_EQ(10, self->read.out_pages);
 	EXPECT_EQ(SIZE, self->read.out_length);
 
-	/* An error that no tracker is to blame for */
+	/* An error that no tracker has caused */
 	write_pages(&self->o, 0, 10);
 	self->entries[0].out_error = 77;
 	self->read.data = 8;
@@ -338,7 +336,7 @@ TEST_F(trackers, out_error)
 	EXPECT_EQ(10, oracle_read(&self->r[0].o, 0));
 }
 
-/* Trackers of two IOASes have nothing to do with each other */
+/* Trackers of two IOASes are independent */
 TEST_F(trackers, two_ioases)
 {
 	struct env *env = &self->env, *second = &self->r[1].env;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is unmapped keeps its dirty pages, whoever unmaps it and why: the next
- * READ, and the next SCAN of another tracker, report them once.
+ * Dirty pages of an unmapped range are kept, however it was unmapped. The next READ,
+ * and the next SCAN of another tracker, report them once.
  */
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 
 #define PAGES	64
 #define SIZE	(PAGES * SZ_4K)
-/* Half of it on either side of a multiple of 1 GiB, the harvest's window */
+/* Half on either side of a multiple of 1 GiB, the size of a harvest window */
 #define IOVA	(2 * SZ_1G - SIZE / 2)
 
 FIXTURE(unmap)
@@ -22,10 +22,7 @@ FIXTURE(unmap)
 
 FIXTURE_SETUP(unmap)
 {
-	const char *reason = env_open(&self->env, 2);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 2));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 	env_twin(&self->env);
@@ -37,7 +34,7 @@ FIXTURE_TEARDOWN(unmap)
 	env_close(&self->env);
 }
 
-/* Device @index writes the ends, the middle, and others at random */
+/* Device @index writes the first, last, middle, and random pages */
 static void dirty_some(struct oracle *o, unsigned int index)
 {
 	unsigned int i;
@@ -51,7 +48,7 @@ static void dirty_some(struct oracle *o, unsigned int index)
 		oracle_write(o, index, random_below(PAGES));
 }
 
-/* All that was written, nothing else, and only once */
+/* Are exactly the written pages reported, and only once? */
 static bool reported(struct oracle *o)
 {
 	__u64 found = oracle_read(o, 0), again;
@@ -84,7 +81,7 @@ TEST_F(unmap, ioas_unmap_all)
 	EXPECT_TRUE(reported(&self->o));
 }
 
-/* Without a tracker that runs there is nothing to keep */
+/* Without a running tracker nothing is kept */
 TEST_F(unmap, stopped)
 {
 	struct env *env = &self->env;
@@ -95,7 +92,7 @@ TEST_F(unmap, stopped)
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
-/* What was read before is not reported again, what NO_CLEAR left is */
+/* Pages that were read are not reported again, but those left by NO_CLEAR are */
 TEST_F(unmap, read_before)
 {
 	struct env *env = &self->env;
@@ -112,7 +109,7 @@ TEST_F(unmap, read_before)
 	EXPECT_TRUE(reported(&self->o));
 }
 
-/* Other memory at the same IOVA: the old pages and the new ones are reported */
+/* Different memory at the same IOVA: old and new pages are reported */
 TEST_F(unmap, remap)
 {
 	struct env *env = &self->env;
@@ -141,7 +138,7 @@ TEST_F(unmap, remap)
 	oracle_close(&other);
 }
 
-/* The mapping next to it stays, and is reported as exactly as ever */
+/* The adjacent mapping stays, and is still reported exactly */
 TEST_F(unmap, neighbour)
 {
 	struct env *env = &self->env;
@@ -161,7 +158,7 @@ TEST_F(unmap, neighbour)
 	oracle_close(&other);
 }
 
-/* Twenty mappings in one call, from three ranges of which two are empty */
+/* Twenty mappings in one call, with empty ranges at both ends */
 TEST_F(unmap, many)
 {
 	struct env *env = &self->env;
@@ -183,7 +180,7 @@ TEST_F(unmap, many)
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
-/* A range of which a mapping holds a part cannot be unmapped, and loses nothing */
+/* A range that splits a mapping cannot be unmapped, and nothing is lost */
 TEST_F(unmap, refused)
 {
 	struct env *env = &self->env;
@@ -197,7 +194,7 @@ TEST_F(unmap, refused)
 	EXPECT_TRUE(reported(&self->o));
 }
 
-/* The same page through two HWPTs, and others through one of them */
+/* Some pages are written through two HWPTs, others through one of them */
 TEST_F(unmap, two_hwpts)
 {
 	struct env *env = &self->env;
@@ -213,8 +210,8 @@ TEST_F(unmap, two_hwpts)
 }
 
 /*
- * Memory shared by IOMMU_IOAS_COPY: each IOAS has dirty pages of its own, and
- * unmapping it in one leaves the other as it is.
+ * Memory shared by IOMMU_IOAS_COPY: each IOAS has separate dirty pages, and
+ * unmapping from one does not affect the other.
  */
 TEST_F(unmap, copies)
 {
@@ -250,7 +247,7 @@ TEST_F(unmap, copies)
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 }
 
-/* A HWPT that is destroyed takes its page table with it */
+/* Destroying a HWPT frees its page table */
 TEST_F(unmap, hwpt_destroyed)
 {
 	struct env *env = &self->env;
@@ -263,14 +260,14 @@ TEST_F(unmap, hwpt_destroyed)
 	edu_detach(&env->edu[1]);
 	object_destroy(env->fd, hwpt);
 	EXPECT_TRUE(reported(&self->o));
-	/* And with both the HWPT and the mapping gone */
+	/* The same with both the HWPT and the mapping gone */
 	dirty_some(&self->o, 0);
 	edu_detach(&env->edu[0]);
 	ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
 	EXPECT_TRUE(reported(&self->o));
 }
 
-/* The HWPT that iommufd made goes with the last device that is attached to it */
+/* An automatic HWPT is freed when its last device is detached */
 TEST_F(unmap, detached)
 {
 	struct env *env = &self->env;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * UNMAP: takes a range away and tells of its dirty pages in one call. After an
- * error nothing was unmapped, or the call says how much, and nothing is lost.
+ * UNMAP: unmaps a range and reports its dirty pages in one call. After an error the
+ * call reports how much was unmapped, if anything, and no dirty page is lost.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -25,10 +25,7 @@ FIXTURE(unmap_verb)
 
 FIXTURE_SETUP(unmap_verb)
 {
-	const char *reason = env_open(&self->env, 1);
-
-	if (reason)
-		SKIP(return, "%s", reason);
+	OPEN_OR_SKIP(return, env_open(&self->env, 1));
 	oracle_open(&self->o, &self->env, PAGES, IOVA);
 	oracle_map(&self->o, self->env.ioas);
 	env_twin(&self->env);
@@ -71,14 +68,14 @@ static bool is_mapped(struct oracle *o, __u64 iova)
 	return rc;
 }
 
-/* All is as it was, and still dirty: the failed call has done nothing */
+/* The failed call changed nothing: all is mapped, and dirty pages remain */
 static bool nothing_done(struct oracle *o)
 {
 	return is_mapped(o, IOVA) && is_mapped(o, IOVA + SIZE - SZ_4K) &&
 	       oracle_read(o, IOMMU_DIRTY_READ_NO_CLEAR) == 3;
 }
 
-/* How many pages does a READ of @tracker still find? */
+/* Number of pages that a READ of @tracker still finds */
 static __u64 left_in(struct oracle *o, __u32 tracker)
 {
 	struct read_args args = {
@@ -117,7 +114,7 @@ TEST_F(unmap_verb, whole)
 	EXPECT_EQ(1, info.out_reads);
 	EXPECT_EQ(3, info.out_pages);
 
-	/* Once for this tracker, and once for the other */
+	/* Reported once for each of the two trackers */
 	EXPECT_EQ(0, left_in(&self->o, self->env.tracker));
 	EXPECT_EQ(3, left_in(&self->o, self->env.twin));
 	EXPECT_TRUE(bitmap_test(self->o.bitmap, 0));
@@ -126,7 +123,7 @@ TEST_F(unmap_verb, whole)
 	EXPECT_EQ(0, left_in(&self->o, self->env.twin));
 }
 
-/* Bits are only added, at any page size and any place of the bitmap */
+/* Bits are only added, with a large page size and an unaligned bitmap */
 TEST_F(unmap_verb, bitmap)
 {
 	unsigned char bitmap[5] = { 0xff, 0, 0, 0, 0xff };
@@ -143,7 +140,7 @@ TEST_F(unmap_verb, bitmap)
 	EXPECT_EQ(0xff, bitmap[0] & bitmap[4]);
 }
 
-/* Other memory at the IOVA a moment later, as behind a vIOMMU */
+/* The IOVA is mapped again immediately, as with a vIOMMU */
 TEST_F(unmap_verb, again_and_again)
 {
 	unsigned int round;
@@ -164,7 +161,7 @@ TEST_F(unmap_verb, again_and_again)
 	EXPECT_EQ(0, self->o.lost + self->o.extra);
 }
 
-/* Nothing mapped: fine, and what was unmapped before is told */
+/* No mapping: succeeds, and reports dirty pages of earlier mappings */
 TEST_F(unmap_verb, empty)
 {
 	start_dirty(&self->o);
@@ -186,7 +183,7 @@ TEST_F(unmap_verb, empty)
 	EXPECT_EQ(3, bitmap_count(self->o.bitmap, PAGES));
 }
 
-/* The only mapping is held in part: nothing is unmapped, or forgotten */
+/* The range splits the only mapping: nothing is unmapped or forgotten */
 TEST_F(unmap_verb, first_partial)
 {
 	start_dirty(&self->o);
@@ -202,8 +199,8 @@ TEST_F(unmap_verb, first_partial)
 }
 
 /*
- * The second mapping is held in part: the first is unmapped and reported, and so once
- * more, for who does not look at the bitmap of a call that has failed
+ * The range splits the second mapping: the first is unmapped and reported. The next
+ * READ reports it again, for callers that ignore the bitmap of a failed call.
  */
 TEST_F(unmap_verb, partial)
 {
@@ -235,7 +232,7 @@ TEST_F(unmap_verb, partial)
 	oracle_close(&second);
 }
 
-/* A thread that READs all the time, into a bitmap of its own */
+/* A thread that READs all the time, into a separate bitmap */
 struct beside {
 	struct read_args args;
 	pthread_t thread;
@@ -252,7 +249,7 @@ static void *read_all_the_time(void *arg)
 	return NULL;
 }
 
-/* Either a READ of the same tracker tells of an old page, or UNMAP does */
+/* An old page is reported either by a READ of the same tracker or by UNMAP */
 TEST_F(unmap_verb, read_beside)
 {
 	struct beside b = { .args = self->args };
@@ -279,7 +276,7 @@ TEST_F(unmap_verb, read_beside)
 	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
 	pthread_join(b.thread, NULL);
 	EXPECT_EQ(0, missed);
-	lib_note("UNMAP has told of %llu pages, READ of %llu", unmaps, b.found);
+	lib_note("UNMAP has reported %llu pages, READ %llu", unmaps, b.found);
 }
 
 TEST_F(unmap_verb, not_running)
@@ -342,14 +339,14 @@ TEST_F(unmap_verb, arguments)
 					   IOMMU_DIRTY_TRACKER_UNMAP, NULL));
 }
 
-/* A bitmap of two pages: either can be one that cannot be written */
+/* A bitmap of two pages, one of which cannot be written */
 TEST_F(unmap_verb, bad_bitmap)
 {
 	char *bitmap = mem_alloc(2 * SZ_4K);
 	struct oracle second;
 	unsigned int i;
 
-	/* A page of bitmap is 128 MiB */
+	/* One page of bitmap stands for 128 MiB */
 	oracle_open(&second, &self->env, PAGES, IOVA + 256 * SZ_1M - SIZE);
 	oracle_map(&second, self->env.ioas);
 	start_dirty(&self->o);
@@ -374,7 +371,7 @@ TEST_F(unmap_verb, bad_bitmap)
 	oracle_close(&second);
 }
 
-/* A mapping of another IOAS at the same IOVA has nothing to do with it */
+/* A mapping of another IOAS at the same IOVA is not affected */
 TEST_F(unmap_verb, other_ioas)
 {
 	__u32 ioas = ioas_alloc(self->env.fd);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the tests of trackers of devices start from: the edu device with the driver
- * that logs its DMA, memory that it can write to, and a model of what it has.
+ * The setup of the device tracker tests: an edu device with the driver that logs its
+ * DMA, memory for it to write to, and a model of what it has written.
  */
 #include <string.h>
 
@@ -22,9 +22,11 @@ static const char *logged_setup(struct logged *l)
 
 const char *logged_open(struct logged *l)
 {
+	const char *reason = env_need_pci(1);
+
 	memset(l, 0, sizeof(*l));
-	if (getenv("DIRTY_DEVICES") || !edu_count())
-		return "needs a PCI edu device";
+	if (reason)
+		return reason;
 	edu_set_driver("edu_vfio_pci");
 	return logged_setup(l);
 }
@@ -39,7 +41,7 @@ const char *logged_open_soft(struct logged *l, unsigned int provider)
 		return reason;
 	if (!l->env.edu[0].soft)
 		return "no device of the software IOMMU";
-	/* Whatever a test before has left */
+	/* Clear what an earlier test may have left */
 	soft_faults(&l->env.edu[0], (struct soft_faults) {});
 	soft_provider(&l->env.edu[0], provider);
 	return NULL;
@@ -87,6 +89,12 @@ void logged_write(struct logged *l, unsigned int page)
 {
 	env_store(&l->env, 0, LOGGED_AT(page));
 	bitmap_set(l->want, page);
+}
+
+void logged_dirty(struct logged *l, unsigned int first, unsigned int end)
+{
+	for (; first < end; first++)
+		bitmap_set(l->want, first);
 }
 
 struct read_args logged_args(struct logged *l, __u32 tracker)

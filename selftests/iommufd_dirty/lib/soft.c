@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The registers of the software IOMMU's devices by which their threads are run
- * (drivers/iommu/soft/vfio.c).
+ * Access to the registers of software IOMMU devices (drivers/iommu/soft/vfio.c):
+ * their writing threads, their faults, and their dirty provider.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +88,15 @@ void soft_faults(struct edu *edu, struct soft_faults faults)
 
 	for (i = 0; i < sizeof(faults) / sizeof(*words); i++)
 		edu_write(edu, REG_INJECT + i * sizeof(*words), words[i]);
+}
+
+void soft_fail_once(struct edu *edu, __u64 op, __u64 error)
+{
+	soft_faults(edu, (struct soft_faults) {
+		.op = op,
+		.error = error,
+		.count = 1,
+	});
 }
 
 void soft_wait_held(struct edu *edu)
