@@ -84,8 +84,8 @@ tools_options() { # program
 	COMP_WORDS=(iommu-dirty '') COMP_CWORD=1
 	_iommu_dirty
 	[ "${#COMPREPLY[@]}" -gt 1 ] || { echo "no command is completed"; return 1; }
-	for command in "${COMPREPLY[@]%--help}"; do
-		[ -n "$command" ] || continue
+	for command in "${COMPREPLY[@]}"; do
+		[[ $command != --* ]] || continue
 		COMP_WORDS=(iommu-dirty "$command" --) COMP_CWORD=2
 		_iommu_dirty
 		known=" ${COMPREPLY[*]} "

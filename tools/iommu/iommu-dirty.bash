@@ -4,11 +4,11 @@
 
 _iommu_dirty() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
-	local observe="--pid --device --fd --page-size --seconds --json --help"
+	local observe="--pid --device --fd --page-size --seconds --json --help --version"
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap advise migrate --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "probe rate watch record heatmap advise migrate --help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -50,16 +50,16 @@ _iommu_dirty() {
 		;;
 	esac
 	case ${COMP_WORDS[1]} in
-	probe) words="--vfio --sysfs --json --help" ;;
+	probe) words="--vfio --sysfs --json --help --version" ;;
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
-	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help" ;;
+	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help --version" ;;
 	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
-		--output --replay --json --help" ;;
+		--output --replay --json --help --version" ;;
 	migrate)
 		words="--to --listen --workload --driver --image --size --writes --downtime-ms
 			--max-rounds --on-limit --round-delay --provider --no-tracking --max-memory --progress
-			--no-progress --json --help"
+			--no-progress --json --help --version"
 		;;
 	*) return ;;
 	esac

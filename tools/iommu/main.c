@@ -45,6 +45,12 @@ void print_json(json_t *json)
 	json_decref(json);
 }
 
+static void print_version(FILE *to, struct argp_state *state)
+{
+	(void)state;
+	fprintf(to, "iommu-dirty %s, libiommudirty %s\n", IDIRTY_VERSION, idirty_version());
+}
+
 static void print_help(FILE *to)
 {
 	size_t i;
@@ -61,12 +67,17 @@ int main(int argc, char **argv)
 	size_t i;
 
 	argp_err_exit_status = EXIT_USAGE;
+	argp_program_version_hook = print_version;
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
 		print_help(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		print_version(stdout, NULL);
 		return EXIT_OK;
 	}
 	for (i = 0; i < NUM_COMMANDS; i++) {

@@ -23,6 +23,9 @@
 extern "C" {
 #endif
 
+/* Version of this header; idirty_version() returns that of the library */
+#define IDIRTY_VERSION	"1.0.0"
+
 struct idirty;
 struct idirty_tracker;
 struct idirty_map;
@@ -207,6 +210,9 @@ struct idirty_unmap {
  * Copy a page only after all READs into its bitmap have returned, not as soon as
  * its bit is set: see idirty_read(3).
  */
+
+/* libiommudirty(3) */
+const char *idirty_version(void);
 
 /* The verbs: idirty_open(3), idirty_alloc(3), idirty_start(3), idirty_read(3) */
 int idirty_open(int iommufd, struct idirty **ctx);

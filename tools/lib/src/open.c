@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The iommufd file and the list of its objects.
+ * The iommufd file, the list of its objects, and the version of the library.
  */
 #include "internal.h"
 
 #define LIST_ROOM	64
+
+const char *idirty_version(void)
+{
+	return IDIRTY_VERSION;
+}
 
 int idirty_open(int iommufd, struct idirty **ctx)
 {

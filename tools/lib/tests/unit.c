@@ -41,6 +41,12 @@ static void test_bitmap(void)
 	ok("bitmap");
 }
 
+static void test_version(void)
+{
+	expect(!strcmp(idirty_version(), IDIRTY_VERSION));
+	ok("version");
+}
+
 static void test_runs(void)
 {
 	struct idirty_range range = { 0x1100, 0x3000 }, run;
@@ -423,6 +429,7 @@ int main(void)
 	struct idirty_target hwpts = { FAKE_IOAS, 1, &hwpt, -1, 0 };
 	struct idirty_target vfio = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
 
+	test_version();
 	test_bitmap();
 	test_runs();
 	test_map();
