@@ -87,6 +87,28 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 	return EXIT_OK;
 }
 
+/* Measures once, or until interrupted. Fails if something that writes is not tracked */
+static int run(int argc, char **argv, const struct argp *argp, bool forever)
+{
+	struct observe_options opt = OBSERVE_DEFAULTS;
+	struct observer o;
+	int rc;
+
+	argp_parse(argp, argc, argv, 0, NULL, &opt);
+	rc = observe_open(&o, &opt);
+	if (rc)
+		return rc;
+	if (!opt.json)
+		head();
+	do
+		rc = measure(&o, &opt, seconds_now());
+	while (!rc && forever);
+	if (!rc)
+		rc = observe_result(&o);
+	observe_close(&o);
+	return rc;
+}
+
 int cmd_rate(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -94,19 +116,8 @@ int cmd_rate(int argc, char **argv)
 		.children = children,
 		.doc = "How fast devices dirty memory.",
 	};
-	struct observe_options opt = OBSERVE_DEFAULTS;
-	struct observer o;
-	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
-	rc = observe_open(&o, &opt);
-	if (rc)
-		return rc;
-	if (!opt.json)
-		head();
-	rc = measure(&o, &opt, seconds_now()) ?: observe_result(&o);
-	observe_close(&o);
-	return rc;
+	return run(argc, argv, &argp, false);
 }
 
 int cmd_watch(int argc, char **argv)
@@ -116,19 +127,6 @@ int cmd_watch(int argc, char **argv)
 		.children = children,
 		.doc = "How fast devices dirty memory, every --seconds N, until interrupted.",
 	};
-	struct observe_options opt = OBSERVE_DEFAULTS;
-	struct observer o;
-	double begin;
-	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
-	rc = observe_open(&o, &opt);
-	if (rc)
-		return rc;
-	if (!opt.json)
-		head();
-	for (begin = seconds_now(); !rc; begin = seconds_now())
-		rc = measure(&o, &opt, begin);
-	observe_close(&o);
-	return rc;
+	return run(argc, argv, &argp, true);
 }

@@ -126,13 +126,5 @@ bool logged_exact(struct logged *l, __u32 tracker)
 struct iommu_dirty_tracker_info logged_info(struct logged *l, __u32 tracker,
 					    struct iommu_dirty_member *member)
 {
-	struct iommu_dirty_tracker_info info = {
-		.tracker_id = tracker,
-		.num_members = 1,
-		.members = (uintptr_t)member,
-		.member_len = sizeof(*member),
-	};
-
-	check(__tracker_info(l->env.fd, &info));
-	return info;
+	return tracker_info(l->env.fd, tracker, member);
 }

@@ -30,6 +30,20 @@ int __tracker_info(int fd, struct iommu_dirty_tracker_info *info)
 	return __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_INFO, info);
 }
 
+struct iommu_dirty_tracker_info tracker_info(int fd, __u32 tracker,
+					     struct iommu_dirty_member *member)
+{
+	struct iommu_dirty_tracker_info info = {
+		.tracker_id = tracker,
+		.num_members = 1,
+		.members = (uintptr_t)member,
+		.member_len = sizeof(*member),
+	};
+
+	check(__tracker_info(fd, &info));
+	return info;
+}
+
 __u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
 		      __u32 max)
 {

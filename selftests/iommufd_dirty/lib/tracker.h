@@ -9,6 +9,9 @@
 int __tracker_alloc(int fd, __u32 target, __u32 *tracker);
 __u32 tracker_alloc(int fd, __u32 target);
 int __tracker_info(int fd, struct iommu_dirty_tracker_info *info);
+/* INFO with room for one member */
+struct iommu_dirty_tracker_info tracker_info(int fd, __u32 tracker,
+					     struct iommu_dirty_member *member);
 /* Fills @members and returns how many there are; fatal if more than @max */
 __u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
 		      __u32 max);

@@ -298,15 +298,10 @@ TEST_F(errors, read_arguments)
 TEST_F(errors, read_page_sizes)
 {
 	struct iommu_dirty_member member;
-	struct iommu_dirty_tracker_info info = {
-		.tracker_id = self->env.tracker,
-		.num_members = 1,
-		.members = (uintptr_t)&member,
-		.member_len = sizeof(member),
-	};
+	struct iommu_dirty_tracker_info info;
 	unsigned int shift;
 
-	ASSERT_EQ(0, __tracker_info(self->env.fd, &info));
+	info = tracker_info(self->env.fd, self->env.tracker, &member);
 	start_dirty(&self->o);
 	for (shift = 0; shift < 64; shift++) {
 		struct iommu_dirty_tracker_read cmd = self->read;
@@ -322,16 +317,11 @@ TEST_F(errors, read_page_sizes)
 TEST_F(errors, read_trackers)
 {
 	struct iommu_dirty_member member;
-	struct iommu_dirty_tracker_info info = {
-		.tracker_id = self->env.tracker,
-		.num_members = 1,
-		.members = (uintptr_t)&member,
-		.member_len = sizeof(member),
-	};
+	struct iommu_dirty_tracker_info info;
 	struct iommu_dirty_read_tracker *many;
 	__u32 i;
 
-	ASSERT_EQ(0, __tracker_info(self->env.fd, &info));
+	info = tracker_info(self->env.fd, self->env.tracker, &member);
 	many = calloc(info.out_max_trackers + 1, sizeof(*many));
 	ASSERT_NE(NULL, many);
 	start_dirty(&self->o);
