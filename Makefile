@@ -10,17 +10,21 @@ CACHE := $(or $(IOMMUFD_DIRTY_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/iomm
 
 .PHONY: help
 help: ## this list (the default)
-	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
+	@sed -n -E -e 's/^##@ (.*)/\n\1:/p' -e 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' \
+		$(firstword $(MAKEFILE_LIST)) | expand -t 24
 	@echo
+	@echo "Variables:"
 	@echo "  STAGE=\"a b\" only those stages of check (tools/check/check.sh has the list)"
 	@echo "  ARCH=arm64  of check*, kernel*, qemu, vm-shell: for that machine, emulated"
 	@echo "  KSRC=tree   another kernel tree than Debian's linux-source-6.12"
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
 
+##@ Try
 .PHONY: demo
 demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 	@tools/demo/demo.sh $(DEMO)
 
+##@ Test
 .PHONY: check check-long check-static check-builds check-kunit check-vm check-vmm check-tools check-kcsan
 check: ## the gate; ends with "N passed, N failed, N skipped"
 	@tools/check/check.sh --arch $(ARCH) $(STAGE)
@@ -46,6 +50,7 @@ check-kcsan: ## selftests under KCSAN and kmemleak, a kernel of its own
 coverage: ## which lines and branches of our code the tests run
 	@tools/check/check.sh coverage
 
+##@ The library and the command
 .PHONY: lib tools install
 BUILD_LIB = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/lib" OUT=$(TOOLS_OUT)/lib \
 	KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
@@ -60,6 +65,7 @@ install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 	@$(BUILD_LIB) install
 	@$(BUILD_TOOLS) install
 
+##@ Measure
 .PHONY: bench
 bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
 	@tools/bench/bench.sh $(BENCH)
@@ -68,6 +74,7 @@ bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
 bench-map: ## what mapping costs without a tracker, beside the unmodified kernel
 	@tools/bench/map.sh
 
+##@ Develop
 .PHONY: kernel kernel-debug qemu vm-shell docs clean
 kernel: ## the kernel with the overlay; prints where the image is
 	@tools/overlay/build.sh --arch $(ARCH) plain

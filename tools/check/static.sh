@@ -61,6 +61,15 @@ documented_tests() {
 	[ -z "$missing" ] || { echo "no such test:$missing"; return 1; }
 }
 
+# The C example in the README must be a part of a file that the tests compile and run
+readme_example() {
+	python3 -c '
+import sys
+block = open(sys.argv[1]).read().split("\n```c\n")[1].split("\n```\n")[0]
+sys.exit(block not in open(sys.argv[2]).read() and "not in " + sys.argv[2])
+' "$repo/README.md" "$repo/tools/lib/examples/vmm.c"
+}
+
 # Finds #include lines that tools/check/arrows forbids. Each pattern there must match a file
 arrows() {
 	local pattern forbidden files bad=0
@@ -97,6 +106,7 @@ stage_static() {
 	salt=$(shellcheck --version)$(cd "$repo" && hash_files "${list[@]}")
 	batch shellcheck "$salt" list shell_check
 	try "tests named in the documentation exist" documented_tests
+	try "the example of the README is tested" readme_example
 	try "calls go one way" arrows
 	try "syzkaller's description matches the headers" "$here/syz-in-step.py" "$tree"
 	try "what results.py counts as a failure" "$here/results_test.py"
