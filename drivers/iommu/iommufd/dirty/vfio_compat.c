@@ -166,13 +166,19 @@ static int compat_clear_bits(const struct iommufd_dirty_request *req,
 	return clear_user(bitmap + first / 8, (end - first) / 8) ? -EFAULT : 0;
 }
 
-/* Find the next mapped range, for for_each_dirty_range() */
+/*
+ * Find the next mapped range, for for_each_dirty_range(). If the task is killed, return
+ * the whole range, so that the caller notices.
+ */
 static bool compat_next(struct io_pagetable *iopt, unsigned long iova,
 			unsigned long last, struct iommufd_dirty_range *mapped)
 {
 	struct iopt_area *area;
 
-	down_read(&iopt->iova_rwsem);
+	mapped->iova = iova;
+	mapped->last = last;
+	if (down_read_killable(&iopt->iova_rwsem))
+		return true;
 	area = iopt_area_iter_first(iopt, iova, last);
 	if (area) {
 		mapped->iova = max(iova, iopt_area_iova(area));
