@@ -74,10 +74,10 @@ struct iommufd_dirty_feed {
 /* start.c */
 void iommufd_dirty_abandon(struct work_struct *work);
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
-bool iommufd_dirty_untracked(struct io_pagetable *iopt);
-bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);
 
 /* members.c */
+bool iommufd_dirty_untracked(struct io_pagetable *iopt);
+bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker);
 void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 				 struct iommu_dirty_member *member);
 int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,

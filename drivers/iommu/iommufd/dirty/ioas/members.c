@@ -2,11 +2,47 @@
 /*
  * The members of an IOAS tracker, and whether each of them can be tracked. Called by
  * START, which fails if one cannot be tracked unless it asks for degraded mode, and by
- * INFO. Functions that need a lock held say so.
+ * INFO. Harvests and unmaps ask whether a domain is not tracked. Functions that need a
+ * lock held say so.
  */
 #include <linux/iommu.h>
 
 #include "ioas.h"
+
+/**
+ * iommufd_dirty_untracked() - Check for a domain that is not tracked
+ * @iopt: The IOAS, with a tracker that is running or about to run
+ *
+ * Context: domains_rwsem is held.
+ * Return: true if writes by the devices of at least one domain are not tracked.
+ */
+bool iommufd_dirty_untracked(struct io_pagetable *iopt)
+{
+	struct iommu_domain *domain;
+	unsigned long index;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	xa_for_each(&iopt->domains, index, domain)
+		if (!iommufd_dirty_domain_tracked(domain))
+			return true;
+	return false;
+}
+
+/**
+ * iommufd_dirty_blind() - Check whether a tracker is blind
+ * @tracker: An IOAS tracker, starting or running
+ *
+ * A blind tracker treats everything that is mapped for writing as dirty.
+ *
+ * Context: domains_rwsem is held.
+ * Return: true if it uses degraded mode and a domain is not tracked.
+ */
+bool iommufd_dirty_blind(struct iommufd_dirty_tracker *tracker)
+{
+	return tracker->degraded &&
+	       iommufd_dirty_untracked(&tracker->ioas->iopt);
+}
 
 /**
  * iommufd_dirty_describe_hwpt() - Describe a HWPT as a member
