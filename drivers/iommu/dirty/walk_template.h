@@ -222,6 +222,14 @@ static void fmt_take(struct iommu_dirty_walk *walk, u64 *ptes,
 		fmt_mark_partial(walk, high_iova, shift);
 }
 
+/* A table that is being walked. Entries below @done have been processed */
+struct fmt_place {
+	u64 *ptes;
+	unsigned int level;
+	unsigned int shift;
+	unsigned int done;
+};
+
 #ifdef FMT_GROUPS
 /* The 1 << @group entries at @ptes are one page; at least one is dirty */
 static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
@@ -255,31 +263,27 @@ static void fmt_take_group(struct iommu_dirty_walk *walk, u64 *ptes,
 
 /*
  * Like fmt_take(), for entries that may belong to groups. Bit 0 of @mask is entry
- * @idx of @table. Returns the index after the last group, as the caller may meet
- * the rest of that group later.
+ * @idx. The rest of the last group counts as done.
  */
-static unsigned int fmt_take_grouped(struct iommu_dirty_walk *walk, u64 *table,
-				     unsigned int idx, unsigned long iova,
-				     unsigned int level, unsigned int shift,
-				     u64 mask)
+static void fmt_take_grouped(struct iommu_dirty_walk *walk,
+			     struct fmt_place *at, unsigned int idx,
+			     unsigned long iova, u64 mask)
 {
-	unsigned int done = 0;
-
 	for (; mask; mask &= mask - 1) {
 		unsigned int i = idx + __ffs64(mask);
 		unsigned int group, start;
 
-		if (i < done)
+		if (i < at->done)
 			continue;
-		group = fmt_group_shift(READ_ONCE(table[i]), level, shift);
+		group = fmt_group_shift(READ_ONCE(at->ptes[i]), at->level,
+					at->shift);
 		start = ALIGN_DOWN(i, 1U << group);
 		/* The difference is negative if start is below idx */
-		fmt_take_group(walk, &table[start],
-			       iova + ((long)(int)(start - idx) << shift),
-			       shift, group);
-		done = start + (1U << group);
+		fmt_take_group(walk, &at->ptes[start],
+			       iova + ((long)(int)(start - idx) << at->shift),
+			       at->shift, group);
+		at->done = start + (1U << group);
 	}
-	return done;
 }
 #endif
 
@@ -364,25 +368,25 @@ static __always_inline void fmt_read_word(u64 *ptes, const u64 *next,
 
 /*
  * Mark and clean the dirty entries in @word. Its first entry has index @idx and maps
- * @iova. Entries below @done have been processed; returns the new @done.
+ * @iova.
  */
-static __always_inline unsigned int
-fmt_take_word(struct iommu_dirty_walk *walk, u64 *ptes, unsigned int idx,
-	      unsigned long iova, unsigned int level, unsigned int shift,
-	      struct fmt_word *word, unsigned int done)
+static __always_inline void fmt_take_word(struct iommu_dirty_walk *walk,
+					  struct fmt_place *at,
+					  unsigned int idx, unsigned long iova,
+					  struct fmt_word *word)
 {
-	if (done > idx)
-		word->dirty &= done - idx < FMT_WORD ?
-				       ~(BIT_ULL(done - idx) - 1) : 0;
+	if (at->done > idx)
+		word->dirty &= at->done - idx < FMT_WORD ?
+				       ~(BIT_ULL(at->done - idx) - 1) : 0;
 	if (!word->dirty)
-		return done;
+		return;
 #ifdef FMT_GROUPS
-	if (word->any & FMT_GROUPS)
-		return fmt_take_grouped(walk, ptes, idx, iova, level, shift,
-					word->dirty);
+	if (word->any & FMT_GROUPS) {
+		fmt_take_grouped(walk, at, idx, iova, word->dirty);
+		return;
+	}
 #endif
-	fmt_take(walk, &ptes[idx], iova, shift, word->dirty, word->all);
-	return done;
+	fmt_take(walk, &at->ptes[idx], iova, at->shift, word->dirty, word->all);
 }
 
 /*
@@ -399,7 +403,7 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 	unsigned int idx = fmt_index(table, first, 0);
 	unsigned int last_idx = fmt_index(table, last, 0);
 	unsigned long base = first - ((unsigned long)idx << shift);
-	unsigned int done = 0;
+	struct fmt_place at = { ptes, 0, shift, 0 };
 
 	base = ALIGN_DOWN(base, 1UL << shift);
 	fmt_widen(ptes, 0, shift, &idx, &last_idx);
@@ -413,8 +417,7 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
 			fmt_read_word(&ptes[idx], &next[idx], &word);
 		else
 			fmt_read(&ptes[idx], n, flags, &word);
-		done = fmt_take_word(walk, ptes, idx, iova, 0, shift, &word,
-				     done);
+		fmt_take_word(walk, &at, idx, iova, &word);
 		idx += n;
 	}
 }
@@ -423,18 +426,16 @@ static void fmt_walk_leaves(const struct iommu_dirty_table *table,
  * Above level 0, process the FMT_WORD entries from @idx as one mask if all of them
  * are leaves. Otherwise, do nothing and return false.
  */
-static bool fmt_walk_huge(struct iommu_dirty_walk *walk, u64 *ptes,
-			  unsigned int idx, unsigned long iova,
-			  unsigned int level, unsigned int shift,
-			  unsigned int *done)
+static bool fmt_walk_huge(struct iommu_dirty_walk *walk, struct fmt_place *at,
+			  unsigned int idx, unsigned long iova)
 {
 	struct fmt_word word;
 
-	fmt_read_word(&ptes[idx], &ptes[idx], &word);
+	fmt_read_word(&at->ptes[idx], &at->ptes[idx], &word);
 	if ((word.all & FMT_LEAF_SET) != FMT_LEAF_SET ||
 	    (word.any & FMT_LEAF_CLEAR))
 		return false;
-	*done = fmt_take_word(walk, ptes, idx, iova, level, shift, &word, *done);
+	fmt_take_word(walk, at, idx, iova, &word);
 	return true;
 }
 
@@ -467,7 +468,7 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 	unsigned int last_idx = fmt_index(table, last, level);
 	unsigned long base = first - ((unsigned long)idx << shift);
 	unsigned int flags = walk->flags & FMT_UNMAP;
-	unsigned int done = 0;
+	struct fmt_place at = { ptes, level, shift, 0 };
 
 	base = ALIGN_DOWN(base, 1UL << shift);
 	fmt_widen(ptes, level, shift, &idx, &last_idx);
@@ -486,17 +487,15 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 
 			if (!flags && !(idx % FMT_WORD) &&
 			    last_idx - idx >= FMT_WORD - 1 &&
-			    fmt_walk_huge(walk, ptes, idx, iova, level, shift,
-					  &done)) {
+			    fmt_walk_huge(walk, &at, idx, iova)) {
 				idx += FMT_WORD - 1;
 				continue;
 			}
 			fmt_read_one(&ptes[idx], flags, &dirty);
-			if (idx < done || !dirty)
+			if (idx < at.done || !dirty)
 				continue;
 #ifdef FMT_GROUPS
-			done = fmt_take_grouped(walk, ptes, idx, iova, level,
-						shift, 1);
+			fmt_take_grouped(walk, &at, idx, iova, 1);
 #else
 			fmt_take(walk, &ptes[idx], iova, shift, 1, 0);
 #endif
