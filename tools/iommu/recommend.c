@@ -110,30 +110,36 @@ static void nothing(const struct advise_result *result, const struct advise_trac
 	say(advice, "no tracker covers all of it");
 }
 
+/* The recommendation, and what it is compared with */
+struct picks {
+	const struct choice *best;	/* is recommended */
+	const struct choice *fastest;
+	const struct choice *worst;	/* of the same tracker */
+	const struct choice *other;	/* the best of the other trackers, or NULL */
+};
+
 static void explain(const struct advise_result *result, const struct advise_limits *limits,
-		    const struct choice *best, const struct choice *fastest,
-		    const struct choice *worst, const struct choice *other,
-		    struct advice *advice)
+		    const struct picks *p, struct advice *advice)
 {
-	const struct advise_row *row = best->row;
+	const struct advise_row *row = p->best->row;
 
 	if (!row->sent_bytes)
 		say(advice, "nothing was dirty after an interval; a READ takes %.3f ms",
 		    row->read_ns / 1e6);
 	else
 		say(advice, "a round takes %.3f ms, %.3f for the READ and %.3f to send %.1f MiB",
-		    best->cost * 1e3, row->read_ns / 1e6,
+		    p->best->cost * 1e3, row->read_ns / 1e6,
 		    row->sent_bytes / limits->bandwidth * 1e3, row->sent_bytes / 1048576.0);
-	if (worst->cost > best->cost * EQUAL)
-		say(advice, "; with %s it is %.1f times that", size_text(worst->row->page_size),
-		    worst->cost / best->cost);
-	if (other)
-		say(advice, "; by %s it is %.1f times that at best", other->tracker->name,
-		    other->cost / best->cost);
-	if (row->page_size != fastest->row->page_size)
+	if (p->worst->cost > p->best->cost * EQUAL)
+		say(advice, "; with %s it is %.1f times that", size_text(p->worst->row->page_size),
+		    p->worst->cost / p->best->cost);
+	if (p->other)
+		say(advice, "; by %s it is %.1f times that at best", p->other->tracker->name,
+		    p->other->cost / p->best->cost);
+	if (row->page_size != p->fastest->row->page_size)
 		say(advice, "; %s is not faster by 5 %%, and its bitmap is larger",
-		    size_text(fastest->row->page_size));
-	if (best->cost > result->interval)
+		    size_text(p->fastest->row->page_size));
+	if (p->best->cost > result->interval)
 		say(advice, "; that exceeds the interval, %g s: %.0f MiB/s is too little",
 		    result->interval, limits->bandwidth / 1048576);
 }
@@ -143,7 +149,7 @@ void advise_recommend(const struct advise_result *result, const struct advise_tr
 {
 	struct choice choices[result->num * ADVISE_ROWS + 1];
 	size_t num = collect(result, of, limits, choices), slow = 0, i;
-	const struct choice *fastest = NULL, *best = NULL, *worst = NULL, *other = NULL;
+	struct picks p = {};
 	bool all_slow;
 
 	*advice = (struct advice){};
@@ -156,26 +162,28 @@ void advise_recommend(const struct advise_result *result, const struct advise_tr
 	all_slow = slow == num;
 	for (i = 0; i < num; i++) {
 		choices[i].good = all_slow || slowdown(&choices[i]) <= limits->slowdown;
-		if (choices[i].good && (!fastest || choices[i].cost < fastest->cost))
-			fastest = &choices[i];
+		if (choices[i].good && (!p.fastest || choices[i].cost < p.fastest->cost))
+			p.fastest = &choices[i];
 	}
 	for (i = 0; i < num; i++)
-		if (choices[i].good && (!best || is_better(&choices[i], best, fastest->cost)))
-			best = &choices[i];
+		if (choices[i].good &&
+		    (!p.best || is_better(&choices[i], p.best, p.fastest->cost)))
+			p.best = &choices[i];
 	for (i = 0; i < num; i++) {
-		const struct choice **which = choices[i].tracker == best->tracker ? &worst : &other;
-		double sign = which == &worst ? 1 : -1;
+		const struct choice **which =
+			choices[i].tracker == p.best->tracker ? &p.worst : &p.other;
+		double sign = which == &p.worst ? 1 : -1;
 
 		if (choices[i].good &&
 		    (!*which || sign * choices[i].cost > sign * (*which)->cost))
 			*which = &choices[i];
 	}
-	advice->tracker = best->tracker;
-	advice->row = best->row;
-	explain(result, limits, best, fastest, worst, other, advice);
+	advice->tracker = p.best->tracker;
+	advice->row = p.best->row;
+	explain(result, limits, &p, advice);
 	if (all_slow)
 		say(advice, "; the device loses %.0f %%, and with all choices more than %.0f %%",
-		    slowdown(best) * 100, limits->slowdown * 100);
+		    slowdown(p.best) * 100, limits->slowdown * 100);
 	else if (slow)
 		say(advice, "; %zu of %zu choices are left out: the device loses more than %.0f %%",
 		    slow, num, limits->slowdown * 100);

@@ -79,13 +79,12 @@ static void write_all(struct env *env, struct model *m)
  * after an 8-byte boundary, have guards around them, and have random bits preset.
  * Bitmaps, guards and counts must be equal.
  */
-static bool read_matches(struct env *env, struct model *m, __u64 iova,
-			 __u64 length, __u64 page_size, __u32 flags,
-			 unsigned int align)
+static bool read_matches(FIXTURE_DATA(geometry) * self, __u64 iova, __u64 length,
+			 __u64 page_size, __u32 flags, unsigned int align)
 {
 	struct read_args args = {
-		.fd = env->fd,
-		.tracker = env->tracker,
+		.fd = self->env.fd,
+		.tracker = self->env.tracker,
 		.flags = flags,
 		.iova = iova,
 		.length = length,
@@ -101,7 +100,7 @@ static bool read_matches(struct env *env, struct model *m, __u64 iova,
 	for (i = 0; i < size; i++)
 		got[i] = random_u64() & random_u64() & random_u64();
 	memcpy(want, got, size);
-	want_set = model_read(m, &args, want + GUARD + align);
+	want_set = model_read(&self->model, &args, want + GUARD + align);
 	args.data = got + GUARD + align;
 	set = tracker_read(&args);
 
@@ -126,10 +125,10 @@ TEST_F_TIMEOUT(geometry, page_sizes, 120)
 	env_load(env, 0);
 	for (size = SZ_4K; size <= SZ_1G; size *= 2) {
 		write_random(env, m, 10);
-		EXPECT_TRUE(read_matches(env, m, IOVA, length, size,
+		EXPECT_TRUE(read_matches(self, IOVA, length, size,
 					 IOMMU_DIRTY_READ_NO_CLEAR, 0));
-		EXPECT_TRUE(read_matches(env, m, IOVA, length, size, 0, 0));
-		EXPECT_TRUE(read_matches(env, m, IOVA, length, size, 0, 0));
+		EXPECT_TRUE(read_matches(self, IOVA, length, size, 0, 0));
+		EXPECT_TRUE(read_matches(self, IOVA, length, size, 0, 0));
 	}
 }
 
@@ -146,10 +145,10 @@ TEST_F(geometry, page_sizes_unaligned)
 	env_load(env, 0);
 	for (size = SZ_4K; size <= SZ_1G; size *= 2) {
 		write_random(env, m, 10);
-		EXPECT_TRUE(read_matches(env, m, iova + 3 * SZ_4K,
+		EXPECT_TRUE(read_matches(self, iova + 3 * SZ_4K,
 					 200 * SZ_4K, size, 0, size / SZ_4K % 8));
 	}
-	EXPECT_TRUE(read_matches(env, m, iova, PAGES * SZ_4K, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, iova, PAGES * SZ_4K, SZ_4K, 0, 0));
 	EXPECT_EQ(0, model_num_dirty(m));
 }
 
@@ -171,10 +170,10 @@ TEST_F_TIMEOUT(geometry, random_ranges, 120)
 		__u32 flags = random_below(4) ? 0 : IOMMU_DIRTY_READ_NO_CLEAR;
 
 		write_random(env, m, 5);
-		ASSERT_TRUE(read_matches(env, m, IOVA - 10 * SZ_4K + first,
+		ASSERT_TRUE(read_matches(self, IOVA - 10 * SZ_4K + first,
 					 length, size, flags, random_below(8)));
 	}
-	EXPECT_TRUE(read_matches(env, m, IOVA, PAGES * SZ_4K, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, IOVA, PAGES * SZ_4K, SZ_4K, 0, 0));
 	EXPECT_EQ(0, model_num_dirty(m));
 }
 
@@ -188,16 +187,16 @@ TEST_F(geometry, tiny)
 	env_start(env);
 	env_load(env, 0);
 	write_page(env, m, 1);
-	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K, 1, SZ_4K, 0, 0));
-	EXPECT_TRUE(read_matches(env, m, IOVA + 2 * SZ_4K - 1, 1, SZ_4K, 0, 1));
-	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K - 1, 1, SZ_4K, 0, 2));
-	EXPECT_TRUE(read_matches(env, m, IOVA + 2 * SZ_4K, 1, SZ_4K, 0, 3));
-	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K - 1, 2, SZ_4K, 0, 4));
-	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K, SZ_4K - 1, SZ_1G, 0, 5));
+	EXPECT_TRUE(read_matches(self, IOVA + SZ_4K, 1, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, IOVA + 2 * SZ_4K - 1, 1, SZ_4K, 0, 1));
+	EXPECT_TRUE(read_matches(self, IOVA + SZ_4K - 1, 1, SZ_4K, 0, 2));
+	EXPECT_TRUE(read_matches(self, IOVA + 2 * SZ_4K, 1, SZ_4K, 0, 3));
+	EXPECT_TRUE(read_matches(self, IOVA + SZ_4K - 1, 2, SZ_4K, 0, 4));
+	EXPECT_TRUE(read_matches(self, IOVA + SZ_4K, SZ_4K - 1, SZ_1G, 0, 5));
 	EXPECT_EQ(1, model_num_dirty(m));
-	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K, SZ_4K, SZ_4K, 0, 6));
+	EXPECT_TRUE(read_matches(self, IOVA + SZ_4K, SZ_4K, SZ_4K, 0, 6));
 	EXPECT_EQ(0, model_num_dirty(m));
-	EXPECT_TRUE(read_matches(env, m, IOVA + SZ_4K, 1, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, IOVA + SZ_4K, 1, SZ_4K, 0, 0));
 }
 
 /* Bitmaps that start or end at a page boundary, or cross one */
@@ -256,12 +255,12 @@ TEST_F(geometry, holes)
 	env_load(env, 0);
 	for (i = 0; i < 3; i++) {
 		write_random(env, m, 20);
-		EXPECT_TRUE(read_matches(env, m, IOVA - SZ_2M, iova + SZ_1G - IOVA,
+		EXPECT_TRUE(read_matches(self, IOVA - SZ_2M, iova + SZ_1G - IOVA,
 					 SZ_4K, 0, i));
 		EXPECT_EQ(0, model_num_dirty(m));
 	}
 	/* The whole range is a hole */
-	EXPECT_TRUE(read_matches(env, m, IOVA + 8 * SZ_1G, SZ_1G, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, IOVA + 8 * SZ_1G, SZ_1G, SZ_4K, 0, 0));
 }
 
 /* One READ of 4 KiB pages across several bitmap windows of 64 GiB */
@@ -279,10 +278,10 @@ TEST_F_TIMEOUT(geometry, sparse_130g, 120)
 	env_start(env);
 	env_load(env, 0);
 	write_all(env, m);
-	EXPECT_TRUE(read_matches(env, m, 0, 130 * SZ_1G, SZ_4K, 0, 3));
+	EXPECT_TRUE(read_matches(self, 0, 130 * SZ_1G, SZ_4K, 0, 3));
 	EXPECT_EQ(0, model_num_dirty(m));
 	write_all(env, m);
-	EXPECT_TRUE(read_matches(env, m, SZ_4K, 129 * SZ_1G, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, SZ_4K, 129 * SZ_1G, SZ_4K, 0, 0));
 	EXPECT_EQ(2, model_num_dirty(m));
 }
 
@@ -305,13 +304,13 @@ TEST_F_TIMEOUT(geometry, sparse_1t, 120)
 	env_start(env);
 	env_load(env, 0);
 	write_all(env, m);
-	EXPECT_TRUE(read_matches(env, m, 0, 1024 * SZ_1G, SZ_64K,
+	EXPECT_TRUE(read_matches(self, 0, 1024 * SZ_1G, SZ_64K,
 				 IOMMU_DIRTY_READ_NO_CLEAR, 5));
-	EXPECT_TRUE(read_matches(env, m, 0, 1024 * SZ_1G, SZ_64K, 0, 1));
+	EXPECT_TRUE(read_matches(self, 0, 1024 * SZ_1G, SZ_64K, 0, 1));
 	EXPECT_EQ(0, model_num_dirty(m));
 	write_all(env, m);
 	/* AMD v1 has 64 bits, too many for a bitmap */
-	EXPECT_TRUE(read_matches(env, m, 0, high.last < 1ULL << 48 ?
+	EXPECT_TRUE(read_matches(self, 0, high.last < 1ULL << 48 ?
 				 high.last + 1 : 1ULL << 48, SZ_1G, 0, 0));
 	EXPECT_EQ(0, model_num_dirty(m));
 }
@@ -326,12 +325,12 @@ TEST_F(geometry, beyond_aperture)
 	env_start(env);
 	env_load(env, 0);
 	write_random(env, m, 10);
-	EXPECT_TRUE(read_matches(env, m, -SZ_1G, SZ_1G, SZ_4K, 0, 0));
-	EXPECT_TRUE(read_matches(env, m, -SZ_4K, SZ_4K, SZ_4K, 0, 0));
-	EXPECT_TRUE(read_matches(env, m, 1ULL << 47, SZ_1G, SZ_2M, 0, 0));
-	EXPECT_TRUE(read_matches(env, m, 1ULL << 62, 1ULL << 62, SZ_1G << 10,
+	EXPECT_TRUE(read_matches(self, -SZ_1G, SZ_1G, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, -SZ_4K, SZ_4K, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, 1ULL << 47, SZ_1G, SZ_2M, 0, 0));
+	EXPECT_TRUE(read_matches(self, 1ULL << 62, 1ULL << 62, SZ_1G << 10,
 				 0, 0));
-	EXPECT_TRUE(read_matches(env, m, IOVA, PAGES * SZ_4K, SZ_4K, 0, 0));
+	EXPECT_TRUE(read_matches(self, IOVA, PAGES * SZ_4K, SZ_4K, 0, 0));
 }
 
 TEST_HARNESS_MAIN
