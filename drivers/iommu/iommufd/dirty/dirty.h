@@ -60,7 +60,7 @@
 struct iommufd_dirty_tracker;
 
 /**
- * struct iommufd_dirty_start - Arguments of START and UPDATE
+ * struct iommufd_dirty_start_args - Arguments of START and UPDATE
  * @degraded: START: use degraded mode, which reports what cannot be tracked as dirty
  * @gap_dirty: UPDATE: if tracking has a gap while the ranges are exchanged, report all
  *	of them as dirty rather than fail
@@ -68,7 +68,7 @@ struct iommufd_dirty_tracker;
  * @page_size: Device tracker: the tracking page size in bytes, in and out
  * @failed: Out: after -ENXIO, the member that cannot be tracked
  */
-struct iommufd_dirty_start {
+struct iommufd_dirty_start_args {
 	bool degraded;
 	bool gap_dirty;
 	struct iommufd_dirty_ranges *ranges;
@@ -141,7 +141,7 @@ struct iommufd_dirty_asked {
  */
 struct iommufd_dirty_scope {
 	int (*start)(struct iommufd_dirty_tracker *tracker,
-		     struct iommufd_dirty_start *req);
+		     struct iommufd_dirty_start_args *req);
 	int (*stop)(struct iommufd_dirty_tracker *tracker, bool killable);
 	int (*info)(struct iommufd_dirty_tracker *tracker,
 		    struct iommu_dirty_tracker_info *cmd,

@@ -108,8 +108,8 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 void iommufd_dirty_fill_failed(struct io_pagetable *iopt);
 void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 				 struct iommu_domain *domain);
-void iommufd_dirty_unmap_area(struct iopt_area *area);
-void iommufd_dirty_area_unmapped(struct iopt_area *area);
+void iommufd_dirty_unmap_begin(struct iopt_area *area);
+void iommufd_dirty_unmap_end(struct iopt_area *area);
 void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last);
 void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags);
@@ -200,11 +200,11 @@ static inline void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 {
 }
 
-static inline void iommufd_dirty_unmap_area(struct iopt_area *area)
+static inline void iommufd_dirty_unmap_begin(struct iopt_area *area)
 {
 }
 
-static inline void iommufd_dirty_area_unmapped(struct iopt_area *area)
+static inline void iommufd_dirty_unmap_end(struct iopt_area *area)
 {
 }
 

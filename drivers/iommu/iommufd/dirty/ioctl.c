@@ -86,7 +86,7 @@ static int start_check(const struct iommufd_dirty_tracker *tracker,
 static int start_tracker(struct iommufd_dirty_tracker *tracker,
 			 struct iommu_dirty_tracker_start *cmd)
 {
-	struct iommufd_dirty_start req = {
+	struct iommufd_dirty_start_args req = {
 		.degraded = cmd->flags & IOMMU_DIRTY_START_DEGRADED,
 		.page_size = cmd->page_size,
 	};
@@ -156,7 +156,7 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 static int update_tracker(struct iommufd_dirty_tracker *tracker,
 			  struct iommu_dirty_tracker_update *cmd)
 {
-	struct iommufd_dirty_start req = {
+	struct iommufd_dirty_start_args req = {
 		.gap_dirty = cmd->flags & IOMMU_DIRTY_UPDATE_GAP_DIRTY,
 		.page_size = cmd->page_size,
 	};

@@ -56,12 +56,12 @@ u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker)
 /**
  * iommufd_dirty_start() - Start a tracker
  * @tracker: The tracker
- * @req: What to track, and how; see struct iommufd_dirty_start
+ * @req: What to track, and how; see struct iommufd_dirty_start_args
  *
  * Return: see struct iommu_dirty_tracker_start.
  */
 int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
-			struct iommufd_dirty_start *req)
+			struct iommufd_dirty_start_args *req)
 {
 	int rc = tracker->scope->start(tracker, req);
 

@@ -69,7 +69,7 @@ static int compat_make_tracker(struct iommufd_ctx *ictx,
 static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
 	struct iommufd_dirty_tracker *tracker;
-	struct iommufd_dirty_start req = { .degraded = true };
+	struct iommufd_dirty_start_args req = { .degraded = true };
 	int rc;
 
 	tracker = compat_get_tracker(ictx, ioas);

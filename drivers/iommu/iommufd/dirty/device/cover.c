@@ -27,7 +27,7 @@ void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim)
  * Return: 0, or -ENOMEM with nothing to be freed.
  */
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
-			       const struct iommufd_dirty_start *req)
+			       const struct iommufd_dirty_start_args *req)
 {
 	claim->page_size = req->page_size;
 	claim->ranges = iommufd_dirty_ranges_union(req->ranges, NULL);
@@ -92,7 +92,7 @@ void iommufd_dirty_device_take(struct iommufd_dirty_tracker *tracker,
  */
 void iommufd_dirty_device_settle(struct iommufd_dirty_device *device,
 				 struct iommufd_dirty_claim *claim,
-				 struct iommufd_dirty_start *req)
+				 struct iommufd_dirty_start_args *req)
 {
 	unsigned int i;
 

@@ -73,11 +73,11 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 
 /* cover.c */
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
-			       const struct iommufd_dirty_start *req);
+			       const struct iommufd_dirty_start_args *req);
 void iommufd_dirty_device_unclaim(struct iommufd_dirty_claim *claim);
 void iommufd_dirty_device_settle(struct iommufd_dirty_device *device,
 				 struct iommufd_dirty_claim *claim,
-				 struct iommufd_dirty_start *req);
+				 struct iommufd_dirty_start_args *req);
 void iommufd_dirty_device_take(struct iommufd_dirty_tracker *tracker,
 			       struct iommufd_dirty_claim *claim);
 void iommufd_dirty_device_cover(struct iommufd_dirty_tracker *tracker,
@@ -88,7 +88,7 @@ int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
 
 /* update.c */
 int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
-			 struct iommufd_dirty_start *req);
+			 struct iommufd_dirty_start_args *req);
 
 /* harvest.c */
 void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,

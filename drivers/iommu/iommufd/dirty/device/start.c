@@ -64,7 +64,7 @@ static int device_arm(struct iommufd_dirty_device *device,
 }
 
 static int device_start_first(struct iommufd_dirty_tracker *tracker,
-			      struct iommufd_dirty_start *req)
+			      struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_ranges *armed;
 	int rc;
@@ -82,7 +82,7 @@ static int device_start_first(struct iommufd_dirty_tracker *tracker,
 }
 
 static int device_start_next(struct iommufd_dirty_tracker *tracker,
-			     struct iommufd_dirty_start *req)
+			     struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	int rc;
@@ -105,7 +105,7 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 /* Degraded mode if nothing can be tracked: everything is always dirty */
 static void device_start_blind(struct iommufd_dirty_tracker *tracker,
 			       struct iommufd_dirty_claim *claim,
-			       struct iommufd_dirty_start *req)
+			       struct iommufd_dirty_start_args *req)
 {
 	kvfree(claim->covered);
 	claim->covered = NULL;
@@ -115,7 +115,7 @@ static void device_start_blind(struct iommufd_dirty_tracker *tracker,
 }
 
 static int device_start_locked(struct iommufd_dirty_tracker *tracker,
-			       struct iommufd_dirty_start *req)
+			       struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct iommufd_dirty_claim claim;
@@ -157,7 +157,7 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 }
 
 static int device_start(struct iommufd_dirty_tracker *tracker,
-			struct iommufd_dirty_start *req)
+			struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	int rc;

@@ -211,7 +211,7 @@ static int device_update_live(struct iommufd_dirty_device *device,
 }
 
 static int device_update_locked(struct iommufd_dirty_tracker *tracker,
-				struct iommufd_dirty_start *req)
+				struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct device_change change = {};
@@ -272,7 +272,7 @@ out_free:
  * Return: see struct iommu_dirty_tracker_update.
  */
 int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
-			 struct iommufd_dirty_start *req)
+			 struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	int rc;

@@ -348,7 +348,7 @@ static int tracker_check_start(struct iommufd_dirty_tracker *tracker)
 }
 
 static int ioas_start(struct iommufd_dirty_tracker *tracker,
-		      struct iommufd_dirty_start *req)
+		      struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc;

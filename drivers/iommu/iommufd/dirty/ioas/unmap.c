@@ -49,14 +49,14 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 }
 
 /**
- * iommufd_dirty_unmap_area() - An area is about to be unmapped
+ * iommufd_dirty_unmap_begin() - An area is about to be unmapped
  * @area: The area, of an IOAS with an active tracker; no one else uses it any more
  *
  * Its pages become read-only for devices.
  *
  * Context: domains_rwsem is held for reading.
  */
-void iommufd_dirty_unmap_area(struct iopt_area *area)
+void iommufd_dirty_unmap_begin(struct iopt_area *area)
 {
 	struct io_pagetable *iopt = area->iopt;
 	struct iommufd_dirty_range window;
@@ -86,7 +86,7 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
 }
 
 /**
- * iommufd_dirty_area_unmapped() - An area has been unmapped
+ * iommufd_dirty_unmap_end() - An area has been unmapped
  * @area: The area, of an IOAS with an active tracker; no device can write to it any
  *	more
  *
@@ -94,9 +94,9 @@ void iommufd_dirty_unmap_area(struct iopt_area *area)
  * any earlier: a reader could clear the mark and then miss later writes.
  *
  * Context: domains_rwsem has been held for reading since
- * iommufd_dirty_unmap_area().
+ * iommufd_dirty_unmap_begin().
  */
-void iommufd_dirty_area_unmapped(struct iopt_area *area)
+void iommufd_dirty_unmap_end(struct iopt_area *area)
 {
 	struct io_pagetable *iopt = area->iopt;
 
