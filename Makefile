@@ -15,8 +15,8 @@ help: ## this list (the default)
 	@echo
 	@echo "Variables:"
 	@echo "  STAGE=\"a b\" only those stages of check (tools/check/check.sh has the list)"
-	@echo "  ARCH=arm64  of check*, kernel*, qemu, vm-shell: for that machine, emulated"
-	@echo "  KSRC=tree   another kernel tree than Debian's linux-source-6.12"
+	@echo "  ARCH=arm64  for check*, kernel*, qemu, vm-shell: emulated arm64"
+	@echo "  KSRC=tree   this kernel tree instead of Debian's linux-source-6.12"
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
 
 ##@ Try
@@ -44,7 +44,7 @@ check-vmm: ## Debian's QEMU migrates a virtual machine with a device
 	@tools/check/check.sh --arch $(ARCH) vmm
 check-tools: ## the library and iommu-dirty: under sanitizers, and in a virtual machine
 	@tools/check/check.sh tools tools-vm
-check-kcsan: ## selftests under KCSAN and kmemleak, a kernel of its own
+check-kcsan: ## selftests under KCSAN and kmemleak, in a separate kernel
 	@tools/check/check.sh --arch $(ARCH) kcsan
 .PHONY: coverage
 coverage: ## which lines and branches of our code the tests run
@@ -56,10 +56,10 @@ BUILD_LIB = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/lib" OUT=$(TOOLS_OUT)/l
 	KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
 BUILD_TOOLS = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/iommu" OUT=$(TOOLS_OUT) \
 	LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
-lib: ## the C library; OUT=folder of the results
+lib: ## the C library; OUT=folder for the results
 	@tools/setup/setup.sh tools
 	@$(BUILD_LIB) all
-tools: lib ## the command-line tool iommu-dirty, too
+tools: lib ## the library and the command-line tool iommu-dirty
 	@$(BUILD_TOOLS) all
 install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 	@$(BUILD_LIB) install
@@ -67,11 +67,11 @@ install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 
 ##@ Measure
 .PHONY: bench
-bench: ## times the walkers natively, beside the base kernel's; BENCH=--json
+bench: ## times the walkers natively, next to the base kernel's; BENCH=--json
 	@tools/bench/bench.sh $(BENCH)
 
 .PHONY: bench-map
-bench-map: ## what mapping costs without a tracker, beside the unmodified kernel
+bench-map: ## what mapping costs without a tracker, relative to the unmodified kernel
 	@tools/bench/map.sh
 
 ##@ Develop

@@ -47,10 +47,10 @@ enum {
  * @target_id: Id of the IOAS or of the bound device to track
  * @out_tracker_id: Id of the new tracker
  *
- * Allocate a tracker. It is stopped, and allocating it changes nothing for DMA.
- * An IOAS tracker reports what any device or software writes to the IOAS. A
- * device tracker reports what that device writes, to any IOAS. Only the
- * device's driver feeds it; INFO reports whether there is such a driver.
+ * Allocate a tracker. It is stopped, and allocating it does not affect DMA. An
+ * IOAS tracker reports what any device or software writes to the IOAS. A device
+ * tracker reports what that device writes, to any IOAS. Only the device's
+ * driver feeds it; INFO reports whether there is such a driver.
  *
  * The IOAS cannot be destroyed before the tracker. A device can be unbound: its
  * tracker keeps the dirty pages and can still be read, stopped and destroyed.
@@ -99,8 +99,8 @@ enum iommu_dirty_format {
 /**
  * enum iommu_dirty_reason - Why a member can or cannot be tracked
  * @IOMMU_DIRTY_REASON_OK: It can be tracked
- * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking; for
- *	a device: it has no driver that offers any
+ * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking.
+ *	Device: no driver provides it
  * @IOMMU_DIRTY_REASON_NO_HW: The IOMMU does not set dirty bits in page tables
  *	of this format
  * @IOMMU_DIRTY_REASON_NOT_REQUESTED: The IOMMU could, but the HWPT was
@@ -318,9 +318,9 @@ struct iommu_dirty_run {
  *
  * Track every member, or fail and track none. Once this has returned 0, each
  * page of a mapping that a device or an access writes to is reported by a later
- * READ, SCAN or UNMAP of this tracker. What was dirty before is discarded, for
- * this tracker only. Several trackers can run on an IOAS or device; each of
- * them gets every dirty page.
+ * READ, SCAN or UNMAP of this tracker. What was dirty before START is
+ * discarded, for this tracker only. Several trackers can run on an IOAS or
+ * device; each of them gets every dirty page.
  *
  * A HWPT that joins the IOAS while the tracker runs is tracked from its first
  * mapping on. If it cannot be tracked, the attach or IOMMU_HWPT_ALLOC fails
@@ -333,14 +333,15 @@ struct iommu_dirty_run {
  * A device tracker tracks what the device writes within @ranges. Ranges are
  * rounded outwards to whole pages of the requested size and of the size that
  * the device tracks by, or to multiples of 64 such pages if the driver may need
- * it, and merged where they touch or overlap. If the device takes fewer ranges,
- * neighbours are merged across the smallest gaps, which are then tracked, too;
- * INFO reports how many ranges it takes. What is tracked in the end is written
- * back. @page_size may then be larger than requested: one written byte makes a
- * whole page of that size dirty. A further tracker of the device can start if
- * its ranges are already tracked; it covers all of the tracked ranges that hold
- * them. What a tracker has requested stays tracked, whatever other trackers
- * UPDATE; the rest may not.
+ * it, and merged where they touch or overlap. If the device supports fewer
+ * ranges, neighbours are merged across the smallest gaps, which are then
+ * tracked, too; INFO reports how many ranges it supports. The ranges that are
+ * finally tracked are written back. @page_size may then be larger than
+ * requested: one written byte makes a whole page of that size dirty. A further
+ * tracker of the device can start if its ranges are already tracked; it covers
+ * all of the tracked ranges that contain them. What a tracker has requested
+ * stays tracked, whatever other trackers UPDATE; what it covers beyond that may
+ * not.
  *
  * Return:
  * * 0 on success
@@ -354,18 +355,18 @@ struct iommu_dirty_run {
  * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty,
  *   or one of @num_ranges, @ranges and @page_size is not 0 for an IOAS.
  * * -EOVERFLOW: a range extends beyond the end of the address space, or up to
- *   the end if the device does not take such ranges.
+ *   the end if the device does not support such ranges.
  * * -E2BIG: the device cannot track that much, even as a single range; or all
  *   2^64 bytes would be one range, whose length does not fit in 64 bits.
  * * -ENODEV: the device was or is being unbound, or its driver is giving it up.
  * * -EUSERS: the maximum number of trackers (out_max_trackers of
  *   struct iommu_dirty_tracker_info) runs on the IOAS or device.
  * * -ENOMEM: out of memory; the tracker is stopped.
- * * -EINTR: killed. The tracker is stopped, or will be when the locks of the
- *   IOAS are free. The next START or STOP of it waits for them and stops it.
+ * * -EINTR: killed. The tracker is stopped, or will be once the locks of the
+ *   IOAS are free. Its next START or STOP waits for these locks and stops it.
  * * -EIO: an IOMMU driver failed to clear dirty bits, or the device's driver
- *   failed to start. Or it has failed for other trackers
- *   (IOMMU_DIRTY_TRACKER_BLIND), and one of these needs an UPDATE. The tracker
+ *   failed to start. Or that driver has failed for other trackers
+ *   (IOMMU_DIRTY_TRACKER_BLIND), and one of them needs an UPDATE. The tracker
  *   is stopped.
  * * -ENOENT, -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
@@ -457,7 +458,7 @@ enum iommu_dirty_read_flags {
  * @length: Length of the range in bytes, not 0
  * @page_size: Bytes per bit of the bitmap, a power of two of at least 4096
  * @data: Pointer to the bitmap, with any alignment. Bit n % 8 of byte n / 8 is
- *	page n; page 0 is the one that holds @iova. The bitmap has
+ *	page n; page 0 contains @iova. The bitmap has
  *	(@iova + @length - 1) / @page_size - @iova / @page_size + 1 bits
  * @out_length: Number of bytes of the range, from @iova on, that were
  *	processed: @length on success. Valid after an error, too
@@ -482,13 +483,13 @@ enum iommu_dirty_read_flags {
  * A marked page was dirty, whatever the call returns. After an error, a page
  * beyond @out_length that is not marked is still dirty, unless its tracker was
  * stopped or no longer covers it. The bitmap must be writable where it stands
- * for IOVA that is mapped or was when it became dirty; with a device tracker,
- * everywhere.
+ * for IOVA that is mapped, or was mapped when it became dirty; with a device
+ * tracker, all of it must be.
  *
- * A device tracker covers what START or UPDATE has written back, less what is
- * no longer tracked since another tracker's UPDATE; never less than requested.
- * The call ends with -ERANGE at the first IOVA that a tracker does not cover, so
- * that a page that was not queried is never taken for clean.
+ * A device tracker covers what START or UPDATE has written back, less what
+ * another tracker's UPDATE has dropped since; never less than requested. The
+ * call ends with -ERANGE at the first IOVA that a tracker does not cover, so
+ * that a page that was not queried is never treated as clean.
  *
  * The locks of an IOAS are held for at most 1 GiB of IOVA at a time, those of a
  * device for at most 262144 pages of the size that it tracks by.
@@ -509,9 +510,10 @@ enum iommu_dirty_read_flags {
  *   IOMMU_DIRTY_READ_SPARSE.
  * * -EIO: an IOMMU driver failed to walk its page table, or a device's driver
  *   failed to report (-EFAULT, -EINTR or -ENOMEM if that driver returns them).
- *   The next READ reports what a device's driver was queried for as dirty. The
- *   driver's failure is returned only once: if it fails again, what it was
- *   queried for is reported as dirty at once (IOMMU_DIRTY_TRACKER_BLIND).
+ *   The next READ reports as dirty everything that a device's driver was
+ *   queried for. The driver's failure is returned only once: if it fails again,
+ *   what it was queried for is reported as dirty at once
+ *   (IOMMU_DIRTY_TRACKER_BLIND).
  * * -ENOMEM: out of memory.
  * * -EINVAL: @length, @page_size, @num_trackers or @tracker_len is out of its
  *   limits.
@@ -555,16 +557,16 @@ struct iommu_dirty_tracker_read {
  *	processed, also after an error
  * @out_pages: Number of pages of @page_size that the runs hold
  *
- * Like READ, for address spaces of which little is dirty. The runs are in
- * ascending order, and do not overlap or touch. What several trackers have
- * found is merged.
+ * Like READ, for address spaces with few dirty pages. The runs are in ascending
+ * order, and do not overlap or touch. The results of several trackers are
+ * merged.
  *
  * If the array is full before the end of the range, the call succeeds with
  * @out_length smaller than @length: continue there. Nothing beyond @out_length
- * is lost. What does not fit is kept in memory that is charged as for START and
- * is proportional to what is dirty. If a tracker does not cover all of the
- * range, the call fails with -ERANGE once all runs before @out_length are
- * written.
+ * is lost. Dirty pages that do not fit are kept in memory that is charged as
+ * for START and is proportional to what is dirty. If a tracker does not cover
+ * all of the range, the call fails with -ERANGE once all runs before
+ * @out_length are written.
  *
  * Return: 0 or an error as for struct iommu_dirty_tracker_read, with @runs in
  * place of the bitmap; -EINVAL also if @num_runs is 0.
@@ -614,14 +616,14 @@ struct iommu_dirty_tracker_scan {
  * before the failure is in the bitmap, and once more in the next READ.
  *
  * A concurrent READ or SCAN of the same tracker may report pages of the range
- * instead of this call. To get all of them here, let no other call use the
- * tracker at the same time.
+ * instead of this call. To get all of them here, do not use the tracker in
+ * other calls at the same time.
  *
  * Return:
  * * 0 on success, also if nothing was mapped
  * * -ENODATA: the tracker is not running, or was stopped during the call, even
  *   if it was started again. @out_length is 0. If @out_unmapped is not 0, treat
- *   all of these pages as dirty: STOP has discarded which of them were.
+ *   all of these pages as dirty: STOP has discarded the record of which were.
  * * -EFAULT: the bitmap cannot be written; nothing was unmapped if
  *   @out_unmapped is 0.
  * * -ENOMEM: out of memory; nothing was unmapped if @out_unmapped is 0.
@@ -667,7 +669,7 @@ enum iommu_dirty_update_flags {
  * @ranges: Same
  * @page_size: Same
  *
- * Track other ranges from now on, for mappings that come and go while a tracker
+ * Replace the tracked ranges, for mappings that come and go while a tracker
  * runs. What was dirty in the old ranges is kept and reported at its IOVA; what
  * is no longer covered is reported with IOMMU_DIRTY_READ_SPARSE. The ranges of
  * other trackers of the device stay tracked.
@@ -683,12 +685,12 @@ enum iommu_dirty_update_flags {
  * * 0 on success
  * * -EBUSY: the device may be doing DMA; nothing has changed.
  * * -ENODATA: the tracker is not running.
- * * -ENODEV: the device has no driver any more that tracks it, or its driver is
+ * * -ENODEV: the device no longer has a driver that tracks it, or its driver is
  *   giving it up. The old ranges are dirty if there was a gap.
  * * -EIO: the driver failed. If INFO reports IOMMU_DIRTY_TRACKER_BLIND, it
  *   tracks neither the new nor the old ranges, and the old ones are reported as
- *   dirty until an UPDATE succeeds. Otherwise they are tracked as before, and
- *   nothing is lost.
+ *   dirty until an UPDATE succeeds. Otherwise the old ranges are tracked as
+ *   before, and nothing is lost.
  * * -E2BIG, -EOVERFLOW: as for START; the old ranges are tracked as before, and
  *   are dirty if there was a gap.
  * * -EINTR: killed.
@@ -753,20 +755,21 @@ struct iommu_dirty_object {
  * struct iommu_dirty_list - ioctl(IOMMU_DIRTY_LIST)
  * @size: sizeof(struct iommu_dirty_list)
  * @flags: Must be 0
- * @first_id: List objects with this id and greater ones
+ * @first_id: List objects with this id and higher ids
  * @num_objects: In: number of entries that @objects has room for, not 0. Out:
  *	number of entries that were written
  * @objects: Pointer to an array of struct iommu_dirty_object
  * @object_len: The caller's sizeof(struct iommu_dirty_object), which is also
  *	the stride of the array, in bytes. The kernel zeroes what it does not
  *	know
- * @out_next_id: 0 if there are no more objects; otherwise @first_id for the
+ * @out_next_id: 0 if there are no more objects; otherwise the @first_id of the
  *	next call
  *
  * List the objects of this file that have one of the types above, by ascending
- * id. The list is not a snapshot: an object that comes or goes meanwhile may or
- * may not be in it. Listing changes nothing and takes no references that make
- * another call fail; unbinding a device waits while LIST looks at that device.
+ * id. The list is not a snapshot: an object that comes or goes during the call
+ * may or may not be in it. Listing changes nothing and takes no references that
+ * make another call fail; unbinding a device waits while LIST examines that
+ * device.
  *
  * Return:
  * * 0 on success, also if there are no objects
