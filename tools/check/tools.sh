@@ -295,6 +295,8 @@ stage_tools() {
 	done
 	try "exit code: no address space can be tracked" tools_exit 1 \
 		env FAKE_KERNEL=unable "$tool" rate --fd 0
+	touch "$out/fake-iommu"
+	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
 	tool=$out/iommu-asan/iommu-dirty
 	# without sanitizers, because fontconfig does not free its memory
 	try "heatmap as SVG and PNG" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" 24 64 "$out"

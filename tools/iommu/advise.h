@@ -69,6 +69,7 @@ struct measure_options {
 /* The tracker being measured, and the ranges to READ */
 struct subject {
 	const struct measure_options *opt;
+	const struct observer *observer;
 	struct watched *watched;
 	struct advise_tracker *out;
 	bool is_device;			/* a device tracker: no SCAN, needs ranges */

@@ -159,8 +159,8 @@ static int borrow_all(struct observer *o, int pid)
 		return complain(EXIT_NOTHING, "there is no process %d", pid);
 	if (pidfd < 0)
 		return complain(EXIT_FAILED, "process %d: %s", pid, strerror(-pidfd));
+	o->pidfd = pidfd;
 	rc = borrow_from(o, pid, pidfd);
-	close(pidfd);
 	if (rc)
 		return rc;
 	if (!o->num_files)
@@ -199,6 +199,7 @@ struct search {
 	const char *device;
 	int fd;			/* the iommufd, or -1 */
 	int number;		/* as in struct iommufd */
+	int pidfd;		/* of its process */
 	bool denied;		/* some processes may not be traced */
 	bool no_trackers;	/* the kernel has no trackers */
 };
@@ -236,7 +237,10 @@ static void search_process(struct search *s, int pid)
 		s->denied |= is_denied(fd);
 	}
 	s->denied |= is_denied(number);
-	close(pidfd);
+	if (s->fd >= 0)
+		s->pidfd = pidfd;
+	else
+		close(pidfd);
 }
 
 static int borrow_of_device(struct observer *o, const char *device)
@@ -261,6 +265,7 @@ static int borrow_of_device(struct observer *o, const char *device)
 				device);
 	if (s.fd < 0)
 		return complain(EXIT_NOTHING, "no process with %s in its iommufd", device);
+	o->pidfd = s.pidfd;
 	if (!add_file(o, s.fd, s.number, true))
 		return EXIT_OK;
 	close(s.fd);

@@ -3,11 +3,12 @@
  * Declarations shared by the subcommands of iommu-dirty.
  *
  *   main.c	the table of subcommands
- *   probe.c, rate.c, record.c, heatmap.c, advise.c	one subcommand each; rate.c
- *		also has watch, and advise.h lists the files that belong to advise.c
+ *   probe.c, list.c, rate.c, record.c, heatmap.c, advise.c	one subcommand each;
+ *		rate.c also has watch, and advise.h lists the files that belong to advise.c
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
  *   borrow.c	borrows these iommufds
+ *   interrupt.c	signals while there are trackers
  *   file.c	record files
  *   draw.c	pictures as SVG or PNG, using cairo
  *   migrate.c, migrate/	a subcommand and its parts
@@ -17,6 +18,8 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,6 +44,7 @@ struct command {
 };
 
 int cmd_probe(int argc, char **argv);
+int cmd_list(int argc, char **argv);
 int cmd_rate(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);
@@ -106,6 +110,7 @@ struct watched {
 struct observer {
 	struct iommufd *files;
 	size_t num_files;
+	int pidfd;		/* of the observed process, or -1 */
 	bool has_container;	/* a native VFIO container: not observable */
 	struct watched *watched;
 	size_t num;
@@ -123,6 +128,17 @@ int observe_open(struct observer *o, const struct observe_options *opt);
 /* Exit code of a command that succeeded otherwise: EXIT_FAILED if it missed something */
 int observe_result(const struct observer *o);
 void observe_close(struct observer *o);
+/*
+ * Waits until @when. Returns 0, -EINTR after a signal, or -ESRCH if the observed process
+ * has ended.
+ */
+int observe_wait(const struct observer *o, double when);
+/*
+ * Closes the observer and returns the exit code of a command whose last call returned
+ * @rc: an exit code, or as observe_wait(). After a signal the program dies, unless this is
+ * the usual @end of the command.
+ */
+int observe_end(struct observer *o, int rc, bool end);
 typedef int observe_run_fn(void *arg, const struct idirty_range *run);
 /*
  * Calls @fn for each dirty run, and clears it. Returns 0, -errno, or the first nonzero
@@ -131,6 +147,15 @@ typedef int observe_run_fn(void *arg, const struct idirty_range *run);
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg);
 double seconds_now(void);
 void sleep_until(double when);
+
+/* interrupt.c: from interrupt_begin() on, signals are taken in interrupt_poll() only */
+void interrupt_begin(void);
+/* ppoll(2) until @until; returns its return value, -EINTR after a signal, or -errno */
+int interrupt_poll(struct pollfd *fds, unsigned int num, double until);
+/* The signal mask for a child */
+void interrupt_mask(sigset_t *mask);
+/* Ends that. @fatal: if there was a signal, dies by it */
+void interrupt_end(bool fatal);
 
 /* @fd of struct watched as a JSON field; NULL if -1, which omits the field */
 static inline json_t *fd_to_json(int fd)

@@ -10,6 +10,7 @@
 
 static const struct command commands[] = {
 	{ "probe", "what IOMMUs and devices of this host can track", cmd_probe },
+	{ "list", "what a program has in its iommufds", cmd_list },
 	{ "rate", "how fast devices dirty memory", cmd_rate },
 	{ "watch", "the same, live", cmd_watch },
 	{ "record", "write what gets dirty, and when, to a file", cmd_record },
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
 {
 	char name[64];
 	size_t i;
+	int rc;
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version_hook = print_version;
@@ -85,7 +87,10 @@ int main(int argc, char **argv)
 			continue;
 		snprintf(name, sizeof(name), "iommu-dirty %s", commands[i].name);
 		argv[1] = name;
-		return commands[i].run(argc - 1, argv + 1);
+		rc = commands[i].run(argc - 1, argv + 1);
+		if (fflush(stdout) || ferror(stdout))
+			rc = complain(EXIT_FAILED, "cannot write the output");
+		return rc;
 	}
 	print_help(stderr);
 	return EXIT_USAGE;

@@ -4,9 +4,13 @@
  * started at a time, so the others do not affect the measurement.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "advise.h"
@@ -47,8 +51,9 @@ static int take_rates(struct subject *s)
 			if (rc)
 				return rc;
 			begin = seconds_now();
-			sleep_until(begin + periods[i]);
-			rc = subject_scan(s);
+			rc = observe_wait(s->observer, begin + periods[i]);
+			if (!rc)
+				rc = subject_scan(s);
 			if (rc)
 				return rc;
 			values[n] = s->bytes / (seconds_now() - begin);
@@ -71,8 +76,9 @@ static int take_readings(struct subject *s)
 			rc = subject_read(s, advise_page_sizes[i], &reading);
 			if (rc)
 				return rc;
-			sleep_until(seconds_now() + s->opt->interval);
-			rc = subject_read(s, advise_page_sizes[i], &reading);
+			rc = observe_wait(s->observer, seconds_now() + s->opt->interval);
+			if (!rc)
+				rc = subject_read(s, advise_page_sizes[i], &reading);
 			if (rc)
 				return rc;
 			seconds[i][n] = reading.seconds;
@@ -88,6 +94,33 @@ static int take_readings(struct subject *s)
 	return 0;
 }
 
+/* Like popen(3), but with the usual signal mask; returns the descriptor, or -errno */
+static int spawn(const char *command, pid_t *pid)
+{
+	char *const argv[] = { "sh", "-c", (char *)command, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t mask;
+	int fds[2], rc;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	interrupt_mask(&mask);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigmask(&attr, &mask);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+	rc = posix_spawn(pid, "/bin/sh", &actions, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	close(fds[1]);
+	if (!rc)
+		return fds[0];
+	close(fds[0]);
+	return -rc;
+}
+
 /*
  * Runs the command and parses the number that it prints. Meanwhile, unless @page_size is
  * 0, READs with that page size every interval. Returns 0, -errno of a READ, or an exit
@@ -95,28 +128,34 @@ static int take_readings(struct subject *s)
  */
 static int run_command(struct subject *s, uint64_t page_size, double *value)
 {
-	int wait = page_size ? s->opt->interval * 1e3 : -1, rc = 0, status;
+	double wait = page_size ? s->opt->interval : INFINITY;
 	struct reading reading;
 	char text[256] = "", *end;
+	int fd, rc = 0, status;
 	size_t len = 0;
 	ssize_t got = 1;
-	FILE *p;
+	pid_t pid;
 
-	p = popen(s->opt->command, "re");
-	if (!p)
-		return complain(EXIT_FAILED, "%s: %s", s->opt->command, strerror(errno));
-	while (!rc && got > 0) {
-		struct pollfd fd = { .fd = fileno(p), .events = POLLIN };
+	fd = spawn(s->opt->command, &pid);
+	if (fd < 0)
+		return complain(EXIT_FAILED, "%s: %s", s->opt->command, strerror(-fd));
+	while (rc >= 0 && got > 0) {
+		struct pollfd output = { .fd = fd, .events = POLLIN };
 
-		if (poll(&fd, 1, wait)) {
-			got = read(fd.fd, text + len, sizeof(text) - 1 - len);
+		rc = interrupt_poll(&output, 1, seconds_now() + wait);
+		if (rc > 0) {
+			got = read(fd, text + len, sizeof(text) - 1 - len);
 			len += got > 0 ? got : 0;
-		} else {
+		} else if (!rc) {
 			rc = subject_read(s, page_size, &reading);
 		}
 	}
-	status = pclose(p);
-	if (rc)
+	close(fd);
+	if (rc < 0)
+		kill(pid, SIGTERM);
+	if (waitpid(pid, &status, 0) != pid)
+		status = -1;
+	if (rc < 0)
 		return rc;
 	*value = strtod(text, &end);
 	if (status || end == text || !(*value > 0 && *value < 1e18))
@@ -203,7 +242,7 @@ static int measure_one(struct subject *s)
 		return EXIT_OK;
 	}
 	rc = measure_running(s);
-	if (rc < 0) {
+	if (rc < 0 && rc != -EINTR && rc != -ESRCH) {
 		tell_reason(s->out);
 		rc = complain(EXIT_FAILED, "%s: %s", s->out->name,
 			      rc == -ENOMEM ? "out of memory" : s->out->reason);
@@ -271,7 +310,9 @@ static int measure_ioases(struct observer *o, const struct measure_options *opt,
 		out->ioas = w->ioas;
 		out->covers_all = true;
 		snprintf(out->name, sizeof(out->name), "IOAS %s", w->name);
-		ioases[i] = (struct subject){ .opt = opt, .watched = w, .out = out };
+		ioases[i] = (struct subject){
+			.opt = opt, .observer = o, .watched = w, .out = out,
+		};
 		rc = measure_one(&ioases[i]);
 	}
 	return rc;
@@ -320,6 +361,5 @@ int advise_measure(struct advise_result *result, const struct measure_options *o
 	for (i = 0; ioases && i < o.num; i++)
 		free(ioases[i].extents);
 	free(ioases);
-	observe_close(&o);
-	return rc;
+	return observe_end(&o, rc, false);
 }

@@ -180,7 +180,8 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	size_t i;
 	int rc;
 
-	*o = (struct observer){};
+	*o = (struct observer){ .pidfd = -1 };
+	interrupt_begin();
 	rc = borrow_files(o, opt);
 	for (i = 0; !rc && i < o->num_files; i++)
 		rc = watch_file(o, &o->files[i], !opt->stopped);
@@ -188,8 +189,10 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
 	if (!rc && o->untracked == o->num)
 		rc = EXIT_FAILED;
-	if (rc)
+	if (rc) {
 		observe_close(o);
+		interrupt_end(true);
+	}
 	return rc;
 }
 
@@ -212,6 +215,27 @@ void observe_close(struct observer *o)
 			close(file->fd);
 	}
 	free(o->files);
+	if (o->pidfd >= 0)
+		close(o->pidfd);
+}
+
+int observe_wait(const struct observer *o, double when)
+{
+	struct pollfd ended = { .fd = o->pidfd, .events = POLLIN };
+	int rc = interrupt_poll(&ended, 1, when);
+
+	return rc > 0 ? -ESRCH : rc;
+}
+
+int observe_end(struct observer *o, int rc, bool end)
+{
+	observe_close(o);
+	if (rc == -ESRCH)
+		rc = complain(EXIT_NOTHING, "the observed process has ended");
+	interrupt_end(rc == -EINTR && !end);
+	if (rc == -EINTR)
+		rc = EXIT_OK;
+	return rc < 0 ? EXIT_FAILED : rc;
 }
 
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg)

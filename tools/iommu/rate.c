@@ -50,14 +50,21 @@ static void head(void)
 	printf("%8s %8s %12s %12s %10s\n", "ioas", "devices", "pages", "MiB", "MiB/s");
 }
 
-/* Waits until the period that started at @begin ends, then prints each IOAS */
+/*
+ * Waits until the period that started at @begin ends, then prints each IOAS. Returns as
+ * observe_wait(), or an exit code.
+ */
 static int measure(struct observer *o, const struct observe_options *opt, double begin)
 {
-	json_t *all = opt->json ? json_array() : NULL;
 	char text[200];
+	json_t *all;
 	size_t i;
+	int rc;
 
-	sleep_until(begin + opt->seconds);
+	rc = observe_wait(o, begin + opt->seconds);
+	if (rc)
+		return rc;
+	all = opt->json ? json_array() : NULL;
 	for (i = 0; i < o->num; i++) {
 		struct watched *w = &o->watched[i];
 		uint64_t bytes = 0;
@@ -83,8 +90,8 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 	if (opt->json)
 		print_json(json_pack("{s:I, s:f, s:o}", "page_size", (json_int_t)opt->page_size,
 				     "seconds", opt->seconds, "address_spaces", all));
-	fflush(stdout);
-	return EXIT_OK;
+	/* main() says why */
+	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
 /* Measures once, or until interrupted. Fails if something that writes is not tracked */
@@ -105,8 +112,7 @@ static int run(int argc, char **argv, const struct argp *argp, bool forever)
 	while (!rc && forever);
 	if (!rc)
 		rc = observe_result(&o);
-	observe_close(&o);
-	return rc;
+	return observe_end(&o, rc, forever);
 }
 
 int cmd_rate(int argc, char **argv)

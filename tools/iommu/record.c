@@ -82,7 +82,9 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	while (!rc && seconds_now() - begin < opt->observe.seconds) {
 		/* Skip samples that would be late */
 		next = fmax(next + opt->interval, seconds_now());
-		sleep_until(next);
+		/* What has been recorded is good, whatever ends it */
+		if (observe_wait(o, next))
+			break;
 		for (i = 0; !rc && i < o->num; i++)
 			if (!*o->watched[i].reason)
 				rc = take(f, &o->watched[i], opt->observe.page_size, begin);
@@ -126,8 +128,8 @@ int cmd_record(int argc, char **argv)
 		rc = complain(EXIT_FAILED, "%s: %s", opt.output, strerror(errno));
 	} else {
 		rc = record_all(f, &o, &opt);
-		fclose(f);
+		if (fclose(f) && !rc)
+			rc = complain(EXIT_FAILED, "%s: %s", opt.output, strerror(errno));
 	}
-	observe_close(&o);
-	return rc;
+	return observe_end(&o, rc, true);
 }

@@ -4,7 +4,9 @@
  * it. There are VFIO devices of different kinds to probe, and an iommufd with three
  * IOASes, of which the second cannot be tracked. FAKE_KERNEL in the environment selects
  * a variant: "old" has no trackers, "none" has no iommufd, "denied" refuses to open
- * /dev/iommu, "unable" can track no IOAS, "guarded" does not let files be borrowed.
+ * /dev/iommu, "unable" can track no IOAS, "guarded" does not let files be borrowed. The
+ * file FAKE_LOG, if set, gets a line for each tracker that is allocated, started or
+ * destroyed.
  *
  * The program observes itself. Of its open files, fake-iommu is the iommufd,
  * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
@@ -15,6 +17,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -65,6 +68,17 @@ static bool is_kernel(const char *name)
 	const char *kernel = getenv("FAKE_KERNEL");
 
 	return kernel && !strcmp(kernel, name);
+}
+
+static void log_tracker(const char *what, uint32_t id)
+{
+	const char *path = getenv("FAKE_LOG");
+	FILE *f = path ? fopen(path, "a") : NULL;
+
+	if (!f)
+		return;
+	fprintf(f, "%s %u\n", what, id);
+	fclose(f);
 }
 
 int __wrap_open(const char *path, int flags, ...)
@@ -150,6 +164,7 @@ static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 	if (cmd->target_id < IOAS || cmd->target_id > IOAS + 2)
 		return -ENOENT;
 	cmd->out_tracker_id = TRACKER(cmd->target_id);
+	log_tracker("alloc", cmd->out_tracker_id);
 	return 0;
 }
 
@@ -176,8 +191,10 @@ static int do_list(int fd, struct iommu_dirty_list *cmd)
 
 static int do_start(struct iommu_dirty_tracker_start *cmd)
 {
-	if (cmd->tracker_id != TRACKER(IOAS + 1) && !is_kernel("unable"))
+	if (cmd->tracker_id != TRACKER(IOAS + 1) && !is_kernel("unable")) {
+		log_tracker("start", cmd->tracker_id);
 		return 0;
+	}
 	cmd->out_type = IOMMU_DIRTY_MEMBER_HWPT;
 	cmd->out_id = 4;
 	cmd->out_reason = IOMMU_DIRTY_REASON_NO_HW;
@@ -216,6 +233,8 @@ static int do_tracker(int fd, unsigned long cmd, void *arg)
 		return do_list(fd, arg);
 	case IOMMU_DIRTY_TRACKER_START:
 		return do_start(arg);
+	case IOMMU_DIRTY_TRACKER_STOP:
+		return 0;
 	case IOMMU_DIRTY_TRACKER_SCAN:
 		return do_scan(fd, arg);
 	default:
@@ -249,6 +268,7 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		((struct iommu_ioas_alloc *)arg)->out_ioas_id = IOAS;
 		return 0;
 	case IOMMU_DESTROY:
+		log_tracker("destroy", ((struct iommu_destroy *)arg)->id);
 		return 0;
 	default:
 		return do_tracker(fd, cmd, arg);
@@ -310,8 +330,12 @@ long __wrap_syscall(long number, ...)
 	va_list args;
 	int fd;
 
-	if (number == SYS_pidfd_open)
-		return __real_open("/dev/null", O_RDONLY);
+	if (number == SYS_pidfd_open) {
+		va_start(args, number);
+		fd = va_arg(args, int);
+		va_end(args);
+		return __real_syscall(number, fd, 0);
+	}
 	if (number != SYS_pidfd_getfd)
 		abort();
 	if (is_kernel("guarded")) {

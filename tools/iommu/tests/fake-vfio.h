@@ -13,6 +13,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...);
 int __wrap_fcntl(int fd, int cmd, ...);
 ssize_t __real_readlinkat(int dir, const char *path, char *buf, size_t size);
 ssize_t __wrap_readlinkat(int dir, const char *path, char *buf, size_t size);
+long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 
 #endif

@@ -83,6 +83,21 @@ perf_shows() {
 	grep -qE "harvest: tracker=[0-9]+ iova=0 length=0xf{16} pages=[1-9][0-9]* ns=[1-9][0-9]* rc=0" \
 		/tmp/perf.txt
 }
+# ended SIGNAL COMMAND...: the command must leave no tracker in the program that it observes
+ended() {
+	signal=$1
+	shift
+	iommu-dirty "$@" --pid "$load" >/tmp/ended 2>&1 &
+	observer=$!
+	until tracker_is running || ! kill -0 "$observer"; do sleep 0.1; done
+	kill "-$signal" "$observer"
+	wait "$observer"
+	echo "exit code $?"
+	cat /tmp/ended
+	iommu-dirty list --pid "$load" | tee /tmp/list
+	grep -q ' device .*0000:' /tmp/list && ! grep -q tracker /tmp/list
+}
+tracker_is() { iommu-dirty list --pid "$load" | grep -q "tracker.*$1"; }
 still_works() { # the load must continue
 	before=$(cat /tmp/load)
 	sleep 1
@@ -202,6 +217,10 @@ check "advise with throughput" advised 4 --json --repeat 1 --throughput-cmd \
 check "advise: throughput" throughput
 check "advise as text" iommu-dirty advise --pid "$load" --repeat 1
 check "perf shows a harvest" perf_shows
+# a shell without job control ignores SIGINT for what runs in the background
+check "watch ends with SIGTERM" ended TERM watch
+check "record ends with SIGHUP" ended HUP record --seconds 1000 --output /tmp/rec
+check "advise ends with SIGTERM" ended TERM advise --interval 1000000
 check "the program that was observed goes on" still_works
 unload
 
