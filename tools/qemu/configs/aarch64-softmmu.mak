@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # The devices of the emulator: only those that the tests use
 # the machine type, with its serial port, its PCIe bus and arm-smmuv3, the model
 # under test
