@@ -63,6 +63,7 @@ documented_tests() {
 
 # The C example in the README must be a part of a file that the tests compile and run
 readme_example() {
+	# shellcheck disable=SC2016 # no variables of the shell
 	python3 -c '
 import sys
 block = open(sys.argv[1]).read().split("\n```c\n")[1].split("\n```\n")[0]

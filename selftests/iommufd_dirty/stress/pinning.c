@@ -225,7 +225,6 @@ TEST_F_TIMEOUT(pinning, read_many_while_pinning, 120)
 	struct rusage before, after;
 	struct read_args args = {
 		.fd = self->g.env.fd,
-		.tracker = p.tracker,
 		.iova = PINS_IOVA + SZ_1G,
 		.length = COPIES * SZ_1G,
 		.page_size = SZ_1G,
@@ -234,6 +233,7 @@ TEST_F_TIMEOUT(pinning, read_many_while_pinning, 120)
 	long waits;
 
 	OPEN_OR_SKIP(return, pinned_open(&p, &self->g));
+	args.tracker = p.tracker;
 	pinned_copy(&p);
 	pinned_begin(&p);
 	check(getrusage(RUSAGE_THREAD, &before));

@@ -5,7 +5,6 @@
  * FD is the iommufd. The functions before migrate() stand for what a VMM has. README.md
  * shows migrate().
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,7 @@ static void wait_for_network(void)
 
 static void send_all(const struct idirty_range *ram)
 {
-	printf("all: %" PRIu64 " bytes\n", ram->length);
+	printf("all: %llu bytes\n", (unsigned long long)ram->length);
 	wait_for_network();
 }
 
@@ -32,7 +31,8 @@ static void send_dirty(const struct idirty_range *ram, const void *bitmap)
 	uint64_t pos = 0;
 
 	while (idirty_bitmap_next_run(bitmap, ram, 4096, &pos, &run))
-		printf("%#" PRIx64 ": %" PRIu64 " bytes\n", run.iova, run.length);
+		printf("%#llx: %llu bytes\n", (unsigned long long)run.iova,
+		       (unsigned long long)run.length);
 	wait_for_network();
 }
 
