@@ -8,7 +8,7 @@
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
  *   borrow.c	borrows these iommufds
- *   interrupt.c	signals while there are trackers
+ *   keeper.c	a process that destroys the trackers if this one dies
  *   file.c	record files
  *   draw.c	pictures as SVG or PNG, using cairo
  *   migrate.c, migrate/	a subcommand and its parts
@@ -18,8 +18,6 @@
 
 #include <argp.h>
 #include <jansson.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -128,17 +126,14 @@ int observe_open(struct observer *o, const struct observe_options *opt);
 /* Exit code of a command that succeeded otherwise: EXIT_FAILED if it missed something */
 int observe_result(const struct observer *o);
 void observe_close(struct observer *o);
-/*
- * Waits until @when. Returns 0, -EINTR after a signal, or -ESRCH if the observed process
- * has ended.
- */
+/* Allocates a tracker that the keeper knows, and destroys it; as in the library */
+int observe_alloc(const struct iommufd *file, const struct idirty_target *target,
+		  struct idirty_tracker **tracker);
+void observe_free(const struct iommufd *file, struct idirty_tracker *tracker);
+/* Waits until @when. Returns 0, or -ESRCH if the observed process has ended */
 int observe_wait(const struct observer *o, double when);
-/*
- * Closes the observer and returns the exit code of a command whose last call returned
- * @rc: an exit code, or as observe_wait(). After a signal the program dies, unless this is
- * the usual @end of the command.
- */
-int observe_end(struct observer *o, int rc, bool end);
+/* Closes the observer. Returns the exit code for @rc, an exit code or -ESRCH */
+int observe_end(struct observer *o, int rc);
 typedef int observe_run_fn(void *arg, const struct idirty_range *run);
 /*
  * Calls @fn for each dirty run, and clears it. Returns 0, -errno, or the first nonzero
@@ -148,14 +143,12 @@ int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void
 double seconds_now(void);
 void sleep_until(double when);
 
-/* interrupt.c: from interrupt_begin() on, signals are taken in interrupt_poll() only */
-void interrupt_begin(void);
-/* ppoll(2) until @until; returns its return value, -EINTR after a signal, or -errno */
-int interrupt_poll(struct pollfd *fds, unsigned int num, double until);
-/* The signal mask for a child */
-void interrupt_mask(sigset_t *mask);
-/* Ends that. @fatal: if there was a signal, dies by it */
-void interrupt_end(bool fatal);
+/* keeper.c: all return 0 or -errno */
+int keeper_start(const struct observer *o);
+int keeper_keep(int fd, uint32_t id);
+int keeper_forget(int fd, uint32_t id);
+/* Waits until the keeper has ended */
+void keeper_end(void);
 
 /* @fd of struct watched as a JSON field; NULL if -1, which omits the field */
 static inline json_t *fd_to_json(int fd)

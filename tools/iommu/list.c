@@ -96,6 +96,8 @@ int cmd_list(int argc, char **argv)
 	if (!rc && all)
 		print_json(json_pack("{s:O}", "objects", all));
 	json_decref(all);
+	if (!rc)
+		rc = observe_result(&o);
 	observe_close(&o);
 	return rc;
 }

@@ -4,13 +4,9 @@
  * started at a time, so the others do not affect the measurement.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <math.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "advise.h"
@@ -94,33 +90,6 @@ static int take_readings(struct subject *s)
 	return 0;
 }
 
-/* Like popen(3), but with the usual signal mask; returns the descriptor, or -errno */
-static int spawn(const char *command, pid_t *pid)
-{
-	char *const argv[] = { "sh", "-c", (char *)command, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t mask;
-	int fds[2], rc;
-
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	interrupt_mask(&mask);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigmask(&attr, &mask);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	rc = posix_spawn(pid, "/bin/sh", &actions, &attr, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	close(fds[1]);
-	if (!rc)
-		return fds[0];
-	close(fds[0]);
-	return -rc;
-}
-
 /*
  * Runs the command and parses the number that it prints. Meanwhile, unless @page_size is
  * 0, READs with that page size every interval. Returns 0, -errno of a READ, or an exit
@@ -128,34 +97,33 @@ static int spawn(const char *command, pid_t *pid)
  */
 static int run_command(struct subject *s, uint64_t page_size, double *value)
 {
-	double wait = page_size ? s->opt->interval : INFINITY;
+	int wait = page_size ? s->opt->interval * 1e3 : -1, rc = 0, status;
 	struct reading reading;
 	char text[256] = "", *end;
-	int fd, rc = 0, status;
 	size_t len = 0;
 	ssize_t got = 1;
-	pid_t pid;
+	FILE *p;
 
-	fd = spawn(s->opt->command, &pid);
-	if (fd < 0)
-		return complain(EXIT_FAILED, "%s: %s", s->opt->command, strerror(-fd));
-	while (rc >= 0 && got > 0) {
-		struct pollfd output = { .fd = fd, .events = POLLIN };
+	p = popen(s->opt->command, "re");
+	if (!p)
+		return complain(EXIT_FAILED, "%s: %s", s->opt->command, strerror(errno));
+	while (!rc && got > 0) {
+		struct pollfd fds[] = {
+			{ .fd = fileno(p), .events = POLLIN },
+			{ .fd = s->observer->pidfd, .events = POLLIN },
+		};
 
-		rc = interrupt_poll(&output, 1, seconds_now() + wait);
-		if (rc > 0) {
-			got = read(fd, text + len, sizeof(text) - 1 - len);
-			len += got > 0 ? got : 0;
-		} else if (!rc) {
+		if (!poll(fds, 2, wait)) {
 			rc = subject_read(s, page_size, &reading);
+		} else if (fds[1].revents) {
+			rc = -ESRCH;
+		} else {
+			got = read(fds[0].fd, text + len, sizeof(text) - 1 - len);
+			len += got > 0 ? got : 0;
 		}
 	}
-	close(fd);
-	if (rc < 0)
-		kill(pid, SIGTERM);
-	if (waitpid(pid, &status, 0) != pid)
-		status = -1;
-	if (rc < 0)
+	status = pclose(p);
+	if (rc)
 		return rc;
 	*value = strtod(text, &end);
 	if (status || end == text || !(*value > 0 && *value < 1e18))
@@ -242,7 +210,7 @@ static int measure_one(struct subject *s)
 		return EXIT_OK;
 	}
 	rc = measure_running(s);
-	if (rc < 0 && rc != -EINTR && rc != -ESRCH) {
+	if (rc < 0 && rc != -ESRCH) {
 		tell_reason(s->out);
 		rc = complain(EXIT_FAILED, "%s: %s", s->out->name,
 			      rc == -ENOMEM ? "out of memory" : s->out->reason);
@@ -287,12 +255,12 @@ static int measure_device(const struct idirty_object *device, const struct subje
 		snprintf(out->reason, sizeof(out->reason), "it is not known where it writes");
 		return EXIT_OK;
 	}
-	if (idirty_alloc(ioas->watched->file->ctx, &target, &watched.tracker)) {
+	if (observe_alloc(ioas->watched->file, &target, &watched.tracker)) {
 		tell_reason(out);
 		return EXIT_OK;
 	}
 	rc = measure_one(&s);
-	idirty_destroy(watched.tracker);
+	observe_free(ioas->watched->file, watched.tracker);
 	return rc;
 }
 
@@ -361,5 +329,5 @@ int advise_measure(struct advise_result *result, const struct measure_options *o
 	for (i = 0; ioases && i < o.num; i++)
 		free(ioases[i].extents);
 	free(ioases);
-	return observe_end(&o, rc, false);
+	return observe_end(&o, rc);
 }

@@ -4,7 +4,11 @@
  * this program, so the trackers of the owner still report every page.
  */
 #include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,6 +132,36 @@ static void name_ioas(struct watched *w, const struct observer *o)
 		snprintf(w->name, sizeof(w->name), "%u", w->ioas);
 }
 
+/* A signal that comes before the keeper knows of the tracker would leave it */
+int observe_alloc(const struct iommufd *file, const struct idirty_target *target,
+		  struct idirty_tracker **tracker)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	rc = idirty_alloc(file->ctx, target, tracker);
+	if (!rc && keeper_keep(file->fd, idirty_tracker_id(*tracker))) {
+		idirty_destroy(*tracker);
+		rc = complain(-EIO, "the process that keeps the trackers has died");
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+/* Once it is destroyed, its id may be that of another object: the keeper forgets it first */
+void observe_free(const struct iommufd *file, struct idirty_tracker *tracker)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	keeper_forget(file->fd, idirty_tracker_id(tracker));
+	idirty_destroy(tracker);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t ioas, bool start)
 {
 	struct watched *w = &o->watched[o->num];
@@ -138,7 +172,7 @@ static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t i
 	*w = (struct watched){ .file = file, .ioas = ioas };
 	w->devices = count_devices(file, ioas);
 	name_ioas(w, o);
-	rc = idirty_alloc(file->ctx, &target, &w->tracker);
+	rc = observe_alloc(file, &target, &w->tracker);
 	if (rc)
 		return complain(rc == -ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED, "IOAS %s: %s",
 				w->name,
@@ -181,18 +215,17 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	int rc;
 
 	*o = (struct observer){ .pidfd = -1 };
-	interrupt_begin();
 	rc = borrow_files(o, opt);
+	if (!rc && keeper_start(o))
+		rc = complain(EXIT_FAILED, "no process to keep the trackers: %s", strerror(errno));
 	for (i = 0; !rc && i < o->num_files; i++)
 		rc = watch_file(o, &o->files[i], !opt->stopped);
 	if (!rc && !o->num)
 		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
 	if (!rc && o->untracked == o->num)
 		rc = EXIT_FAILED;
-	if (rc) {
+	if (rc)
 		observe_close(o);
-		interrupt_end(true);
-	}
 	return rc;
 }
 
@@ -203,8 +236,11 @@ int observe_result(const struct observer *o)
 
 void observe_close(struct observer *o)
 {
-	while (o->num)
-		idirty_destroy(o->watched[--o->num].tracker);
+	while (o->num) {
+		o->num--;
+		observe_free(o->watched[o->num].file, o->watched[o->num].tracker);
+	}
+	keeper_end();
 	free(o->watched);
 	while (o->num_files) {
 		struct iommufd *file = &o->files[--o->num_files];
@@ -222,20 +258,20 @@ void observe_close(struct observer *o)
 int observe_wait(const struct observer *o, double when)
 {
 	struct pollfd ended = { .fd = o->pidfd, .events = POLLIN };
-	int rc = interrupt_poll(&ended, 1, when);
+	double left;
 
-	return rc > 0 ? -ESRCH : rc;
+	for (left = when - seconds_now(); left > 0; left = when - seconds_now())
+		/* poll() counts in ints; sleep_until() is exact */
+		if (poll(&ended, 1, fmin(left * 1e3, 1e6)) > 0)
+			return -ESRCH;
+	sleep_until(when);
+	return 0;
 }
 
-int observe_end(struct observer *o, int rc, bool end)
+int observe_end(struct observer *o, int rc)
 {
 	observe_close(o);
-	if (rc == -ESRCH)
-		rc = complain(EXIT_NOTHING, "the observed process has ended");
-	interrupt_end(rc == -EINTR && !end);
-	if (rc == -EINTR)
-		rc = EXIT_OK;
-	return rc < 0 ? EXIT_FAILED : rc;
+	return rc == -ESRCH ? complain(EXIT_NOTHING, "the observed process has ended") : rc;
 }
 
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg)

@@ -112,7 +112,7 @@ static int run(int argc, char **argv, const struct argp *argp, bool forever)
 	while (!rc && forever);
 	if (!rc)
 		rc = observe_result(&o);
-	return observe_end(&o, rc, forever);
+	return observe_end(&o, rc);
 }
 
 int cmd_rate(int argc, char **argv)

@@ -67,6 +67,9 @@ static int take(FILE *f, struct watched *w, uint64_t page_size, double begin)
 	sample.time = seconds_now() - begin;
 	if (!rc)
 		rc = record_write_sample(f, &sample);
+	/* A signal may end the program at any time */
+	if (!rc && fflush(f))
+		rc = -errno;
 	free(sample.runs);
 	return rc;
 }
@@ -82,15 +85,14 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	while (!rc && seconds_now() - begin < opt->observe.seconds) {
 		/* Skip samples that would be late */
 		next = fmax(next + opt->interval, seconds_now());
-		/* What has been recorded is good, whatever ends it */
-		if (observe_wait(o, next))
-			break;
+		rc = observe_wait(o, next);
 		for (i = 0; !rc && i < o->num; i++)
 			if (!*o->watched[i].reason)
 				rc = take(f, &o->watched[i], opt->observe.page_size, begin);
 		samples++;
 	}
-	if (rc)
+	/* What has been recorded until the process ended is good */
+	if (rc && rc != -ESRCH)
 		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
 	if (opt->observe.json)
 		print_json(json_pack("{s:s, s:i, s:i, s:i}", "file", opt->output, "samples",
@@ -99,7 +101,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	else
 		printf("%s: %u samples of %zu address spaces\n", opt->output, samples,
 		       o->num - o->untracked);
-	return observe_result(o);
+	return rc ? rc : observe_result(o);
 }
 
 int cmd_record(int argc, char **argv)
@@ -131,5 +133,5 @@ int cmd_record(int argc, char **argv)
 		if (fclose(f) && !rc)
 			rc = complain(EXIT_FAILED, "%s: %s", opt.output, strerror(errno));
 	}
-	return observe_end(&o, rc, true);
+	return observe_end(&o, rc);
 }

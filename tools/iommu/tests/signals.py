@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ends each observing command of iommu-dirty in each way but SIGKILL, on the fake kernel
-of fake-vfio: no tracker may be left, and the exit status must be right.
+"""Ends each observing command of iommu-dirty in every way, on the fake kernel of
+fake-vfio: no tracker may be left, and the exit status must be right.
 
 Usage: signals.py FAKE-VFIO FOLDER
 """
@@ -11,91 +11,106 @@ import subprocess
 import sys
 import time
 
-program, folder = sys.argv[1:]
-log = os.path.join(folder, "trackers.log")
+PROGRAM, FOLDER = sys.argv[1:]
+LOG = os.path.join(FOLDER, "trackers.log")
+LIMIT = 60
 COMMANDS = {
     "rate": ["rate", "--seconds", "1000"],
     "watch": ["watch", "--seconds", "1000"],
     "record": ["record", "--seconds", "1000", "--interval", "1000000", "-o", "/dev/null"],
     "advise": ["advise", "--interval", "1000000"],
 }
-# the commands that a user ends with a signal
-ENDLESS = ("watch", "record")
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL,
+           signal.SIGSEGV, signal.SIGXFSZ, signal.SIGALRM)
 bad = []
+# a shell that starts this in the background ignores some of them
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 
 
 def events(what):
     try:
-        with open(log) as f:
+        with open(LOG) as f:
             return [line.split()[1] for line in f if line.split()[0] == what]
     except FileNotFoundError:
         return []
 
 
+def until(condition):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def start(command, target, **options):
-    if os.path.exists(log):
-        os.unlink(log)
-    env = dict(os.environ, FAKE_LOG=log)
-    return subprocess.Popen([program, *command, *target], env=env, stderr=subprocess.PIPE,
-                            restore_signals=True, **options)
+    if os.path.exists(LOG):
+        os.unlink(LOG)
+    env = dict(os.environ, FAKE_LOG=LOG)
+    return subprocess.Popen([PROGRAM, *command, *target], env=env, stderr=subprocess.PIPE,
+                            start_new_session=True, **options)
 
 
 def wait_for_trackers(process):
-    """One of the trackers of the fake kernel cannot be started."""
-    while len(events("start")) < (1 if "advise" in process.args else 2):
-        if process.poll() is not None:
-            bad.append(f"{process.args[1]} ended by itself: {process.stderr.read()}")
-            return
-        time.sleep(0.01)
+    """One of the three trackers of the fake kernel cannot be started."""
+    wanted = 1 if "advise" in process.args else 2
+    if not until(lambda: len(events("start")) >= wanted or process.poll() is not None) or \
+       process.poll() is not None:
+        bad.append(f"{process.args[1]} did not start its trackers")
 
 
 def check(what, process, want):
     try:
-        code = process.wait(60)
+        code = process.wait(LIMIT)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
-        code = "none after 60 seconds"
+        code = f"none after {LIMIT} seconds"
     if code != want:
-        bad.append(f"{what}: exit status {code}, not {want}: {process.stderr.read()}")
-    left = sorted(set(events("alloc")) - set(events("destroy")))
-    if left or not events("alloc"):
-        bad.append(f"{what}: trackers left: {left}")
+        bad.append(f"{what}: exit status {code}, not {want}")
+    process.stderr.close()
+    if not events("alloc"):
+        bad.append(f"{what}: no trackers")
+    if not until(lambda: sorted(events("alloc")) == sorted(events("destroy"))):
+        bad.append(f"{what}: trackers {events('alloc')}, destroyed {events('destroy')}")
 
 
-with open("/dev/null") as target:
+with open(os.path.join(FOLDER, "fake-iommu")) as target:
     iommufd = {"stdin": target, "stdout": subprocess.DEVNULL}
     for name, command in COMMANDS.items():
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        for number in SIGNALS:
             p = start(command, ["--fd", "0"], **iommufd)
             wait_for_trackers(p)
             p.send_signal(number)
-            # one of three address spaces cannot be tracked
-            ended = {"watch": 0, "record": 1}.get(name, -number)
-            check(f"{name}, {number.name}", p, ended)
-    # a reader that ends after the first lines, and a full disk
+            check(f"{name}, {number.name}", p, -number)
+    # with its process group
+    p = start(COMMANDS["watch"], ["--fd", "0"], **iommufd)
+    wait_for_trackers(p)
+    os.killpg(p.pid, signal.SIGKILL)
+    check("watch, its group is killed", p, -signal.SIGKILL)
+    # a reader that ends after the first line, and a full disk
     p = start(["watch", "--seconds", "1"], ["--fd", "0"], stdin=target, stdout=subprocess.PIPE)
     p.stdout.readline()
     p.stdout.close()
-    check("watch, closed pipe", p, 1)
-    with open("/dev/full", "w") as full:
-        for name in ("rate", "watch"):
-            p = start([name, "--seconds", "1"], ["--fd", "0"], stdin=target, stdout=full)
-            check(f"{name}, full disk", p, 1)
-
-# the observed process ends
-with open(os.path.join(folder, "fake-iommu")) as vmm_in, \
-     subprocess.Popen(["sleep", "1000"], stdin=vmm_in) as vmm:
+    check("watch, closed pipe", p, -signal.SIGPIPE)
     for name in ("rate", "watch"):
-        p = start(COMMANDS[name], ["--pid", str(vmm.pid)], stdin=vmm_in, stdout=subprocess.DEVNULL)
+        with open("/dev/full", "w") as full:
+            p = start([name, "--seconds", "1"], ["--fd", "0"], stdin=target, stdout=full)
+        check(f"{name}, full disk", p, 1)
+    p = start(["record", "--interval", "1", "-o", "/dev/full"], ["--fd", "0"], **iommufd)
+    check("record, full disk", p, 1)
+    # the usual end; one of the address spaces cannot be tracked
+    p = start(["rate"], ["--fd", "0"], **iommufd)
+    check("rate", p, 1)
+    # the observed process ends
+    for name in ("rate", "watch", "record"):
+        vmm = subprocess.Popen(["sleep", "1000"], stdin=target)
+        p = start(COMMANDS[name], ["--pid", str(vmm.pid)], **iommufd)
         wait_for_trackers(p)
-        if name == "watch":
-            vmm.kill()
-            vmm.wait()
-            check("watch, the process ends", p, 4)
-        else:
-            p.send_signal(signal.SIGTERM)
-            check("rate of a process, SIGTERM", p, -signal.SIGTERM)
+        vmm.kill()
+        vmm.wait()
+        check(f"{name}, the process ends", p, 4)
 
 print("\n".join(bad))
 sys.exit(bool(bad))
