@@ -113,6 +113,29 @@ TRACE_EVENT(iommufd_dirty_unmap,
 		  __entry->pages, __entry->rc)
 );
 
+/* A MARK has finished, of a bitmap for a range or of a number of runs */
+TRACE_EVENT(iommufd_dirty_mark,
+	TP_PROTO(u32 tracker, u64 iova, u64 length, u32 runs, int rc),
+	TP_ARGS(tracker, iova, length, runs, rc),
+	TP_STRUCT__entry(
+		__field(u32, tracker)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(u32, runs)
+		__field(int, rc)
+	),
+	TP_fast_assign(
+		__entry->tracker = tracker;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->runs = runs;
+		__entry->rc = rc;
+	),
+	TP_printk("tracker=%u iova=%#llx length=%#llx runs=%u rc=%d",
+		  __entry->tracker, __entry->iova, __entry->length,
+		  __entry->runs, __entry->rc)
+);
+
 #endif
 
 #include <trace/define_trace.h>

@@ -38,6 +38,7 @@ enum {
 	IOMMUFD_CMD_DIRTY_TRACKER_UNMAP = 0xC6,
 	IOMMUFD_CMD_DIRTY_TRACKER_UPDATE = 0xC7,
 	IOMMUFD_CMD_DIRTY_LIST = 0xC8,
+	IOMMUFD_CMD_DIRTY_TRACKER_MARK = 0xC9,
 };
 
 /**
@@ -589,6 +590,60 @@ struct iommu_dirty_tracker_scan {
 
 #define IOMMU_DIRTY_TRACKER_SCAN \
 	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_SCAN)
+
+/**
+ * struct iommu_dirty_tracker_mark - ioctl(IOMMU_DIRTY_TRACKER_MARK)
+ * @size: sizeof(struct iommu_dirty_tracker_mark)
+ * @flags: Must be 0
+ * @tracker_id: A running tracker
+ * @num_runs: 0 if @data is a bitmap, otherwise the number of runs
+ * @iova: First byte of the range of the bitmap; 0 with runs
+ * @length: Length of that range in bytes, not 0; 0 with runs
+ * @page_size: Bytes per bit of the bitmap, as for READ; 0 with runs
+ * @data: Pointer to a bitmap as for READ, or to an array of
+ *	struct iommu_dirty_run
+ *
+ * Make pages dirty again for this tracker, and for no other: those whose bits
+ * are set, or those that the runs touch. The next READ or SCAN of the range
+ * reports them. It is for pages that were read but not delivered, because the
+ * transfer failed or the bitmap was lost, and for writes that only the caller
+ * knows of. A page of 4 KiB that is only partly within the range or a run
+ * becomes dirty as a whole.
+ *
+ * Nothing needs to be mapped at the pages, and a device tracker need not cover
+ * them; READ reports what it does not cover only with IOMMU_DIRTY_READ_SPARSE.
+ * Marks take 512 bytes for each 16 MiB that they touch, charged as for START.
+ * Without memory, and for runs of more than 16 TiB, the kernel keeps a few
+ * ranges instead of pages. Pages around the marked ones then become dirty, too,
+ * and a part of such a range may stay dirty until all of it is read.
+ *
+ * After -EFAULT, -EINTR or -ENODATA, some of the pages may be marked. After any
+ * other error, none is, unless @data changes during the call.
+ *
+ * Return:
+ * * 0 on success
+ * * -ENODATA: the tracker is not running, or was stopped during the call.
+ * * -EFAULT: @data cannot be read.
+ * * -EINTR: killed.
+ * * -EINVAL: @length or @page_size is out of its limits, a run is empty, or
+ *   one of @iova, @length and @page_size is not 0 with runs.
+ * * -EOVERFLOW: the range, a run or the bitmap extends beyond the end of the
+ *   address space.
+ * * -ENOENT, -EOPNOTSUPP: see the head of this file.
+ */
+struct iommu_dirty_tracker_mark {
+	__u32 size;
+	__u32 flags;
+	__u32 tracker_id;
+	__u32 num_runs;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+	__aligned_u64 page_size;
+	__aligned_u64 data;
+};
+
+#define IOMMU_DIRTY_TRACKER_MARK \
+	_IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_TRACKER_MARK)
 
 /**
  * struct iommu_dirty_tracker_unmap - ioctl(IOMMU_DIRTY_TRACKER_UNMAP)

@@ -541,4 +541,31 @@ TEST_F(device, agrees_with_page_tables)
 	}
 }
 
+/* MARK of pages that the tracker covers, and of one that it does not */
+TEST_F(device, mark)
+{
+	struct logged *l = &self->l;
+	struct iommu_dirty_run runs[2] = {
+		{ .iova = AT(10), .length = 3 * SZ_4K },
+		{ .iova = AT(PAGES), .length = SZ_4K },
+	};
+	struct read_args args;
+
+	EXPECT_EQ(-ENODATA, __tracker_mark_runs(l->env.fd, l->tracker, runs, 2));
+	ASSERT_EQ(0, __logged_start(l));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	ASSERT_EQ(0, __tracker_mark_runs(l->env.fd, l->tracker, runs, 2));
+	logged_dirty(l, 10, 13);
+	logged_write(l, 20);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	args = logged_args(l, l->tracker);
+	args.iova = AT(PAGES);
+	args.length = SZ_4K;
+	args.flags = 0;
+	EXPECT_EQ(-ERANGE, __tracker_read(&args));
+	args.flags = IOMMU_DIRTY_READ_SPARSE;
+	EXPECT_EQ(1, tracker_read(&args));
+}
+
 TEST_HARNESS_MAIN

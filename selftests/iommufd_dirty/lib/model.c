@@ -76,3 +76,36 @@ __u64 model_read(struct model *m, const struct read_args *args, void *data)
 	}
 	return set;
 }
+
+static bool touches(__u64 page, __u64 first, __u64 last)
+{
+	return page + (SZ_4K - 1) >= first && page <= last;
+}
+
+void model_mark_run(struct model *m, const struct iommu_dirty_run *run)
+{
+	size_t i;
+
+	for (i = 0; i < m->num; i++)
+		m->dirty[i] |= touches(m->iova[i], run->iova,
+				       run->iova + (run->length - 1));
+}
+
+void model_mark_bitmap(struct model *m, const struct read_args *args, const void *data)
+{
+	__u64 range_last = args->iova + (args->length - 1);
+	__u64 page = args->iova / args->page_size * args->page_size;
+	__u64 bit;
+	size_t i;
+
+	for (bit = 0; page <= range_last; bit++, page += args->page_size) {
+		__u64 first = page > args->iova ? page : args->iova;
+		__u64 last = page + (args->page_size - 1);
+
+		if (!bitmap_test(data, bit))
+			continue;
+		last = last < range_last ? last : range_last;
+		for (i = 0; i < m->num; i++)
+			m->dirty[i] |= touches(m->iova[i], first, last);
+	}
+}

@@ -68,5 +68,8 @@ void model_set_all(struct model *m);
 size_t model_num_dirty(const struct model *m);
 /* The expected result of __tracker_read(); returns the number of newly set bits */
 __u64 model_read(struct model *m, const struct read_args *args, void *data);
+/* What MARK does: each page of the model that a run, or a set bit, touches gets dirty */
+void model_mark_run(struct model *m, const struct iommu_dirty_run *run);
+void model_mark_bitmap(struct model *m, const struct read_args *args, const void *data);
 
 #endif

@@ -336,3 +336,31 @@ int __tracker_unmap(struct read_args *args, __u64 *unmapped)
 	*unmapped = cmd.out_unmapped;
 	return rc;
 }
+
+int __tracker_mark(const struct read_args *args)
+{
+	struct iommu_dirty_tracker_mark cmd = {
+		.size = sizeof(cmd),
+		.flags = args->flags,
+		.tracker_id = args->tracker,
+		.iova = args->iova,
+		.length = args->length,
+		.page_size = args->page_size,
+		.data = (uintptr_t)args->data,
+	};
+
+	return __iommufd_ioctl(args->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+}
+
+int __tracker_mark_runs(int fd, __u32 tracker, const struct iommu_dirty_run *runs,
+			__u32 num)
+{
+	struct iommu_dirty_tracker_mark cmd = {
+		.size = sizeof(cmd),
+		.tracker_id = tracker,
+		.num_runs = num,
+		.data = (uintptr_t)runs,
+	};
+
+	return __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+}

@@ -64,6 +64,10 @@ int __tracker_scan(struct scan_args *args);
 __u64 tracker_scan(struct read_args *args, __u32 room);
 /* UNMAP. @unmapped: bytes that were unmapped, also valid after an error */
 int __tracker_unmap(struct read_args *args, __u64 *unmapped);
+/* MARK of a bitmap, and of runs */
+int __tracker_mark(const struct read_args *args);
+int __tracker_mark_runs(int fd, __u32 tracker, const struct iommu_dirty_run *runs,
+			__u32 num);
 
 /* For device trackers; each call updates @ranges, *@num and *@page_size */
 int __device_start_flags(int fd, __u32 tracker, __u32 flags,

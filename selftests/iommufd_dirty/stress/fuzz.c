@@ -30,6 +30,7 @@ union command {
 	struct iommu_dirty_tracker_read read;
 	struct iommu_dirty_tracker_scan scan;
 	struct iommu_dirty_tracker_unmap unmap;
+	struct iommu_dirty_tracker_mark mark;
 	struct iommu_dirty_tracker_update update;
 };
 
@@ -226,7 +227,7 @@ static unsigned long fill_tracker(struct fuzzer *f, union command *c)
 
 static unsigned long fill_dirty(struct fuzzer *f, union command *c)
 {
-	switch (below(f, 3)) {
+	switch (below(f, 4)) {
 	case 0:
 		c->size = sizeof(c->read);
 		c->read.flags = flag(f);
@@ -248,6 +249,19 @@ static unsigned long fill_dirty(struct fuzzer *f, union command *c)
 		c->scan.runs = pointer(f);
 		c->scan.num_runs = about(f, below(f, 8));
 		return IOMMU_DIRTY_TRACKER_SCAN;
+	case 2:
+		c->size = sizeof(c->mark);
+		c->mark.flags = flag(f);
+		c->mark.tracker_id = id(f);
+		if (below(f, 2)) {
+			c->mark.data = ranges(f, &c->mark.num_runs);
+			return IOMMU_DIRTY_TRACKER_MARK;
+		}
+		c->mark.iova = iova(f);
+		c->mark.length = length(f) % MAX_COVERED;
+		c->mark.page_size = page_size(f);
+		c->mark.data = pointer(f);
+		return IOMMU_DIRTY_TRACKER_MARK;
 	default:
 		c->size = sizeof(c->unmap);
 		c->unmap.tracker_id = id(f);

@@ -102,6 +102,7 @@ TEST_F(errors, sizes)
 	struct iommu_dirty_tracker_stop stop = { .tracker_id = self->env.tracker };
 	struct iommu_dirty_tracker_scan scan = { .iova = IOVA };
 	struct iommu_dirty_tracker_unmap unmap = { .tracker_id = self->env.tracker };
+	struct iommu_dirty_tracker_mark mark = { .tracker_id = self->env.tracker };
 	struct iommu_dirty_tracker_update update = { .tracker_id = self->env.tracker };
 	int fd = self->env.fd;
 
@@ -121,6 +122,7 @@ TEST_F(errors, sizes)
 			      sizeof(self->read)));
 	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_SCAN, &scan, sizeof(scan)));
 	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_UNMAP, &unmap, sizeof(unmap)));
+	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_MARK, &mark, sizeof(mark)));
 	EXPECT_TRUE(still_dirty(&self->o));
 }
 

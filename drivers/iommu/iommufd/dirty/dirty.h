@@ -7,6 +7,7 @@
  * Doors, the entry points:
  *   ioctl.c		the ioctls ALLOC, START, STOP, UPDATE
  *   ioctl_read.c	the ioctls READ, SCAN, UNMAP
+ *   ioctl_mark.c	the ioctl MARK
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *   hooks.c, hooks.h	what the rest of iommufd calls
  * Verbs (verbs.h), the same for every scope:
@@ -14,6 +15,7 @@
  *   read.c		READ: window by window over all trackers of a call
  *   scan.c		SCAN: the same, into runs
  *   unmap.c		UNMAP
+ *   mark.c		MARK
  *   info.c, list.c	INFO, and LIST: the objects of a file
  *   trace.c		trace events
  * Scopes, what a tracker covers:
@@ -132,6 +134,7 @@ struct iommufd_dirty_asked {
  * @window_shift: log2 of the largest window of one harvest, in bytes of IOVA
  * @harvest: Read and clear a window into a sink, including what the ledger holds
  * @harvest_ledger: The same for the ledger only
+ * @mark: Mark runs in the ledger
  * @wait: Wait for a harvest that is under way, and free ledger memory that a range does
  *	not need
  * @release: Drop the references of a stopped tracker
@@ -158,6 +161,8 @@ struct iommufd_dirty_scope {
 			      unsigned long iova, unsigned long last,
 			      unsigned int flags,
 			      struct iommu_dirty_sink *sink);
+	int (*mark)(const struct iommufd_dirty_asked *asked,
+		    const struct iommufd_dirty_range *runs, unsigned int nr);
 	int (*wait)(struct iommufd_dirty_tracker *tracker, unsigned long iova,
 		    unsigned long last);
 	void (*release)(struct iommufd_dirty_tracker *tracker);

@@ -143,6 +143,7 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_update(struct iommufd_ucmd *ucmd);
+int iommufd_dirty_tracker_mark(struct iommufd_ucmd *ucmd);
 void iommufd_dirty_tracker_destroy(struct iommufd_object *obj);
 #else
 struct iommufd_dirty_iopt {};

@@ -32,7 +32,13 @@ struct tracker_set {
 	u64 begin;
 };
 
-static int check_request(const struct iommufd_dirty_request *req)
+/**
+ * iommufd_dirty_check_request() - Check the range and the page size of a request
+ * @req: The request
+ *
+ * Return: 0, -EINVAL or -EOVERFLOW, see struct iommu_dirty_tracker_read.
+ */
+int iommufd_dirty_check_request(const struct iommufd_dirty_request *req)
 {
 	unsigned long last;
 
@@ -194,7 +200,7 @@ static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 	unsigned int i;
 	int rc;
 
-	rc = check_request(req);
+	rc = iommufd_dirty_check_request(req);
 	if (rc)
 		return rc;
 	set = set_get(ictx, user, num, len);
@@ -314,7 +320,7 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 		return -EFAULT;
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
-	rc = check_request(&req);
+	rc = iommufd_dirty_check_request(&req);
 	if (rc)
 		return rc;
 	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);

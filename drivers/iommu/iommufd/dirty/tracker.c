@@ -98,14 +98,14 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 			unsigned long iova, unsigned long last,
 			unsigned long *next)
 {
-	struct iommufd_dirty_range run;
+	unsigned long first;
 	bool provided, recorded;
 
 	provided = tracker->scope->next(tracker, iova, last, next);
-	recorded = iommufd_dirty_ledger_run(&tracker->ledger, iova,
-					    provided ? *next : last, &run);
+	recorded = iommufd_dirty_ledger_first(&tracker->ledger, iova,
+					      provided ? *next : last, &first);
 	if (recorded)
-		*next = run.iova;
+		*next = first;
 	return provided || recorded;
 }
 

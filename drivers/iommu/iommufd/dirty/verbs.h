@@ -60,6 +60,9 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 			unsigned long iova, unsigned long last,
 			unsigned long *next);
 
+/* ioctl_read.c */
+int iommufd_dirty_check_request(const struct iommufd_dirty_request *req);
+
 /* info.c */
 int iommufd_dirty_copy_out(void __user *to, size_t len, const void *from,
 			   size_t known);
@@ -88,6 +91,12 @@ int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
 /* scan.c */
 int iommufd_dirty_scan(struct iommufd_dirty_asked *asked, unsigned int nr,
 		       struct iommufd_dirty_request *req);
+
+/* mark.c */
+int iommufd_dirty_mark_bitmap(const struct iommufd_dirty_asked *asked,
+			      const struct iommufd_dirty_request *req);
+int iommufd_dirty_mark_user_runs(const struct iommufd_dirty_asked *asked,
+				 u64 user, u32 num);
 
 /* unmap.c */
 int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,

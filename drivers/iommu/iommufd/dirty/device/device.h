@@ -106,6 +106,9 @@ int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long *last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
+int iommufd_dirty_device_harvest_mark(const struct iommufd_dirty_asked *asked,
+				      const struct iommufd_dirty_range *runs,
+				      unsigned int nr);
 int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 					unsigned long iova, unsigned long last,
 					unsigned int flags,

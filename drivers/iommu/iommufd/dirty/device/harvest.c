@@ -470,3 +470,31 @@ int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 	mutex_unlock(&tracker->device->lock);
 	return rc;
 }
+
+/**
+ * iommufd_dirty_device_harvest_mark() - Mark runs in the ledger of a tracker
+ * @asked: A device tracker
+ * @runs: The runs, which the tracker need not cover
+ * @nr: Number of runs
+ *
+ * Return: 0; -ENODATA or -EINTR, as iommufd_dirty_device_harvest(), with nothing marked.
+ */
+int iommufd_dirty_device_harvest_mark(const struct iommufd_dirty_asked *asked,
+				      const struct iommufd_dirty_range *runs,
+				      unsigned int nr)
+{
+	struct iommufd_dirty_tracker *tracker = asked->tracker;
+	int rc = -ENODATA;
+	unsigned int i;
+
+	if (mutex_lock_killable(&tracker->device->lock))
+		return -EINTR;
+	if (iommufd_dirty_asked_valid(asked)) {
+		for (i = 0; i < nr; i++)
+			iommufd_dirty_ledger_mark(&tracker->ledger,
+						  runs[i].iova, runs[i].last);
+		rc = 0;
+	}
+	mutex_unlock(&tracker->device->lock);
+	return rc;
+}

@@ -326,6 +326,7 @@ const struct iommufd_dirty_scope iommufd_dirty_device_scope = {
 	.window_shift = device_window_shift,
 	.harvest = iommufd_dirty_device_harvest,
 	.harvest_ledger = iommufd_dirty_device_harvest_ledger,
+	.mark = iommufd_dirty_device_harvest_mark,
 	.wait = device_wait,
 	.release = device_release,
 };

@@ -368,6 +368,38 @@ out_domains:
 }
 
 /**
+ * iommufd_dirty_harvest_mark() - Mark runs in the ledger of a tracker
+ * @asked: The tracker
+ * @runs: The runs
+ * @nr: Number of runs
+ *
+ * Needs no harvest_mutex: a reader of the ledger clears only what it has reported.
+ *
+ * Return: 0; -ENODATA if the tracker is not in @asked->state or was stopped since the
+ * call began, or -EINTR if killed, with nothing marked.
+ */
+int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
+			       const struct iommufd_dirty_range *runs,
+			       unsigned int nr)
+{
+	struct io_pagetable *iopt = &asked->tracker->ioas->iopt;
+	unsigned int i;
+	int rc = -ENODATA;
+
+	/* STOP changes the state with it held for writing, then discards the ledger */
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (iommufd_dirty_asked_valid(asked)) {
+		for (i = 0; i < nr; i++)
+			iommufd_dirty_ledger_mark(&asked->tracker->ledger,
+						  runs[i].iova, runs[i].last);
+		rc = 0;
+	}
+	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+/**
  * iommufd_dirty_harvest_wait() - Wait for a harvest that is under way
  * @tracker: A tracker of the IOAS
  * @iova: First byte of a range that was read from its ledger

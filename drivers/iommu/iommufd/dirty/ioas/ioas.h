@@ -99,6 +99,9 @@ int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
 				 unsigned long iova, unsigned long last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
+int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
+			       const struct iommufd_dirty_range *runs,
+			       unsigned int nr);
 int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 			       unsigned long iova, unsigned long last);
 

@@ -441,6 +441,7 @@ const struct iommufd_dirty_scope iommufd_dirty_ioas_scope = {
 	.window_shift = ioas_window_shift,
 	.harvest = iommufd_dirty_harvest,
 	.harvest_ledger = iommufd_dirty_harvest_ledger,
+	.mark = iommufd_dirty_harvest_mark,
 	.wait = iommufd_dirty_harvest_wait,
 	.release = ioas_release,
 };

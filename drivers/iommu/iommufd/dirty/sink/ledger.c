@@ -467,6 +467,37 @@ static bool ledger_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 }
 
 /**
+ * iommufd_dirty_ledger_first() - Find the first dirty byte of a range
+ * @ledger: The ledger
+ * @iova: First byte of the range
+ * @last: Last byte, inclusive
+ * @first: Out: the first dirty byte
+ *
+ * Unlike iommufd_dirty_ledger_run(), it does not look for the end of the run.
+ *
+ * Return: false if nothing in the range is dirty.
+ */
+bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, unsigned long last,
+				unsigned long *first)
+{
+	unsigned long span_last;
+	bool found;
+
+	mutex_lock(&ledger->lock);
+	for (;;) {
+		found = ledger_span(ledger, iova, last, &span_last);
+		if (found || span_last == last)
+			break;
+		iova = span_last + 1;
+		cond_resched();
+	}
+	mutex_unlock(&ledger->lock);
+	*first = iova;
+	return found;
+}
+
+/**
  * iommufd_dirty_ledger_run() - Find the first dirty run of a range
  * @ledger: The ledger
  * @iova: First byte of the range

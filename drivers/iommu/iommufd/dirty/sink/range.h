@@ -59,7 +59,8 @@ static inline bool iommufd_dirty_iter_step(struct iommufd_dirty_iter *iter)
 
 /**
  * iommufd_dirty_window_next() - Split a range into windows, for for_each_dirty_range()
- * @size: Size of a window in bytes, a power of two; windows end at multiples of it
+ * @size: Size of a window in bytes, a power of two; windows end at multiples of it.
+ *	0: one window
  * @iova: Where the next window starts
  * @last: Where the range ends, inclusive
  * @window: Out: the window

@@ -80,6 +80,9 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 			       unsigned long iova, unsigned long last);
 void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 				    unsigned long iova, unsigned long last);
+bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, unsigned long last,
+				unsigned long *first);
 bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 			      unsigned long iova, unsigned long last,
 			      struct iommufd_dirty_range *run);

@@ -224,7 +224,7 @@ static void test_against_model(struct kunit *test)
 {
 	struct ledger_test *t = test->priv;
 	struct iommufd_dirty_range got, want;
-	unsigned long iova, last;
+	unsigned long iova, last, first;
 	unsigned int i, step;
 	bool found;
 
@@ -238,7 +238,12 @@ static void test_against_model(struct kunit *test)
 					iommufd_dirty_ledger_run(&t->ledger,
 								 iova, last,
 								 &got));
+			KUNIT_ASSERT_EQ(test, found,
+					iommufd_dirty_ledger_first(&t->ledger,
+								   iova, last,
+								   &first));
 			if (found) {
+				KUNIT_ASSERT_EQ(test, first, want.iova);
 				KUNIT_ASSERT_EQ(test, got.iova, want.iova);
 				KUNIT_ASSERT_EQ(test, got.last, want.last);
 			}
