@@ -65,6 +65,7 @@ enum idirty_verb {
 	IDIRTY_VERB_DESTROY,
 	IDIRTY_VERB_LIST,
 	IDIRTY_VERB_PRECOPY,
+	IDIRTY_VERB_MARK,
 };
 
 /* Why this thread's last failed call failed */
@@ -206,6 +207,17 @@ struct idirty_unmap {
 	uint64_t out_pages;
 };
 
+/* A bitmap as for idirty_read(), or runs; with runs, the range and page size are 0 */
+struct idirty_mark {
+	uint32_t flags;
+	uint32_t num_runs;	/* 0: bitmap */
+	uint64_t iova;
+	uint64_t length;
+	uint64_t page_size;
+	const void *bitmap;
+	const struct idirty_range *runs;
+};
+
 /*
  * Copy a page only after all READs into its bitmap have returned, not as soon as
  * its bit is set: see idirty_read(3).
@@ -241,6 +253,7 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 		struct idirty_scan *scan);
 int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap);
+int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark);
 /* Frees what idirty_info(), idirty_covered() and idirty_list() have allocated */
 void idirty_free(void *mem);
 

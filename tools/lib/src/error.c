@@ -120,7 +120,7 @@ const char *idirty_weakness_text(enum idirty_weakness weakness)
 
 static const char *verb_text(enum idirty_verb verb)
 {
-	static const char *const names[IDIRTY_VERB_PRECOPY + 1] = {
+	static const char *const names[IDIRTY_VERB_MARK + 1] = {
 		[IDIRTY_VERB_NONE] = "call",
 		[IDIRTY_VERB_ALLOC] = "ALLOC",
 		[IDIRTY_VERB_INFO] = "INFO",
@@ -132,22 +132,25 @@ static const char *verb_text(enum idirty_verb verb)
 		[IDIRTY_VERB_UPDATE] = "UPDATE",
 		[IDIRTY_VERB_DESTROY] = "DESTROY",
 		[IDIRTY_VERB_LIST] = "LIST",
+		[IDIRTY_VERB_MARK] = "MARK",
 		[IDIRTY_VERB_PRECOPY] = "pre-copy",
 	};
 
-	return verb <= IDIRTY_VERB_PRECOPY ? names[verb] : "call";
+	return verb <= IDIRTY_VERB_MARK ? names[verb] : "call";
 }
 
 /* The meaning of an errno in a verb; NULL where strerror() says enough */
 static const char *code_text(enum idirty_verb verb, int code)
 {
 	bool reads = verb == IDIRTY_VERB_READ || verb == IDIRTY_VERB_SCAN ||
-		     verb == IDIRTY_VERB_UNMAP;
+		     verb == IDIRTY_VERB_UNMAP || verb == IDIRTY_VERB_MARK;
 
 	switch (code) {
 	case ENOTTY:
 		if (verb == IDIRTY_VERB_START)
 			return "the driver of the device does not log DMA";
+		if (verb == IDIRTY_VERB_MARK)
+			return "the kernel or the fallback cannot make pages dirty again";
 		return verb == IDIRTY_VERB_ALLOC || verb == IDIRTY_VERB_LIST ?
 			"this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)" : NULL;
 	case ENOENT:
@@ -181,7 +184,7 @@ static const char *code_text(enum idirty_verb verb, int code)
 		return verb == IDIRTY_VERB_START || verb == IDIRTY_VERB_UPDATE ?
 			"more than the device can track" : NULL;
 	case EFAULT:
-		return "the memory passed to the call is not writable";
+		return "the memory passed to the call cannot be accessed";
 	case EOVERFLOW:
 		return "the range exceeds the address space";
 	case EINVAL:

@@ -7,6 +7,7 @@
  *   info.c	INFO
  *   read.c	READ, UNMAP
  *   scan.c	SCAN
+ *   mark.c	MARK
  *   block.c	pages that were read and wait for a reader
  *   hwpt.c	fallback to IOMMU_HWPT_SET_DIRTY_TRACKING and
  *		IOMMU_HWPT_GET_DIRTY_BITMAP

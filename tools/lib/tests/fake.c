@@ -309,6 +309,29 @@ static int do_unmap(struct iommu_dirty_tracker_unmap *cmd)
 	return 0;
 }
 
+static int do_mark(struct iommu_dirty_tracker_mark *cmd)
+{
+	const struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->data;
+	const uint8_t *bitmap = (void *)(uintptr_t)cmd->data;
+	unsigned int t, page;
+	uint32_t i;
+
+	if (tracker_of(cmd->tracker_id, &t))
+		return -ENOENT;
+	for (page = 0; page < FAKE_PAGES; page++) {
+		uint64_t at = FAKE_IOVA + page * 4096ULL, bit;
+
+		for (i = 0; i < cmd->num_runs; i++)
+			dirty[t][page] |= in_range(page, runs[i].iova,
+						   runs[i].iova + (runs[i].length - 1));
+		if (cmd->num_runs || !in_range(page, cmd->iova, cmd->iova + (cmd->length - 1)))
+			continue;
+		bit = at / cmd->page_size - cmd->iova / cmd->page_size;
+		dirty[t][page] |= bitmap[bit / 8] >> bit % 8 & 1;
+	}
+	return 0;
+}
+
 static int do_hwpt_set(struct iommu_hwpt_set_dirty_tracking *cmd)
 {
 	if (cmd->hwpt_id != FAKE_HWPT)
@@ -488,6 +511,8 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		return do_unmap(arg);
 	case IOMMU_DIRTY_TRACKER_SCAN:
 		return do_scan(arg);
+	case IOMMU_DIRTY_TRACKER_MARK:
+		return do_mark(arg);
 	case IOMMU_DIRTY_LIST:
 		return do_list(arg);
 	default:

@@ -288,6 +288,53 @@ static void test_two_iommufds(void)
 	ok("read: trackers of two iommufds");
 }
 
+/* What was read is marked, and read again: of the one tracker only */
+static void test_mark(void)
+{
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_range runs[2] = { { FAKE_IOVA + 4096, 4096 }, { FAKE_IOVA + 3 * 4096, 1 } };
+	uint8_t bitmap[2] = {};
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+				    .bitmap = bitmap };
+	struct idirty_mark mark = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+				    .bitmap = bitmap };
+	struct idirty_tracker *t[2];
+	struct idirty *ctx;
+	char text[200];
+	int i;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	for (i = 0; i < 2; i++)
+		expect(!idirty_alloc(ctx, &target, &t[i]) && !idirty_start(t[i], 0, NULL, 0, NULL));
+	fake_write(2);
+	fake_write(9);
+	expect(!idirty_read(t, 2, &read, NULL) && read.out_pages == 2);
+	expect(!idirty_mark(t[1], &mark));
+	memset(bitmap, 0, sizeof(bitmap));
+	expect(!idirty_read(t, 1, &read, NULL) && !read.out_pages);
+	expect(!idirty_read(&t[1], 1, &read, NULL) && read.out_pages == 2);
+	expect(bitmap[0] == 4 && bitmap[1] == 2);
+	mark = (struct idirty_mark){ .num_runs = 2, .runs = runs };
+	memset(bitmap, 0, sizeof(bitmap));
+	expect(!idirty_mark(t[0], &mark));
+	expect(!idirty_read(t, 2, &read, NULL) && bitmap[0] == 10 && !bitmap[1]);
+	for (i = 0; i < 2; i++)
+		expect(!idirty_destroy(t[i]));
+	idirty_close(ctx);
+
+	fake_reset();
+	fake_has_trackers = false;
+	target.vfio_fd = FAKE_DEVICE_FD;
+	expect(!idirty_open(5, &ctx) && !idirty_alloc(ctx, &target, &t[0]));
+	expect(idirty_mark(t[0], &mark) == -ENOTTY);
+	expect(!strcmp(idirty_strerror(idirty_last_error(), text, sizeof(text)),
+		       "MARK: the kernel or the fallback cannot make pages dirty again"));
+	expect(!idirty_destroy(t[0]));
+	idirty_close(ctx);
+	ok("mark");
+}
+
 static void test_fallback(void)
 {
 	uint32_t hwpts[] = { FAKE_HWPT, 44 };
@@ -442,6 +489,7 @@ int main(void)
 	test_reads("read: 70 trackers", &ioas, 70);
 	test_batches();
 	test_two_iommufds();
+	test_mark();
 	fake_reset();
 	fake_has_trackers = false;
 	test_reads("read: HWPTs", &hwpts, 1);
