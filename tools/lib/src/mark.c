@@ -2,6 +2,8 @@
 /*
  * MARK: pages that were read but not delivered become dirty again.
  */
+#include <assert.h>
+
 #include "internal.h"
 
 int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark)
@@ -17,7 +19,7 @@ int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark)
 		.data = (uintptr_t)(mark->num_runs ? (const void *)mark->runs : mark->bitmap),
 	};
 
-	_Static_assert(sizeof(*mark->runs) == sizeof(struct iommu_dirty_run), "same layout");
+	static_assert(sizeof(*mark->runs) == sizeof(struct iommu_dirty_run), "same layout");
 	if (tracker->fallback)
 		return failed(IDIRTY_VERB_MARK, -ENOTTY);
 	return call(IDIRTY_VERB_MARK, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
