@@ -21,7 +21,7 @@ COMMANDS = {
     "advise": ["advise", "--interval", "1000000"],
 }
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL,
-           signal.SIGSEGV, signal.SIGXFSZ, signal.SIGALRM)
+           signal.SIGABRT, signal.SIGXFSZ, signal.SIGALRM)
 bad = []
 # a shell that starts this in the background ignores some of them
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
