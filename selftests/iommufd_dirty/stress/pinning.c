@@ -249,7 +249,8 @@ TEST_F_TIMEOUT(pinning, read_many_while_pinning, 120)
 	check(getrusage(RUSAGE_THREAD, &before));
 	EXPECT_EQ(1, tracker_read(&args));
 	check(getrusage(RUSAGE_THREAD, &after));
-	EXPECT_LT(32, after.ru_nvcsw - before.ru_nvcsw);
+	/* up to 64 times; on a slow CPU a sleep may be over before the task is off it */
+	EXPECT_LT(8, after.ru_nvcsw - before.ru_nvcsw);
 	pinned_end(&p);
 	access_destroy(p.access);
 	object_destroy(self->g.env.fd, p.tracker);
