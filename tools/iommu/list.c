@@ -7,16 +7,8 @@
 
 #include "iommu-dirty.h"
 
+/* Without a parser, argp hands its input to the child */
 static const struct argp_child children[] = { { &target_argp, 0, NULL, 0 }, { 0 } };
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	state->child_inputs[0] = state->input;
-	return 0;
-}
 
 static const char *type_text(uint32_t type)
 {
@@ -76,7 +68,6 @@ static int list_file(struct iommufd *file, json_t *all)
 int cmd_list(int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse,
 		.children = children,
 		.doc = "List what a program has in its iommufds.",
 	};

@@ -7,16 +7,8 @@
 
 #include "iommu-dirty.h"
 
+/* Without a parser, argp hands its input to the child */
 static const struct argp_child children[] = { { &observe_argp, 0, NULL, 0 }, { 0 } };
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	state->child_inputs[0] = state->input;
-	return 0;
-}
 
 static int count(void *arg, const struct idirty_range *run)
 {
@@ -118,7 +110,6 @@ static int run(int argc, char **argv, const struct argp *argp, bool forever)
 int cmd_rate(int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse,
 		.children = children,
 		.doc = "How fast devices dirty memory.",
 	};
@@ -129,7 +120,6 @@ int cmd_rate(int argc, char **argv)
 int cmd_watch(int argc, char **argv)
 {
 	static const struct argp argp = {
-		.parser = parse,
 		.children = children,
 		.doc = "How fast devices dirty memory, every --seconds N, until interrupted.",
 	};
