@@ -42,26 +42,52 @@ enum {
 };
 
 /**
+ * enum iommu_dirty_alloc_flags - Flags of an ALLOC
+ * @IOMMU_DIRTY_ALLOC_PASSIVE: The tracker only observes: it makes no call of
+ *	others fail. Each START implies IOMMU_DIRTY_START_DEGRADED
+ * @IOMMU_DIRTY_ALLOC_FILE: Return a file descriptor that owns the tracker
+ */
+enum iommu_dirty_alloc_flags {
+	IOMMU_DIRTY_ALLOC_PASSIVE = 1 << 0,
+	IOMMU_DIRTY_ALLOC_FILE = 1 << 1,
+};
+
+/**
  * struct iommu_dirty_tracker_alloc - ioctl(IOMMU_DIRTY_TRACKER_ALLOC)
  * @size: sizeof(struct iommu_dirty_tracker_alloc)
- * @flags: Must be 0
+ * @flags: Combination of enum iommu_dirty_alloc_flags
  * @target_id: Id of the IOAS or of the bound device to track
- * @out_tracker_id: Id of the new tracker
+ * @out_tracker_id: Id of the new tracker; 0 with IOMMU_DIRTY_ALLOC_FILE
+ * @out_fd: With IOMMU_DIRTY_ALLOC_FILE: the new file descriptor, which is
+ *	close-on-exec. Otherwise unchanged
+ * @__reserved: Must be 0
  *
  * Allocate a tracker. It is stopped, and allocating it does not affect DMA. An
  * IOAS tracker reports what any device or software writes to the IOAS. A device
  * tracker reports what that device writes, to any IOAS. Only the device's
- * driver feeds it; INFO reports whether there is such a driver.
+ * driver feeds it; INFO reports whether there is such a driver. The memory for
+ * what a tracker records is charged to the memory cgroup of the caller.
  *
- * The IOAS cannot be destroyed before the tracker. A device can be unbound: its
- * tracker keeps the dirty pages and can still be read, stopped and destroyed.
  * IOMMU_DESTROY of @out_tracker_id stops and frees the tracker, or fails with
  * -EBUSY while another ioctl uses it. Closing the iommufd file frees it, too.
+ *
+ * With IOMMU_DIRTY_ALLOC_FILE, the tracker belongs to a file of its own. INFO,
+ * START, STOP, READ, SCAN and MARK work on that file, with 0 as the id of the
+ * tracker; all other ioctls fail with -ENOTTY. The last close of the file
+ * destroys the tracker. The file gives no access to anything else of the
+ * iommufd, and does not keep the iommufd or anything in it alive.
+ *
+ * The IOAS cannot be destroyed before a tracker that has neither flag. In all
+ * other cases, destroying the IOAS stops its trackers for good: INFO reports
+ * IOMMU_DIRTY_TRACKER_GONE. A device can always be unbound: its tracker keeps
+ * the dirty pages and can still be read, stopped and destroyed.
  *
  * Return:
  * * 0 on success
  * * -ENOENT: no object has the id @target_id.
- * * -EINVAL: @target_id is neither an IOAS nor a device.
+ * * -EINVAL: @target_id is neither an IOAS nor a device; or @size is too small
+ *   for @out_fd with IOMMU_DIRTY_ALLOC_FILE.
+ * * -EMFILE, -ENFILE: no file descriptor is free.
  * * -ENOMEM: out of memory.
  * * -EOPNOTSUPP, -EFAULT: see the head of this file.
  */
@@ -70,6 +96,8 @@ struct iommu_dirty_tracker_alloc {
 	__u32 flags;
 	__u32 target_id;
 	__u32 out_tracker_id;
+	__s32 out_fd;
+	__u32 __reserved;
 };
 
 #define IOMMU_DIRTY_TRACKER_ALLOC \
@@ -195,16 +223,22 @@ enum iommu_dirty_state {
 
 /**
  * enum iommu_dirty_tracker_flags - Flags of a tracker
- * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started with IOMMU_DIRTY_START_DEGRADED
+ * @IOMMU_DIRTY_TRACKER_PASSIVE: It was allocated with IOMMU_DIRTY_ALLOC_PASSIVE
+ * @IOMMU_DIRTY_TRACKER_GONE: Its IOAS has been destroyed; it can only be closed
+ *	or destroyed
+ * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started with IOMMU_DIRTY_START_DEGRADED,
+ *	or is passive; only while it runs
  * @IOMMU_DIRTY_TRACKER_BLIND: IOAS: a member cannot be tracked, so everything
  *	mapped for writing is reported as dirty. Device: its driver failed to
  *	report, or failed during an UPDATE, or is gone, or could not track the
  *	device when a degraded tracker was started; what the driver does not
- *	report is reported as dirty
+ *	report is reported as dirty. Only while it runs
  */
 enum iommu_dirty_tracker_flags {
 	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
 	IOMMU_DIRTY_TRACKER_BLIND = 1 << 1,
+	IOMMU_DIRTY_TRACKER_PASSIVE = 1 << 2,
+	IOMMU_DIRTY_TRACKER_GONE = 1 << 3,
 };
 
 /**
@@ -221,14 +255,14 @@ enum iommu_dirty_tracker_flags {
  *	know
  * @out_state: enum iommu_dirty_state
  * @out_target_id: The @target_id of ALLOC
- * @out_max_trackers: Maximum number of trackers of one READ, and of trackers
- *	that run on one IOAS or device
+ * @out_max_trackers: Maximum number of trackers of one READ, and of passive
+ *	and of other trackers that run on one IOAS or device
  * @out_page_sizes: Bitmap of the page sizes, in bytes, that READ accepts
  * @out_reads: Number of READ, SCAN and UNMAP calls of this tracker that
  *	succeeded
  * @out_pages: Number of pages that READ, SCAN and UNMAP have reported for this
  *	tracker, even if the call failed
- * @out_flags: Combination of enum iommu_dirty_tracker_flags; 0 if it is stopped
+ * @out_flags: Combination of enum iommu_dirty_tracker_flags
  * @__reserved: Must be 0
  * @out_max_ranges: Device: maximum number of ranges that it tracks. 0 if
  *	unknown, and for an IOAS, which needs no ranges
@@ -321,15 +355,14 @@ struct iommu_dirty_run {
  * page of a mapping that a device or an access writes to is reported by a later
  * READ, SCAN or UNMAP of this tracker. What was dirty before START is
  * discarded, for this tracker only. Several trackers can run on an IOAS or
- * device; each of them gets every dirty page.
+ * device, beside IOMMU_HWPT_SET_DIRTY_TRACKING and
+ * VFIO_DEVICE_FEATURE_DMA_LOGGING_START: each of them gets every dirty page.
  *
  * A HWPT that joins the IOAS while the tracker runs is tracked from its first
  * mapping on. If it cannot be tracked, the attach or IOMMU_HWPT_ALLOC fails
  * with -ENXIO, unless all trackers of the IOAS are degraded. The dirty pages of
  * a HWPT that leaves, and of a range that is unmapped by any means, are kept.
  * They are reported at their IOVA even if nothing is mapped there any more.
- * Memory for them is charged to the memory cgroup of the task that called
- * START.
  *
  * A device tracker tracks what the device writes within @ranges. Ranges are
  * rounded outwards to whole pages of the requested size and of the size that
@@ -338,30 +371,35 @@ struct iommu_dirty_run {
  * ranges, neighbours are merged across the smallest gaps, which are then
  * tracked, too; INFO reports how many ranges it supports. The ranges that are
  * finally tracked are written back. @page_size may then be larger than
- * requested: one written byte makes a whole page of that size dirty. A further
- * tracker of the device can start if its ranges are already tracked; it covers
- * all of the tracked ranges that contain them. What a tracker has requested
- * stays tracked, whatever other trackers UPDATE; what it covers beyond that may
- * not.
+ * requested: one written byte makes a whole page of that size dirty.
+ *
+ * A further tracker of the device covers all of the tracked ranges that contain
+ * its own. If its own are not tracked yet, the device then tracks both. Where
+ * its driver cannot change the ranges live, all ranges are reported as dirty to
+ * all trackers. That is not done to a user who logs with
+ * VFIO_DEVICE_FEATURE_DMA_LOGGING_START, nor to others for a passive tracker:
+ * START then fails with -EBUSY unless the device starts no DMA (see UPDATE); a
+ * degraded tracker starts all the same, and covers those of its ranges that are
+ * tracked. Likewise, a passive tracker loses its coverage if the device cannot
+ * track that much. What a tracker has requested otherwise stays tracked,
+ * whatever other trackers UPDATE; what it covers beyond that may not.
  *
  * Return:
  * * 0 on success
  * * -ENXIO: @out_id cannot be tracked; nothing has changed.
  * * -EALREADY: the tracker is starting or running.
- * * -EBUSY: IOAS: a HWPT is tracked by IOMMU_HWPT_SET_DIRTY_TRACKING, or that
- *   ioctl or IOMMU_HWPT_GET_DIRTY_BITMAP is under way. Both fail with -EBUSY
- *   while the tracker runs. Device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START is in
- *   effect, which likewise fails with -EBUSY while the tracker runs; or another
- *   tracker runs, and @ranges are not tracked.
+ * * -EBUSY: device: tracking @ranges, too, would make a gap for its user, who
+ *   logs with VFIO_DEVICE_FEATURE_DMA_LOGGING_START.
  * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty,
  *   or one of @num_ranges, @ranges and @page_size is not 0 for an IOAS.
  * * -EOVERFLOW: a range extends beyond the end of the address space, or up to
  *   the end if the device does not support such ranges.
  * * -E2BIG: the device cannot track that much, even as a single range; or all
  *   2^64 bytes would be one range, whose length does not fit in 64 bits.
- * * -ENODEV: the device was or is being unbound, or its driver is giving it up.
- * * -EUSERS: the maximum number of trackers (out_max_trackers of
- *   struct iommu_dirty_tracker_info) runs on the IOAS or device.
+ * * -ENODEV: the IOAS has been destroyed; the device was or is being unbound,
+ *   or its driver is giving it up.
+ * * -EUSERS: the maximum number of passive trackers, or of others, runs on the
+ *   IOAS or device (out_max_trackers of struct iommu_dirty_tracker_info).
  * * -ENOMEM: out of memory; the tracker is stopped.
  * * -EINTR: killed. The tracker is stopped, or will be once the locks of the
  *   IOAS are free. Its next START or STOP waits for these locks and stops it.
@@ -502,7 +540,7 @@ enum iommu_dirty_read_flags {
  * * -EINTR: killed.
  * * -ENODATA: a tracker is not running, or was stopped during the call, even if
  *   it was started again: pages that STOP has discarded are not clean.
- *   @out_length is 0.
+ *   @out_length is 0. Also if its IOAS has been destroyed.
  * * -ERANGE: a device tracker, whose out_error is set, does not cover the range
  *   from @out_length on.
  * * -ESTALE: a device tracker has lost coverage during the call, even if it
@@ -565,7 +603,7 @@ struct iommu_dirty_tracker_read {
  * If the array is full before the end of the range, the call succeeds with
  * @out_length smaller than @length: continue there. Nothing beyond @out_length
  * is lost. Dirty pages that do not fit are kept in memory that is charged as
- * for START and is proportional to what is dirty. If a tracker does not cover
+ * for ALLOC and is proportional to what is dirty. If a tracker does not cover
  * all of the range, the call fails with -ERANGE once all runs before
  * @out_length are written.
  *
@@ -612,7 +650,7 @@ struct iommu_dirty_tracker_scan {
  *
  * Nothing needs to be mapped at the pages, and a device tracker need not cover
  * them; READ reports what it does not cover only with IOMMU_DIRTY_READ_SPARSE.
- * Marks take 512 bytes for each 16 MiB that they touch, charged as for START.
+ * Marks take 512 bytes for each 16 MiB that they touch, charged as for ALLOC.
  * Without memory, and for runs of more than 16 TiB, the kernel keeps a few
  * ranges instead of pages. Pages around the marked ones then become dirty, too,
  * and a part of such a range may stay dirty until all of it is read.
@@ -686,7 +724,7 @@ struct iommu_dirty_tracker_mark {
  *   unmapped and reported. Also see the head of this file.
  * * -EBUSY, -EDEADLOCK: as IOMMU_IOAS_UNMAP.
  * * -EINTR: killed.
- * * -EINVAL: as for READ; also if @tracker_id is a device tracker.
+ * * -EINVAL: as for READ; also if @tracker_id is a device tracker or passive.
  * * -EOVERFLOW, -EOPNOTSUPP: as for READ.
  */
 struct iommu_dirty_tracker_unmap {
@@ -734,11 +772,13 @@ enum iommu_dirty_update_flags {
  * starts no DMA: it is in VFIO's state STOP, STOP_COPY or RESUMING, or in a P2P
  * state if INFO reports IOMMU_DIRTY_MEMBER_QUIESCES_P2P. Otherwise there would
  * be a gap: the call fails with -EBUSY or, with IOMMU_DIRTY_UPDATE_GAP_DIRTY,
- * reports all ranges as dirty.
+ * reports all ranges as dirty. It fails all the same if the device's user logs
+ * with VFIO_DEVICE_FEATURE_DMA_LOGGING_START, or if the tracker is passive and
+ * others are not.
  *
  * Return:
  * * 0 on success
- * * -EBUSY: the device may be doing DMA; nothing has changed.
+ * * -EBUSY: there would be a gap; nothing has changed.
  * * -ENODATA: the tracker is not running.
  * * -ENODEV: the device no longer has a driver that tracks it, or its driver is
  *   giving it up. The old ranges are dirty if there was a gap.
@@ -784,15 +824,30 @@ enum iommu_dirty_object_type {
 };
 
 /**
+ * enum iommu_dirty_object_flags - Flags of an object
+ * @IOMMU_DIRTY_OBJECT_AUTO: The HWPT was made by attaching a device to the IOAS
+ * @IOMMU_DIRTY_OBJECT_PASSIVE: The tracker is passive
+ * @IOMMU_DIRTY_OBJECT_TYPE1: The tracker serves VFIO_IOMMU_DIRTY_PAGES
+ */
+enum iommu_dirty_object_flags {
+	IOMMU_DIRTY_OBJECT_AUTO = 1 << 1,
+	IOMMU_DIRTY_OBJECT_PASSIVE = 1 << 2,
+	IOMMU_DIRTY_OBJECT_TYPE1 = 1 << 3,
+};
+
+/**
  * struct iommu_dirty_object - One object of an iommufd file
  * @type: enum iommu_dirty_object_type
  * @id: Object id
  * @parent_id: HWPT: its IOAS. Nested HWPT: the HWPT that it is nested in.
  *	Device: the HWPT that it is attached to, or 0. Tracker: the @target_id
  *	of ALLOC. IOAS: 0
- * @flags: HWPT: IOMMU_DIRTY_MEMBER_AUTO or 0
- * @state: Tracker: enum iommu_dirty_state. Otherwise 0
- * @__reserved: 0
+ * @flags: Combination of enum iommu_dirty_object_flags
+ * @state: enum iommu_dirty_state. Tracker: its state. HWPT: RUNNING if
+ *	IOMMU_HWPT_SET_DIRTY_TRACKING has enabled tracking. Device: RUNNING if
+ *	VFIO_DEVICE_FEATURE_DMA_LOGGING_START is in effect. Otherwise STOPPED
+ * @num_trackers: IOAS, device: number of trackers that are starting or running
+ *	on it, including those with a file of their own. Otherwise 0
  * @name: Device: its name in the kernel (for PCI, its address), truncated if
  *	necessary and always terminated by a 0
  */
@@ -802,7 +857,7 @@ struct iommu_dirty_object {
 	__u32 parent_id;
 	__u32 flags;
 	__u32 state;
-	__u32 __reserved;
+	__u32 num_trackers;
 	__u8 name[40];
 };
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the ledger of a tracker costs others: time at unmap, and memory, which is charged
- * to the cgroup of the process that did START.
+ * to the cgroup of the process that did ALLOC.
  */
 #include <fcntl.h>
 #include <kselftest_harness.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -152,33 +153,43 @@ static const char *groups_open(void)
 	return NULL;
 }
 
-/* STARTs the tracker in a process that is in a memory cgroup of its own */
-static void observe(int fd, __u32 tracker)
+/* ALLOCates a tracker in a process that is in a memory cgroup of its own, and STARTs it */
+static __u32 observe(int fd, __u32 ioas)
 {
-	pid_t pid = check(fork());
+	__u32 *tracker = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
 	int status;
+	__u32 id;
 
+	if (tracker == MAP_FAILED)
+		fatal("mmap: error %d", errno);
+	pid = check(fork());
 	if (!pid) {
 		put_text(OBSERVER "/cgroup.procs", "0");
-		_exit(__tracker_start(fd, tracker, NULL) ? 1 : 0);
+		_exit(__tracker_alloc(fd, ioas, tracker) ? 1 : 0);
 	}
 	check(waitpid(pid, &status, 0));
 	if (status)
-		fatal("the observer did not start its tracker");
+		fatal("the observer did not allocate its tracker");
+	id = *tracker;
+	mem_free(tracker, SZ_4K);
+	tracker_start(fd, id);
+	return id;
 }
 
-/* A ledger is charged to the process that did START, until STOP */
+/* A ledger is charged to the process that did ALLOC, until STOP */
 TEST_F_TIMEOUT(ledger, charged, 120)
 {
 	struct env *env = &self->env;
-	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
+	__u32 ioas = ioas_alloc(env->fd), tracker;
 	const char *reason = groups_open();
 	void *mem = mem_alloc(SZ_4K);
 	long before, full;
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	observe(env->fd, tracker);
+	tracker = observe(env->fd, ioas);
 	before = observer_memory();
 	fill_ledger(env, ioas, mem, CHUNKS);
 	full = observer_memory();
@@ -197,12 +208,11 @@ TEST_F_TIMEOUT(ledger, charged, 120)
 TEST_F_TIMEOUT(ledger, charged_at_limit, 120)
 {
 	struct env *env = &self->env;
-	__u32 ioas = ioas_alloc(env->fd), tracker = tracker_alloc(env->fd, ioas);
+	__u32 ioas = ioas_alloc(env->fd), tracker;
 	const char *reason = groups_open();
 	void *mem = mem_alloc(SZ_4K);
 	struct scan_args scan = {
 		.fd = env->fd,
-		.tracker = tracker,
 		.iova = 0,
 		.length = (CHUNKS + 1) * 16 * SZ_1M,
 		.page_size = 16 * SZ_1M,
@@ -213,7 +223,8 @@ TEST_F_TIMEOUT(ledger, charged_at_limit, 120)
 
 	if (reason)
 		SKIP(return, "%s", reason);
-	observe(env->fd, tracker);
+	tracker = observe(env->fd, ioas);
+	scan.tracker = tracker;
 	put_text(OBSERVER "/memory.max", "0");
 	tried = observer_event("\nmax ");
 	ms = now() / 1000000;

@@ -106,7 +106,9 @@ TEST_F(errors, sizes)
 	struct iommu_dirty_tracker_update update = { .tracker_id = self->env.tracker };
 	int fd = self->env.fd;
 
-	EXPECT_EQ(0, sizes_ok(fd, IOMMU_DIRTY_TRACKER_ALLOC, &alloc, sizeof(alloc)));
+	EXPECT_EQ(0, sizes_ok_from(fd, IOMMU_DIRTY_TRACKER_ALLOC, &alloc, sizeof(alloc),
+				   offsetof(struct iommu_dirty_tracker_alloc,
+					    out_fd)));
 	EXPECT_EQ(0, sizes_ok_from(fd, IOMMU_DIRTY_TRACKER_INFO, &info, sizeof(info),
 				   offsetof(struct iommu_dirty_tracker_info,
 					    out_max_ranges)));
@@ -145,12 +147,15 @@ TEST_F(errors, alloc)
 	struct iommu_dirty_tracker_alloc cmd = {
 		.size = sizeof(cmd),
 		.target_id = self->env.ioas,
-		.flags = 1,
+		.flags = 1 << 2,
 	};
 	__u32 id;
 
 	EXPECT_EQ(-EOPNOTSUPP, verb(IOMMU_DIRTY_TRACKER_ALLOC, &cmd));
 	cmd.flags = 1U << 31;
+	EXPECT_EQ(-EOPNOTSUPP, verb(IOMMU_DIRTY_TRACKER_ALLOC, &cmd));
+	cmd.flags = 0;
+	cmd.__reserved = 1;
 	EXPECT_EQ(-EOPNOTSUPP, verb(IOMMU_DIRTY_TRACKER_ALLOC, &cmd));
 	EXPECT_EQ(-ENOENT, __tracker_alloc(self->env.fd, NO_ID, &id));
 	EXPECT_EQ(-ENOENT, __tracker_alloc(self->env.fd, 0, &id));

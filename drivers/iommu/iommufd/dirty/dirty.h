@@ -8,10 +8,13 @@
  *   ioctl.c		the ioctls ALLOC, START, STOP, UPDATE
  *   ioctl_read.c	the ioctls READ, SCAN, UNMAP
  *   ioctl_mark.c	the ioctl MARK
+ *   file.c		the file of a tracker, with INFO, START, STOP, READ, SCAN, MARK
+ *   hwpt.c		the classic ioctls of HWPTs, on top of a tracker
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *   hooks.c, hooks.h	what the rest of iommufd calls
  * Verbs (verbs.h), the same for every scope:
- *   tracker.c		the object: create, start, stop, destroy
+ *   tracker.c		the tracker: create, start, stop, destroy
+ *   object.c		a tracker with an object id, and finding the tracker of a call
  *   read.c		READ: window by window over all trackers of a call
  *   scan.c		SCAN: the same, into runs
  *   unmap.c		UNMAP
@@ -26,8 +29,8 @@
  * Tests:
  *   tests/		KUnit, a benchmark, and switches that make tests skip a step
  *
- * Lock order: iommufd_dirty_iopt::vfio_mutex -> iommufd_ioas::mutex ->
- * io_pagetable::domains_rwsem -> iommufd_dirty_iopt::attach_rwsem ->
+ * Lock order: iommufd_dirty_iopt::vfio_mutex, iommufd_dirty_classic::mutex ->
+ * iommufd_dirty_anchor::rwsem -> iommufd_ioas::mutex -> io_pagetable::domains_rwsem -> iommufd_dirty_iopt::attach_rwsem ->
  * iommufd_dirty_iopt::harvest_mutex -> io_pagetable::iova_rwsem ->
  * iopt_pages::mutex -> iommufd_dirty_ledger::lock.
  * iommufd_group::lock nests inside iommufd_ioas::mutex and outside attach_rwsem.
@@ -54,11 +57,12 @@
 
 /*
  * Maximum number of trackers in one READ, and of trackers that run on one IOAS or
- * device. A harvest for one tracker marks in the ledgers of all others while it holds
- * the locks of the IOAS, so the number must be bounded.
+ * device: of passive ones, and of others. A harvest for one tracker marks in the ledgers
+ * of all others while it holds the locks of the IOAS, so the number must be bounded.
  */
 #define IOMMUFD_DIRTY_MAX_TRACKERS	64
 
+struct iommufd_dirty_anchor;
 struct iommufd_dirty_tracker;
 
 /**
@@ -140,7 +144,7 @@ struct iommufd_dirty_asked {
  * @release: Drop the references of a stopped tracker
  *
  * The functions that implement them document arguments and return values. Callers hold
- * no lock other than iommufd_dirty_iopt::vfio_mutex.
+ * no lock other than iommufd_dirty_iopt::vfio_mutex or iommufd_dirty_classic::mutex.
  */
 struct iommufd_dirty_scope {
 	int (*start)(struct iommufd_dirty_tracker *tracker,
@@ -173,10 +177,15 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
 
 /**
  * struct iommufd_dirty_tracker - A dirty tracker
- * @obj: iommufd's object
+ * @id: Object id that trace events report: its own; that of its HWPT; 0 if a file owns it
+ * @target_id: Object id of the IOAS or device
  * @scope: Operations of the IOAS or device scope
- * @ioas: The IOAS that it covers, with a users reference held. NULL for a device
- *	tracker
+ * @ioas: The IOAS that it covers, valid while @anchor says so. NULL for a device tracker
+ * @anchor: IOAS tracker: a reference. The IOAS can be destroyed before the tracker
+ * @holds: It also holds a users reference to the IOAS, which rules that out
+ * @domain: The only domain that it covers, for a HWPT's classic tracking. Software writes
+ *	and unmapped pages are not recorded then. Otherwise NULL
+ * @passive: It makes no call of others fail, and is always degraded
  * @device: The device that it covers, with a reference held. NULL for an IOAS tracker
  * @ranges: Device tracker: the ranges it was asked to cover, NULL if it is stopped;
  *	protected by iommufd_dirty_device::config_mutex
@@ -201,9 +210,14 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @pages: Number of pages that these ioctls reported, even if they failed
  */
 struct iommufd_dirty_tracker {
-	struct iommufd_object obj;
+	u32 id;
+	u32 target_id;
 	const struct iommufd_dirty_scope *scope;
 	struct iommufd_ioas *ioas;
+	struct iommufd_dirty_anchor *anchor;
+	bool holds;
+	struct iommu_domain *domain;
+	bool passive;
 	struct iommufd_dirty_device *device;
 	struct iommufd_dirty_ranges *ranges;
 	u64 page_size;
@@ -222,6 +236,19 @@ struct iommufd_dirty_tracker {
 	atomic64_t pages;
 };
 
+/* How many of the trackers in the list of an IOAS or device are passive, or are not */
+static inline unsigned int iommufd_dirty_count(const struct list_head *trackers,
+					       bool passive)
+{
+	struct iommufd_dirty_tracker *tracker;
+	unsigned int nr = 0;
+
+	list_for_each_entry(tracker, trackers, item)
+		if (!tracker->domain && tracker->passive == passive)
+			nr++;
+	return nr;
+}
+
 /*
  * True if the tracker is in the state that the call needs and was not stopped since the
  * call began, not even to be started again. Exact only under the locks of the state.
@@ -231,14 +258,6 @@ iommufd_dirty_asked_valid(const struct iommufd_dirty_asked *asked)
 {
 	return READ_ONCE(asked->tracker->state) == asked->state &&
 	       READ_ONCE(asked->tracker->stops) == asked->stops;
-}
-
-static inline struct iommufd_dirty_tracker *
-iommufd_get_dirty_tracker(struct iommufd_ctx *ictx, u32 id)
-{
-	return container_of(iommufd_get_object(ictx, id,
-					       IOMMUFD_OBJ_DIRTY_TRACKER),
-			    struct iommufd_dirty_tracker, obj);
 }
 
 #endif

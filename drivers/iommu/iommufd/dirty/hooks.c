@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Calls from the rest of iommufd into the dirty trackers: when iommufd allocates
- * a HWPT, when a device is attached to one or detached from one, when a HWPT
- * joins an IOAS, and around the per-HWPT dirty ioctls. Functions that need a
- * lock held say so.
+ * a HWPT, when a device is attached to one or detached from one, and when a HWPT
+ * joins an IOAS. Functions that need a lock held say so.
  */
 #include <linux/iommu.h>
 #include <trace/events/iommufd_dirty.h>
@@ -147,7 +146,7 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
-	if (list_empty(&iopt->dirty.trackers) ||
+	if (!iommufd_dirty_watched(iopt) ||
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_ATTACH))
 		return 0;
 	if (capable && !domain->dirty_ops->set_dirty_tracking(domain, true))
@@ -160,54 +159,4 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 							  iopt)->obj.id);
 	domain->dirty_failed = capable;
 	return 0;
-}
-
-/**
- * iommufd_dirty_hwpt_begin() - A per-HWPT dirty ioctl begins
- * @hwpt: The HWPT
- *
- * No tracker of the IOAS can start until iommufd_dirty_hwpt_end() or
- * iommufd_dirty_hwpt_set_end() is called.
- *
- * Return: 0, or -EBUSY if a tracker is starting or running on the IOAS.
- */
-int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt)
-{
-	struct iommufd_ioas *ioas = hwpt->ioas;
-	int rc = 0;
-
-	mutex_lock(&ioas->mutex);
-	if (!list_empty(&ioas->iopt.dirty.trackers))
-		rc = -EBUSY;
-	else
-		ioas->iopt.dirty.hwpt_calls++;
-	mutex_unlock(&ioas->mutex);
-	return rc;
-}
-
-/**
- * iommufd_dirty_hwpt_end() - IOMMU_HWPT_GET_DIRTY_BITMAP ends
- * @hwpt: The HWPT
- */
-void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt)
-{
-	mutex_lock(&hwpt->ioas->mutex);
-	hwpt->ioas->iopt.dirty.hwpt_calls--;
-	mutex_unlock(&hwpt->ioas->mutex);
-}
-
-/**
- * iommufd_dirty_hwpt_set_end() - IOMMU_HWPT_SET_DIRTY_TRACKING ends
- * @hwpt: The HWPT
- * @enable: Whether tracking was to be enabled or disabled
- * @rc: Result of the ioctl: 0 or a negative errno
- */
-void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt, bool enable,
-				int rc)
-{
-	mutex_lock(&hwpt->ioas->mutex);
-	hwpt->ioas->iopt.dirty.hwpt_calls--;
-	if (!rc)
-		hwpt->dirty.by_ioctl = enable;
-	mutex_unlock(&hwpt->ioas->mutex);
 }

@@ -18,9 +18,11 @@ struct io_pagetable;
 struct iopt_area;
 struct iommu_domain;
 struct iommufd_ctx;
+struct iommu_hwpt_get_dirty_bitmap;
 struct iommufd_device;
+struct iommufd_dirty_anchor;
+struct iommufd_dirty_classic;
 struct iommufd_dirty_device;
-struct iommufd_dirty_tracker;
 struct iommufd_hw_pagetable;
 struct iommufd_hwpt_paging;
 struct iommufd_ioas;
@@ -37,15 +39,15 @@ struct vfio_iommu_type1_dma_unmap;
  *	must not change. Lock order: see dirty.h
  * @harvest_mutex: Serializes harvests, so that walkers can clean with plain
  *	stores, and no harvest trims what a SCAN has reserved
- * @trackers: The trackers that are starting or running on the IOAS. Changed
- *	with iommufd_ioas::mutex held, and domains_rwsem and iova_rwsem held for
- *	writing; read with any of them held
+ * @trackers: The trackers that are starting or running on the IOAS, and those of
+ *	its HWPTs. Changed with iommufd_ioas::mutex held, and domains_rwsem and
+ *	iova_rwsem held for writing; read with any of them held
+ * @num_trackers: How many of them cover all of the IOAS; protected as @trackers
+ * @anchor: What its trackers hold instead of a reference to it; NULL before the
+ *	first tracker; protected by iommufd_ioas::mutex
  * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
  *	harvest_mutex
  * @patient: When harvests wait again after that, in jiffies; protected as @hasty
- * @hwpt_calls: Number of IOMMU_HWPT_GET_DIRTY_BITMAP and
- *	IOMMU_HWPT_SET_DIRTY_TRACKING calls under way; protected by
- *	iommufd_ioas::mutex
  * @vfio_mutex: Serializes the calls of VFIO_IOMMU_DIRTY_PAGES, and of
  *	VFIO_IOMMU_UNMAP_DMA with a bitmap; taken before all other locks
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
@@ -55,9 +57,10 @@ struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
 	struct mutex harvest_mutex;	/* One harvest at a time */
 	struct list_head trackers;
+	unsigned int num_trackers;
+	struct iommufd_dirty_anchor *anchor;
 	bool hasty;
 	unsigned long patient;
-	unsigned int hwpt_calls;
 	struct mutex vfio_mutex;	/* One of type1's calls at a time */
 	u32 vfio_tracker_id;
 };
@@ -82,11 +85,11 @@ struct iommufd_dirty_idev {
 
 /**
  * struct iommufd_dirty_hwpt - Dirty tracking of a HWPT by the per-HWPT ioctls
- * @by_ioctl: IOMMU_HWPT_SET_DIRTY_TRACKING has enabled it; protected by
- *	iommufd_ioas::mutex
+ * @classic: Made by the first IOMMU_HWPT_SET_DIRTY_TRACKING that enables it, under
+ *	iommufd_ioas::mutex; freed with the HWPT
  */
 struct iommufd_dirty_hwpt {
-	bool by_ioctl;
+	struct iommufd_dirty_classic *classic;
 };
 
 /* Checked before the unmap hooks: without a tracker, unmapping costs nothing more */
@@ -117,10 +120,11 @@ void iommufd_dirty_unpin(struct iopt_area *area,
 			 struct iommufd_dirty_access *access,
 			 unsigned long index, unsigned long last_index);
 void iommufd_dirty_device_unbound(struct iommufd_device *idev);
-int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt);
-void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt);
-void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt, bool enable,
-				int rc);
+void iommufd_dirty_ioas_destroyed(struct iommufd_ioas *ioas);
+int iommufd_dirty_hwpt_set(struct iommufd_hwpt_paging *hwpt, bool enable);
+int iommufd_dirty_hwpt_get(struct iommufd_hwpt_paging *hwpt,
+			   struct iommu_hwpt_get_dirty_bitmap *cmd);
+void iommufd_dirty_hwpt_destroyed(struct iommufd_hwpt_paging *hwpt);
 
 /* Flags of VFIO_IOMMU_UNMAP_DMA for which iommufd_dirty_vfio_unmap() is called */
 #define IOMMUFD_DIRTY_VFIO_UNMAP_FLAGS	VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
@@ -144,7 +148,7 @@ int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_update(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_mark(struct iommufd_ucmd *ucmd);
-void iommufd_dirty_tracker_destroy(struct iommufd_object *obj);
+void iommufd_dirty_object_destroy(struct iommufd_object *obj);
 #else
 struct iommufd_dirty_iopt {};
 struct iommufd_dirty_access {};
@@ -230,17 +234,25 @@ static inline void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 {
 }
 
-static inline int iommufd_dirty_hwpt_begin(struct iommufd_hwpt_paging *hwpt)
-{
-	return 0;
-}
-
-static inline void iommufd_dirty_hwpt_end(struct iommufd_hwpt_paging *hwpt)
+static inline void iommufd_dirty_ioas_destroyed(struct iommufd_ioas *ioas)
 {
 }
 
-static inline void iommufd_dirty_hwpt_set_end(struct iommufd_hwpt_paging *hwpt,
-					      bool enable, int rc)
+static inline int iommufd_dirty_hwpt_set(struct iommufd_hwpt_paging *hwpt,
+					 bool enable)
+{
+	return -ENOIOCTLCMD;
+}
+
+static inline int
+iommufd_dirty_hwpt_get(struct iommufd_hwpt_paging *hwpt,
+		       struct iommu_hwpt_get_dirty_bitmap *cmd)
+{
+	return -ENOIOCTLCMD;
+}
+
+static inline void
+iommufd_dirty_hwpt_destroyed(struct iommufd_hwpt_paging *hwpt)
 {
 }
 

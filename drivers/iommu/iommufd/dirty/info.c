@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "verbs.h"
+#include "object.h"
 
 /* Size of the first version of struct iommu_dirty_member, the smallest accepted */
 #define MEMBER_MIN_LEN	32
@@ -95,7 +95,9 @@ static int info_fill(struct iommufd_dirty_tracker *tracker,
 		return rc;
 
 	cmd->num_members = info.nr;
-	cmd->out_target_id = iommufd_dirty_target_id(tracker);
+	if (tracker->passive)
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_PASSIVE;
+	cmd->out_target_id = tracker->target_id;
 	cmd->out_max_trackers = IOMMUFD_DIRTY_MAX_TRACKERS;
 	/* Every power of two from 4 KiB up */
 	cmd->out_page_sizes = ~(SZ_4K - 1ULL);
@@ -122,7 +124,7 @@ int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd)
 				 cmd->member_len > PAGE_SIZE))
 		return -EINVAL;
 
-	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 
@@ -130,6 +132,6 @@ int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd)
 	if ((!rc || rc == -EMSGSIZE) &&
 	    iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		rc = -EFAULT;
-	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	iommufd_dirty_put(ucmd, tracker);
 	return rc;
 }

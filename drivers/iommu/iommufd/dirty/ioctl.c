@@ -3,38 +3,104 @@
  * ALLOC, START, UPDATE and STOP: check the arguments, look up the objects, copy out the
  * results. Called from iommufd's ioctl table, without locks.
  */
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/stddef.h>
 #include <trace/events/iommufd_dirty.h>
 
 #include "device/device.h"
-#include "verbs.h"
+#include "object.h"
 
-static struct iommufd_dirty_tracker *
-alloc_tracker(struct iommufd_ctx *ictx, struct iommufd_object *target)
+/* What a new tracker is to cover: an IOAS, or a device */
+struct alloc_target {
+	struct iommufd_object *obj;
+	struct iommufd_ioas *ioas;
+	struct iommufd_dirty_device *device;
+};
+
+static int alloc_get_target(struct iommufd_ucmd *ucmd, u32 id,
+			    struct alloc_target *target)
 {
 	struct iommufd_dirty_device *device;
-	struct iommufd_dirty_tracker *tracker;
+	int rc = 0;
 
-	switch (target->type) {
+	*target = (struct alloc_target){};
+	target->obj = iommufd_get_object(ucmd->ictx, id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(target->obj))
+		return PTR_ERR(target->obj);
+	switch (target->obj->type) {
 	case IOMMUFD_OBJ_IOAS:
-		return iommufd_dirty_tracker_new(ictx,
-						 container_of(target,
-							      struct iommufd_ioas,
-							      obj), NULL);
+		target->ioas = container_of(target->obj, struct iommufd_ioas,
+					    obj);
+		break;
 	case IOMMUFD_OBJ_DEVICE:
-		device = iommufd_dirty_device_get(container_of(target,
+		device = iommufd_dirty_device_get(container_of(target->obj,
 							       struct iommufd_device,
 							       obj));
 		if (IS_ERR(device))
-			return ERR_CAST(device);
-		tracker = iommufd_dirty_tracker_new(ictx, NULL, device);
-		if (IS_ERR(tracker))
-			iommufd_dirty_device_put(device);
-		return tracker;
+			rc = PTR_ERR(device);
+		else
+			target->device = device;
+		break;
 	default:
-		return ERR_PTR(-EINVAL);
+		rc = -EINVAL;
 	}
+	if (rc)
+		iommufd_put_object(ucmd->ictx, target->obj);
+	return rc;
+}
+
+static int alloc_object(struct iommufd_ucmd *ucmd, struct alloc_target *target)
+{
+	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
+	struct iommufd_dirty_object *object;
+
+	object = iommufd_dirty_object_new(ucmd->ictx, target->ioas,
+					  target->device, cmd->flags);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	target->device = NULL;
+	cmd->out_tracker_id = object->obj.id;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd))) {
+		iommufd_object_abort_and_destroy(ucmd->ictx, &object->obj);
+		return -EFAULT;
+	}
+	iommufd_object_finalize(ucmd->ictx, &object->obj);
+	return 0;
+}
+
+static int alloc_file(struct iommufd_ucmd *ucmd, struct alloc_target *target)
+{
+	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
+	struct file *filp;
+	int fd, rc;
+
+	if (ucmd->user_size < offsetofend(typeof(*cmd), out_fd))
+		return -EINVAL;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	rc = iommufd_dirty_file_new(target->ioas, target->device, cmd->flags,
+				    &filp);
+	if (rc)
+		goto err_fd;
+	target->device = NULL;
+	cmd->out_tracker_id = 0;
+	cmd->out_fd = fd;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd))) {
+		rc = -EFAULT;
+		goto err_fput;
+	}
+	fd_install(fd, filp);
+	return 0;
+
+err_fput:
+	fput(filp);
+err_fd:
+	put_unused_fd(fd);
+	return rc;
 }
 
 /**
@@ -46,31 +112,23 @@ alloc_tracker(struct iommufd_ctx *ictx, struct iommufd_object *target)
 int iommufd_dirty_tracker_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
-	struct iommufd_dirty_tracker *tracker;
-	struct iommufd_object *target;
+	struct alloc_target target;
 	int rc;
 
-	if (cmd->flags)
+	if ((cmd->flags & ~(IOMMU_DIRTY_ALLOC_PASSIVE |
+			    IOMMU_DIRTY_ALLOC_FILE)) || cmd->__reserved)
 		return -EOPNOTSUPP;
-
-	target = iommufd_get_object(ucmd->ictx, cmd->target_id,
-				    IOMMUFD_OBJ_ANY);
-	if (IS_ERR(target))
-		return PTR_ERR(target);
-	tracker = alloc_tracker(ucmd->ictx, target);
-	if (IS_ERR(tracker)) {
-		rc = PTR_ERR(tracker);
-		goto out_put;
-	}
-
-	cmd->out_tracker_id = tracker->obj.id;
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	rc = alloc_get_target(ucmd, cmd->target_id, &target);
 	if (rc)
-		iommufd_object_abort_and_destroy(ucmd->ictx, &tracker->obj);
+		return rc;
+	if (cmd->flags & IOMMU_DIRTY_ALLOC_FILE)
+		rc = alloc_file(ucmd, &target);
 	else
-		iommufd_object_finalize(ucmd->ictx, &tracker->obj);
-out_put:
-	iommufd_put_object(ucmd->ictx, target);
+		rc = alloc_object(ucmd, &target);
+	/* The new tracker has taken over the reference */
+	if (target.device)
+		iommufd_dirty_device_put(target.device);
+	iommufd_put_object(ucmd->ictx, target.obj);
 	return rc;
 }
 
@@ -139,7 +197,7 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 	if ((cmd->flags & ~IOMMU_DIRTY_START_DEGRADED) || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	rc = start_tracker(tracker, cmd);
@@ -149,7 +207,7 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 			iommufd_dirty_stop(tracker, false);
 		rc = -EFAULT;
 	}
-	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	iommufd_dirty_put(ucmd, tracker);
 	return rc;
 }
 
@@ -170,7 +228,7 @@ static int update_tracker(struct iommufd_dirty_tracker *tracker,
 	if (IS_ERR(req.ranges))
 		return PTR_ERR(req.ranges);
 	rc = iommufd_dirty_update(tracker, &req);
-	trace_iommufd_dirty_update(tracker->obj.id, rc);
+	trace_iommufd_dirty_update(tracker->id, rc);
 	if (!rc) {
 		cmd->num_ranges = req.ranges->nr;
 		cmd->page_size = req.page_size;
@@ -198,13 +256,13 @@ int iommufd_dirty_tracker_update(struct iommufd_ucmd *ucmd)
 	if (cmd->flags & ~IOMMU_DIRTY_UPDATE_GAP_DIRTY)
 		return -EOPNOTSUPP;
 
-	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	rc = update_tracker(tracker, cmd);
 	if (!rc && iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		rc = -EFAULT;
-	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	iommufd_dirty_put(ucmd, tracker);
 	return rc;
 }
 
@@ -223,10 +281,10 @@ int iommufd_dirty_tracker_stop(struct iommufd_ucmd *ucmd)
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
 
-	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	rc = iommufd_dirty_stop(tracker, true);
-	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	iommufd_dirty_put(ucmd, tracker);
 	return rc;
 }

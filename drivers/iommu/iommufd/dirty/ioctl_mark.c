@@ -5,7 +5,7 @@
  */
 #include <trace/events/iommufd_dirty.h>
 
-#include "verbs.h"
+#include "object.h"
 
 /* A bitmap has a range and a page size, runs have neither */
 static int mark_check(const struct iommu_dirty_tracker_mark *cmd,
@@ -40,7 +40,7 @@ int iommufd_dirty_tracker_mark(struct iommufd_ucmd *ucmd)
 	rc = mark_check(cmd, &req);
 	if (rc)
 		return rc;
-	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	iommufd_dirty_ask(&asked, tracker);
@@ -53,6 +53,6 @@ int iommufd_dirty_tracker_mark(struct iommufd_ucmd *ucmd)
 				 cmd->num_runs, rc);
 	if (rc)
 		trace_iommufd_dirty_error(cmd->tracker_id, rc);
-	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	iommufd_dirty_put(ucmd, tracker);
 	return rc;
 }

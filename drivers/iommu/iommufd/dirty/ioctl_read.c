@@ -15,7 +15,7 @@
 #include <linux/uaccess.h>
 #include <trace/events/iommufd_dirty.h>
 
-#include "verbs.h"
+#include "object.h"
 
 /* Size of the first version of the struct */
 #define TRACKER_MIN_LEN offsetofend(struct iommu_dirty_read_tracker, out_pages)
@@ -64,14 +64,14 @@ static int set_respond(struct tracker_set *set)
 	return 0;
 }
 
-static void set_put(struct iommufd_ctx *ictx, struct tracker_set *set)
+static void set_put(struct iommufd_ucmd *ucmd, struct tracker_set *set)
 {
 	while (set->nr)
-		iommufd_put_object(ictx, &set->asked[--set->nr].tracker->obj);
+		iommufd_dirty_put(ucmd, set->asked[--set->nr].tracker);
 	kfree(set);
 }
 
-static int set_add(struct iommufd_ctx *ictx, struct tracker_set *set)
+static int set_add(struct iommufd_ucmd *ucmd, struct tracker_set *set)
 {
 	struct iommu_dirty_read_tracker *entry = &set->entries[set->nr];
 	struct iommufd_dirty_tracker *tracker;
@@ -83,15 +83,15 @@ static int set_add(struct iommufd_ctx *ictx, struct tracker_set *set)
 	if (rc)
 		return rc;
 	entry->out_error = 0;
-	tracker = iommufd_get_dirty_tracker(ictx, entry->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, entry->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
 	iommufd_dirty_ask(&set->asked[set->nr++], tracker);
 	return 0;
 }
 
-static struct tracker_set *set_get(struct iommufd_ctx *ictx, u64 user, u32 num,
-				   u32 len)
+static struct tracker_set *set_get(struct iommufd_ucmd *ucmd, u64 user,
+				   u32 num, u32 len)
 {
 	struct tracker_set *set;
 	int rc;
@@ -107,7 +107,7 @@ static struct tracker_set *set_get(struct iommufd_ctx *ictx, u64 user, u32 num,
 	set->user = u64_to_user_ptr(user);
 	set->len = len;
 	do {
-		rc = set_add(ictx, set);
+		rc = set_add(ucmd, set);
 		if (rc)
 			goto err_put;
 	} while (set->nr != num);
@@ -117,7 +117,7 @@ static struct tracker_set *set_get(struct iommufd_ctx *ictx, u64 user, u32 num,
 	return set;
 
 err_put:
-	set_put(ictx, set);
+	set_put(ucmd, set);
 	return ERR_PTR(rc);
 }
 
@@ -190,7 +190,7 @@ static int set_report(struct tracker_set *set, struct iommufd_dirty_request *req
  * Run READ or SCAN with the trackers that the user names. Updates the statistics, emits
  * the trace events, and copies out the result of each tracker.
  */
-static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
+static int set_run(struct iommufd_ucmd *ucmd, u64 user, u32 num, u32 len,
 		   struct iommufd_dirty_request *req,
 		   int (*report)(struct iommufd_dirty_asked *asked,
 				 unsigned int nr,
@@ -203,7 +203,7 @@ static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 	rc = iommufd_dirty_check_request(req);
 	if (rc)
 		return rc;
-	set = set_get(ictx, user, num, len);
+	set = set_get(ucmd, user, num, len);
 	if (IS_ERR(set))
 		return PTR_ERR(set);
 
@@ -218,7 +218,7 @@ static int set_run(struct iommufd_ctx *ictx, u64 user, u32 num, u32 len,
 	set_trace(set, rc, req);
 	if (set_respond(set))
 		rc = -EFAULT;
-	set_put(ictx, set);
+	set_put(ucmd, set);
 	return rc;
 }
 
@@ -248,7 +248,7 @@ int iommufd_dirty_tracker_read(struct iommufd_ucmd *ucmd)
 		return -EFAULT;
 	if (cmd->flags & ~READ_FLAGS)
 		return -EOPNOTSUPP;
-	rc = set_run(ucmd->ictx, cmd->trackers, cmd->num_trackers,
+	rc = set_run(ucmd, cmd->trackers, cmd->num_trackers,
 		     cmd->tracker_len, &req, iommufd_dirty_read);
 	cmd->out_length = req.out_length;
 	cmd->out_pages = req.out_pages;
@@ -285,7 +285,7 @@ int iommufd_dirty_tracker_scan(struct iommufd_ucmd *ucmd)
 		return -EOPNOTSUPP;
 	if (!req.room)
 		return -EINVAL;
-	rc = set_run(ucmd->ictx, cmd->trackers, cmd->num_trackers,
+	rc = set_run(ucmd, cmd->trackers, cmd->num_trackers,
 		     cmd->tracker_len, &req, iommufd_dirty_scan);
 	cmd->num_runs = req.num_runs;
 	cmd->out_length = req.out_length;
@@ -323,11 +323,12 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 	rc = iommufd_dirty_check_request(&req);
 	if (rc)
 		return rc;
-	tracker = iommufd_get_dirty_tracker(ucmd->ictx, cmd->tracker_id);
+	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);
 	if (IS_ERR(tracker))
 		return PTR_ERR(tracker);
-	if (!tracker->ioas) {
-		iommufd_put_object(ucmd->ictx, &tracker->obj);
+	/* Observers may not unmap, and hold no reference to the IOAS */
+	if (!tracker->holds) {
+		iommufd_dirty_put(ucmd, tracker);
 		return -EINVAL;
 	}
 
@@ -343,6 +344,6 @@ int iommufd_dirty_tracker_unmap(struct iommufd_ucmd *ucmd)
 	if (!rc)
 		atomic64_inc(&tracker->reads);
 	atomic64_add(req.out_pages, &tracker->pages);
-	iommufd_put_object(ucmd->ictx, &tracker->obj);
+	iommufd_dirty_put(ucmd, tracker);
 	return iommufd_ucmd_respond(ucmd, sizeof(*cmd)) ? -EFAULT : rc;
 }

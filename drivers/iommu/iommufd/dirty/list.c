@@ -15,31 +15,59 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "verbs.h"
+#include "object.h"
 
 /* Size of the first version of struct iommu_dirty_object, the smallest accepted */
 #define OBJECT_MIN_LEN	64
 
-/* Describe all but a device's HWPT; false if this type is not listed */
+static void list_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
+			       struct iommu_dirty_object *out)
+{
+	struct iommufd_dirty_classic *classic;
+
+	out->type = IOMMU_DIRTY_OBJECT_HWPT;
+	out->parent_id = hwpt->ioas->obj.id;
+	if (hwpt->auto_domain)
+		out->flags |= IOMMU_DIRTY_OBJECT_AUTO;
+	/* Freed with the HWPT */
+	classic = smp_load_acquire(&hwpt->dirty.classic);
+	if (classic)
+		out->state = READ_ONCE(classic->tracker.state);
+}
+
+static void list_describe_tracker(const struct iommufd_dirty_tracker *tracker,
+				  struct iommu_dirty_object *out)
+{
+	out->type = IOMMU_DIRTY_OBJECT_TRACKER;
+	out->parent_id = tracker->target_id;
+	out->state = READ_ONCE(tracker->state);
+	if (tracker->passive)
+		out->flags |= IOMMU_DIRTY_OBJECT_PASSIVE;
+	if (tracker->vfio_compat)
+		out->flags |= IOMMU_DIRTY_OBJECT_TYPE1;
+}
+
+/*
+ * Describe all but a device's HWPT; false if this type is not listed. States and
+ * numbers are not locked: they may change at any time.
+ */
 static bool list_describe(struct iommufd_object *obj,
 			  struct iommu_dirty_object *out)
 {
-	struct iommufd_dirty_tracker *tracker;
-	struct iommufd_hwpt_paging *paging;
 	struct iommufd_hwpt_nested *nested;
 	struct iommufd_device *idev;
+	struct iommufd_ioas *ioas;
 
 	*out = (struct iommu_dirty_object){ .id = obj->id };
 	switch (obj->type) {
 	case IOMMUFD_OBJ_IOAS:
+		ioas = container_of(obj, struct iommufd_ioas, obj);
 		out->type = IOMMU_DIRTY_OBJECT_IOAS;
+		out->num_trackers = READ_ONCE(ioas->iopt.dirty.num_trackers);
 		return true;
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		paging = container_of(obj, struct iommufd_hwpt_paging,
-				      common.obj);
-		out->type = IOMMU_DIRTY_OBJECT_HWPT;
-		out->parent_id = paging->ioas->obj.id;
-		out->flags = paging->auto_domain ? IOMMU_DIRTY_MEMBER_AUTO : 0;
+		list_describe_hwpt(container_of(obj, struct iommufd_hwpt_paging,
+						common.obj), out);
 		return true;
 	case IOMMUFD_OBJ_HWPT_NESTED:
 		nested = container_of(obj, struct iommufd_hwpt_nested,
@@ -54,31 +82,29 @@ static bool list_describe(struct iommufd_object *obj,
 			sizeof(out->name));
 		return true;
 	case IOMMUFD_OBJ_DIRTY_TRACKER:
-		tracker = container_of(obj, struct iommufd_dirty_tracker, obj);
-		out->type = IOMMU_DIRTY_OBJECT_TRACKER;
-		out->parent_id = iommufd_dirty_target_id(tracker);
-		/* Not locked: the state may change at any time */
-		out->state = READ_ONCE(tracker->state);
+		list_describe_tracker(&container_of(obj,
+						    struct iommufd_dirty_object,
+						    obj)->tracker, out);
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* Return the HWPT that the device is attached to, or 0. Drops the device reference */
-static u32 list_attached(struct iommufd_ctx *ictx, struct iommufd_device *idev)
+/* The HWPT that a device is attached to. Drops the device reference */
+static void list_describe_device(struct iommufd_ctx *ictx,
+				 struct iommufd_device *idev,
+				 struct iommu_dirty_object *out)
 {
 	struct iommufd_device *cur;
-	u32 id = 0;
 
 	mutex_lock(&idev->igroup->lock);
 	/* Other devices of its group may be attached without it */
 	list_for_each_entry(cur, &idev->igroup->device_list, group_item)
 		if (cur == idev)
-			id = idev->igroup->hwpt->obj.id;
+			out->parent_id = idev->igroup->hwpt->obj.id;
 	mutex_unlock(&idev->igroup->lock);
 	iommufd_put_object(ictx, &idev->obj);
-	return id;
 }
 
 /* Find the first listed object with an id of at least @index; false if none */
@@ -100,7 +126,7 @@ static bool list_next(struct iommufd_ctx *ictx, unsigned long *index,
 	xa_unlock(&ictx->objects);
 
 	if (idev)
-		out->parent_id = list_attached(ictx, idev);
+		list_describe_device(ictx, idev, out);
 	return obj;
 }
 

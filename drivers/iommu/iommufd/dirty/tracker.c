@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tracker object that userspace sees, for either scope: create, start, stop,
- * destroy. Called by the doors, by other verbs and by iommufd's object destruction.
- * Callers hold no lock other than vfio_mutex, except that list.c calls
- * iommufd_dirty_target_id() under the xarray lock.
+ * The tracker, for either scope: create, start, stop, destroy. Called by the owners of
+ * trackers, which are object.c, file.c and ioas/hwpt.c, by the doors and by other verbs.
+ * Callers hold no lock other than vfio_mutex or that of the classic tracking.
  */
 #include <trace/events/iommufd_dirty.h>
 
@@ -12,45 +11,45 @@
 #include "verbs.h"
 
 /**
- * iommufd_dirty_tracker_new() - Allocate a tracker
- * @ictx: The iommufd
+ * iommufd_dirty_tracker_init() - Initialize a tracker
+ * @tracker: The tracker, zeroed
  * @ioas: The IOAS to cover, with a reference held by the caller. NULL for a device
  * @device: The device to cover; on success the tracker takes over the caller's
  *	reference. NULL for an IOAS
  *
- * Return: the tracker, which is stopped and not visible until it is finalized; or
- * an error pointer.
+ * The tracker is stopped. Its memory is charged to the caller.
+ *
+ * Return: 0 or -ENOMEM.
  */
-struct iommufd_dirty_tracker *
-iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_dirty_device *device)
+int iommufd_dirty_tracker_init(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_ioas *ioas,
+			       struct iommufd_dirty_device *device)
 {
-	struct iommufd_dirty_tracker *tracker;
-
-	tracker = iommufd_object_alloc(ictx, tracker,
-				       IOMMUFD_OBJ_DIRTY_TRACKER);
-	if (IS_ERR(tracker))
-		return tracker;
+	if (ioas) {
+		tracker->anchor = iommufd_dirty_anchor_get(ioas);
+		if (!tracker->anchor)
+			return -ENOMEM;
+	}
 	iommufd_dirty_ledger_init(&tracker->ledger);
 	INIT_DELAYED_WORK(&tracker->abandon, iommufd_dirty_abandon);
 	tracker->scope = ioas ? &iommufd_dirty_ioas_scope :
 				&iommufd_dirty_device_scope;
 	tracker->ioas = ioas;
 	tracker->device = device;
-	if (ioas)
-		refcount_inc(&ioas->obj.users);
-	return tracker;
+	tracker->target_id = ioas ? ioas->obj.id : device->id;
+	return 0;
 }
 
 /**
- * iommufd_dirty_target_id() - Get the id of what a tracker covers
- * @tracker: The tracker
- *
- * Return: the object id of its IOAS or device. The device may have been unbound.
+ * iommufd_dirty_tracker_fini() - Stop a tracker and drop its references
+ * @tracker: The tracker, which nobody else uses
  */
-u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker)
+void iommufd_dirty_tracker_fini(struct iommufd_dirty_tracker *tracker)
 {
-	return tracker->ioas ? tracker->ioas->obj.id : tracker->device->id;
+	/* This cannot fail; the trace event reports an error */
+	iommufd_dirty_stop(tracker, false);
+	tracker->scope->release(tracker);
+	iommufd_dirty_ledger_fini(&tracker->ledger);
 }
 
 /**
@@ -63,9 +62,12 @@ u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker)
 int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 			struct iommufd_dirty_start_args *req)
 {
-	int rc = tracker->scope->start(tracker, req);
+	int rc;
 
-	trace_iommufd_dirty_start(tracker->obj.id, rc);
+	if (tracker->passive)
+		req->degraded = true;
+	rc = tracker->scope->start(tracker, req);
+	trace_iommufd_dirty_start(tracker->id, rc);
 	return rc;
 }
 
@@ -80,7 +82,7 @@ int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	int rc = tracker->scope->stop(tracker, killable);
 
-	trace_iommufd_dirty_stop(tracker->obj.id, rc);
+	trace_iommufd_dirty_stop(tracker->id, rc);
 	return rc;
 }
 
@@ -107,18 +109,4 @@ bool iommufd_dirty_next(struct iommufd_dirty_tracker *tracker,
 	if (recorded)
 		*next = first;
 	return provided || recorded;
-}
-
-/**
- * iommufd_dirty_tracker_destroy() - Stop a tracker and drop its references
- * @obj: The tracker's object, without users
- */
-void iommufd_dirty_tracker_destroy(struct iommufd_object *obj)
-{
-	struct iommufd_dirty_tracker *tracker =
-		container_of(obj, struct iommufd_dirty_tracker, obj);
-
-	/* Destruction cannot fail; the trace event reports an error */
-	iommufd_dirty_stop(tracker, false);
-	tracker->scope->release(tracker);
 }

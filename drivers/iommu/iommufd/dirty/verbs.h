@@ -49,10 +49,10 @@ struct iommufd_dirty_windows {
 };
 
 /* tracker.c */
-struct iommufd_dirty_tracker *
-iommufd_dirty_tracker_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-			  struct iommufd_dirty_device *device);
-u32 iommufd_dirty_target_id(const struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_tracker_init(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_ioas *ioas,
+			       struct iommufd_dirty_device *device);
+void iommufd_dirty_tracker_fini(struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_start(struct iommufd_dirty_tracker *tracker,
 			struct iommufd_dirty_start_args *req);
 int iommufd_dirty_stop(struct iommufd_dirty_tracker *tracker, bool killable);

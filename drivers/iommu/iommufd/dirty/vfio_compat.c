@@ -16,7 +16,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
-#include "verbs.h"
+#include "object.h"
 
 /*
  * Whole words, as in type1. The maximum stands for half of the address space, because
@@ -25,11 +25,18 @@
 #define BITMAP_BYTES(pages)	(ALIGN(pages, 64) / 8)
 #define BITMAP_SIZE_MAX		(BIT_ULL(63 - PAGE_SHIFT) / 8)
 
-/* Get the tracker that serves the container, or NULL; the caller must put it */
-static struct iommufd_dirty_tracker *
-compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+static void compat_put(struct iommufd_ctx *ictx,
+		       struct iommufd_dirty_object *object)
 {
-	struct iommufd_dirty_tracker *tracker;
+	iommufd_put_object(ictx, &object->obj);
+}
+
+/* Get the tracker that serves the container, or NULL; the caller must put it */
+static struct iommufd_dirty_object *compat_get(struct iommufd_ctx *ictx,
+					       struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_object *object;
+	struct iommufd_object *obj;
 	u32 id;
 
 	mutex_lock(&ioas->mutex);
@@ -37,68 +44,70 @@ compat_get_tracker(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 	mutex_unlock(&ioas->mutex);
 	if (!id)
 		return NULL;
-	tracker = iommufd_get_dirty_tracker(ictx, id);
-	if (IS_ERR(tracker))
+	obj = iommufd_get_object(ictx, id, IOMMUFD_OBJ_DIRTY_TRACKER);
+	if (IS_ERR(obj))
 		return NULL;
+	object = container_of(obj, struct iommufd_dirty_object, obj);
 	/* Userspace may have destroyed it, and its id may have been reused */
-	if (tracker->ioas != ioas || !tracker->vfio_compat) {
-		iommufd_put_object(ictx, &tracker->obj);
+	if (object->tracker.ioas != ioas || !object->tracker.vfio_compat) {
+		compat_put(ictx, object);
 		return NULL;
 	}
-	return tracker;
+	return object;
 }
 
 static int compat_make_tracker(struct iommufd_ctx *ictx,
 			       struct iommufd_ioas *ioas)
 {
-	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_object *object;
 
 	lockdep_assert_held(&ioas->iopt.dirty.vfio_mutex);
 
-	tracker = iommufd_dirty_tracker_new(ictx, ioas, NULL);
-	if (IS_ERR(tracker))
-		return PTR_ERR(tracker);
-	tracker->vfio_compat = true;
+	object = iommufd_dirty_object_new(ictx, ioas, NULL, 0);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	object->tracker.vfio_compat = true;
 	mutex_lock(&ioas->mutex);
-	ioas->iopt.dirty.vfio_tracker_id = tracker->obj.id;
+	ioas->iopt.dirty.vfio_tracker_id = object->obj.id;
 	mutex_unlock(&ioas->mutex);
-	iommufd_object_finalize(ictx, &tracker->obj);
+	iommufd_object_finalize(ictx, &object->obj);
 	return 0;
 }
 
 static int compat_start(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
-	struct iommufd_dirty_tracker *tracker;
 	struct iommufd_dirty_start_args req = { .degraded = true };
+	struct iommufd_dirty_object *object;
+	enum iommu_dirty_state state;
 	int rc;
 
-	tracker = compat_get_tracker(ictx, ioas);
-	if (!tracker) {
+	object = compat_get(ictx, ioas);
+	if (!object) {
 		rc = compat_make_tracker(ictx, ioas);
 		if (rc)
 			return rc;
-		tracker = compat_get_tracker(ictx, ioas);
-		if (!tracker)
+		object = compat_get(ictx, ioas);
+		if (!object)
 			return -EBUSY;
 	}
-	rc = iommufd_dirty_start(tracker, &req);
+	rc = iommufd_dirty_start(&object->tracker, &req);
 	/* Userspace can also start it as an ordinary tracker */
+	state = READ_ONCE(object->tracker.state);
 	if (rc == -EALREADY)
-		rc = READ_ONCE(tracker->state) == IOMMU_DIRTY_STATE_RUNNING ?
-			     0 : -EBUSY;
-	iommufd_put_object(ictx, &tracker->obj);
+		rc = state == IOMMU_DIRTY_STATE_RUNNING ? 0 : -EBUSY;
+	compat_put(ictx, object);
 	return rc;
 }
 
 static int compat_stop(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
 {
-	struct iommufd_dirty_tracker *tracker = compat_get_tracker(ictx, ioas);
+	struct iommufd_dirty_object *object = compat_get(ictx, ioas);
 	int rc;
 
-	if (!tracker)
+	if (!object)
 		return 0;
-	rc = iommufd_dirty_stop(tracker, true);
-	iommufd_put_object(ictx, &tracker->obj);
+	rc = iommufd_dirty_stop(&object->tracker, true);
+	compat_put(ictx, object);
 	return rc;
 }
 
@@ -219,22 +228,22 @@ static int compat_report(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			 struct iommufd_dirty_request *req,
 			 unsigned long *unmapped)
 {
-	struct iommufd_dirty_tracker *tracker;
+	struct iommufd_dirty_object *object;
 	struct iommufd_dirty_asked asked;
 	int rc = -EINVAL;
 
 	if (mutex_lock_killable(&ioas->iopt.dirty.vfio_mutex))
 		return -EINTR;
-	tracker = compat_get_tracker(ictx, ioas);
-	if (!tracker)
+	object = compat_get(ictx, ioas);
+	if (!object)
 		goto out_unlock;
-	iommufd_dirty_ask(&asked, tracker);
+	iommufd_dirty_ask(&asked, &object->tracker);
 	rc = compat_prepare(&asked, req);
 	if (!rc && unmapped)
 		rc = iommufd_dirty_unmap(&asked, req, unmapped);
 	else if (!rc)
 		rc = iommufd_dirty_read(&asked, 1, req);
-	iommufd_put_object(ictx, &tracker->obj);
+	compat_put(ictx, object);
 out_unlock:
 	mutex_unlock(&ioas->iopt.dirty.vfio_mutex);
 	return rc == -ENODATA ? -EINVAL : rc;

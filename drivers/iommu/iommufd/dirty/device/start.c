@@ -21,8 +21,6 @@ static void device_set_state(struct iommufd_dirty_tracker *tracker,
 
 	lockdep_assert_held(&device->config_mutex);
 
-	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
-		iommufd_dirty_ledger_charge(&tracker->ledger);
 	mutex_lock(&device->lock);
 	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
 		list_add_tail(&tracker->item, &device->trackers);
@@ -126,7 +124,8 @@ static int device_start_locked(struct iommufd_dirty_tracker *tracker,
 	if (device->unbound ||
 	    (device->provider && READ_ONCE(device->provider->leaving)))
 		return -ENODEV;
-	if (list_count_nodes(&device->trackers) >= IOMMUFD_DIRTY_MAX_TRACKERS)
+	if (iommufd_dirty_count(&device->trackers, tracker->passive) >=
+	    IOMMUFD_DIRTY_MAX_TRACKERS)
 		return -EUSERS;
 	rc = iommufd_dirty_device_claim(&claim, req);
 	if (rc)

@@ -41,7 +41,7 @@ void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_ACCESS))
 		return;
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		if (!READ_ONCE(tracker->abandoned))
+		if (!tracker->domain && !READ_ONCE(tracker->abandoned))
 			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
 }
 

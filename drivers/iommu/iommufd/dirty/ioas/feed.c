@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The feed, a sink that marks for every running tracker of the IOAS. What is cleaned
- * for one consumer goes to its destination and to the ledgers of all other running
- * trackers. Used by harvest.c and unmap.c for each walk that cleans entries.
+ * for one tracker goes to its destination and to the ledgers of all other running
+ * trackers that cover the domain. Used by harvest.c and unmap.c for each walk that cleans entries.
  *
  * domains_rwsem is held from iommufd_dirty_feed_init() until the last use of the
  * feed, so the list of trackers cannot change.
@@ -24,7 +24,8 @@ feed_next(const struct iommufd_dirty_feed *feed,
 	tracker = list_prepare_entry(tracker, trackers, item);
 	list_for_each_entry_continue(tracker, trackers, item)
 		if (tracker != feed->reader &&
-		    tracker->state == IOMMU_DIRTY_STATE_RUNNING)
+		    tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
+		    (!tracker->domain || tracker->domain == feed->domain))
 			return tracker;
 	return NULL;
 }
@@ -104,13 +105,11 @@ static const struct iommu_dirty_sink_ops feed_sink_ops = {
  * @to: The destination of @reader, or NULL
  *
  * Context: domains_rwsem is held.
- * Return: the sink to use; @to itself if no other tracker runs, so NULL if @to is NULL.
  */
-struct iommu_dirty_sink *
-iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
-			struct io_pagetable *iopt,
-			struct iommufd_dirty_tracker *reader,
-			struct iommu_dirty_sink *to)
+void iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
+			     struct io_pagetable *iopt,
+			     struct iommufd_dirty_tracker *reader,
+			     struct iommu_dirty_sink *to)
 {
 	lockdep_assert_held(&iopt->domains_rwsem);
 
@@ -121,24 +120,40 @@ iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
 		.to = to,
 		.last = ULONG_MAX,
 	};
-	return feed_first(feed) ? &feed->sink : to;
 }
 
 /**
- * iommufd_dirty_feed_window() - Make a sink for a walk that marks whole entries
+ * iommufd_dirty_feed_window() - Prepare for walks that mark whole entries
  * @feed: The feed, initialized
  * @iova: First byte that the reader's destination can take
  * @last: Last byte, inclusive
  *
  * Marks outside of that range go to the reader's ledger.
- *
- * Return: the sink to use, NULL if there is neither a destination nor a ledger to mark.
  */
-struct iommu_dirty_sink *
-iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed, unsigned long iova,
-			  unsigned long last)
+void iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed,
+			       unsigned long iova, unsigned long last)
 {
 	feed->iova = iova;
 	feed->last = last;
-	return feed->to || feed_first(feed) ? &feed->sink : NULL;
+}
+
+/**
+ * iommufd_dirty_feed_sink() - Get the sink for the next walk
+ * @feed: The feed
+ * @domain: See struct iommufd_dirty_feed
+ *
+ * Return: the sink, valid until the next call; NULL if there is neither a destination
+ * nor a ledger to mark. It is the destination itself if that is all there is.
+ */
+struct iommu_dirty_sink *
+iommufd_dirty_feed_sink(struct iommufd_dirty_feed *feed,
+			struct iommu_domain *domain)
+{
+	feed->domain = domain;
+	if (feed_first(feed))
+		return &feed->sink;
+	/* The destination may not be able to take all of an entry */
+	if (feed->to && (feed->iova || feed->last != ULONG_MAX))
+		return &feed->sink;
+	return feed->to;
 }

@@ -10,8 +10,8 @@
  *   attach_rwsem	for reading: the flush reaches all devices that use a domain
  *   harvest_mutex	no other harvest runs
  *   iova_rwsem		for reading: the areas stay mapped
- * The per-HWPT ioctls, which clean entries as well, fail while a tracker is starting
- * or running. An area without pages is either being mapped, and not in use yet, or
+ * The classic tracking of a HWPT harvests its own domain only, and no writes by
+ * software. An area without pages is either being mapped, and not in use yet, or
  * being unmapped, and unmap.c harvests it.
  */
 #include <linux/iommu.h>
@@ -138,10 +138,21 @@ static int harvest_domain(struct io_pagetable *iopt,
 	return rc ? -EIO : 0;
 }
 
-static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
-			   unsigned long last, unsigned int flags,
-			   struct iommu_dirty_sink *sink)
+/* Nothing is cleaned with IOMMU_DIRTY_WALK_NO_CLEAR, so other trackers lose nothing */
+static struct iommu_dirty_sink *harvest_sink(struct iommufd_dirty_feed *feed,
+					     unsigned int flags,
+					     struct iommu_domain *domain)
 {
+	return flags & IOMMU_DIRTY_WALK_NO_CLEAR ?
+		       feed->to : iommufd_dirty_feed_sink(feed, domain);
+}
+
+/* Walk the domains that the tracker covers */
+static int harvest_domains(struct iommufd_dirty_tracker *tracker,
+			   struct iommufd_dirty_feed *feed, unsigned long iova,
+			   unsigned long last, unsigned int flags)
+{
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	struct iommu_domain *domain;
 	unsigned long index;
 	int rc;
@@ -150,7 +161,10 @@ static int harvest_domains(struct io_pagetable *iopt, unsigned long iova,
 		/* Nothing to walk; harvest_areas() marks what is not tracked */
 		if (!iommufd_dirty_domain_capable(domain))
 			continue;
-		rc = harvest_domain(iopt, domain, iova, last, flags, sink);
+		if (tracker->domain && tracker->domain != domain)
+			continue;
+		rc = harvest_domain(iopt, domain, iova, last, flags,
+				    harvest_sink(feed, flags, domain));
 		if (rc)
 			return rc;
 		cond_resched();
@@ -235,25 +249,25 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 {
 	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	bool keeps = flags & IOMMU_DIRTY_WALK_NO_CLEAR;
 	bool own = to == &ledger->sink;
-	struct iommu_dirty_sink *sink = to;
 	struct iommufd_dirty_feed feed;
 	int rc = 0;
 
 	/* The tracker's own ledger is fed like those of all other trackers */
-	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
-		sink = iommufd_dirty_feed_init(&feed, iopt, own ? NULL : tracker,
-					       own ? NULL : to);
-	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR) && harvest_cuts(iova, last)) {
-		sink = iommufd_dirty_feed_window(&feed, iova, last);
+	iommufd_dirty_feed_init(&feed, iopt, own && !keeps ? NULL : tracker,
+				own && !keeps ? NULL : to);
+	if (!keeps && harvest_cuts(iova, last)) {
+		iommufd_dirty_feed_window(&feed, iova, last);
 		flags |= IOMMU_DIRTY_WALK_WHOLE;
 	}
 	if (own)
 		rc = harvest_reserve(tracker, iova, last);
-	if (!rc) {
-		harvest_areas(tracker, iova, last, sink, to);
-		rc = harvest_domains(iopt, iova, last, flags, sink);
-	}
+	if (!rc && !tracker->domain)
+		harvest_areas(tracker, iova, last,
+			      harvest_sink(&feed, flags, NULL), to);
+	if (!rc)
+		rc = harvest_domains(tracker, &feed, iova, last, flags);
 	if (!rc && to && !own)
 		iommufd_dirty_ledger_report(ledger, iova, last, flags, to);
 	iommufd_dirty_ledger_trim(ledger, iova, last);
@@ -276,25 +290,9 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
-/**
- * iommufd_dirty_harvest() - Read and clear the dirty bits of a window
- * @asked: The tracker
- * @iova: First byte of the window
- * @last: In: last byte of the window, inclusive. Out: lower if the window holds more than
- *	HARVEST_MAX_AREAS areas
- * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: A sink that can take the whole window; or NULL to discard what is dirty; or the
- *	tracker's own ledger, to add what is dirty to it
- *
- * If it returns 0, the IOTLBs have been flushed for everything that was cleared.
- *
- * Return: 0; with nothing cleared, -ENODATA if the tracker is not in @asked->state or was
- * stopped since the call began, -EINTR if killed, or -ENOMEM, only if @sink is the
- * tracker's own ledger; -EIO if a driver failed.
- */
-int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
-			  unsigned long iova, unsigned long *last,
-			  unsigned int flags, struct iommu_dirty_sink *sink)
+static int harvest(const struct iommufd_dirty_asked *asked, unsigned long iova,
+		   unsigned long *last, unsigned int flags,
+		   struct iommu_dirty_sink *sink)
 {
 	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
@@ -320,23 +318,46 @@ out_domains:
 	return rc;
 }
 
+/* A tracker whose IOAS is gone has been stopped */
+static int harvest_enter(const struct iommufd_dirty_tracker *tracker)
+{
+	int rc = iommufd_dirty_enter(tracker);
+
+	return rc == -ENODEV ? -ENODATA : rc;
+}
+
 /**
- * iommufd_dirty_harvest_ledger() - Read and clear the ledger of a window
+ * iommufd_dirty_harvest() - Read and clear the dirty bits of a window
  * @asked: The tracker
  * @iova: First byte of the window
- * @last: Last byte of the window, inclusive
+ * @last: In: last byte of the window, inclusive. Out: lower if the window holds more than
+ *	HARVEST_MAX_AREAS areas
  * @flags: Combination of enum iommu_dirty_walk_flags
- * @sink: As for iommufd_dirty_harvest(), but not NULL
+ * @sink: A sink that can take the whole window; or NULL to discard what is dirty; or the
+ *	tracker's own ledger, to add what is dirty to it
  *
- * This is enough if another tracker of the IOAS has just been harvested. A blind tracker
- * also marks everything that is mapped for writing.
+ * If it returns 0, the IOTLBs have been flushed for everything that was cleared.
  *
- * Return: 0, -ENODATA or -EINTR, as iommufd_dirty_harvest().
+ * Return: 0; with nothing cleared, -ENODATA if the tracker is not in @asked->state or was
+ * stopped since the call began, or its IOAS is gone, -EINTR if killed, or -ENOMEM, only if @sink is the
+ * tracker's own ledger; -EIO if a driver failed.
  */
-int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
-				 unsigned long iova, unsigned long last,
-				 unsigned int flags,
-				 struct iommu_dirty_sink *sink)
+int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
+			  unsigned long iova, unsigned long *last,
+			  unsigned int flags, struct iommu_dirty_sink *sink)
+{
+	int rc = harvest_enter(asked->tracker);
+
+	if (rc)
+		return rc;
+	rc = harvest(asked, iova, last, flags, sink);
+	iommufd_dirty_exit(asked->tracker);
+	return rc;
+}
+
+static int harvest_ledger(const struct iommufd_dirty_asked *asked,
+			  unsigned long iova, unsigned long last,
+			  unsigned int flags, struct iommu_dirty_sink *sink)
 {
 	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct iommufd_dirty_ledger *ledger = &tracker->ledger;
@@ -368,19 +389,34 @@ out_domains:
 }
 
 /**
- * iommufd_dirty_harvest_mark() - Mark runs in the ledger of a tracker
+ * iommufd_dirty_harvest_ledger() - Read and clear the ledger of a window
  * @asked: The tracker
- * @runs: The runs
- * @nr: Number of runs
+ * @iova: First byte of the window
+ * @last: Last byte of the window, inclusive
+ * @flags: Combination of enum iommu_dirty_walk_flags
+ * @sink: As for iommufd_dirty_harvest(), but not NULL
  *
- * Needs no harvest_mutex: a reader of the ledger clears only what it has reported.
+ * This is enough if another tracker of the IOAS has just been harvested. A blind tracker
+ * also marks everything that is mapped for writing.
  *
- * Return: 0; -ENODATA if the tracker is not in @asked->state or was stopped since the
- * call began, or -EINTR if killed, with nothing marked.
+ * Return: 0, -ENODATA or -EINTR, as iommufd_dirty_harvest().
  */
-int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
-			       const struct iommufd_dirty_range *runs,
-			       unsigned int nr)
+int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
+				 unsigned long iova, unsigned long last,
+				 unsigned int flags,
+				 struct iommu_dirty_sink *sink)
+{
+	int rc = harvest_enter(asked->tracker);
+
+	if (rc)
+		return rc;
+	rc = harvest_ledger(asked, iova, last, flags, sink);
+	iommufd_dirty_exit(asked->tracker);
+	return rc;
+}
+
+static int harvest_mark(const struct iommufd_dirty_asked *asked,
+			const struct iommufd_dirty_range *runs, unsigned int nr)
 {
 	struct io_pagetable *iopt = &asked->tracker->ioas->iopt;
 	unsigned int i;
@@ -400,6 +436,30 @@ int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
 }
 
 /**
+ * iommufd_dirty_harvest_mark() - Mark runs in the ledger of a tracker
+ * @asked: The tracker
+ * @runs: The runs
+ * @nr: Number of runs
+ *
+ * Needs no harvest_mutex: a reader of the ledger clears only what it has reported.
+ *
+ * Return: 0; -ENODATA if the tracker is not in @asked->state or was stopped since the
+ * call began, or -EINTR if killed, with nothing marked.
+ */
+int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
+			       const struct iommufd_dirty_range *runs,
+			       unsigned int nr)
+{
+	int rc = harvest_enter(asked->tracker);
+
+	if (rc)
+		return rc;
+	rc = harvest_mark(asked, runs, nr);
+	iommufd_dirty_exit(asked->tracker);
+	return rc;
+}
+
+/**
  * iommufd_dirty_harvest_wait() - Wait for a harvest that is under way
  * @tracker: A tracker of the IOAS
  * @iova: First byte of a range that was read from its ledger
@@ -415,11 +475,16 @@ int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
 int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 			       unsigned long iova, unsigned long last)
 {
-	struct mutex *mutex = &tracker->ioas->iopt.dirty.harvest_mutex;
+	int rc = harvest_enter(tracker);
 
-	if (mutex_lock_killable(mutex))
-		return -EINTR;
-	mutex_unlock(mutex);
+	if (rc)
+		return rc;
+	rc = mutex_lock_killable(&tracker->ioas->iopt.dirty.harvest_mutex);
+	if (!rc)
+		mutex_unlock(&tracker->ioas->iopt.dirty.harvest_mutex);
+	iommufd_dirty_exit(tracker);
+	if (rc)
+		return rc;
 	/* If this frees what another SCAN has reserved, that SCAN is only less exact */
 	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 	return 0;

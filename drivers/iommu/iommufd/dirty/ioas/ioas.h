@@ -6,10 +6,34 @@
 #ifndef __IOMMUFD_DIRTY_IOAS_H
 #define __IOMMUFD_DIRTY_IOAS_H
 
+#include <linux/kref.h>
+#include <linux/rwsem.h>
+
 #include "../dirty.h"
 
 /* How often a harvest retries taking an iopt_pages::mutex held by a task that pins */
 #define IOMMUFD_DIRTY_PATIENCE		64
+
+/**
+ * struct iommufd_dirty_anchor - Outlives an IOAS for its trackers
+ * @kref: References of the IOAS and of its trackers
+ * @rwsem: Held for reading while a tracker uses the IOAS, for writing when it goes
+ * @gone: The IOAS has been destroyed; protected by @rwsem
+ */
+struct iommufd_dirty_anchor {
+	struct kref kref;
+	struct rw_semaphore rwsem;
+	bool gone;
+};
+
+/*
+ * True if a tracker covers all of the IOAS. The list of trackers must not change
+ * meanwhile.
+ */
+static inline bool iommufd_dirty_watched(const struct io_pagetable *iopt)
+{
+	return iopt->dirty.num_trackers;
+}
 
 /* True if the IOMMU driver can harvest dirty bits of the domain */
 static inline bool iommufd_dirty_domain_capable(struct iommu_domain *domain)
@@ -57,6 +81,8 @@ iommufd_dirty_area_next(struct iopt_area *area, unsigned long iova,
  * struct iommufd_dirty_feed - A sink that marks for every running tracker
  * @sink: The sink that is passed to the walkers
  * @iopt: The IOAS
+ * @domain: The domain that is walked; NULL for what is not found in one domain alone, or
+ *	is about to be unmapped: classic tracking does not record that
  * @reader: The tracker that gets its marks through @to instead of its ledger, or NULL
  * @to: The destination of @reader, or NULL
  * @iova: First byte that @to can take; marks outside go to the ledger of @reader
@@ -65,15 +91,29 @@ iommufd_dirty_area_next(struct iopt_area *area, unsigned long iova,
 struct iommufd_dirty_feed {
 	struct iommu_dirty_sink sink;
 	struct io_pagetable *iopt;
+	struct iommu_domain *domain;
 	struct iommufd_dirty_tracker *reader;
 	struct iommu_dirty_sink *to;
 	unsigned long iova;
 	unsigned long last;
 };
 
+/* anchor.c */
+struct iommufd_dirty_anchor *iommufd_dirty_anchor_get(struct iommufd_ioas *ioas);
+void iommufd_dirty_anchor_put(struct iommufd_dirty_anchor *anchor);
+int iommufd_dirty_enter(const struct iommufd_dirty_tracker *tracker);
+void iommufd_dirty_exit(const struct iommufd_dirty_tracker *tracker);
+
+/* enable.c */
+int iommufd_dirty_enable(struct iommufd_dirty_tracker *tracker,
+			 struct iommu_dirty_member *failed);
+int iommufd_dirty_disable(struct iommufd_dirty_tracker *tracker);
+
 /* start.c */
 void iommufd_dirty_abandon(struct work_struct *work);
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
+int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker,
+			 enum iommu_dirty_state state);
 
 /* members.c */
 bool iommufd_dirty_untracked(struct io_pagetable *iopt);
@@ -112,13 +152,14 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 			       unsigned int *patience);
 
 /* feed.c */
+void iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
+			     struct io_pagetable *iopt,
+			     struct iommufd_dirty_tracker *reader,
+			     struct iommu_dirty_sink *to);
+void iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed,
+			       unsigned long iova, unsigned long last);
 struct iommu_dirty_sink *
-iommufd_dirty_feed_init(struct iommufd_dirty_feed *feed,
-			struct io_pagetable *iopt,
-			struct iommufd_dirty_tracker *reader,
-			struct iommu_dirty_sink *to);
-struct iommu_dirty_sink *
-iommufd_dirty_feed_window(struct iommufd_dirty_feed *feed, unsigned long iova,
-			  unsigned long last);
+iommufd_dirty_feed_sink(struct iommufd_dirty_feed *feed,
+			struct iommu_domain *domain);
 
 #endif

@@ -138,19 +138,13 @@ static void info_members(struct iommufd_dirty_tracker *tracker,
 	}
 }
 
-/**
- * iommufd_dirty_ioas_info() - Fill in INFO for an IOAS tracker
- * @tracker: The tracker
- * @cmd: Out: the fields that depend on the scope; zeroed by the caller
- * @info: Where to collect the members
- *
- * Return: 0, or -EINTR if killed.
- */
-int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
-			    struct iommu_dirty_tracker_info *cmd,
-			    struct iommufd_dirty_info *info)
+static int info_fill(struct iommufd_dirty_tracker *tracker,
+		     struct iommu_dirty_tracker_info *cmd,
+		     struct iommufd_dirty_info *info)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
+
+	lockdep_assert_held_read(&tracker->anchor->rwsem);
 
 	if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
@@ -168,4 +162,32 @@ int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
 	up_read(&ioas->iopt.domains_rwsem);
 	mutex_unlock(&ioas->mutex);
 	return 0;
+}
+
+/**
+ * iommufd_dirty_ioas_info() - Fill in INFO for an IOAS tracker
+ * @tracker: The tracker
+ * @cmd: Out: the fields that depend on the scope; zeroed by the caller
+ * @info: Where to collect the members
+ *
+ * An IOAS that has been destroyed has no members.
+ *
+ * Return: 0, or -EINTR if killed.
+ */
+int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
+			    struct iommu_dirty_tracker_info *cmd,
+			    struct iommufd_dirty_info *info)
+{
+	int rc = iommufd_dirty_enter(tracker);
+
+	if (rc == -ENODEV) {
+		cmd->out_state = IOMMU_DIRTY_STATE_STOPPED;
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_GONE;
+		return 0;
+	}
+	if (rc)
+		return rc;
+	rc = info_fill(tracker, cmd, info);
+	iommufd_dirty_exit(tracker);
+	return rc;
 }

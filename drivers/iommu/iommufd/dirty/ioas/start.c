@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * START and STOP of IOAS trackers. The first START enables dirty tracking in the
- * domains of all HWPTs or of none; in degraded mode, of those that can be tracked.
- * Each START clears what is dirty already, or hands it to the running trackers. The
- * last STOP disables tracking. Called by tracker.c with no lock other than vfio_mutex
- * held.
+ * START and STOP of IOAS trackers, and of the classic tracking of HWPTs. START enables
+ * dirty tracking in the domains where it is off, then clears what is dirty already, or
+ * hands it to the running trackers. Called by tracker.c with no lock held other than
+ * vfio_mutex or that of the classic tracking, and when an IOAS is destroyed.
  *
  * These locks are held where the state of a tracker changes:
  *   iommufd_ioas::mutex	the list of HWPTs cannot change
@@ -16,8 +15,6 @@
  *				domain when it attaches one
  *   iova_rwsem			for writing: keeps out writes by software
  */
-#define pr_fmt(fmt) "iommufd: " fmt
-
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
 #include <trace/events/iommufd_dirty.h>
@@ -95,27 +92,13 @@ static void tracker_unlock(struct iommufd_ioas *ioas)
 	up_write(&ioas->iopt.domains_rwsem);
 }
 
-static int tracker_enable_hw(struct iommufd_hwpt_paging *hwpt)
+/* LIST reads the number without a lock */
+static void tracker_count(struct iommufd_dirty_tracker *tracker, int change)
 {
-	struct iommu_domain *domain = hwpt->common.domain;
+	struct iommufd_dirty_iopt *dirty = &tracker->ioas->iopt.dirty;
 
-	lockdep_assert_held(&hwpt->ioas->iopt.dirty.attach_rwsem);
-
-	return domain->dirty_ops->set_dirty_tracking(domain, true);
-}
-
-static int tracker_disable_hw(struct iommufd_hwpt_paging *hwpt)
-{
-	struct iommu_domain *domain = hwpt->common.domain;
-	int rc;
-
-	lockdep_assert_held(&hwpt->ioas->iopt.dirty.attach_rwsem);
-
-	rc = domain->dirty_ops->set_dirty_tracking(domain, false);
-	if (rc)
-		pr_warn_ratelimited("HWPT %u: dirty tracking stays on: %d\n",
-				    hwpt->common.obj.id, rc);
-	return rc;
+	if (!tracker->domain)
+		WRITE_ONCE(dirty->num_trackers, dirty->num_trackers + change);
 }
 
 static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
@@ -128,11 +111,12 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED) {
-		iommufd_dirty_ledger_charge(&tracker->ledger);
 		list_add_tail(&tracker->item, &iopt->dirty.trackers);
+		tracker_count(tracker, 1);
 	}
 	if (state == IOMMU_DIRTY_STATE_STOPPED) {
 		list_del(&tracker->item);
+		tracker_count(tracker, -1);
 		WRITE_ONCE(tracker->stops, tracker->stops + 1);
 	}
 	WRITE_ONCE(tracker->state, state);
@@ -142,7 +126,7 @@ static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
  * iommufd_dirty_all_degraded() - Check whether all trackers use degraded mode
  * @iopt: The IOAS
  *
- * Abandoned trackers do not count.
+ * Abandoned trackers do not count, nor does the classic tracking of a HWPT.
  *
  * Context: domains_rwsem is held.
  * Return: true if each tracker treats what cannot be tracked as dirty.
@@ -154,61 +138,10 @@ bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		if (!tracker->degraded && !READ_ONCE(tracker->abandoned))
+		if (!tracker->degraded && !tracker->domain &&
+		    !READ_ONCE(tracker->abandoned))
 			return false;
 	return true;
-}
-
-/* True if the per-HWPT ioctls use the dirty bits of the IOAS */
-static bool tracker_ioas_busy(struct iommufd_ioas *ioas)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	lockdep_assert_held(&ioas->mutex);
-
-	if (ioas->iopt.dirty.hwpt_calls)
-		return true;
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item)
-		if (hwpt->dirty.by_ioctl)
-			return true;
-	return false;
-}
-
-static void tracker_disable_all(struct iommufd_ioas *ioas, int *rc)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	/* Continue after a failure, to leave as little as possible enabled */
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		hwpt->common.domain->dirty_failed = false;
-		if (iommufd_dirty_domain_capable(hwpt->common.domain) &&
-		    tracker_disable_hw(hwpt))
-			*rc = -EIO;
-	}
-}
-
-/* Enable all HWPTs or none; degraded mode enables those that it can */
-static int tracker_enable_all(struct iommufd_ioas *ioas, bool degraded,
-			      struct iommu_dirty_member *failed)
-{
-	struct iommufd_hwpt_paging *hwpt;
-
-	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
-		if (!iommufd_dirty_domain_capable(hwpt->common.domain) ||
-		    !tracker_enable_hw(hwpt))
-			continue;
-		if (degraded) {
-			hwpt->common.domain->dirty_failed = true;
-			continue;
-		}
-		iommufd_dirty_describe_hwpt(hwpt, failed);
-		failed->reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
-		list_for_each_entry_continue_reverse(hwpt, &ioas->hwpt_list,
-						     hwpt_item)
-			tracker_disable_hw(hwpt);
-		return -ENXIO;
-	}
-	return 0;
 }
 
 /* Enter IOMMU_DIRTY_STATE_STARTING; iommufd_ioas::mutex is held */
@@ -216,20 +149,20 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 			  struct iommu_dirty_member *failed)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	bool first = list_empty(&ioas->iopt.dirty.trackers);
 	int rc;
 
 	rc = tracker_lock_killable(ioas);
 	if (rc)
 		return rc;
-	if (!degraded)
+	tracker->degraded = degraded;
+	if (!degraded && !tracker->domain)
 		rc = iommufd_dirty_first_untrackable(ioas, failed);
-	if (!rc && first)
-		rc = tracker_enable_all(ioas, degraded, failed);
+	if (!rc)
+		rc = iommufd_dirty_enable(tracker, failed);
 	if (!rc) {
-		if (first && iommufd_dirty_untracked(&ioas->iopt))
+		if (degraded && !iommufd_dirty_watched(&ioas->iopt) &&
+		    iommufd_dirty_untracked(&ioas->iopt))
 			trace_iommufd_dirty_degraded(ioas->obj.id);
-		tracker->degraded = degraded;
 		tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	}
 	tracker_unlock(ioas);
@@ -240,12 +173,11 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
-	int rc = 0;
+	int rc;
 
 	tracker_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
 	WRITE_ONCE(tracker->abandoned, false);
-	if (list_empty(&ioas->iopt.dirty.trackers))
-		tracker_disable_all(ioas, &rc);
+	rc = iommufd_dirty_disable(tracker);
 	tracker_unlock(ioas);
 	iommufd_dirty_ledger_purge(&tracker->ledger);
 	return rc;
@@ -254,17 +186,23 @@ static int tracker_disable(struct iommufd_dirty_tracker *tracker)
 /* Stop the tracker if it is still abandoned; false if a lock is contended */
 static bool tracker_try_abandon(struct iommufd_dirty_tracker *tracker)
 {
+	struct iommufd_dirty_anchor *anchor = tracker->anchor;
 	struct iommufd_ioas *ioas = tracker->ioas;
 	bool done;
 
-	if (!mutex_trylock(&ioas->mutex))
+	if (!down_read_trylock(&anchor->rwsem))
 		return false;
-	done = !READ_ONCE(tracker->abandoned);
-	if (!done && tracker_trylock(ioas)) {
-		tracker_disable(tracker);
-		done = true;
+	/* An IOAS that goes stops its trackers */
+	done = anchor->gone;
+	if (!done && mutex_trylock(&ioas->mutex)) {
+		done = !READ_ONCE(tracker->abandoned);
+		if (!done && tracker_trylock(ioas)) {
+			tracker_disable(tracker);
+			done = true;
+		}
+		mutex_unlock(&ioas->mutex);
 	}
-	mutex_unlock(&ioas->mutex);
+	up_read(&anchor->rwsem);
 	return done;
 }
 
@@ -300,29 +238,56 @@ void iommufd_dirty_abandon(struct work_struct *work)
 				   ABANDON_JIFFIES);
 }
 
-/* Find the next window that has a mapping, for for_each_dirty_range() */
-static bool forget_next(struct io_pagetable *iopt, unsigned long iova,
-			unsigned long last, struct iommufd_dirty_range *window)
+/* Without an IOAS there is nothing; if killed, true: the caller notices the signal */
+static bool ioas_next(struct iommufd_dirty_tracker *tracker,
+		      unsigned long iova, unsigned long last,
+		      unsigned long *next)
 {
-	return iommufd_dirty_next_mapped(iopt, iova, last, &iova) &&
+	int rc = iommufd_dirty_enter(tracker);
+	bool found;
+
+	*next = iova;
+	if (rc)
+		return rc == -EINTR;
+	found = iommufd_dirty_next_mapped(&tracker->ioas->iopt, iova, last,
+					  next);
+	iommufd_dirty_exit(tracker);
+	return found;
+}
+
+/* Find the next window that has a mapping, for for_each_dirty_range() */
+static bool forget_next(struct iommufd_dirty_tracker *tracker,
+			unsigned long iova, unsigned long last,
+			struct iommufd_dirty_range *window)
+{
+	return ioas_next(tracker, iova, last, &iova) &&
 	       iommufd_dirty_window_next(IOMMUFD_DIRTY_WINDOW, iova, last,
 					 window);
 }
 
-/* Clear what was dirty before START; it goes to the ledgers of running trackers */
-static int tracker_forget(struct iommufd_dirty_tracker *tracker)
+/**
+ * iommufd_dirty_forget() - Clear what the domains of a tracker hold as dirty
+ * @tracker: An IOAS tracker; what its ledger holds stays dirty
+ * @state: The state that it is in
+ *
+ * It goes to the ledgers of the other running trackers.
+ *
+ * Return: 0, -ENODATA if the tracker is stopped meanwhile, -EINTR if killed, or -EIO if
+ * a driver failed.
+ */
+int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker,
+			 enum iommu_dirty_state state)
 {
-	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	struct iommufd_dirty_asked asked = {
 		.tracker = tracker,
-		.state = IOMMU_DIRTY_STATE_STARTING,
-		.stops = tracker->stops,
+		.state = state,
+		.stops = READ_ONCE(tracker->stops),
 	};
 	struct iommufd_dirty_range window;
 	int rc;
 
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
-	for_each_dirty_range(window, forget_next, iopt, 0, ULONG_MAX) {
+	for_each_dirty_range(window, forget_next, tracker, 0, ULONG_MAX) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		rc = iommufd_dirty_harvest(&asked, window.iova, &window.last, 0,
@@ -335,20 +300,21 @@ static int tracker_forget(struct iommufd_dirty_tracker *tracker)
 
 static int tracker_check_start(struct iommufd_dirty_tracker *tracker)
 {
-	struct iommufd_ioas *ioas = tracker->ioas;
+	struct list_head *trackers = &tracker->ioas->iopt.dirty.trackers;
 
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
 		return -EALREADY;
-	if (tracker_ioas_busy(ioas))
-		return -EBUSY;
-	if (list_count_nodes(&ioas->iopt.dirty.trackers) >=
-	    IOMMUFD_DIRTY_MAX_TRACKERS)
+	/* There are no more HWPTs than domains to walk */
+	if (!tracker->domain &&
+	    iommufd_dirty_count(trackers, tracker->passive) >=
+		    IOMMUFD_DIRTY_MAX_TRACKERS)
 		return -EUSERS;
 	return 0;
 }
 
-static int ioas_start(struct iommufd_dirty_tracker *tracker,
-		      struct iommufd_dirty_start_args *req)
+/* Enter IOMMU_DIRTY_STATE_STARTING */
+static int start_begin(struct iommufd_dirty_tracker *tracker,
+		       struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc;
@@ -362,17 +328,19 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	if (!rc)
 		rc = tracker_enable(tracker, req->degraded, &req->failed);
 	mutex_unlock(&ioas->mutex);
-	if (rc)
-		return rc;
+	return rc;
+}
 
-	/* This can take long, so drop the mutex; STARTING keeps START and STOP out */
-	rc = tracker_forget(tracker);
+/* Enter IOMMU_DIRTY_STATE_RUNNING, or stop if @rc is an error */
+static int start_end(struct iommufd_dirty_tracker *tracker, int rc)
+{
+	struct iommufd_ioas *ioas = tracker->ioas;
 
 	if (mutex_lock_killable(&ioas->mutex))
-		goto err_abandon;
+		return -EINTR;
 	if (tracker_lock_killable(ioas)) {
 		mutex_unlock(&ioas->mutex);
-		goto err_abandon;
+		return -EINTR;
 	}
 	if (rc) {
 		tracker_disable(tracker);
@@ -382,26 +350,46 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	}
 	mutex_unlock(&ioas->mutex);
 	return rc;
-
-err_abandon:
-	/* A killed task must not wait for the holders of the locks */
-	WRITE_ONCE(tracker->abandoned, true);
-	queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
-	return -EINTR;
 }
 
-static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
+static int ioas_start(struct iommufd_dirty_tracker *tracker,
+		      struct iommufd_dirty_start_args *req)
+{
+	int rc, rc_forget;
+
+	rc = iommufd_dirty_enter(tracker);
+	if (rc)
+		return rc;
+	rc = start_begin(tracker, req);
+	iommufd_dirty_exit(tracker);
+	if (rc)
+		return rc;
+
+	/* This can take long, so drop the locks; STARTING keeps START and STOP out */
+	rc_forget = iommufd_dirty_forget(tracker, IOMMU_DIRTY_STATE_STARTING);
+
+	rc = iommufd_dirty_enter(tracker);
+	if (!rc) {
+		rc = start_end(tracker, rc_forget);
+		iommufd_dirty_exit(tracker);
+	}
+	if (rc == -EINTR && READ_ONCE(tracker->state) != IOMMU_DIRTY_STATE_STOPPED) {
+		/* A killed task must not wait for the holders of the locks */
+		WRITE_ONCE(tracker->abandoned, true);
+		queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
+	}
+	return rc;
+}
+
+static int stop_locked(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc;
 
-	if (!killable) {
-		/* The tracker may be about to be freed */
-		cancel_delayed_work_sync(&tracker->abandon);
+	if (!killable)
 		mutex_lock(&ioas->mutex);
-	} else if (mutex_lock_killable(&ioas->mutex)) {
+	else if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
-	}
 
 	rc = tracker_abandon(tracker, killable);
 	if (tracker->state == IOMMU_DIRTY_STATE_STARTING) {
@@ -415,12 +403,49 @@ static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 	return rc;
 }
 
-static bool ioas_next(struct iommufd_dirty_tracker *tracker,
-		      unsigned long iova, unsigned long last,
-		      unsigned long *next)
+static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
-	return iommufd_dirty_next_mapped(&tracker->ioas->iopt, iova, last,
-					 next);
+	struct iommufd_dirty_anchor *anchor = tracker->anchor;
+	int rc = 0;
+
+	if (!killable) {
+		/* The tracker may be about to be freed */
+		cancel_delayed_work_sync(&tracker->abandon);
+		down_read(&anchor->rwsem);
+	} else if (down_read_killable(&anchor->rwsem)) {
+		return -EINTR;
+	}
+	/* An IOAS that goes stops its trackers */
+	if (!anchor->gone)
+		rc = stop_locked(tracker, killable);
+	up_read(&anchor->rwsem);
+	return rc;
+}
+
+/**
+ * iommufd_dirty_ioas_destroyed() - An IOAS is being destroyed
+ * @ioas: The IOAS, without HWPTs and accesses, and with nobody else using it
+ *
+ * Its trackers end. They can be observers only: all others hold a reference to it.
+ */
+void iommufd_dirty_ioas_destroyed(struct iommufd_ioas *ioas)
+{
+	struct iommufd_dirty_anchor *anchor = ioas->iopt.dirty.anchor;
+	struct iommufd_dirty_tracker *tracker, *next;
+
+	if (!anchor)
+		return;
+	down_write(&anchor->rwsem);
+	anchor->gone = true;
+	mutex_lock(&ioas->mutex);
+	list_for_each_entry_safe(tracker, next, &ioas->iopt.dirty.trackers,
+				 item) {
+		tracker_lock(ioas);
+		tracker_disable(tracker);
+	}
+	mutex_unlock(&ioas->mutex);
+	up_write(&anchor->rwsem);
+	iommufd_dirty_anchor_put(anchor);
 }
 
 static unsigned int ioas_window_shift(struct iommufd_dirty_tracker *tracker)
@@ -430,7 +455,9 @@ static unsigned int ioas_window_shift(struct iommufd_dirty_tracker *tracker)
 
 static void ioas_release(struct iommufd_dirty_tracker *tracker)
 {
-	refcount_dec(&tracker->ioas->obj.users);
+	if (tracker->holds)
+		refcount_dec(&tracker->ioas->obj.users);
+	iommufd_dirty_anchor_put(tracker->anchor);
 }
 
 const struct iommufd_dirty_scope iommufd_dirty_ioas_scope = {

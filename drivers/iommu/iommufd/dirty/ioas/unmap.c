@@ -48,6 +48,21 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
 }
 
+/*
+ * With the mapping, classic tracking loses what others have harvested there. It must not
+ * turn up in the next mapping of that IOVA.
+ */
+static void unmap_forget(struct io_pagetable *iopt, unsigned long iova,
+			 unsigned long last)
+{
+	struct iommufd_dirty_tracker *tracker;
+
+	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
+		if (tracker->domain)
+			iommufd_dirty_ledger_clear(&tracker->ledger, iova,
+						   last);
+}
+
 /**
  * iommufd_dirty_unmap_begin() - An area is about to be unmapped
  * @area: The area, of an IOAS with an active tracker; no one else uses it any more
@@ -67,7 +82,8 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	sink = iommufd_dirty_feed_sink(&feed, NULL);
 	if (!sink || !(area->iommu_prot & IOMMU_WRITE) ||
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return;
@@ -90,7 +106,8 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
  * @area: The area, of an IOAS with an active tracker; no device can write to it any
  *	more
  *
- * If a domain is not tracked, the whole area becomes dirty. It must not be marked
+ * What classic tracking has recorded for it is discarded. If a domain is not tracked, the
+ * whole area becomes dirty. It must not be marked
  * any earlier: a reader could clear the mark and then miss later writes.
  *
  * Context: domains_rwsem has been held for reading since
@@ -107,6 +124,7 @@ void iommufd_dirty_unmap_end(struct iopt_area *area)
 	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		unmap_blind(iopt, iopt_area_iova(area),
 			    iopt_area_last_iova(area));
+	unmap_forget(iopt, iopt_area_iova(area), iopt_area_last_iova(area));
 }
 
 /**
@@ -129,7 +147,8 @@ void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	sink = iommufd_dirty_feed_sink(&feed, NULL);
 	if (!sink)
 		return;
 	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
@@ -169,7 +188,8 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
-	sink = iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
+	sink = iommufd_dirty_feed_sink(&feed, NULL);
 	if (!sink)
 		return;
 

@@ -6,7 +6,7 @@
  * dirty page has a bitmap. Marking cannot fail: without memory, and for very large
  * marks, it uses a few coarse ranges, which may cover more than is dirty. Callers
  * that can fail reserve bitmaps first and trim them afterwards. All memory is
- * charged to the process that started the tracker. The OOM killer never runs.
+ * charged to the process that made the tracker. The OOM killer never runs.
  * Called by the scopes, tracker.c and scan.c in sleepable context. Each function
  * takes the ledger's lock, the innermost lock of the dirty trackers.
  */
@@ -262,26 +262,17 @@ static const struct iommu_dirty_sink_ops ledger_sink_ops = {
 /**
  * iommufd_dirty_ledger_init() - Initialize an empty ledger
  * @ledger: The ledger
+ *
+ * Its memory is charged to the caller.
  */
 void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
 {
-	*ledger = (struct iommufd_dirty_ledger){ .sink.ops = &ledger_sink_ops };
+	*ledger = (struct iommufd_dirty_ledger){
+		.sink.ops = &ledger_sink_ops,
+		.memcg = get_mem_cgroup_from_mm(current->mm),
+	};
 	mutex_init(&ledger->lock);
 	xa_init_flags(&ledger->chunks, XA_FLAGS_ACCOUNT);
-}
-
-/**
- * iommufd_dirty_ledger_charge() - Charge memory to the caller until the purge
- * @ledger: The ledger
- */
-void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger)
-{
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
-
-	mutex_lock(&ledger->lock);
-	swap(ledger->memcg, memcg);
-	mutex_unlock(&ledger->lock);
-	mem_cgroup_put(memcg);
 }
 
 /**
@@ -290,7 +281,6 @@ void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger)
  */
 void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 {
-	struct mem_cgroup *memcg = NULL;
 	unsigned long *chunk;
 	unsigned long index;
 
@@ -302,9 +292,18 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 	xa_destroy(&ledger->chunks);
 	ledger->nr_coarse = 0;
 	ledger->starved = false;
-	swap(ledger->memcg, memcg);
 	mutex_unlock(&ledger->lock);
-	mem_cgroup_put(memcg);
+}
+
+/**
+ * iommufd_dirty_ledger_fini() - Free all memory of a ledger that is not used any more
+ * @ledger: The ledger
+ */
+void iommufd_dirty_ledger_fini(struct iommufd_dirty_ledger *ledger)
+{
+	iommufd_dirty_ledger_purge(ledger);
+	mem_cgroup_put(ledger->memcg);
+	mutex_destroy(&ledger->lock);
 }
 
 /**

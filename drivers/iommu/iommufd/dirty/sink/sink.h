@@ -70,8 +70,8 @@ struct iommufd_dirty_ledger {
 
 unsigned long *iommufd_dirty_ledger_alloc(gfp_t gfp);
 void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger);
-void iommufd_dirty_ledger_charge(struct iommufd_dirty_ledger *ledger);
 void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger);
+void iommufd_dirty_ledger_fini(struct iommufd_dirty_ledger *ledger);
 int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
 				 unsigned long iova, unsigned long last);
 void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,

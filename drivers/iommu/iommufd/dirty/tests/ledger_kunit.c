@@ -65,7 +65,7 @@ static void ledger_test_exit(struct kunit *test)
 	struct ledger_test *t = test->priv;
 
 	if (t)
-		iommufd_dirty_ledger_purge(&t->ledger);
+		iommufd_dirty_ledger_fini(&t->ledger);
 }
 
 static unsigned long model_page(const struct ledger_test *t, unsigned long iova)
@@ -253,7 +253,7 @@ static void test_against_model(struct kunit *test)
 			KUNIT_ASSERT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
 		}
 		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
-		iommufd_dirty_ledger_purge(&t->ledger);
+		iommufd_dirty_ledger_fini(&t->ledger);
 		memset(t->dirty, 0, MODEL_PAGES);
 	}
 }
@@ -288,7 +288,7 @@ static void test_no_memory(struct kunit *test)
 		read_all(test);
 		KUNIT_EXPECT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
 		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
-		iommufd_dirty_ledger_purge(&t->ledger);
+		iommufd_dirty_ledger_fini(&t->ledger);
 	}
 	KUNIT_EXPECT_EQ(test, coarse, IOMMUFD_DIRTY_LEDGER_COARSE);
 }
