@@ -7,11 +7,13 @@
  * without locks when the user requests DMA logging or changes the migration state.
  * iommufd calls the ops.
  *
- * The device logs either for the user or for trackers: whoever comes second gets
- * -EBUSY. Drivers need not know for whom they log.
+ * The device logs for its user and for trackers at the same time. iommufd keeps for each
+ * of them what the driver has reported to another. Drivers need not know for whom they
+ * log.
  */
-#include <linux/cleanup.h>
+#include <linux/container_of.h>
 #include <linux/interval_tree.h>
+#include <linux/iommu_dirty.h>
 #include <linux/iommufd_dirty.h>
 #include <linux/iova_bitmap.h>
 #include <linux/limits.h>
@@ -33,21 +35,11 @@
  */
 #define LOG_GRANULE	64
 
-/* Who uses the device's log */
-enum vfio_dirty_owner {
-	VFIO_DIRTY_NOBODY,
-	VFIO_DIRTY_USER,	/* by VFIO_DEVICE_FEATURE_DMA_LOGGING_START */
-	VFIO_DIRTY_TRACKER,
-};
-
 /**
  * struct vfio_dirty - Dirty tracking of an open device
  * @provider: iommufd's part
  * @device: The device
- * @state_mutex: Held while the migration state changes, and while it must not change;
- *	taken before @log_mutex
- * @log_mutex: Held around calls of the driver's vfio_log_ops; protects @owner
- * @owner: Who uses the device's log
+ * @state_mutex: Held while the migration state changes, and while it must not change
  * @max_ranges: Maximum number of ranges that the driver is known to accept; protected
  *	by the serialization of the ops of @provider
  * @closing: The device can start no more DMA; protected by @state_mutex
@@ -56,8 +48,6 @@ struct vfio_dirty {
 	struct iommufd_dirty_provider provider;
 	struct vfio_device *device;
 	struct mutex state_mutex;	/* see above */
-	struct mutex log_mutex;		/* see above */
-	enum vfio_dirty_owner owner;
 	unsigned int max_ranges;
 	bool closing;
 };
@@ -133,8 +123,6 @@ static bool vfio_dirty_is_too_much(struct vfio_dirty *dirty,
 	};
 	u64 little = max_t(u64, SZ_1G, page_size * LOG_GRANULE);
 
-	lockdep_assert_held(&dirty->log_mutex);
-
 	if (ranges->last - ranges->iova >= little)
 		node.last = ranges->iova + (little - 1);
 	else if (nr == 1)
@@ -155,10 +143,6 @@ static int vfio_dirty_log(struct vfio_dirty *dirty, struct rb_root_cached *root,
 	unsigned int left;
 	int rc;
 
-	lockdep_assert_held(&dirty->log_mutex);
-
-	if (dirty->owner != VFIO_DIRTY_NOBODY)
-		return -EBUSY;
 	rc = vfio_dirty_wake(dirty);
 	if (rc)
 		return rc;
@@ -199,11 +183,7 @@ static int vfio_dirty_start(struct iommufd_dirty_provider *provider,
 		interval_tree_insert(&nodes[i], &root);
 	}
 
-	mutex_lock(&dirty->log_mutex);
 	rc = vfio_dirty_log(dirty, &root, ranges, nr, page_size);
-	if (!rc)
-		dirty->owner = VFIO_DIRTY_TRACKER;
-	mutex_unlock(&dirty->log_mutex);
 	kfree(nodes);
 	return rc;
 }
@@ -214,10 +194,7 @@ static int vfio_dirty_stop(struct iommufd_dirty_provider *provider)
 	int asleep = vfio_dirty_wake(dirty);
 	int rc;
 
-	mutex_lock(&dirty->log_mutex);
 	rc = dirty->device->log_ops->log_stop(dirty->device);
-	dirty->owner = VFIO_DIRTY_NOBODY;
-	mutex_unlock(&dirty->log_mutex);
 	if (!asleep)
 		vfio_dirty_let_sleep(dirty);
 	return rc;
@@ -247,9 +224,7 @@ static int vfio_dirty_read_and_clear(struct iommufd_dirty_provider *provider,
 	rc = vfio_dirty_wake(dirty);
 	if (rc)
 		goto out_free;
-	mutex_lock(&dirty->log_mutex);
 	rc = iova_bitmap_for_each(bitmap, dirty->device, vfio_dirty_report);
-	mutex_unlock(&dirty->log_mutex);
 	vfio_dirty_let_sleep(dirty);
 out_free:
 	iova_bitmap_free(bitmap);
@@ -335,7 +310,6 @@ int vfio_dirty_open(struct vfio_device *device)
 	dirty->max_ranges = LOG_MAX_RANGES;
 	dirty->device = device;
 	mutex_init(&dirty->state_mutex);
-	mutex_init(&dirty->log_mutex);
 	rc = iommufd_dirty_provider_register(device->iommufd_device,
 					     &dirty->provider);
 	if (rc) {
@@ -375,18 +349,18 @@ static void vfio_dirty_stop_dma(struct vfio_dirty *dirty)
 void vfio_dirty_close(struct vfio_device *device)
 {
 	struct vfio_dirty *dirty = device->dirty;
+	bool tracked;
 	int asleep;
 
 	if (!dirty)
 		return;
 	asleep = vfio_dirty_wake(dirty);
 	WRITE_ONCE(dirty->provider.leaving, true);
+	tracked = iommufd_dirty_log_end(device->iommufd_device);
 	mutex_lock(&dirty->state_mutex);
-	mutex_lock(&dirty->log_mutex);
-	if (dirty->owner == VFIO_DIRTY_TRACKER)
+	if (tracked)
 		vfio_dirty_stop_dma(dirty);
 	dirty->provider.quiet = dirty->closing;
-	mutex_unlock(&dirty->log_mutex);
 	mutex_unlock(&dirty->state_mutex);
 	iommufd_dirty_provider_unregister(device->iommufd_device,
 					  &dirty->provider);
@@ -420,30 +394,104 @@ struct file *vfio_dirty_set_state(struct vfio_device *device,
 }
 
 /**
+ * struct vfio_log_call - A call of the driver's vfio_log_ops for the user
+ * @call: iommufd's part
+ * @device: The device
+ * @ranges: Start: as for the driver
+ * @nnodes: Same
+ * @iova: Read: as for the driver
+ * @length: Same
+ * @bitmap: Same
+ */
+struct vfio_log_call {
+	struct iommufd_dirty_log_call call;
+	struct vfio_device *device;
+	struct rb_root_cached *ranges;
+	u32 nnodes;
+	unsigned long iova;
+	size_t length;
+	struct iova_bitmap *bitmap;
+};
+
+static int vfio_log_call_start(struct iommufd_dirty_log_call *call)
+{
+	struct vfio_log_call *log =
+		container_of(call, struct vfio_log_call, call);
+
+	return log->device->log_ops->log_start(log->device, log->ranges,
+					       log->nnodes, &call->page_size);
+}
+
+static int vfio_log_call_stop(struct iommufd_dirty_log_call *call)
+{
+	struct vfio_log_call *log =
+		container_of(call, struct vfio_log_call, call);
+
+	return log->device->log_ops->log_stop(log->device);
+}
+
+static int vfio_log_call_read(struct iommufd_dirty_log_call *call)
+{
+	struct vfio_log_call *log =
+		container_of(call, struct vfio_log_call, call);
+
+	return log->device->log_ops->log_read_and_clear(log->device, log->iova,
+							log->length,
+							log->bitmap);
+}
+
+/* The driver may change the tree, so copy the ranges first */
+static struct iommufd_dirty_range *vfio_log_ranges(struct rb_root_cached *root,
+						   u32 nnodes)
+{
+	struct iommufd_dirty_range *ranges;
+	struct interval_tree_node *node;
+	unsigned int nr = 0;
+
+	ranges = kvcalloc(nnodes, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	if (!ranges)
+		return NULL;
+	for (node = interval_tree_iter_first(root, 0, ULONG_MAX); node;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+		ranges[nr].iova = node->start;
+		ranges[nr++].last = node->last;
+	}
+	return ranges;
+}
+
+/**
  * vfio_dirty_log_start() - Call vfio_log_ops::log_start for the user
  * @device: The device
  * @ranges: As for the driver
  * @nnodes: Same
  * @page_size: Same
  *
- * Return: what the driver returns, or -EBUSY if a tracker runs.
+ * Return: see iommufd_dirty_log_start().
  */
 int vfio_dirty_log_start(struct vfio_device *device,
 			 struct rb_root_cached *ranges, u32 nnodes,
 			 u64 *page_size)
 {
-	struct vfio_dirty *dirty = device->dirty;
+	struct vfio_log_call log = {
+		.call.driver = vfio_log_call_start,
+		.call.page_size = *page_size,
+		.device = device,
+		.ranges = ranges,
+		.nnodes = nnodes,
+	};
+	struct iommufd_dirty_range *copy;
 	int rc;
 
-	if (!dirty)
+	if (!device->dirty)
 		return device->log_ops->log_start(device, ranges, nnodes,
 						  page_size);
-	guard(mutex)(&dirty->log_mutex);
-	if (dirty->owner == VFIO_DIRTY_TRACKER)
-		return -EBUSY;
-	rc = device->log_ops->log_start(device, ranges, nnodes, page_size);
-	if (!rc)
-		dirty->owner = VFIO_DIRTY_USER;
+	copy = vfio_log_ranges(ranges, nnodes);
+	if (!copy)
+		return -ENOMEM;
+	rc = iommufd_dirty_log_start(device->iommufd_device, &log.call, copy,
+				     nnodes);
+	*page_size = log.call.page_size;
+	kvfree(copy);
 	return rc;
 }
 
@@ -451,23 +499,41 @@ int vfio_dirty_log_start(struct vfio_device *device,
  * vfio_dirty_log_stop() - Call vfio_log_ops::log_stop for the user
  * @device: The device
  *
- * Return: what the driver returns, or -EBUSY if a tracker runs.
+ * Return: see iommufd_dirty_log_stop().
  */
 int vfio_dirty_log_stop(struct vfio_device *device)
 {
-	struct vfio_dirty *dirty = device->dirty;
-	int rc;
+	struct vfio_log_call log = {
+		.call.driver = vfio_log_call_stop,
+		.device = device,
+	};
 
-	if (!dirty)
+	if (!device->dirty)
 		return device->log_ops->log_stop(device);
-	guard(mutex)(&dirty->log_mutex);
-	if (dirty->owner == VFIO_DIRTY_TRACKER)
-		return -EBUSY;
-	rc = device->log_ops->log_stop(device);
-	if (!rc)
-		dirty->owner = VFIO_DIRTY_NOBODY;
-	return rc;
+	return iommufd_dirty_log_stop(device->iommufd_device, &log.call);
 }
+
+/**
+ * struct vfio_log_sink - Marks in the bitmap of the user
+ * @sink: The sink
+ * @bitmap: The bitmap
+ */
+struct vfio_log_sink {
+	struct iommu_dirty_sink sink;
+	struct iova_bitmap *bitmap;
+};
+
+static void vfio_log_mark_range(struct iommu_dirty_sink *sink,
+				unsigned long iova, unsigned long last)
+{
+	iova_bitmap_set(container_of(sink, struct vfio_log_sink, sink)->bitmap,
+			iova, last - iova + 1);
+}
+
+static const struct iommu_dirty_sink_ops vfio_log_sink_ops = {
+	.mark_mask = iommu_dirty_mark_runs,
+	.mark_range = vfio_log_mark_range,
+};
 
 /**
  * vfio_dirty_log_read() - Call vfio_log_ops::log_read_and_clear for the user
@@ -476,18 +542,30 @@ int vfio_dirty_log_stop(struct vfio_device *device)
  * @length: Same
  * @bitmap: Same
  *
- * Return: what the driver returns, or -EBUSY if a tracker runs.
+ * Return: see iommufd_dirty_log_read().
  */
 int vfio_dirty_log_read(struct vfio_device *device, unsigned long iova,
 			size_t length, struct iova_bitmap *bitmap)
 {
-	struct vfio_dirty *dirty = device->dirty;
+	const struct iommufd_dirty_range range = {
+		.iova = iova,
+		.last = iova + (length - 1),
+	};
+	struct vfio_log_call log = {
+		.call.driver = vfio_log_call_read,
+		.device = device,
+		.iova = iova,
+		.length = length,
+		.bitmap = bitmap,
+	};
+	struct vfio_log_sink sink = {
+		.sink.ops = &vfio_log_sink_ops,
+		.bitmap = bitmap,
+	};
 
-	if (!dirty)
+	if (!device->dirty)
 		return device->log_ops->log_read_and_clear(device, iova, length,
 							   bitmap);
-	guard(mutex)(&dirty->log_mutex);
-	if (dirty->owner == VFIO_DIRTY_TRACKER)
-		return -EBUSY;
-	return device->log_ops->log_read_and_clear(device, iova, length, bitmap);
+	return iommufd_dirty_log_read(device->iommufd_device, &log.call, &range,
+				      &sink.sink);
 }

@@ -22,6 +22,7 @@
 struct iommu_dirty_sink;
 struct iommufd_access;
 struct iommufd_device;
+struct iommufd_dirty_log_call;
 struct iommufd_dirty_provider;
 
 /*
@@ -137,11 +138,33 @@ struct iommufd_dirty_provider {
 	bool quiet;
 };
 
+/**
+ * struct iommufd_dirty_log_call - A call of the user of a device, who logs its DMA
+ * @driver: Call the driver with the user's own arguments, as if there were no trackers.
+ *	Serialized with the ops of the provider
+ * @page_size: Start: in and out, the page size in bytes, for @driver, too
+ */
+struct iommufd_dirty_log_call {
+	int (*driver)(struct iommufd_dirty_log_call *call);
+	u64 page_size;
+};
+
 #ifdef CONFIG_IOMMUFD_DIRTY
 int iommufd_dirty_provider_register(struct iommufd_device *idev,
 				    struct iommufd_dirty_provider *provider);
 void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 				       struct iommufd_dirty_provider *provider);
+int iommufd_dirty_log_start(struct iommufd_device *idev,
+			    struct iommufd_dirty_log_call *call,
+			    const struct iommufd_dirty_range *ranges,
+			    unsigned int nr);
+int iommufd_dirty_log_stop(struct iommufd_device *idev,
+			   struct iommufd_dirty_log_call *call);
+int iommufd_dirty_log_read(struct iommufd_device *idev,
+			   struct iommufd_dirty_log_call *call,
+			   const struct iommufd_dirty_range *range,
+			   struct iommu_dirty_sink *sink);
+bool iommufd_dirty_log_end(struct iommufd_device *idev);
 int iommufd_access_mark_dirty(struct iommufd_access *access, unsigned long iova,
 			      unsigned long length);
 #else

@@ -63,6 +63,7 @@
 #define IOMMUFD_DIRTY_MAX_TRACKERS	64
 
 struct iommufd_dirty_anchor;
+struct iommufd_dirty_log_call;
 struct iommufd_dirty_tracker;
 
 /**
@@ -72,6 +73,7 @@ struct iommufd_dirty_tracker;
  *	of them as dirty rather than fail
  * @ranges: Device tracker: the ranges to track. Out: the ranges that are tracked
  * @page_size: Device tracker: the tracking page size in bytes, in and out
+ * @call: Starts the driver for its user, who logs alone; otherwise NULL
  * @failed: Out: after -ENXIO, the member that cannot be tracked
  */
 struct iommufd_dirty_start_args {
@@ -79,6 +81,7 @@ struct iommufd_dirty_start_args {
 	bool gap_dirty;
 	struct iommufd_dirty_ranges *ranges;
 	u64 page_size;
+	struct iommufd_dirty_log_call *call;
 	struct iommu_dirty_member failed;
 };
 
@@ -175,6 +178,10 @@ struct iommufd_dirty_scope {
 extern const struct iommufd_dirty_scope iommufd_dirty_ioas_scope;
 extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
 
+/* device/provider.c */
+void iommufd_dirty_device_list(struct iommufd_device *idev,
+			       struct iommu_dirty_object *out);
+
 /**
  * struct iommufd_dirty_tracker - A dirty tracker
  * @id: Object id that trace events report: its own; that of its HWPT; 0 if a file owns it
@@ -202,6 +209,7 @@ extern const struct iommufd_dirty_scope iommufd_dirty_device_scope;
  * @stops: How often it was stopped; protected as @state
  * @degraded: START asked for degraded mode; changes only while it is stopped
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
+ * @user_log: It serves VFIO_DEVICE_FEATURE_DMA_LOGGING_START, see device/log.c
  * @abandoned: The caller of START was killed before START finished, so the tracker
  *	counts as stopped. Set by that caller, cleared under the locks of @state
  * @abandon: Work that stops an abandoned tracker; it never waits for locks of the IOAS
@@ -229,6 +237,7 @@ struct iommufd_dirty_tracker {
 	unsigned long stops;
 	bool degraded;
 	bool vfio_compat;
+	bool user_log;
 	bool abandoned;
 	struct delayed_work abandon;
 	struct iommufd_dirty_ledger ledger;
@@ -244,7 +253,8 @@ static inline unsigned int iommufd_dirty_count(const struct list_head *trackers,
 	unsigned int nr = 0;
 
 	list_for_each_entry(tracker, trackers, item)
-		if (!tracker->domain && tracker->passive == passive)
+		if (!tracker->domain && !tracker->user_log &&
+		    tracker->passive == passive)
 			nr++;
 	return nr;
 }

@@ -48,7 +48,7 @@ static void list_describe_tracker(const struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * Describe all but a device's HWPT; false if this type is not listed. States and
+ * Describe all but a device's HWPT and log; false if this type is not listed. States and
  * numbers are not locked: they may change at any time.
  */
 static bool list_describe(struct iommufd_object *obj,
@@ -91,7 +91,7 @@ static bool list_describe(struct iommufd_object *obj,
 	}
 }
 
-/* The HWPT that a device is attached to. Drops the device reference */
+/* The HWPT that a device is attached to, and who tracks it. Drops the device reference */
 static void list_describe_device(struct iommufd_ctx *ictx,
 				 struct iommufd_device *idev,
 				 struct iommu_dirty_object *out)
@@ -104,6 +104,7 @@ static void list_describe_device(struct iommufd_ctx *ictx,
 		if (cur == idev)
 			out->parent_id = idev->igroup->hwpt->obj.id;
 	mutex_unlock(&idev->igroup->lock);
+	iommufd_dirty_device_list(idev, out);
 	iommufd_put_object(ictx, &idev->obj);
 }
 

@@ -31,7 +31,10 @@
  * @failed: The provider has failed to report since it was started. Only the first
  *	failure returns an error; what it fails to report is always treated as dirty.
  *	Protected by @lock alone
- * @trackers: The trackers that are starting or running
+ * @trackers: The trackers that are starting or running, and @log
+ * @num_trackers: How many of them there are without @log
+ * @log: The tracker of a user who logs with VFIO_DEVICE_FEATURE_DMA_LOGGING_START, or
+ *	NULL
  * @armed: The ranges that the provider tracks, or that are treated as dirty if @blind
  *	is set. NULL if no tracker covers anything, or the device is unbound
  * @page_size: Page size, in bytes, that the provider tracks by
@@ -49,6 +52,8 @@ struct iommufd_dirty_device {
 	bool quiet;
 	bool failed;
 	struct list_head trackers;
+	unsigned int num_trackers;
+	struct iommufd_dirty_tracker *log;
 	struct iommufd_dirty_ranges *armed;
 	u64 page_size;
 	u64 asked_size;
@@ -65,6 +70,19 @@ struct iommufd_dirty_claim {
 	struct iommufd_dirty_ranges *covered;
 	u64 page_size;
 };
+
+/* True if the device's user logs, and nobody else tracks the device; either lock is held */
+static inline bool
+iommufd_dirty_log_alone(const struct iommufd_dirty_device *device)
+{
+	return device->log && !device->num_trackers;
+}
+
+/* start.c */
+int iommufd_dirty_device_start(struct iommufd_dirty_tracker *tracker,
+			       struct iommufd_dirty_start_args *req);
+int iommufd_dirty_device_stop(struct iommufd_dirty_tracker *tracker);
+void iommufd_dirty_device_drop(struct iommufd_dirty_tracker *tracker);
 
 /* fit.c */
 int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
@@ -87,6 +105,10 @@ int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
 				u64 *lost);
 
 /* update.c */
+int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
+			       const struct iommufd_dirty_start_args *req,
+			       bool gap_dirty);
+bool iommufd_dirty_device_may_gap(const struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
 			 struct iommufd_dirty_start_args *req);
 

@@ -103,6 +103,26 @@ void iommufd_dirty_device_unbound(struct iommufd_device *idev)
 	iommufd_dirty_device_put(device);
 }
 
+/**
+ * iommufd_dirty_device_list() - Who tracks a device, for LIST
+ * @idev: The device, which cannot be unbound during the call
+ * @out: Its state and num_trackers are filled in
+ */
+void iommufd_dirty_device_list(struct iommufd_device *idev,
+			       struct iommu_dirty_object *out)
+{
+	struct iommufd_dirty_device *device;
+
+	mutex_lock(&provider_mutex);
+	device = idev->dirty.device;
+	mutex_unlock(&provider_mutex);
+	if (!device)
+		return;
+	out->num_trackers = READ_ONCE(device->num_trackers);
+	out->state = READ_ONCE(device->log) ? IOMMU_DIRTY_STATE_RUNNING :
+					      IOMMU_DIRTY_STATE_STOPPED;
+}
+
 static void device_set_provider(struct iommufd_dirty_device *device,
 				struct iommufd_dirty_provider *provider)
 {

@@ -3,7 +3,7 @@
  * START, STOP and INFO of device trackers, and the operations of their scope. The
  * first START arms the device's provider, the last STOP disarms it. Further trackers
  * share what is armed, and each of them gets every dirty page. Called by tracker.c,
- * info.c, read.c and scan.c without locks.
+ * info.c, read.c and scan.c without locks, and by log.c.
  *
  * START and STOP hold iommufd_dirty_device::config_mutex throughout. They hold
  * iommufd_dirty_device::lock only while something changes or an op of the provider runs,
@@ -14,6 +14,16 @@
 
 #include "device.h"
 
+/* LIST reads the number without a lock */
+static void device_count(struct iommufd_dirty_tracker *tracker, int change)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+
+	if (!tracker->user_log)
+		WRITE_ONCE(device->num_trackers,
+			   device->num_trackers + change);
+}
+
 static void device_set_state(struct iommufd_dirty_tracker *tracker,
 			     enum iommu_dirty_state state)
 {
@@ -22,10 +32,13 @@ static void device_set_state(struct iommufd_dirty_tracker *tracker,
 	lockdep_assert_held(&device->config_mutex);
 
 	mutex_lock(&device->lock);
-	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED)
+	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED) {
 		list_add_tail(&tracker->item, &device->trackers);
+		device_count(tracker, 1);
+	}
 	if (state == IOMMU_DIRTY_STATE_STOPPED) {
 		list_del(&tracker->item);
+		device_count(tracker, -1);
 		WRITE_ONCE(tracker->stops, tracker->stops + 1);
 	}
 	WRITE_ONCE(tracker->state, state);
@@ -44,16 +57,23 @@ static void device_describe(const struct iommufd_dirty_device *device,
 
 /* Start the provider; on success the device owns @ranges */
 static int device_arm(struct iommufd_dirty_device *device,
-		      struct iommufd_dirty_ranges *ranges, u64 *page_size)
+		      struct iommufd_dirty_ranges *ranges,
+		      struct iommufd_dirty_start_args *req)
 {
-	u64 asked = *page_size;
+	u64 asked = req->page_size;
 	int rc;
 
 	mutex_lock(&device->lock);
-	rc = iommufd_dirty_device_fit(device, ranges, page_size, false);
+	if (req->call) {
+		rc = req->call->driver(req->call);
+		req->page_size = req->call->page_size;
+	} else {
+		rc = iommufd_dirty_device_fit(device, ranges, &req->page_size,
+					      false);
+	}
 	if (!rc) {
 		device->armed = ranges;
-		device->page_size = *page_size;
+		device->page_size = req->page_size;
 		device->asked_size = asked;
 		device->failed = false;
 	}
@@ -70,7 +90,7 @@ static int device_start_first(struct iommufd_dirty_tracker *tracker,
 	armed = iommufd_dirty_ranges_union(req->ranges, NULL);
 	if (!armed)
 		return -ENOMEM;
-	rc = device_arm(tracker->device, armed, &req->page_size);
+	rc = device_arm(tracker->device, armed, req);
 	if (rc) {
 		kvfree(armed);
 		return rc;
@@ -79,17 +99,95 @@ static int device_start_first(struct iommufd_dirty_tracker *tracker,
 	return 0;
 }
 
+/*
+ * True if the device tracks by larger pages than asked for because of others, who do not
+ * object to a gap
+ */
+static bool device_too_coarse(const struct iommufd_dirty_tracker *tracker,
+			      const struct iommufd_dirty_start_args *req)
+{
+	const struct iommufd_dirty_device *device = tracker->device;
+
+	if (tracker->passive || device->log ||
+	    device->asked_size <= req->page_size)
+		return false;
+	return tracker->user_log ||
+	       !iommufd_dirty_count(&device->trackers, false);
+}
+
+/* Drop the ranges that are not tracked; in degraded mode everything there is dirty */
+static void device_drop_untracked(struct iommufd_dirty_device *device,
+				  struct iommufd_dirty_ranges *ranges)
+{
+	struct iommufd_dirty_range range, part;
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < ranges->nr; i++) {
+		range = ranges->range[i];
+		if (iommufd_dirty_ranges_next(device->armed, range.iova,
+					      range.last, &part) &&
+		    part.iova <= range.iova && part.last >= range.last)
+			ranges->range[nr++] = range;
+	}
+	ranges->nr = nr;
+}
+
+/* Take the coverage of passive trackers away; false if they have none */
+static bool device_drop_passive(struct iommufd_dirty_device *device)
+{
+	struct iommufd_dirty_tracker *tracker;
+	bool dropped = false;
+
+	mutex_lock(&device->lock);
+	list_for_each_entry(tracker, &device->trackers, item) {
+		struct iommufd_dirty_ranges *none = NULL;
+
+		if (!tracker->passive || !tracker->covered)
+			continue;
+		iommufd_dirty_device_cover(tracker, &none);
+		kvfree(none);
+		dropped = true;
+	}
+	mutex_unlock(&device->lock);
+	return dropped;
+}
+
+/* Make the provider track what the tracker asks for besides what it tracks for others */
+static int device_share(struct iommufd_dirty_tracker *tracker,
+			struct iommufd_dirty_start_args *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	int rc;
+
+	if (!device->blind &&
+	    iommufd_dirty_ranges_cover(device->armed, req->ranges) &&
+	    !device_too_coarse(tracker, req))
+		return 0;
+	rc = iommufd_dirty_device_rearm(tracker, req,
+					iommufd_dirty_device_may_gap(tracker));
+	/* A device that cannot track that much tracks nothing for observers */
+	if (rc == -E2BIG && !tracker->passive &&
+	    device_drop_passive(device))
+		rc = iommufd_dirty_device_rearm(tracker, req,
+						iommufd_dirty_device_may_gap(tracker));
+	if (rc != -EBUSY || !req->degraded)
+		return rc;
+	device_drop_untracked(device, req->ranges);
+	return req->ranges->nr ? 0 : -ENXIO;
+}
+
 static int device_start_next(struct iommufd_dirty_tracker *tracker,
 			     struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	int rc;
 
-	if (!iommufd_dirty_ranges_cover(device->armed, req->ranges))
-		return -EBUSY;
 	/* Running trackers treat everything as dirty; nothing is tracked to share */
-	if (device->blind)
+	if (device->blind && !tracker->user_log)
 		return -EIO;
+	rc = device_share(tracker, req);
+	if (rc)
+		return rc;
 	/* What is dirty already goes to the ledgers of the other trackers only */
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	rc = iommufd_dirty_device_keep(device, false);
@@ -112,20 +210,31 @@ static void device_start_blind(struct iommufd_dirty_tracker *tracker,
 	device_set_state(tracker, IOMMU_DIRTY_STATE_RUNNING);
 }
 
-static int device_start_locked(struct iommufd_dirty_tracker *tracker,
+/**
+ * iommufd_dirty_device_start() - START with the device locked
+ * @tracker: A device tracker
+ * @req: As for iommufd_dirty_start()
+ *
+ * Context: config_mutex is held.
+ * Return: see struct iommu_dirty_tracker_start; what req->call returns.
+ */
+int iommufd_dirty_device_start(struct iommufd_dirty_tracker *tracker,
 			       struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct iommufd_dirty_claim claim;
 	int rc;
 
+	lockdep_assert_held(&device->config_mutex);
+
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED)
 		return -EALREADY;
 	if (device->unbound ||
 	    (device->provider && READ_ONCE(device->provider->leaving)))
 		return -ENODEV;
-	if (iommufd_dirty_count(&device->trackers, tracker->passive) >=
-	    IOMMUFD_DIRTY_MAX_TRACKERS)
+	if (!tracker->user_log &&
+	    iommufd_dirty_count(&device->trackers, tracker->passive) >=
+		    IOMMUFD_DIRTY_MAX_TRACKERS)
 		return -EUSERS;
 	rc = iommufd_dirty_device_claim(&claim, req);
 	if (rc)
@@ -163,7 +272,7 @@ static int device_start(struct iommufd_dirty_tracker *tracker,
 
 	if (mutex_lock_killable(&device->config_mutex))
 		return -EINTR;
-	rc = device_start_locked(tracker, req);
+	rc = iommufd_dirty_device_start(tracker, req);
 	mutex_unlock(&device->config_mutex);
 	return rc;
 }
@@ -181,27 +290,59 @@ static bool device_needed(const struct iommufd_dirty_device *device)
 	return false;
 }
 
-static int device_stop_locked(struct iommufd_dirty_tracker *tracker)
+static int device_disarm(struct iommufd_dirty_device *device, bool stop)
+{
+	int rc = 0;
+
+	mutex_lock(&device->lock);
+	if (stop && device->provider && !device->blind)
+		rc = device->provider->ops->stop(device->provider);
+	kvfree(device->armed);
+	device->armed = NULL;
+	device->blind = false;
+	mutex_unlock(&device->lock);
+	return rc;
+}
+
+static int device_end(struct iommufd_dirty_tracker *tracker, bool stop)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct iommufd_dirty_claim none = {};
 	int rc = 0;
 
+	lockdep_assert_held(&device->config_mutex);
+
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return 0;
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
-	if (device->armed && !device_needed(device)) {
-		mutex_lock(&device->lock);
-		if (device->provider && !device->blind)
-			rc = device->provider->ops->stop(device->provider);
-		kvfree(device->armed);
-		device->armed = NULL;
-		device->blind = false;
-		mutex_unlock(&device->lock);
-	}
+	if (device->armed && !device_needed(device))
+		rc = device_disarm(device, stop);
 	iommufd_dirty_ledger_purge(&tracker->ledger);
 	iommufd_dirty_device_take(tracker, &none);
-	return rc ? -EIO : 0;
+	return rc;
+}
+
+/**
+ * iommufd_dirty_device_stop() - STOP with the device locked
+ * @tracker: A device tracker
+ *
+ * Context: config_mutex is held.
+ * Return: 0, or what iommufd_dirty_provider_ops::stop returns.
+ */
+int iommufd_dirty_device_stop(struct iommufd_dirty_tracker *tracker)
+{
+	return device_end(tracker, true);
+}
+
+/**
+ * iommufd_dirty_device_drop() - The same, but do not call the provider
+ * @tracker: A device tracker
+ *
+ * Context: config_mutex is held.
+ */
+void iommufd_dirty_device_drop(struct iommufd_dirty_tracker *tracker)
+{
+	device_end(tracker, false);
 }
 
 static int device_stop(struct iommufd_dirty_tracker *tracker, bool killable)
@@ -213,9 +354,9 @@ static int device_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 		mutex_lock(&device->config_mutex);
 	else if (mutex_lock_killable(&device->config_mutex))
 		return -EINTR;
-	rc = device_stop_locked(tracker);
+	rc = iommufd_dirty_device_stop(tracker);
 	mutex_unlock(&device->config_mutex);
-	return rc;
+	return rc ? -EIO : 0;
 }
 
 static int device_info(struct iommufd_dirty_tracker *tracker,

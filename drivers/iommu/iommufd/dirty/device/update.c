@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * UPDATE: change the ranges of a running device tracker. Called by ioctl.c without
- * locks; iommufd_dirty_device::config_mutex is held throughout.
+ * locks; iommufd_dirty_device::config_mutex is held throughout. A START that needs more
+ * than what is tracked for others changes the ranges of the provider, too.
  *
  * A provider that has an update op changes its ranges live. Any other provider is
  * harvested into the ledgers, stopped, and started again. No write is missed if the
@@ -210,21 +211,52 @@ static int device_update_live(struct iommufd_dirty_device *device,
 	return rc;
 }
 
-static int device_update_locked(struct iommufd_dirty_tracker *tracker,
-				struct iommufd_dirty_start_args *req)
+/**
+ * iommufd_dirty_device_may_gap() - Check whether a gap may be made for a tracker
+ * @tracker: The tracker
+ *
+ * All that is tracked is then reported as dirty. The user of a device does not expect
+ * that, and nobody should suffer it for an observer.
+ *
+ * Context: config_mutex is held.
+ * Return: true if all others who track the device are trackers, and passive if @tracker
+ * is.
+ */
+bool iommufd_dirty_device_may_gap(const struct iommufd_dirty_tracker *tracker)
+{
+	const struct iommufd_dirty_device *device = tracker->device;
+
+	lockdep_assert_held(&device->config_mutex);
+
+	if (device->log)
+		return false;
+	return !tracker->passive ||
+	       !iommufd_dirty_count(&device->trackers, false);
+}
+
+/**
+ * iommufd_dirty_device_rearm() - Make the provider track other ranges for a tracker
+ * @tracker: A device tracker; what others need stays tracked
+ * @req: The ranges and the page size that it asks for
+ * @gap_dirty: If tracking would have a gap, treat everything as dirty rather than fail
+ *
+ * Context: config_mutex is held. The device is armed, and has a provider unless it is
+ * blind.
+ * Return: 0; -EBUSY if there would be a gap; an error of iommufd_dirty_device_fit() or
+ * iommufd_dirty_device_keep(); -ENOMEM.
+ */
+int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
+			       const struct iommufd_dirty_start_args *req,
+			       bool gap_dirty)
 {
 	struct iommufd_dirty_device *device = tracker->device;
 	struct device_change change = {};
 	struct iommufd_dirty_ranges *both;
-	struct iommufd_dirty_claim claim;
-	bool live, blind = device->blind;
 	int rc = -ENOMEM;
+	bool live;
 
-	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
-		return -ENODATA;
-	if (!device->provider || !device->armed ||
-	    READ_ONCE(device->provider->leaving))
-		return -ENODEV;
+	lockdep_assert_held(&device->config_mutex);
+
 	live = device->provider->ops->update && !device->blind;
 	change.page_size = live ? device->page_size :
 				  device_wanted_size(tracker, req->page_size);
@@ -232,15 +264,39 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	if (IS_ERR(change.wanted))
 		return PTR_ERR(change.wanted);
 	both = iommufd_dirty_ranges_union(change.wanted, device->armed);
-	if (!both || device_make_room(device, change.wanted) ||
-	    iommufd_dirty_device_claim(&claim, req))
+	if (!both || device_make_room(device, change.wanted))
 		goto out_free;
 	change.both = both;
 
 	if (live)
 		rc = device_update_live(device, &change);
 	else
-		rc = device_restart(device, &change, req->gap_dirty);
+		rc = device_restart(device, &change, gap_dirty);
+out_free:
+	device_free_room(device);
+	kvfree(change.wanted);
+	kvfree(both);
+	return rc;
+}
+
+static int device_update_locked(struct iommufd_dirty_tracker *tracker,
+				struct iommufd_dirty_start_args *req)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	struct iommufd_dirty_claim claim;
+	bool blind = device->blind;
+	int rc;
+
+	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
+		return -ENODATA;
+	if (!device->provider || !device->armed ||
+	    READ_ONCE(device->provider->leaving))
+		return -ENODEV;
+	rc = iommufd_dirty_device_claim(&claim, req);
+	if (rc)
+		return rc;
+	rc = iommufd_dirty_device_rearm(tracker, req, req->gap_dirty &&
+					iommufd_dirty_device_may_gap(tracker));
 	/*
 	 * Errors other than -EIO mean that the old ranges are tracked as before or, for
 	 * -EINTR and -ENODEV, that the device may have been blind before. UPDATE does
@@ -257,10 +313,6 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 		iommufd_dirty_device_mark_gain(tracker, claim.covered);
 		iommufd_dirty_device_take(tracker, &claim);
 	}
-out_free:
-	device_free_room(device);
-	kvfree(change.wanted);
-	kvfree(both);
 	return rc;
 }
 
