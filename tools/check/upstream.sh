@@ -30,6 +30,10 @@ upstream_build() { # tree, folder
 	for p in $upstream_programs; do
 		gcc -Wall -O2 -Wno-unused-function -D_GNU_SOURCE= "${defs[@]}" \
 			-isystem "$out/headers/usr/include" -static -o "$out/$p" "$src/iommu/$p.c"
+		[ -f "$tree/include/uapi/linux/iommufd_dirty.h" ] || continue
+		gcc -Wall -O2 -Wno-unused-function -D_GNU_SOURCE= "${defs[@]}" \
+			-isystem "$out/headers/usr/include" -static -o "$out/$p-observed" \
+			"$src/iommu/$p.c" "$here/upstream-observer.c"
 	done
 }
 
@@ -45,9 +49,11 @@ upstream_run() { # log, program, kernel configuration
 		"echo 64 >/proc/sys/vm/nr_hugepages; LIMIT=600 guest-run $2"
 }
 
-upstream_ours() { # name, program, kernel configuration
-	upstream_run "$logs/$1.log" "$2" "$3"
-	count "$1" "$logs/$1.log" --against <(grep "^$2: " "$here/upstream.passed")
+# Without a suffix, then with a passive tracker on each IOAS
+upstream_ours() { # name, program, kernel configuration, -observed or nothing
+	upstream_run "$logs/$1.log" "$2$4" "$3"
+	count "$1" "$logs/$1.log" \
+		--against <(sed -n "s/^$2: /$2$4: /p" "$here/upstream.passed")
 }
 
 upstream_base() {
@@ -66,14 +72,16 @@ upstream_base() {
 
 # check-long uses the debug kernel, where the tests take seven times as long
 jobs_upstream() {
-	local p name=upstream config=fast
+	local p suffix name=upstream config=fast
 	[ -z "$long" ] || name=upstream-debug config=debug
 	needs_kernel "$config"
 	needs_qemu
 	job build-upstream-programs "build-$config" build_upstream_programs
 	for p in $upstream_programs; do
-		job "$name-$p" "build-$config build-qemu build-upstream-programs" \
-			upstream_ours "$name-$p" "$p" "$config"
+		for suffix in '' -observed; do
+			job "$name-$p$suffix" "build-$config build-qemu build-upstream-programs" \
+				upstream_ours "$name-$p$suffix" "$p" "$config" "$suffix"
+		done
 	done
 }
 
