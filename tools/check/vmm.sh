@@ -27,7 +27,8 @@ vmm_gate() { # mode
 		vmm_each 11: "$vmm_ways"
 		echo 10:iommufd:iommu:two 11:legacy:device:two 10:iommufd:iommu:slow \
 			11:iommufd:iommu:cancel 10:legacy:iommu:back \
-			11:iommufd:iommu:static 11:legacy:iommu:remap
+			11:iommufd:iommu:static 11:legacy:iommu:remap \
+			11:iommufd:iommu:observed 10:legacy:device:observed
 		;;
 	*) vmm_each 10: "$vmm_ways" ;;
 	esac
@@ -35,12 +36,14 @@ vmm_gate() { # mode
 
 # check-long: all combinations
 vmm_all() { # mode
-	local qemu what
+	local qemu what observed=:observed
+	# iommu-dirty is not built for arm64
+	[ "$arch" = x86_64 ] || observed=''
 	for qemu in 10: 11:; do
 		case $1 in
 		*-off) vmm_each "$qemu" "$vmm_off" ;;
 		*)
-			for what in '' :two :slow :cancel :back :two:cancel:back; do
+			for what in '' :two :slow :cancel :back :two:cancel:back $observed; do
 				vmm_each "$qemu" "$vmm_ways" "$what"
 			done
 			;;
@@ -142,6 +145,7 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 	for c in inner vmm-migrate; do
 		add+=(--add "$cache/vmm/$arch/out/$c")
 	done
+	[ "$arch" != x86_64 ] || add+=(--add "$cache/tools/iommu-static/iommu-dirty")
 	local LIMIT=$((180 + 60 * ${#cases[@]}))
 	# two devices for each side, and one with slow transfers for each
 	vm "$log" --kernel "$(image "$config")" --iommu "$mode" --mem 2G --edu 6 \
@@ -154,21 +158,26 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 
 # Adds a job for each mode, after one on the debug kernel, which takes longest
 jobs_vmm() { # gate|all modes
-	local mode cases found=''
+	local mode cases found='' tool=''
 	needs_qemu
 	job build-vmm "" build_vmm
+	if [ "$arch" = x86_64 ]; then
+		tool=build-tools-vm
+		needs_kernel debug
+		job "$tool" build-debug tools_vm_programs
+	fi
 	for mode in $2; do
 		[[ $mode != soft-* ]] || continue
 		found=1
 		cases=$(vmm_debug "$1" "$mode")
 		if [ -n "$cases" ]; then
 			needs_kernel debug
-			job "vmm-debug-$mode" "build-debug build-qemu build-vmm" \
+			job "vmm-debug-$mode" "build-debug build-qemu build-vmm $tool" \
 				vmm_mode "vmm-debug-$mode" "$mode" "${cases//$'\n'/ }" debug
 		fi
 		cases=$("vmm_$1" "$mode")
 		needs_kernel fast
-		job "vmm-$mode" "build-fast build-qemu build-vmm" \
+		job "vmm-$mode" "build-fast build-qemu build-vmm $tool" \
 			vmm_mode "vmm-$mode" "$mode" "${cases//$'\n'/ }" fast
 	done
 	[ -n "$found" ] || die "stage vmm has no case for the modes $2"

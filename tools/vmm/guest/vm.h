@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Interface for vmm-migrate.c: a QEMU with an inner machine (vm.c), and the evaluation of
- * its trace (way.c). On an error these functions print the reason and end the process.
+ * Interface for vmm-migrate.c: a QEMU with an inner machine (vm.c), the evaluation of its
+ * trace (way.c), and its observers (observer.c). On an error these functions print the
+ * reason and end the process.
  */
 #ifndef VM_H
 #define VM_H
@@ -86,6 +87,21 @@ struct way {
 /* Trace events that the caller of vm_start() must enable */
 extern const char *const way_events[4];
 struct way way_of(const struct vm *vm);
+
+struct observer {
+	const struct vm *vm;
+	pid_t pid;
+	int fd;
+};
+
+void observer_start(struct observer *observer, const struct vm *vm);
+/* Waits until the observer reports dirty pages, in any period from the last report on */
+void observer_wait_dirty(struct observer *observer);
+void observer_kill(struct observer *observer);
+/* QEMU has ended: the observer must notice */
+void observer_wait_end(struct observer *observer);
+/* Checks that no tracker of an observer is left */
+void observers_none(const struct vm *vm);
 
 /* The text after a key, or NULL */
 const char *text_after(const char *line, const char *key);

@@ -16,6 +16,9 @@
  *   slow               devices with slow transfers
  *   cancel             the first migration is cancelled
  *   back               the inner machine migrates back, to a third QEMU
+ *   observed           iommu-dirty observes the source: twice from before the migration,
+ *                      once while it runs; one observer is killed meanwhile. Then the
+ *                      destination is observed
  *   static | remap     an IOMMU in the inner machine: everything stays mapped, or each
  *                      transfer is mapped separately
  *   all                everything is dirty, because nothing tracks
@@ -75,7 +78,7 @@ struct test {
 	const char *name;
 	int qemu;
 	bool iommufd, device;
-	bool two, slow, cancel, back, viommu, remap, all, untracked, unflushed;
+	bool two, slow, cancel, back, observed, viommu, remap, all, untracked, unflushed;
 };
 
 /*
@@ -146,9 +149,44 @@ static void check_inner(const struct test *test, struct vm *vm)
 		     vm->viommu, vm->remap);
 }
 
-static void migrate(struct vm *from, struct vm *to)
+/* Observers of the source: the third comes during the migration, when the second is killed */
+static struct observer observers[3];
+
+static void observe(const struct vm *from)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		observer_start(&observers[i], from);
+		observer_wait_dirty(&observers[i]);
+	}
+}
+
+static void observe_precopy(const struct vm *from)
+{
+	observer_start(&observers[2], from);
+	observer_kill(&observers[1]);
+	observer_wait_dirty(&observers[2]);
+	observer_wait_dirty(&observers[0]);
+}
+
+/* The source still exists, then goes; the destination runs */
+static void observe_end(struct vm *from, const struct vm *to)
+{
+	observer_kill(&observers[2]);
+	vm_quit(from);
+	observer_wait_end(&observers[0]);
+	observer_start(&observers[0], to);
+	observer_wait_dirty(&observers[0]);
+	observer_kill(&observers[0]);
+	observers_none(to);
+}
+
+static void migrate(const struct test *test, struct vm *from, struct vm *to)
 {
 	vm_precopy(from, ROUNDS, PASSES);
+	if (test->observed)
+		observe_precopy(from);
 	vm_complete(from);
 	/* the first line may belong to a pass that began in the source */
 	vm_wait_passes(to, 2);
@@ -206,6 +244,8 @@ static void run(const struct test *test)
 	from = start(test, "source", first, false);
 	check_inner(test, from);
 	vm_wait_passes(from, 2);
+	if (test->observed)
+		observe(from);
 	if (test->cancel) {
 		to = start(test, "cancelled", second, true);
 		vm_precopy(from, ROUNDS, PASSES);
@@ -216,8 +256,10 @@ static void run(const struct test *test)
 	to = start(test, "destination", second, true);
 	if (test->unflushed && !set_break(BREAK_FLUSH))
 		fail("%s: %s", BREAK, strerror(errno));
-	migrate(from, to);
+	migrate(test, from, to);
 	check_way(test, from);
+	if (test->observed)
+		observe_end(from, to);
 	/* In these tests only the migration may lose pages */
 	if ((test->untracked || test->unflushed) && from->bad)
 		fail("%s: bad pages without a migration", from->name);
@@ -225,7 +267,7 @@ static void run(const struct test *test)
 	if (test->back) {
 		vm_quit(from);
 		last = start(test, "back", first, true);
-		migrate(to, last);
+		migrate(test, to, last);
 		check_way(test, to);
 	}
 	vm_quit_all();
@@ -242,6 +284,7 @@ static bool parse_word(struct test *test, const char *word, size_t len)
 		{ "device", &test->device }, { "iommu", NULL },
 		{ "two", &test->two }, { "slow", &test->slow },
 		{ "cancel", &test->cancel }, { "back", &test->back },
+		{ "observed", &test->observed },
 		{ "static", &test->viommu }, { "remap", &test->remap },
 		{ "all", &test->all }, { "untracked", &test->untracked },
 		{ "unflushed", &test->unflushed },
