@@ -417,9 +417,19 @@ static int vfio_log_call_start(struct iommufd_dirty_log_call *call)
 {
 	struct vfio_log_call *log =
 		container_of(call, struct vfio_log_call, call);
+	int rc;
 
-	return log->device->log_ops->log_start(log->device, log->ranges,
-					       log->nnodes, &call->page_size);
+	rc = log->device->log_ops->log_start(log->device, log->ranges,
+					     log->nnodes, &call->page_size);
+	if (vfio_dirty_count(log->ranges) != log->nnodes)
+		call->changed = true;
+	return rc;
+}
+
+static bool vfio_log_call_failed(struct iommufd_dirty_log_call *call)
+{
+	return iova_bitmap_error(container_of(call, struct vfio_log_call,
+					      call)->bitmap);
 }
 
 static int vfio_log_call_stop(struct iommufd_dirty_log_call *call)
@@ -440,21 +450,30 @@ static int vfio_log_call_read(struct iommufd_dirty_log_call *call)
 							log->bitmap);
 }
 
+/* True if VFIO's core has let an empty range pass, or one up to the end of all addresses */
+static bool vfio_log_odd(const struct interval_tree_node *node)
+{
+	return node->last < node->start || node->last == ULONG_MAX;
+}
+
 /* The driver may change the tree, so copy the ranges first */
-static struct iommufd_dirty_range *vfio_log_ranges(struct rb_root_cached *root,
-						   u32 nnodes)
+static struct iommufd_dirty_range *vfio_log_ranges(struct vfio_log_call *log)
 {
 	struct iommufd_dirty_range *ranges;
-	struct interval_tree_node *node;
+	struct rb_node *rb;
 	unsigned int nr = 0;
 
-	ranges = kvcalloc(nnodes, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	ranges = kvcalloc(log->nnodes, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
 	if (!ranges)
 		return NULL;
-	for (node = interval_tree_iter_first(root, 0, ULONG_MAX); node;
-	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+	for (rb = rb_first_cached(log->ranges); rb; rb = rb_next(rb)) {
+		struct interval_tree_node *node =
+			rb_entry(rb, struct interval_tree_node, rb);
+
 		ranges[nr].iova = node->start;
-		ranges[nr++].last = node->last;
+		ranges[nr++].last = vfio_log_odd(node) ? node->start :
+							 node->last;
+		log->call.changed |= vfio_log_odd(node);
 	}
 	return ranges;
 }
@@ -475,6 +494,7 @@ int vfio_dirty_log_start(struct vfio_device *device,
 	struct vfio_log_call log = {
 		.call.driver = vfio_log_call_start,
 		.call.page_size = *page_size,
+		.call.nr = nnodes,
 		.device = device,
 		.ranges = ranges,
 		.nnodes = nnodes,
@@ -485,11 +505,10 @@ int vfio_dirty_log_start(struct vfio_device *device,
 	if (!device->dirty)
 		return device->log_ops->log_start(device, ranges, nnodes,
 						  page_size);
-	copy = vfio_log_ranges(ranges, nnodes);
+	copy = vfio_log_ranges(&log);
 	if (!copy)
 		return -ENOMEM;
-	rc = iommufd_dirty_log_start(device->iommufd_device, &log.call, copy,
-				     nnodes);
+	rc = iommufd_dirty_log_start(device->iommufd_device, &log.call, copy);
 	*page_size = log.call.page_size;
 	kvfree(copy);
 	return rc;
@@ -553,6 +572,7 @@ int vfio_dirty_log_read(struct vfio_device *device, unsigned long iova,
 	};
 	struct vfio_log_call log = {
 		.call.driver = vfio_log_call_read,
+		.call.failed = vfio_log_call_failed,
 		.device = device,
 		.iova = iova,
 		.length = length,

@@ -142,11 +142,17 @@ struct iommufd_dirty_provider {
  * struct iommufd_dirty_log_call - A call of the user of a device, who logs its DMA
  * @driver: Call the driver with the user's own arguments, as if there were no trackers.
  *	Serialized with the ops of the provider
+ * @failed: Read: return true if the last mark did not fit into the user's bitmap
  * @page_size: Start: in and out, the page size in bytes, for @driver, too
+ * @nr: Start: number of ranges, at least one
+ * @changed: Start: the driver has merged the ranges, or they were not valid
  */
 struct iommufd_dirty_log_call {
 	int (*driver)(struct iommufd_dirty_log_call *call);
+	bool (*failed)(struct iommufd_dirty_log_call *call);
 	u64 page_size;
+	unsigned int nr;
+	bool changed;
 };
 
 #ifdef CONFIG_IOMMUFD_DIRTY
@@ -156,8 +162,7 @@ void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 				       struct iommufd_dirty_provider *provider);
 int iommufd_dirty_log_start(struct iommufd_device *idev,
 			    struct iommufd_dirty_log_call *call,
-			    const struct iommufd_dirty_range *ranges,
-			    unsigned int nr);
+			    const struct iommufd_dirty_range *ranges);
 int iommufd_dirty_log_stop(struct iommufd_device *idev,
 			   struct iommufd_dirty_log_call *call);
 int iommufd_dirty_log_read(struct iommufd_device *idev,

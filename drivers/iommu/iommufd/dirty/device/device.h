@@ -31,10 +31,13 @@
  * @failed: The provider has failed to report since it was started. Only the first
  *	failure returns an error; what it fails to report is always treated as dirty.
  *	Protected by @lock alone
- * @trackers: The trackers that are starting or running, and @log
+ * @trackers: The trackers that are starting or running, and @log while it runs
  * @num_trackers: How many of them there are without @log
- * @log: The tracker of a user who logs with VFIO_DEVICE_FEATURE_DMA_LOGGING_START, or
- *	NULL
+ * @log: The tracker of the user, running while VFIO_DEVICE_FEATURE_DMA_LOGGING_START is
+ *	in effect
+ * @by_user: The provider was started by the user's own call
+ * @unshareable: That call has ranges or a page size that iommufd would not have chosen:
+ *	to share them, the provider must be started again
  * @armed: The ranges that the provider tracks, or that are treated as dirty if @blind
  *	is set. NULL if no tracker covers anything, or the device is unbound
  * @page_size: Page size, in bytes, that the provider tracks by
@@ -53,7 +56,9 @@ struct iommufd_dirty_device {
 	bool failed;
 	struct list_head trackers;
 	unsigned int num_trackers;
-	struct iommufd_dirty_tracker *log;
+	struct iommufd_dirty_tracker log;
+	bool by_user;
+	bool unshareable;
 	struct iommufd_dirty_ranges *armed;
 	u64 page_size;
 	u64 asked_size;
@@ -71,11 +76,11 @@ struct iommufd_dirty_claim {
 	u64 page_size;
 };
 
-/* True if the device's user logs, and nobody else tracks the device; either lock is held */
+/* True if the device's user logs; either lock is held */
 static inline bool
-iommufd_dirty_log_alone(const struct iommufd_dirty_device *device)
+iommufd_dirty_logging(const struct iommufd_dirty_device *device)
 {
-	return device->log && !device->num_trackers;
+	return device->log.state == IOMMU_DIRTY_STATE_RUNNING;
 }
 
 /* start.c */
@@ -88,6 +93,9 @@ void iommufd_dirty_device_drop(struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 			     struct iommufd_dirty_ranges *ranges,
 			     u64 *page_size, bool live);
+bool iommufd_dirty_device_aligned(struct iommufd_dirty_device *device,
+				  const struct iommufd_dirty_ranges *ranges,
+				  u64 page_size);
 
 /* cover.c */
 int iommufd_dirty_device_claim(struct iommufd_dirty_claim *claim,
@@ -122,6 +130,8 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 				    const struct iommufd_dirty_ranges *covered);
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
 			      bool leaving);
+int iommufd_dirty_device_keep_log(struct iommufd_dirty_device *device,
+				  unsigned long iova, unsigned long last);
 int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				const struct iommufd_dirty_ranges *ranges);
 int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
@@ -139,6 +149,8 @@ int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 /* provider.c */
 struct iommufd_dirty_device *
 iommufd_dirty_device_get(struct iommufd_device *idev);
+struct iommufd_dirty_device *
+iommufd_dirty_device_hold(struct iommufd_dirty_device *device);
 void iommufd_dirty_device_put(struct iommufd_dirty_device *device);
 
 #endif

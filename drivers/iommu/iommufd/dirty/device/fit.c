@@ -75,10 +75,18 @@ static unsigned int device_fewer(unsigned int nr)
 	return nr > MAX_ASKED ? max(nr / 2, MAX_ASKED) : nr - 1;
 }
 
-/* The provider tracks by larger pages than asked for: check that the ranges fit */
-static bool device_aligned(struct iommufd_dirty_device *device,
-			   const struct iommufd_dirty_ranges *ranges,
-			   u64 page_size)
+/**
+ * iommufd_dirty_device_aligned() - Check that ranges suit the provider
+ * @device: The device
+ * @ranges: The ranges
+ * @page_size: Page size that it tracks by, in bytes
+ *
+ * Context: iommufd_dirty_device::lock is held.
+ * Return: true if the ranges begin and end at multiples of what it tracks as a whole.
+ */
+bool iommufd_dirty_device_aligned(struct iommufd_dirty_device *device,
+				  const struct iommufd_dirty_ranges *ranges,
+				  u64 page_size)
 {
 	struct iommufd_dirty_caps caps = {};
 	u64 multiple;
@@ -137,7 +145,7 @@ int iommufd_dirty_device_fit(struct iommufd_dirty_device *device,
 		rc = device_try(device, ranges, &size, live);
 		nr = ranges->nr;
 		if (!rc && size > asked &&
-		    !device_aligned(device, ranges, size)) {
+		    !iommufd_dirty_device_aligned(device, ranges, size)) {
 			device->provider->ops->stop(device->provider);
 			asked = size;
 			continue;

@@ -292,6 +292,47 @@ int iommufd_dirty_device_keep(struct iommufd_dirty_device *device, bool leaving)
 }
 
 /**
+ * iommufd_dirty_device_keep_log() - Harvest a range into the ledgers for the user's log
+ * @device: The device
+ * @iova: First byte of the range
+ * @last: Last byte, inclusive
+ *
+ * Only what is armed is looked at, window by window, with iommufd_dirty_device::lock held.
+ *
+ * Return: 0; -EINVAL if the user does not log, or not any more; -EINTR if killed; -EIO if
+ * the provider failed (or -EFAULT, -EINTR or -ENOMEM if it returns these).
+ */
+int iommufd_dirty_device_keep_log(struct iommufd_dirty_device *device,
+				  unsigned long iova, unsigned long last)
+{
+	struct iommufd_dirty_range window;
+	struct device_sink all;
+	bool found = true;
+	int rc = 0;
+
+	while (!rc && found) {
+		if (fatal_signal_pending(current) ||
+		    mutex_lock_killable(&device->lock))
+			return -EINTR;
+		if (!iommufd_dirty_logging(device))
+			rc = -EINVAL;
+		else
+			found = keep_next(device, iova, last, &window);
+		if (!rc && found) {
+			device_sink_init(&all, device, NULL, NULL, window.iova,
+					 window.last);
+			rc = device_collect(device, &all);
+		}
+		mutex_unlock(&device->lock);
+		if (!found || window.last >= last)
+			break;
+		iova = window.last + 1;
+		cond_resched();
+	}
+	return rc;
+}
+
+/**
  * iommufd_dirty_device_update() - Make the provider change its ranges live
  * @device: The device
  * @ranges: The new ranges

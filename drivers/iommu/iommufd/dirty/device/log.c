@@ -6,33 +6,14 @@
  * arguments and returns its own errors, as it would without trackers. Called by the
  * provider of the device without locks.
  *
- * iommufd_dirty_device::config_mutex is held throughout, and lock while the driver runs.
+ * iommufd_dirty_device::config_mutex is held while logging starts and stops, and lock
+ * while the driver runs. A report holds only the latter, for one window at most, and none
+ * while it marks in the user's bitmap.
  */
 #include <linux/export.h>
-#include <linux/slab.h>
+#include <linux/log2.h>
 
 #include "device.h"
-
-static struct iommufd_dirty_tracker *log_new(struct iommufd_dirty_device *device)
-{
-	struct iommufd_dirty_tracker *log;
-
-	log = kzalloc(sizeof(*log), GFP_KERNEL_ACCOUNT);
-	if (!log)
-		return NULL;
-	iommufd_dirty_ledger_init(&log->ledger);
-	log->id = device->id;
-	log->target_id = device->id;
-	log->device = device;
-	log->user_log = true;
-	return log;
-}
-
-static void log_free(struct iommufd_dirty_tracker *log)
-{
-	iommufd_dirty_ledger_fini(&log->ledger);
-	kfree(log);
-}
 
 /* Call the driver as if there were no trackers */
 static int log_call(struct iommufd_dirty_device *device,
@@ -42,6 +23,9 @@ static int log_call(struct iommufd_dirty_device *device,
 
 	mutex_lock(&device->lock);
 	rc = call->driver(call);
+	/* It has taken other ranges than those that are armed */
+	if (!rc && iommufd_dirty_logging(device))
+		device->unshareable = true;
 	mutex_unlock(&device->lock);
 	return rc;
 }
@@ -53,59 +37,53 @@ static int log_start(struct iommufd_dirty_device *device,
 	struct iommufd_dirty_start_args req = {
 		.ranges = ranges,
 		.page_size = call->page_size,
-		.call = call,
 	};
-	struct iommufd_dirty_tracker *log;
+	bool shared = device->armed;
 	int rc;
 
 	lockdep_assert_held(&device->config_mutex);
 
-	if (device->log)
-		return iommufd_dirty_log_alone(device) ?
-			       log_call(device, call) : -EINVAL;
-	log = log_new(device);
-	if (!log)
-		return -ENOMEM;
-	rc = iommufd_dirty_device_start(log, &req);
-	if (rc) {
-		log_free(log);
-		return rc;
-	}
-	call->page_size = req.page_size;
-	mutex_lock(&device->lock);
-	WRITE_ONCE(device->log, log);
-	mutex_unlock(&device->lock);
-	return 0;
+	if (iommufd_dirty_logging(device))
+		return device->num_trackers ? -EINVAL : log_call(device, call);
+	if (!shared)
+		req.call = call;
+	else if (call->changed || !is_power_of_2(req.page_size))
+		return -EINVAL;
+	else
+		req.page_size = max_t(u64, req.page_size, SZ_4K);
+	rc = iommufd_dirty_device_start(&device->log, &req);
+	if (!rc)
+		call->page_size = req.page_size;
+	/* The driver's errors are returned as they are */
+	return shared && rc == -ENXIO ? -EOPNOTSUPP : rc;
 }
 
 /**
  * iommufd_dirty_log_start() - Start logging for the user of a device
  * @idev: The device, with a provider
  * @call: The call; out: its page_size
- * @ranges: The ranges to log, which do not overlap
- * @nr: Number of ranges, at least one
+ * @ranges: The ranges to log; if they are not valid, @call->changed is set
  *
  * Trackers of the device are not stopped for it. If more must be tracked for the user
  * than for them, and the driver cannot change that live, everything that was tracked is
  * dirty for them.
  *
  * Return: 0, or what the driver returns; while trackers run, an error of START, or
- * -EINVAL if the user is logging already.
+ * -EINVAL if the user is logging already or the arguments are not valid.
  */
 int iommufd_dirty_log_start(struct iommufd_device *idev,
 			    struct iommufd_dirty_log_call *call,
-			    const struct iommufd_dirty_range *ranges,
-			    unsigned int nr)
+			    const struct iommufd_dirty_range *ranges)
 {
 	struct iommufd_dirty_device *device = idev->dirty.device;
 	struct iommufd_dirty_ranges *set;
 	unsigned int i;
 	int rc = -EINTR;
 
-	set = iommufd_dirty_ranges_alloc(nr);
+	set = iommufd_dirty_ranges_alloc(call->nr);
 	if (!set)
 		return -ENOMEM;
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < call->nr; i++)
 		set->range[i] = ranges[i];
 	iommufd_dirty_ranges_normalize(set);
 	if (!mutex_lock_killable(&device->config_mutex)) {
@@ -113,90 +91,75 @@ int iommufd_dirty_log_start(struct iommufd_device *idev,
 		mutex_unlock(&device->config_mutex);
 	}
 	kvfree(set);
-	return rc == -ENXIO ? -EOPNOTSUPP : rc;
+	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_start, IOMMUFD);
-
-/* The user's log, without its tracker in the list of the device */
-static struct iommufd_dirty_tracker *log_take(struct iommufd_dirty_device *device)
-{
-	struct iommufd_dirty_tracker *log = device->log;
-
-	lockdep_assert_held(&device->config_mutex);
-
-	mutex_lock(&device->lock);
-	WRITE_ONCE(device->log, NULL);
-	mutex_unlock(&device->lock);
-	return log;
-}
 
 /**
  * iommufd_dirty_log_stop() - Stop logging for the user of a device
  * @idev: The device, with a provider
  * @call: The call
  *
- * Return: 0, or what the driver returns; -EINTR if killed.
+ * Return: 0, or what the driver returns.
  */
 int iommufd_dirty_log_stop(struct iommufd_device *idev,
 			   struct iommufd_dirty_log_call *call)
 {
 	struct iommufd_dirty_device *device = idev->dirty.device;
-	struct iommufd_dirty_tracker *log;
 	int rc = 0;
 
-	if (mutex_lock_killable(&device->config_mutex))
-		return -EINTR;
-	log = log_take(device);
-	if (log) {
-		rc = iommufd_dirty_device_stop(log);
-		log_free(log);
-	} else if (!device->armed) {
+	mutex_lock(&device->config_mutex);
+	if (iommufd_dirty_logging(device))
+		rc = iommufd_dirty_device_stop(&device->log);
+	else if (!device->armed)
 		rc = log_call(device, call);
-	}
 	mutex_unlock(&device->config_mutex);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_stop, IOMMUFD);
 
-/* Alone: the driver marks, and the ledger has what others harvested before they stopped */
-static int log_read_alone(struct iommufd_dirty_device *device,
-			  struct iommufd_dirty_log_call *call,
-			  const struct iommufd_dirty_range *range,
-			  struct iommu_dirty_sink *sink)
+/*
+ * Let the driver report into the user's bitmap, if the user is alone with what its own
+ * call has started or does not log. Returns false if iommufd must report.
+ */
+static bool log_read_alone(struct iommufd_dirty_device *device,
+			   struct iommufd_dirty_log_call *call, int *rc)
 {
-	int rc;
+	bool alone;
 
-	if (device->blind)
-		iommufd_dirty_device_mark(device, device->armed, range->iova,
-					  range->last);
-	rc = device->blind ? 0 : log_call(device, call);
-	if (!rc)
-		iommufd_dirty_ledger_report(&device->log->ledger, range->iova,
-					    range->last, 0, sink);
-	return rc;
+	if (mutex_lock_killable(&device->lock)) {
+		*rc = -EINTR;
+		return true;
+	}
+	alone = !device->armed || (iommufd_dirty_logging(device) &&
+				   !device->num_trackers && device->by_user &&
+				   !device->blind);
+	if (alone)
+		*rc = call->driver(call);
+	mutex_unlock(&device->lock);
+	return alone;
 }
 
-static int log_read_shared(struct iommufd_dirty_device *device,
-			   const struct iommufd_dirty_range *range,
-			   struct iommu_dirty_sink *sink)
+/* A mark after the ledger was cleared stays there, so nothing is lost in between */
+static void log_report(struct iommufd_dirty_device *device,
+		       struct iommufd_dirty_log_call *call,
+		       const struct iommufd_dirty_range *range,
+		       struct iommu_dirty_sink *sink)
 {
-	unsigned long size = BIT(iommufd_dirty_device_window_shift(device));
-	struct iommufd_dirty_asked asked = {
-		.tracker = device->log,
-		.state = IOMMU_DIRTY_STATE_RUNNING,
-		.stops = device->log->stops,
-	};
-	struct iommufd_dirty_range window;
-	int rc;
+	struct iommufd_dirty_ledger *ledger = &device->log.ledger;
+	struct iommufd_dirty_range run;
 
-	for_each_dirty_range(window, iommufd_dirty_window_next, size,
-			     range->iova, range->last) {
-		rc = iommufd_dirty_device_harvest(&asked, window.iova,
-						  &window.last, 0, sink);
-		if (rc)
-			return rc;
+	for_each_dirty_range(run, iommufd_dirty_ledger_run, ledger, range->iova,
+			     range->last) {
+		iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
+		sink->ops->mark_range(sink, run.iova, run.last);
+		if (!call->failed(call))
+			continue;
+		/* The caller sees the error of the bitmap, and can try again */
+		iommufd_dirty_ledger_mark(ledger, run.iova, run.last);
+		return;
 	}
-	return 0;
+	iommufd_dirty_ledger_trim(ledger, range->iova, range->last);
 }
 
 /**
@@ -204,7 +167,7 @@ static int log_read_shared(struct iommufd_dirty_device *device,
  * @idev: The device, with a provider
  * @call: The call; its driver function marks in the user's bitmap
  * @range: The range to report
- * @sink: Marks in the same bitmap
+ * @sink: Marks in the same bitmap; without locks, as it may access user memory
  *
  * Return: 0, or what the driver returns; while trackers run, an error of READ, or
  * -EINVAL if the user is not logging.
@@ -217,15 +180,12 @@ int iommufd_dirty_log_read(struct iommufd_device *idev,
 	struct iommufd_dirty_device *device = idev->dirty.device;
 	int rc;
 
-	if (mutex_lock_killable(&device->config_mutex))
-		return -EINTR;
-	if (!device->log)
-		rc = device->armed ? -EINVAL : log_call(device, call);
-	else if (iommufd_dirty_log_alone(device))
-		rc = log_read_alone(device, call, range, sink);
-	else
-		rc = log_read_shared(device, range, sink);
-	mutex_unlock(&device->config_mutex);
+	if (!log_read_alone(device, call, &rc))
+		rc = iommufd_dirty_device_keep_log(device, range->iova,
+						   range->last);
+	/* Others may have harvested something before they stopped */
+	if (!rc)
+		log_report(device, call, range, sink);
 	return rc;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_read, IOMMUFD);
@@ -242,15 +202,10 @@ EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_read, IOMMUFD);
 bool iommufd_dirty_log_end(struct iommufd_device *idev)
 {
 	struct iommufd_dirty_device *device = idev->dirty.device;
-	struct iommufd_dirty_tracker *log;
 	bool needed;
 
 	mutex_lock(&device->config_mutex);
-	log = log_take(device);
-	if (log) {
-		iommufd_dirty_device_drop(log);
-		log_free(log);
-	}
+	iommufd_dirty_device_drop(&device->log);
 	needed = device->armed;
 	mutex_unlock(&device->config_mutex);
 	return needed;

@@ -22,9 +22,23 @@ static void device_free(struct kref *kref)
 	struct iommufd_dirty_device *device =
 		container_of(kref, struct iommufd_dirty_device, kref);
 
+	iommufd_dirty_ledger_fini(&device->log.ledger);
 	mutex_destroy(&device->config_mutex);
 	mutex_destroy(&device->lock);
 	kfree(device);
+}
+
+/**
+ * iommufd_dirty_device_hold() - Get another reference
+ * @device: The device
+ *
+ * Return: the device.
+ */
+struct iommufd_dirty_device *
+iommufd_dirty_device_hold(struct iommufd_dirty_device *device)
+{
+	kref_get(&device->kref);
+	return device;
 }
 
 /**
@@ -48,6 +62,11 @@ static struct iommufd_dirty_device *device_new(struct iommufd_device *idev)
 	mutex_init(&device->lock);
 	INIT_LIST_HEAD(&device->trackers);
 	device->id = idev->obj.id;
+	iommufd_dirty_ledger_init(&device->log.ledger);
+	device->log.id = device->id;
+	device->log.target_id = device->id;
+	device->log.device = device;
+	device->log.user_log = true;
 	return device;
 }
 
@@ -119,8 +138,7 @@ void iommufd_dirty_device_list(struct iommufd_device *idev,
 	if (!device)
 		return;
 	out->num_trackers = READ_ONCE(device->num_trackers);
-	out->state = READ_ONCE(device->log) ? IOMMU_DIRTY_STATE_RUNNING :
-					      IOMMU_DIRTY_STATE_STOPPED;
+	out->state = READ_ONCE(device->log.state);
 }
 
 static void device_set_provider(struct iommufd_dirty_device *device,

@@ -55,6 +55,20 @@ static void device_describe(const struct iommufd_dirty_device *device,
 	};
 }
 
+/*
+ * True if iommufd can query the provider that the user's call has started: iommufd must
+ * know where each of its ranges begins, and drivers may lose bits beyond a multiple of 64
+ * pages
+ */
+static bool device_shareable(struct iommufd_dirty_device *device,
+			     const struct iommufd_dirty_ranges *ranges,
+			     const struct iommufd_dirty_start_args *req)
+{
+	return !req->call->changed && ranges->nr == req->call->nr &&
+	       req->page_size >= SZ_4K && is_power_of_2(req->page_size) &&
+	       iommufd_dirty_device_aligned(device, ranges, req->page_size);
+}
+
 /* Start the provider; on success the device owns @ranges */
 static int device_arm(struct iommufd_dirty_device *device,
 		      struct iommufd_dirty_ranges *ranges,
@@ -73,7 +87,10 @@ static int device_arm(struct iommufd_dirty_device *device,
 	}
 	if (!rc) {
 		device->armed = ranges;
-		device->page_size = req->page_size;
+		device->by_user = req->call;
+		device->unshareable = req->call &&
+				      !device_shareable(device, ranges, req);
+		device->page_size = device->unshareable ? SZ_4K : req->page_size;
 		device->asked_size = asked;
 		device->failed = false;
 	}
@@ -108,7 +125,7 @@ static bool device_too_coarse(const struct iommufd_dirty_tracker *tracker,
 {
 	const struct iommufd_dirty_device *device = tracker->device;
 
-	if (tracker->passive || device->log ||
+	if (tracker->passive || iommufd_dirty_logging(device) ||
 	    device->asked_size <= req->page_size)
 		return false;
 	return tracker->user_log ||
@@ -132,26 +149,6 @@ static void device_drop_untracked(struct iommufd_dirty_device *device,
 	ranges->nr = nr;
 }
 
-/* Take the coverage of passive trackers away; false if they have none */
-static bool device_drop_passive(struct iommufd_dirty_device *device)
-{
-	struct iommufd_dirty_tracker *tracker;
-	bool dropped = false;
-
-	mutex_lock(&device->lock);
-	list_for_each_entry(tracker, &device->trackers, item) {
-		struct iommufd_dirty_ranges *none = NULL;
-
-		if (!tracker->passive || !tracker->covered)
-			continue;
-		iommufd_dirty_device_cover(tracker, &none);
-		kvfree(none);
-		dropped = true;
-	}
-	mutex_unlock(&device->lock);
-	return dropped;
-}
-
 /* Make the provider track what the tracker asks for besides what it tracks for others */
 static int device_share(struct iommufd_dirty_tracker *tracker,
 			struct iommufd_dirty_start_args *req)
@@ -159,21 +156,24 @@ static int device_share(struct iommufd_dirty_tracker *tracker,
 	struct iommufd_dirty_device *device = tracker->device;
 	int rc;
 
-	if (!device->blind &&
+	if (!device->blind && !device->unshareable &&
 	    iommufd_dirty_ranges_cover(device->armed, req->ranges) &&
 	    !device_too_coarse(tracker, req))
 		return 0;
-	rc = iommufd_dirty_device_rearm(tracker, req,
-					iommufd_dirty_device_may_gap(tracker));
-	/* A device that cannot track that much tracks nothing for observers */
-	if (rc == -E2BIG && !tracker->passive &&
-	    device_drop_passive(device))
-		rc = iommufd_dirty_device_rearm(tracker, req,
-						iommufd_dirty_device_may_gap(tracker));
+	rc = iommufd_dirty_device_rearm(tracker, req, true);
 	if (rc != -EBUSY || !req->degraded)
 		return rc;
+	if (device->unshareable)
+		return -ENXIO;
 	device_drop_untracked(device, req->ranges);
 	return req->ranges->nr ? 0 : -ENXIO;
+}
+
+/* Others rely on what is tracked, and they are not all passive */
+static bool device_used(const struct iommufd_dirty_device *device)
+{
+	return iommufd_dirty_logging(device) ||
+	       iommufd_dirty_count(&device->trackers, false);
 }
 
 static int device_start_next(struct iommufd_dirty_tracker *tracker,
@@ -183,7 +183,8 @@ static int device_start_next(struct iommufd_dirty_tracker *tracker,
 	int rc;
 
 	/* Running trackers treat everything as dirty; nothing is tracked to share */
-	if (device->blind && !tracker->user_log)
+	if (device->blind && (tracker->passive || device_used(device)) &&
+	    !tracker->user_log)
 		return -EIO;
 	rc = device_share(tracker, req);
 	if (rc)
@@ -247,6 +248,8 @@ int iommufd_dirty_device_start(struct iommufd_dirty_tracker *tracker,
 	else
 		rc = device_start_first(tracker, req);
 	if (!rc) {
+		/* Without what a degraded tracker does not get */
+		iommufd_dirty_ranges_copy(claim.ranges, req->ranges);
 		iommufd_dirty_device_settle(device, &claim, req);
 		iommufd_dirty_device_take(tracker, &claim);
 	} else if (rc == -ENXIO && req->degraded) {

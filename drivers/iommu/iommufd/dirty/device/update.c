@@ -17,13 +17,18 @@
 #include "../tests/break.h"
 #include "device.h"
 
-/* Ranges to track for all trackers once @tracker gets @ranges; or ERR_PTR() */
+/*
+ * Ranges to track for all trackers once @tracker gets @ranges; or ERR_PTR(). An UPDATE may
+ * take from others what they cover without having asked for it, unless it is an observer's.
+ */
 static struct iommufd_dirty_ranges *
 device_wanted(const struct iommufd_dirty_tracker *tracker,
 	      const struct iommufd_dirty_ranges *ranges, u64 page_size)
 {
 	struct iommufd_dirty_ranges *wanted, *more;
 	struct iommufd_dirty_tracker *other;
+	bool all = tracker->passive ||
+		   tracker->state != IOMMU_DIRTY_STATE_RUNNING;
 
 	wanted = iommufd_dirty_ranges_union(ranges, NULL);
 	list_for_each_entry(other, &tracker->device->trackers, item) {
@@ -33,7 +38,8 @@ device_wanted(const struct iommufd_dirty_tracker *tracker,
 			kvfree(wanted);
 			return ERR_PTR(-EINTR);
 		}
-		more = iommufd_dirty_ranges_union(wanted, other->ranges);
+		more = iommufd_dirty_ranges_union(wanted, all ? other->covered :
+								other->ranges);
 		kvfree(wanted);
 		wanted = more;
 		/* Keep the set bounded, however many trackers there are */
@@ -154,12 +160,15 @@ static int device_exchange(struct iommufd_dirty_device *device,
 		device->asked_size = asked;
 		device->blind = false;
 		device->failed = false;
+		device->by_user = false;
+		device->unshareable = false;
 	} else if (!device->blind) {
 		old = device->asked_size;
 		device->blind = iommufd_dirty_device_fit(device, device->armed,
 							 &old, false);
 		if (!device->blind)
 			device->page_size = old;
+		device->by_user = false;
 	}
 	return rc;
 }
@@ -228,36 +237,28 @@ bool iommufd_dirty_device_may_gap(const struct iommufd_dirty_tracker *tracker)
 
 	lockdep_assert_held(&device->config_mutex);
 
-	if (device->log)
+	if (iommufd_dirty_logging(device))
 		return false;
 	return !tracker->passive ||
 	       !iommufd_dirty_count(&device->trackers, false);
 }
 
-/**
- * iommufd_dirty_device_rearm() - Make the provider track other ranges for a tracker
- * @tracker: A device tracker; what others need stays tracked
- * @req: The ranges and the page size that it asks for
- * @gap_dirty: If tracking would have a gap, treat everything as dirty rather than fail
- *
- * Context: config_mutex is held. The device is armed, and has a provider unless it is
- * blind.
- * Return: 0; -EBUSY if there would be a gap; an error of iommufd_dirty_device_fit() or
- * iommufd_dirty_device_keep(); -ENOMEM.
- */
-int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
-			       const struct iommufd_dirty_start_args *req,
-			       bool gap_dirty)
+static int device_rearm(struct iommufd_dirty_tracker *tracker,
+			const struct iommufd_dirty_start_args *req,
+			bool gap_dirty)
 {
 	struct iommufd_dirty_device *device = tracker->device;
+	bool may_gap = iommufd_dirty_device_may_gap(tracker);
 	struct device_change change = {};
 	struct iommufd_dirty_ranges *both;
 	int rc = -ENOMEM;
 	bool live;
 
-	lockdep_assert_held(&device->config_mutex);
-
-	live = device->provider->ops->update && !device->blind;
+	live = device->provider->ops->update && !device->blind &&
+	       !device->unshareable;
+	/* Starting it again can go wrong, or end in larger pages, even without a gap */
+	if (!live && tracker->passive && !may_gap)
+		return -EBUSY;
 	change.page_size = live ? device->page_size :
 				  device_wanted_size(tracker, req->page_size);
 	change.wanted = device_wanted(tracker, req->ranges, change.page_size);
@@ -271,12 +272,60 @@ int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
 	if (live)
 		rc = device_update_live(device, &change);
 	else
-		rc = device_restart(device, &change, gap_dirty);
+		rc = device_restart(device, &change, gap_dirty && may_gap);
 out_free:
 	device_free_room(device);
 	kvfree(change.wanted);
 	kvfree(both);
 	return rc;
+}
+
+/* Take the coverage of passive trackers away; false if they have none */
+static bool device_drop_passive(struct iommufd_dirty_device *device)
+{
+	struct iommufd_dirty_tracker *tracker;
+	bool dropped = false;
+
+	mutex_lock(&device->lock);
+	list_for_each_entry(tracker, &device->trackers, item) {
+		struct iommufd_dirty_ranges *none = NULL;
+
+		if (!tracker->passive || !tracker->covered)
+			continue;
+		iommufd_dirty_device_cover(tracker, &none);
+		kvfree(none);
+		dropped = true;
+	}
+	mutex_unlock(&device->lock);
+	return dropped;
+}
+
+/**
+ * iommufd_dirty_device_rearm() - Make the provider track other ranges for a tracker
+ * @tracker: A device tracker; what others need stays tracked
+ * @req: The ranges and the page size that it asks for
+ * @gap_dirty: If tracking would have a gap, treat everything as dirty rather than fail,
+ *	if iommufd_dirty_device_may_gap()
+ *
+ * If the device cannot track that much, it tracks nothing for passive trackers.
+ *
+ * Context: config_mutex is held. The device is armed and has a provider.
+ * Return: 0; -EBUSY if there would be a gap; an error of iommufd_dirty_device_fit() or
+ * iommufd_dirty_device_keep(); -ENOMEM.
+ */
+int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
+			       const struct iommufd_dirty_start_args *req,
+			       bool gap_dirty)
+{
+	int rc;
+
+	lockdep_assert_held(&tracker->device->config_mutex);
+
+	rc = device_rearm(tracker, req, gap_dirty);
+	if (!rc || rc == -EBUSY || rc == -EINTR || rc == -ENODEV ||
+	    tracker->passive || !device_drop_passive(tracker->device))
+		return rc;
+	return device_rearm(tracker, req, gap_dirty);
 }
 
 static int device_update_locked(struct iommufd_dirty_tracker *tracker,
@@ -295,8 +344,7 @@ static int device_update_locked(struct iommufd_dirty_tracker *tracker,
 	rc = iommufd_dirty_device_claim(&claim, req);
 	if (rc)
 		return rc;
-	rc = iommufd_dirty_device_rearm(tracker, req, req->gap_dirty &&
-					iommufd_dirty_device_may_gap(tracker));
+	rc = iommufd_dirty_device_rearm(tracker, req, req->gap_dirty);
 	/*
 	 * Errors other than -EIO mean that the old ranges are tracked as before or, for
 	 * -EINTR and -ENODEV, that the device may have been blind before. UPDATE does
