@@ -8,46 +8,15 @@
  * iommufd does without trackers: writes by software and unmapped pages are not reported,
  * and a bitmap ends at the first hole.
  */
+#include <linux/bitops.h>
 #include <linux/iommu.h>
-#include <linux/iova_bitmap.h>
 #include <linux/minmax.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <trace/events/iommufd_dirty.h>
 #include <uapi/linux/iommufd.h>
 
 #include "ioas/ioas.h"
 #include "object.h"
-
-/**
- * struct classic_report - One IOMMU_HWPT_GET_DIRTY_BITMAP
- * @sink: The sink that a harvest marks in
- * @asked: The tracker
- * @flags: Combination of enum iommu_dirty_walk_flags
- * @bitmap: The user's bitmap, with the window in question pinned
- * @taken: What has been reported, to be dirty again if the call fails
- */
-struct classic_report {
-	struct iommu_dirty_sink sink;
-	struct iommufd_dirty_asked asked;
-	unsigned int flags;
-	struct iova_bitmap *bitmap;
-	struct iommufd_dirty_ledger taken;
-};
-
-static void classic_mark_range(struct iommu_dirty_sink *sink,
-			       unsigned long iova, unsigned long last)
-{
-	struct classic_report *report =
-		container_of(sink, struct classic_report, sink);
-
-	iova_bitmap_set(report->bitmap, iova, last - iova + 1);
-	iommufd_dirty_ledger_mark(&report->taken, iova, last);
-}
-
-static const struct iommu_dirty_sink_ops classic_sink_ops = {
-	.mark_mask = iommu_dirty_mark_runs,
-	.mark_range = classic_mark_range,
-};
 
 /* Find the last byte of the mapping at @iova, up to @last; false if there is none */
 static bool classic_mapped(struct io_pagetable *iopt, unsigned long iova,
@@ -63,80 +32,48 @@ static bool classic_mapped(struct io_pagetable *iopt, unsigned long iova,
 	return area;
 }
 
-/* Report a part of the range; its bits are pinned. -EINVAL at a hole */
-static int classic_fill(struct iova_bitmap *bitmap, unsigned long iova,
-			size_t length, void *opaque)
+/* How many bytes are mapped without a hole; at least one page, or 0 */
+static unsigned long classic_length(struct io_pagetable *iopt,
+				    unsigned long iova, unsigned long last)
 {
-	struct classic_report *report = opaque;
-	struct iommufd_dirty_tracker *tracker = report->asked.tracker;
-	struct iommufd_dirty_range window;
-	int rc;
+	struct iommufd_dirty_range part;
 
-	report->bitmap = bitmap;
-	for_each_dirty_range(window, iommufd_dirty_window_next,
-			     IOMMUFD_DIRTY_WINDOW, iova, iova + (length - 1)) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (!classic_mapped(&tracker->ioas->iopt, window.iova,
-				    &window.last))
-			return -EINVAL;
-		rc = iommufd_dirty_harvest(&report->asked, window.iova,
-					   &window.last, report->flags,
-					   &report->sink);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-/* Nothing is reported while tracking is off, but the bitmap is accessed all the same */
-static int classic_fill_none(struct iova_bitmap *bitmap, unsigned long iova,
-			     size_t length, void *opaque)
-{
-	return -EINVAL;
+	for_each_dirty_range(part, iommufd_dirty_window_next, 0, iova, last)
+		if (!classic_mapped(iopt, part.iova, &part.last))
+			return part.iova - iova;
+	return last - iova + 1;
 }
 
 /*
- * The caller of a failed call cannot know which bits were set before it failed. No lock
- * keeps the tracker running, so a later SET may find some of these pages dirty.
+ * The caller of a failed call cannot know which bits were set before it failed. So check
+ * all of the bitmap before anything is cleared.
  */
-static void classic_restore(struct classic_report *report, unsigned long iova,
-			    unsigned long last)
-{
-	struct iommufd_dirty_tracker *tracker = report->asked.tracker;
-	struct iommufd_dirty_range run;
-
-	if ((report->flags & IOMMU_DIRTY_WALK_NO_CLEAR) ||
-	    !iommufd_dirty_asked_valid(&report->asked))
-		return;
-	for_each_dirty_range(run, iommufd_dirty_ledger_run, &report->taken,
-			     iova, last)
-		iommufd_dirty_ledger_mark(&tracker->ledger, run.iova, run.last);
-}
-
 static int classic_report(struct iommufd_dirty_tracker *tracker,
-			  const struct iommu_hwpt_get_dirty_bitmap *cmd,
-			  struct iova_bitmap *bitmap)
+			  const struct iommu_hwpt_get_dirty_bitmap *cmd)
 {
-	struct classic_report *report;
+	struct iommufd_dirty_request req = {
+		.iova = cmd->iova,
+		/* As before: a size that is no power of two means its lowest bit */
+		.page_size = 1UL << __ffs(cmd->page_size),
+		.data = cmd->data,
+	};
+	struct iommufd_dirty_asked asked;
 	int rc;
 
-	report = kzalloc(sizeof(*report), GFP_KERNEL_ACCOUNT);
-	if (!report)
-		return -ENOMEM;
-	report->sink.ops = &classic_sink_ops;
-	iommufd_dirty_ledger_init(&report->taken);
-	iommufd_dirty_ask(&report->asked, tracker);
+	req.length = classic_length(&tracker->ioas->iopt, cmd->iova,
+				    cmd->iova + (cmd->length - 1));
+	if (!req.length)
+		return 0;
 	if (cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR)
-		report->flags = IOMMU_DIRTY_WALK_NO_CLEAR;
-
-	rc = iova_bitmap_for_each(bitmap, report, classic_fill);
-	if (rc && rc != -EINVAL)
-		classic_restore(report, cmd->iova,
-				cmd->iova + (cmd->length - 1));
-	iommufd_dirty_ledger_fini(&report->taken);
-	kfree(report);
-	return rc;
+		req.flags = IOMMU_DIRTY_WALK_NO_CLEAR;
+	iommufd_dirty_ask(&asked, tracker);
+	rc = iommufd_dirty_check_bitmap(&asked, &req);
+	if (!rc)
+		rc = iommufd_dirty_read(&asked, 1, &req);
+	trace_iommufd_dirty_harvest(tracker->id, req.iova, req.out_length,
+				    asked.added, 0, rc);
+	/* Tracking is or was turned off */
+	return rc == -ENODATA ? 0 : rc;
 }
 
 /**
@@ -144,7 +81,8 @@ static int classic_report(struct iommufd_dirty_tracker *tracker,
  * @hwpt: The HWPT
  * @cmd: Arguments, with checked flags
  *
- * After an error, everything that was dirty is dirty still.
+ * Nothing is cleared if a part of the bitmap that stands for mapped IOVA cannot be
+ * written.
  *
  * Return: 0, also at a hole and while tracking is off; -EINVAL or -EOVERFLOW for a range
  * that is not valid; -EFAULT, -ENOMEM, -EINTR if killed, -EIO if a driver failed;
@@ -154,7 +92,6 @@ int iommufd_dirty_hwpt_get(struct iommufd_hwpt_paging *hwpt,
 			   struct iommu_hwpt_get_dirty_bitmap *cmd)
 {
 	struct iommufd_dirty_classic *classic;
-	struct iova_bitmap *bitmap;
 	int rc;
 
 	if (!iommufd_dirty_domain_capable(hwpt->common.domain))
@@ -162,20 +99,11 @@ int iommufd_dirty_hwpt_get(struct iommufd_hwpt_paging *hwpt,
 	rc = iommufd_check_iova_range(&hwpt->ioas->iopt, cmd);
 	if (rc)
 		return rc;
-	bitmap = iova_bitmap_alloc(cmd->iova, cmd->length, cmd->page_size,
-				   u64_to_user_ptr(cmd->data));
-	if (IS_ERR(bitmap))
-		return -ENOMEM;
-
 	classic = smp_load_acquire(&hwpt->dirty.classic);
-	if (classic &&
-	    READ_ONCE(classic->tracker.state) == IOMMU_DIRTY_STATE_RUNNING)
-		rc = classic_report(&classic->tracker, cmd, bitmap);
-	else
-		rc = iova_bitmap_for_each(bitmap, NULL, classic_fill_none);
-	iova_bitmap_free(bitmap);
-	/* A hole, or tracking is or was turned off: the bitmap has what is known */
-	return rc == -EINVAL || rc == -ENODATA ? 0 : rc;
+	if (!classic ||
+	    READ_ONCE(classic->tracker.state) != IOMMU_DIRTY_STATE_RUNNING)
+		return 0;
+	return classic_report(&classic->tracker, cmd);
 }
 
 static struct iommufd_dirty_classic *classic_new(struct iommufd_hwpt_paging *hwpt)

@@ -13,68 +13,88 @@
 #include "device/device.h"
 #include "object.h"
 
-/* What a new tracker is to cover: an IOAS, or a device */
-struct alloc_target {
-	struct iommufd_object *obj;
-	struct iommufd_ioas *ioas;
-	struct iommufd_dirty_device *device;
+/**
+ * struct new_tracker - What ALLOC has made: a tracker with an id, or a file
+ * @object: With an id, or NULL
+ * @filp: The file, or NULL
+ */
+struct new_tracker {
+	struct iommufd_dirty_object *object;
+	struct file *filp;
 };
 
-static int alloc_get_target(struct iommufd_ucmd *ucmd, u32 id,
-			    struct alloc_target *target)
+static int alloc_tracker(struct iommufd_ucmd *ucmd, struct iommufd_ioas *ioas,
+			 struct iommufd_dirty_device *device,
+			 struct new_tracker *new)
 {
-	struct iommufd_dirty_device *device;
-	int rc = 0;
+	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
 
-	*target = (struct alloc_target){};
-	target->obj = iommufd_get_object(ucmd->ictx, id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(target->obj))
-		return PTR_ERR(target->obj);
-	switch (target->obj->type) {
+	if (cmd->flags & IOMMU_DIRTY_ALLOC_FILE)
+		return iommufd_dirty_file_new(ioas, device, cmd->flags,
+					      &new->filp);
+	new->object = iommufd_dirty_object_new(ucmd->ictx, ioas, device,
+					       cmd->flags);
+	return PTR_ERR_OR_ZERO(new->object);
+}
+
+/* Holds a reference to the target no longer than needed: it makes calls of others fail */
+static int alloc_for_target(struct iommufd_ucmd *ucmd, struct new_tracker *new)
+{
+	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
+	struct iommufd_dirty_device *device;
+	struct iommufd_object *target;
+	int rc;
+
+	target = iommufd_get_object(ucmd->ictx, cmd->target_id,
+				    IOMMUFD_OBJ_ANY);
+	if (IS_ERR(target))
+		return PTR_ERR(target);
+	switch (target->type) {
 	case IOMMUFD_OBJ_IOAS:
-		target->ioas = container_of(target->obj, struct iommufd_ioas,
-					    obj);
+		rc = alloc_tracker(ucmd,
+				   container_of(target, struct iommufd_ioas, obj),
+				   NULL, new);
 		break;
 	case IOMMUFD_OBJ_DEVICE:
-		device = iommufd_dirty_device_get(container_of(target->obj,
+		device = iommufd_dirty_device_get(container_of(target,
 							       struct iommufd_device,
 							       obj));
-		if (IS_ERR(device))
+		if (IS_ERR(device)) {
 			rc = PTR_ERR(device);
-		else
-			target->device = device;
+			break;
+		}
+		rc = alloc_tracker(ucmd, NULL, device, new);
+		iommufd_dirty_device_put(device);
 		break;
 	default:
 		rc = -EINVAL;
 	}
-	if (rc)
-		iommufd_put_object(ucmd->ictx, target->obj);
+	iommufd_put_object(ucmd->ictx, target);
 	return rc;
 }
 
-static int alloc_object(struct iommufd_ucmd *ucmd, struct alloc_target *target)
+static int alloc_object(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
-	struct iommufd_dirty_object *object;
+	struct new_tracker new = {};
+	int rc;
 
-	object = iommufd_dirty_object_new(ucmd->ictx, target->ioas,
-					  target->device, cmd->flags);
-	if (IS_ERR(object))
-		return PTR_ERR(object);
-	target->device = NULL;
-	cmd->out_tracker_id = object->obj.id;
+	rc = alloc_for_target(ucmd, &new);
+	if (rc)
+		return rc;
+	cmd->out_tracker_id = new.object->obj.id;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd))) {
-		iommufd_object_abort_and_destroy(ucmd->ictx, &object->obj);
+		iommufd_object_abort_and_destroy(ucmd->ictx, &new.object->obj);
 		return -EFAULT;
 	}
-	iommufd_object_finalize(ucmd->ictx, &object->obj);
+	iommufd_object_finalize(ucmd->ictx, &new.object->obj);
 	return 0;
 }
 
-static int alloc_file(struct iommufd_ucmd *ucmd, struct alloc_target *target)
+static int alloc_file(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
-	struct file *filp;
+	struct new_tracker new = {};
 	int fd, rc;
 
 	if (ucmd->user_size < offsetofend(typeof(*cmd), out_fd))
@@ -82,22 +102,20 @@ static int alloc_file(struct iommufd_ucmd *ucmd, struct alloc_target *target)
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	rc = iommufd_dirty_file_new(target->ioas, target->device, cmd->flags,
-				    &filp);
+	rc = alloc_for_target(ucmd, &new);
 	if (rc)
 		goto err_fd;
-	target->device = NULL;
 	cmd->out_tracker_id = 0;
 	cmd->out_fd = fd;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd))) {
 		rc = -EFAULT;
 		goto err_fput;
 	}
-	fd_install(fd, filp);
+	fd_install(fd, new.filp);
 	return 0;
 
 err_fput:
-	fput(filp);
+	fput(new.filp);
 err_fd:
 	put_unused_fd(fd);
 	return rc;
@@ -112,24 +130,12 @@ err_fd:
 int iommufd_dirty_tracker_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_dirty_tracker_alloc *cmd = ucmd->cmd;
-	struct alloc_target target;
-	int rc;
 
 	if ((cmd->flags & ~(IOMMU_DIRTY_ALLOC_PASSIVE |
 			    IOMMU_DIRTY_ALLOC_FILE)) || cmd->__reserved)
 		return -EOPNOTSUPP;
-	rc = alloc_get_target(ucmd, cmd->target_id, &target);
-	if (rc)
-		return rc;
-	if (cmd->flags & IOMMU_DIRTY_ALLOC_FILE)
-		rc = alloc_file(ucmd, &target);
-	else
-		rc = alloc_object(ucmd, &target);
-	/* The new tracker has taken over the reference */
-	if (target.device)
-		iommufd_dirty_device_put(target.device);
-	iommufd_put_object(ucmd->ictx, target.obj);
-	return rc;
+	return cmd->flags & IOMMU_DIRTY_ALLOC_FILE ? alloc_file(ucmd) :
+						     alloc_object(ucmd);
 }
 
 /* An IOAS tracker takes neither ranges nor a page size */

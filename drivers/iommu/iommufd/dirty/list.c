@@ -31,8 +31,9 @@ static void list_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 		out->flags |= IOMMU_DIRTY_OBJECT_AUTO;
 	/* Freed with the HWPT */
 	classic = smp_load_acquire(&hwpt->dirty.classic);
-	if (classic)
-		out->state = READ_ONCE(classic->tracker.state);
+	if (classic &&
+	    READ_ONCE(classic->tracker.state) == IOMMU_DIRTY_STATE_RUNNING)
+		out->state = IOMMU_DIRTY_STATE_RUNNING;
 }
 
 static void list_describe_tracker(const struct iommufd_dirty_tracker *tracker,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * READ: for each window of the range, pin the bitmap, have every tracker mark
- * its dirty pages in it, unpin it. Called by ioctl_read.c, unmap.c and
+ * its dirty pages in it, unpin it. Called by ioctl_read.c, unmap.c, hwpt.c and
  * vfio_compat.c with checked arguments and with no lock other than vfio_mutex
  * held. scan.c shares the helpers.
  */
@@ -257,6 +257,43 @@ static int read_range(struct iommufd_dirty_asked *asked, unsigned int nr,
 		req->out_length = window.last - req->iova + 1;
 	}
 	req->out_length = req->length;
+	return 0;
+}
+
+/**
+ * iommufd_dirty_check_bitmap() - Check the bitmap of a call that must not fail halfway
+ * @asked: The only tracker of the call
+ * @req: The request
+ *
+ * Return: 0, or -EFAULT if the bitmap is not writable somewhere where it stands for IOVA
+ * that can be dirty; -EINTR if killed, -ENOMEM, -EOVERFLOW.
+ */
+int iommufd_dirty_check_bitmap(struct iommufd_dirty_asked *asked,
+			       const struct iommufd_dirty_request *req)
+{
+	unsigned long last = req->iova + (req->length - 1);
+	struct iommufd_dirty_windows windows;
+	struct iommufd_dirty_bitmap bitmap;
+	struct iommufd_dirty_range window;
+	int rc;
+
+	rc = iommufd_dirty_bitmap_init(&bitmap, req->iova, last,
+				       ilog2(req->page_size), req->data);
+	if (rc)
+		return rc;
+	iommufd_dirty_windows_init(&windows, asked, 1,
+				   IOMMUFD_DIRTY_WINDOW_SHIFT);
+	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
+			     req->iova, last) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* If it pins a part only, the next window begins behind that */
+		rc = iommufd_dirty_bitmap_pin(&bitmap, window.iova,
+					      &window.last);
+		if (rc)
+			return rc;
+		iommufd_dirty_bitmap_unpin(&bitmap);
+	}
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The tracker, for either scope: create, start, stop, destroy. Called by the owners of
- * trackers, which are object.c, file.c and ioas/hwpt.c, by the doors and by other verbs.
+ * trackers, which are object.c, file.c and hwpt.c, by the doors and by other verbs.
  * Callers hold no lock other than vfio_mutex or that of the classic tracking.
  */
 #include <trace/events/iommufd_dirty.h>
@@ -14,8 +14,7 @@
  * iommufd_dirty_tracker_init() - Initialize a tracker
  * @tracker: The tracker, zeroed
  * @ioas: The IOAS to cover, with a reference held by the caller. NULL for a device
- * @device: The device to cover; on success the tracker takes over the caller's
- *	reference. NULL for an IOAS
+ * @device: The device to cover, with a reference held by the caller. NULL for an IOAS
  *
  * The tracker is stopped. Its memory is charged to the caller.
  *
@@ -35,7 +34,8 @@ int iommufd_dirty_tracker_init(struct iommufd_dirty_tracker *tracker,
 	tracker->scope = ioas ? &iommufd_dirty_ioas_scope :
 				&iommufd_dirty_device_scope;
 	tracker->ioas = ioas;
-	tracker->device = device;
+	if (device)
+		tracker->device = iommufd_dirty_device_hold(device);
 	tracker->target_id = ioas ? ioas->obj.id : device->id;
 	return 0;
 }

@@ -4,43 +4,7 @@
  * followed by a READ of the range. Called by ioctl_read.c and vfio_compat.c with checked
  * arguments and with no lock other than vfio_mutex held.
  */
-#include <linux/log2.h>
-#include <linux/sched/signal.h>
-
 #include "verbs.h"
-
-/* Check that the bitmap is writable wherever it stands for IOVA that can be dirty */
-static int unmap_check_bitmap(struct iommufd_dirty_asked *asked,
-			      const struct iommufd_dirty_request *req)
-{
-	unsigned long last = req->iova + (req->length - 1);
-	struct iommufd_dirty_windows windows;
-	struct iommufd_dirty_bitmap bitmap;
-	struct iommufd_dirty_range window;
-	int rc;
-
-	rc = iommufd_dirty_bitmap_init(&bitmap, req->iova, last,
-				       ilog2(req->page_size), req->data);
-	if (rc)
-		return rc;
-	iommufd_dirty_windows_init(&windows, asked, 1,
-				   IOMMUFD_DIRTY_WINDOW_SHIFT);
-	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
-			     req->iova, last) {
-		unsigned long pinned_last = window.last;
-
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		rc = iommufd_dirty_bitmap_pin(&bitmap, window.iova,
-					      &pinned_last);
-		if (rc)
-			return rc;
-		iommufd_dirty_bitmap_unpin(&bitmap);
-		if (pinned_last != window.last)
-			return -EFAULT;
-	}
-	return 0;
-}
 
 /**
  * iommufd_dirty_unmap() - Unmap a range, mark its dirty pages in a bitmap
@@ -59,7 +23,7 @@ int iommufd_dirty_unmap(struct iommufd_dirty_asked *asked,
 	rc = iommufd_dirty_check_running(asked, 1, req);
 	if (rc)
 		return rc;
-	rc = unmap_check_bitmap(asked, req);
+	rc = iommufd_dirty_check_bitmap(asked, req);
 	if (rc)
 		return rc;
 	/* The check of the bitmap can take long, so the tracker may have stopped */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The verbs, which are the same for every scope. Called by the doors ioctl.c,
- * ioctl_read.c and vfio_compat.c, and by each other.
+ * The verbs, which are the same for every scope. Called by the doors, and by each other.
  */
 #ifndef __IOMMUFD_DIRTY_VERBS_H
 #define __IOMMUFD_DIRTY_VERBS_H
@@ -85,6 +84,8 @@ int iommufd_dirty_check_running(struct iommufd_dirty_asked *asked,
 				struct iommufd_dirty_request *req);
 int iommufd_dirty_check_done(struct iommufd_dirty_asked *asked, unsigned int nr,
 			     struct iommufd_dirty_request *req, int rc);
+int iommufd_dirty_check_bitmap(struct iommufd_dirty_asked *asked,
+			       const struct iommufd_dirty_request *req);
 int iommufd_dirty_read(struct iommufd_dirty_asked *asked, unsigned int nr,
 		       struct iommufd_dirty_request *req);
 

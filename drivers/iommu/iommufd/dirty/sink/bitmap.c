@@ -176,9 +176,10 @@ int iommufd_dirty_bitmap_init(struct iommufd_dirty_bitmap *bitmap,
  * iommufd_dirty_bitmap_pin() - Pin the bitmap pages of a window of IOVA
  * @bitmap: The sink, with nothing pinned
  * @iova: First byte of the window, within the range of the READ
- * @last: In: last byte of the window, inclusive. A window has at most
- *	IOMMUFD_DIRTY_WINDOW bytes, or as many bits as that is in 4 KiB pages.
- *	Out: smaller if only the first part of the bitmap could be pinned
+ * @last: In: last byte of the window, inclusive, of at most IOMMUFD_DIRTY_WINDOW bytes,
+ *	or as many bits as that is in 4 KiB pages.
+ *	Out: smaller if only the first part of the bitmap could be pinned, or if it has
+ *	more bits
  *
  * Context: May sleep and take the mmap lock. The caller holds no lock of the IOAS.
  * Return: 0, -EFAULT if the bitmap page of @iova cannot be written, -EINTR if a
@@ -188,14 +189,12 @@ int iommufd_dirty_bitmap_pin(struct iommufd_dirty_bitmap *bitmap,
 			     unsigned long iova, unsigned long *last)
 {
 	unsigned long page = sink_bit(bitmap, iova) / BITS_PER_PAGE;
-	unsigned int nr = sink_bit(bitmap, *last) / BITS_PER_PAGE - page + 1;
+	unsigned long nr = sink_bit(bitmap, *last) / BITS_PER_PAGE - page + 1;
 	unsigned long bits;
 	int rc;
 
-	if (WARN_ON(nr > ARRAY_SIZE(bitmap->pages)))
-		return -EINVAL;
-
-	rc = pin_user_pages_fast(bitmap->uaddr + page * PAGE_SIZE, nr,
+	rc = pin_user_pages_fast(bitmap->uaddr + page * PAGE_SIZE,
+				 min(nr, ARRAY_SIZE(bitmap->pages)),
 				 FOLL_WRITE, bitmap->pages);
 	if (rc <= 0) {
 		if (rc == -ENOMEM)
