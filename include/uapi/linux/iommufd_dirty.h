@@ -400,7 +400,8 @@ struct iommu_dirty_run {
  *   or its driver is giving it up.
  * * -EUSERS: the maximum number of passive trackers, or of others, runs on the
  *   IOAS or device (out_max_trackers of struct iommu_dirty_tracker_info).
- * * -ENOMEM: out of memory; the tracker is stopped.
+ * * -ENOMEM: out of memory; the tracker is stopped. A passive tracker fails so
+ *   if there is none to keep what is dirty for others.
  * * -EINTR: killed. The tracker is stopped, or will be once the locks of the
  *   IOAS are free. Its next START or STOP waits for these locks and stops it.
  * * -EIO: an IOMMU driver failed to clear dirty bits, or the device's driver
@@ -432,9 +433,8 @@ struct iommu_dirty_tracker_start {
  * @tracker_id: The tracker
  * @__reserved: Must be 0
  *
- * Stop tracking and discard the dirty pages that were not read. The last STOP
- * on an IOAS or device disables tracking in hardware. Stopping a stopped
- * tracker succeeds.
+ * Stop tracking and discard the dirty pages that were not read. Hardware tracks
+ * on as long as anybody else needs it. Stopping a stopped tracker succeeds.
  *
  * Return:
  * * 0 on success
@@ -526,7 +526,8 @@ enum iommu_dirty_read_flags {
  * tracker, all of it must be.
  *
  * A device tracker covers what START or UPDATE has written back, less what
- * another tracker's UPDATE has dropped since; never less than requested. The
+ * another tracker's UPDATE has dropped since; never less than requested, unless
+ * it is passive. The
  * call ends with -ERANGE at the first IOVA that a tracker does not cover, so
  * that a page that was not queried is never treated as clean.
  *

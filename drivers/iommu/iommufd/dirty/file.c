@@ -129,7 +129,7 @@ int iommufd_dirty_file_new(struct iommufd_ioas *ioas,
 	rc = iommufd_dirty_tracker_init(tracker, ioas, device);
 	if (rc)
 		goto err_free;
-	tracker->passive = flags & IOMMU_DIRTY_ALLOC_PASSIVE;
+	iommufd_dirty_set_passive(tracker, flags);
 	*filep = anon_inode_getfile("[iommufd-dirty]", &file_fops, tracker,
 				    O_RDWR);
 	if (IS_ERR(*filep)) {

@@ -35,7 +35,7 @@ iommufd_dirty_object_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 		return ERR_PTR(rc);
 	}
 	object->tracker.id = object->obj.id;
-	object->tracker.passive = flags & IOMMU_DIRTY_ALLOC_PASSIVE;
+	iommufd_dirty_set_passive(&object->tracker, flags);
 	if (ioas && !object->tracker.passive) {
 		refcount_inc(&ioas->obj.users);
 		object->tracker.holds = true;

@@ -38,6 +38,13 @@ struct iommufd_dirty_classic {
 	struct iommufd_dirty_tracker tracker;
 };
 
+static inline void
+iommufd_dirty_set_passive(struct iommufd_dirty_tracker *tracker, u32 flags)
+{
+	tracker->passive = flags & IOMMU_DIRTY_ALLOC_PASSIVE;
+	tracker->ledger.observes = tracker->passive;
+}
+
 /* object.c */
 struct iommufd_dirty_object *
 iommufd_dirty_object_new(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,

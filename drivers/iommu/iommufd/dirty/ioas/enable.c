@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Dirty tracking in the hardware: on in a domain while somebody needs it there, a tracker
- * of the IOAS or the classic tracking of its HWPT. Called by start.c and hooks.c.
+ * of the IOAS or the classic tracking of its HWPT. Called by start.c.
  *
  * Who needs it follows from the list of trackers. So it is enabled before a tracker is
  * added to the list, and disabled after one was removed.
@@ -102,6 +102,32 @@ int iommufd_dirty_enable(struct iommufd_dirty_tracker *tracker,
 
 	return tracker->domain ? domain_enable(tracker->ioas, tracker->domain) :
 				 enable_all(tracker, failed);
+}
+
+/**
+ * iommufd_dirty_enable_failed() - Enable tracking where it failed before
+ * @ioas: The IOAS
+ *
+ * A degraded tracker goes without, but one that is about to start may need it. The running
+ * ones then get what was written before as dirty: they treat no more as dirty from now on.
+ *
+ * Context: as for iommufd_dirty_enable(), and iova_rwsem is held for writing.
+ */
+void iommufd_dirty_enable_failed(struct iommufd_ioas *ioas)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommu_domain *domain;
+
+	assert_locks(ioas);
+
+	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		domain = hwpt->common.domain;
+		if (!domain->dirty_failed ||
+		    domain->dirty_ops->set_dirty_tracking(domain, true))
+			continue;
+		domain->dirty_failed = false;
+		iommufd_dirty_mark_mapped(&ioas->iopt);
+	}
 }
 
 static int disable_all(struct iommufd_ioas *ioas)

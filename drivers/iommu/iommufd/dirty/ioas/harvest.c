@@ -233,6 +233,39 @@ static int harvest_reserve(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
+ * What is dirty for others goes to their ledgers. If these had no memory, they would
+ * record more than is dirty, which nobody should suffer for an observer: it fails instead.
+ */
+static int harvest_reserve_others(struct iommufd_dirty_tracker *tracker,
+				  unsigned long iova, unsigned long last)
+{
+	struct list_head *trackers = &tracker->ioas->iopt.dirty.trackers;
+	struct iommufd_dirty_tracker *other;
+	int rc;
+
+	list_for_each_entry(other, trackers, item) {
+		if (other->passive || other->state != IOMMU_DIRTY_STATE_RUNNING)
+			continue;
+		rc = harvest_reserve(other, iova, last);
+		if (rc)
+			return rc;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
+				unsigned long iova, unsigned long last)
+{
+	struct list_head *trackers = &tracker->ioas->iopt.dirty.trackers;
+	struct iommufd_dirty_tracker *other;
+
+	list_for_each_entry(other, trackers, item)
+		if (!other->passive)
+			iommufd_dirty_ledger_trim(&other->ledger, iova, last);
+}
+
+/*
  * True if an IO page table entry may reach beyond the window. No entry is larger than
  * IOMMUFD_DIRTY_WINDOW, and callers split ranges at multiples of it, but the range of a
  * user can begin and end anywhere.
@@ -263,6 +296,8 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	}
 	if (own)
 		rc = harvest_reserve(tracker, iova, last);
+	if (!rc && tracker->passive && !keeps)
+		rc = harvest_reserve_others(tracker, iova, last);
 	if (!rc && !tracker->domain)
 		harvest_areas(tracker, iova, last,
 			      harvest_sink(&feed, flags, NULL), to);
@@ -271,6 +306,8 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	if (!rc && to && !own)
 		iommufd_dirty_ledger_report(ledger, iova, last, flags, to);
 	iommufd_dirty_ledger_trim(ledger, iova, last);
+	if (tracker->passive && !keeps)
+		harvest_trim_others(tracker, iova, last);
 	return rc;
 }
 
@@ -339,8 +376,8 @@ static int harvest_enter(const struct iommufd_dirty_tracker *tracker)
  * If it returns 0, the IOTLBs have been flushed for everything that was cleared.
  *
  * Return: 0; with nothing cleared, -ENODATA if the tracker is not in @asked->state or was
- * stopped since the call began, or its IOAS is gone, -EINTR if killed, or -ENOMEM, only if @sink is the
- * tracker's own ledger; -EIO if a driver failed.
+ * stopped since the call began, or its IOAS is gone, -EINTR if killed, or -ENOMEM, only
+ * if the tracker is passive or @sink is its own ledger; -EIO if a driver failed.
  */
 int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
 			  unsigned long iova, unsigned long *last,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * IOAS trackers: dirty bits in the IO page tables of the HWPTs, and writes by
- * software. Included by the files of this folder, hooks.c and tracker.c.
+ * software. Included by the files of this folder, hooks.c, hwpt.c and tracker.c.
  */
 #ifndef __IOMMUFD_DIRTY_IOAS_H
 #define __IOMMUFD_DIRTY_IOAS_H
@@ -107,7 +107,11 @@ void iommufd_dirty_exit(const struct iommufd_dirty_tracker *tracker);
 /* enable.c */
 int iommufd_dirty_enable(struct iommufd_dirty_tracker *tracker,
 			 struct iommu_dirty_member *failed);
+void iommufd_dirty_enable_failed(struct iommufd_ioas *ioas);
 int iommufd_dirty_disable(struct iommufd_dirty_tracker *tracker);
+
+/* unmap.c */
+void iommufd_dirty_mark_mapped(struct io_pagetable *iopt);
 
 /* start.c */
 void iommufd_dirty_abandon(struct work_struct *work);

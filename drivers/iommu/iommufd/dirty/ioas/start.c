@@ -155,8 +155,10 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 	if (rc)
 		return rc;
 	tracker->degraded = degraded;
-	if (!degraded && !tracker->domain)
+	if (!degraded && !tracker->domain) {
+		iommufd_dirty_enable_failed(ioas);
 		rc = iommufd_dirty_first_untrackable(ioas, failed);
+	}
 	if (!rc)
 		rc = iommufd_dirty_enable(tracker, failed);
 	if (!rc) {
@@ -331,16 +333,19 @@ static int start_begin(struct iommufd_dirty_tracker *tracker,
 	return rc;
 }
 
-/* Enter IOMMU_DIRTY_STATE_RUNNING, or stop if @rc is an error */
-static int start_end(struct iommufd_dirty_tracker *tracker, int rc)
+/*
+ * Enter IOMMU_DIRTY_STATE_RUNNING, or stop if @rc is an error. Returns false if killed
+ * while waiting for a lock: the tracker is still starting then.
+ */
+static bool start_end(struct iommufd_dirty_tracker *tracker, int rc)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 
 	if (mutex_lock_killable(&ioas->mutex))
-		return -EINTR;
+		return false;
 	if (tracker_lock_killable(ioas)) {
 		mutex_unlock(&ioas->mutex);
-		return -EINTR;
+		return false;
 	}
 	if (rc) {
 		tracker_disable(tracker);
@@ -349,12 +354,13 @@ static int start_end(struct iommufd_dirty_tracker *tracker, int rc)
 		tracker_unlock(ioas);
 	}
 	mutex_unlock(&ioas->mutex);
-	return rc;
+	return true;
 }
 
 static int ioas_start(struct iommufd_dirty_tracker *tracker,
 		      struct iommufd_dirty_start_args *req)
 {
+	bool ended = false;
 	int rc, rc_forget;
 
 	rc = iommufd_dirty_enter(tracker);
@@ -369,16 +375,19 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 	rc_forget = iommufd_dirty_forget(tracker, IOMMU_DIRTY_STATE_STARTING);
 
 	rc = iommufd_dirty_enter(tracker);
+	/* An IOAS that goes stops its trackers */
+	if (rc == -ENODEV)
+		return rc;
 	if (!rc) {
-		rc = start_end(tracker, rc_forget);
+		ended = start_end(tracker, rc_forget);
 		iommufd_dirty_exit(tracker);
 	}
-	if (rc == -EINTR && READ_ONCE(tracker->state) != IOMMU_DIRTY_STATE_STOPPED) {
-		/* A killed task must not wait for the holders of the locks */
-		WRITE_ONCE(tracker->abandoned, true);
-		queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
-	}
-	return rc;
+	if (ended)
+		return rc_forget;
+	/* A killed task must not wait for the holders of the locks */
+	WRITE_ONCE(tracker->abandoned, true);
+	queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
+	return -EINTR;
 }
 
 static int stop_locked(struct iommufd_dirty_tracker *tracker, bool killable)
@@ -426,7 +435,7 @@ static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
  * iommufd_dirty_ioas_destroyed() - An IOAS is being destroyed
  * @ioas: The IOAS, without HWPTs and accesses, and with nobody else using it
  *
- * Its trackers end. They can be observers only: all others hold a reference to it.
+ * Its trackers end. They are passive or have a file: all others hold a reference to it.
  */
 void iommufd_dirty_ioas_destroyed(struct iommufd_ioas *ioas)
 {

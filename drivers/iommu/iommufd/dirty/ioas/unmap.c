@@ -128,17 +128,14 @@ void iommufd_dirty_unmap_end(struct iopt_area *area)
 }
 
 /**
- * iommufd_dirty_fill_failed() - Not all areas could be mapped in a domain
+ * iommufd_dirty_mark_mapped() - Mark everything that is mapped for writing
  * @iopt: The IOAS
  *
- * The areas that had been mapped are unmapped again. A device may already have been
- * attached to the domain, and what it wrote to them is unknown. So everything that is
- * mapped for writing in the IOAS becomes dirty for all running trackers.
+ * It becomes dirty for all running trackers.
  *
- * Context: domains_rwsem and iova_rwsem have been held for writing since before the
- * first area was mapped.
+ * Context: domains_rwsem and iova_rwsem are held for writing.
  */
-void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
+void iommufd_dirty_mark_mapped(struct io_pagetable *iopt)
 {
 	struct iommufd_dirty_feed feed;
 	struct iommu_dirty_sink *sink;
@@ -155,6 +152,21 @@ void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX))
 		sink->ops->mark_range(sink, iopt_area_iova(area),
 				      iopt_area_last_iova(area));
+}
+
+/**
+ * iommufd_dirty_fill_failed() - Not all areas could be mapped in a domain
+ * @iopt: The IOAS
+ *
+ * The areas that had been mapped are unmapped again. A device may already have been
+ * attached to the domain, and what it wrote to them is unknown.
+ *
+ * Context: domains_rwsem and iova_rwsem have been held for writing since before the
+ * first area was mapped.
+ */
+void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
+{
+	iommufd_dirty_mark_mapped(iopt);
 }
 
 static void remove_area(struct iopt_area *area, struct iommu_domain *domain,

@@ -31,6 +31,9 @@
 /* Marks have a fallback, so they do not retry */
 #define GFP_MARK	(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
 
+/* Who marks for an observer does not reclaim memory for it */
+#define GFP_MARK_FOR	(GFP_NOWAIT | __GFP_ACCOUNT)
+
 /* After a failed allocation, marks do not allocate for this long */
 #define RETRY_JIFFIES	max(HZ / 10, 1)
 
@@ -92,7 +95,8 @@ static unsigned long *chunk_get_mark(struct iommufd_dirty_ledger *ledger,
 	if (chunk ||
 	    (ledger->starved && time_before(jiffies, ledger->retry)))
 		return chunk;
-	chunk = chunk_get(ledger, iova, GFP_MARK);
+	chunk = chunk_get(ledger, iova,
+			  ledger->observes ? GFP_MARK_FOR : GFP_MARK);
 	ledger->starved = !chunk;
 	ledger->retry = jiffies + RETRY_JIFFIES;
 	return chunk;

@@ -53,6 +53,7 @@ struct mem_cgroup;
  * @coarse: Dirty ranges that have no chunks, aligned to ledger pages, disjoint,
  *	unsorted
  * @nr_coarse: Number of ranges in @coarse
+ * @observes: It belongs to a passive tracker
  * @starved: An allocation for a mark failed; marks do not allocate until @retry
  * @retry: In jiffies
  * @memcg: Memory cgroup to charge, with a reference; NULL charges the caller
@@ -63,6 +64,7 @@ struct iommufd_dirty_ledger {
 	struct xarray chunks;
 	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
 	unsigned int nr_coarse;
+	bool observes;
 	bool starved;
 	unsigned long retry;
 	struct mem_cgroup *memcg;

@@ -253,7 +253,7 @@ static void test_against_model(struct kunit *test)
 			KUNIT_ASSERT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
 		}
 		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
-		iommufd_dirty_ledger_fini(&t->ledger);
+		iommufd_dirty_ledger_purge(&t->ledger);
 		memset(t->dirty, 0, MODEL_PAGES);
 	}
 }
@@ -288,7 +288,7 @@ static void test_no_memory(struct kunit *test)
 		read_all(test);
 		KUNIT_EXPECT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
 		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
-		iommufd_dirty_ledger_fini(&t->ledger);
+		iommufd_dirty_ledger_purge(&t->ledger);
 	}
 	KUNIT_EXPECT_EQ(test, coarse, IOMMUFD_DIRTY_LEDGER_COARSE);
 }
