@@ -11,7 +11,7 @@
  *
  * Threads: any number of threads may use one struct idirty and one tracker at
  * the same time, but idirty_destroy() and idirty_close() must come after all
- * other calls. All other objects are for one thread at a time.
+ * other calls with the same object. All other objects are for one thread at a time.
  */
 #ifndef _IOMMUDIRTY_H
 #define _IOMMUDIRTY_H
@@ -117,6 +117,7 @@ struct idirty_object {
 	uint32_t parent_id;
 	uint32_t flags;
 	uint32_t state;
+	uint32_t num_trackers;	/* of an IOAS or a device: starting or running */
 	char name[40];
 };
 
@@ -129,6 +130,13 @@ enum idirty_object_type {
 	IDIRTY_OBJECT_TRACKER = 5,
 };
 
+enum idirty_object_flags {
+	IDIRTY_OBJECT_AUTO = 1 << 1,	/* HWPT: made when a device was attached */
+	IDIRTY_OBJECT_PASSIVE = 1 << 2,	/* tracker */
+	IDIRTY_OBJECT_TYPE1 = 1 << 3,	/* tracker: serves VFIO_IOMMU_DIRTY_PAGES */
+};
+
+/* HWPT, device: RUNNING if tracking was enabled without a tracker */
 enum idirty_state {
 	IDIRTY_STATE_STOPPED = 0,
 	IDIRTY_STATE_STARTING = 1,
@@ -152,18 +160,24 @@ enum idirty_member_type {
 enum idirty_tracker_flags {
 	IDIRTY_TRACKER_DEGRADED = 1 << 0,
 	IDIRTY_TRACKER_BLIND = 1 << 1,
+	IDIRTY_TRACKER_PASSIVE = 1 << 2,
+	IDIRTY_TRACKER_GONE = 1 << 3,	/* the IOAS has been destroyed */
 };
+
+#define IDIRTY_ALLOC_PASSIVE	0x1U	/* makes no call of others fail */
+#define IDIRTY_ALLOC_FILE	0x2U	/* has a file of its own */
 
 /*
  * What to track. On a kernel without trackers, @hwpts or @vfio_fd selects the
- * fallback. If neither is given, idirty_alloc() fails with -ENOTTY.
+ * fallback, which has no @flags. If neither is given, idirty_alloc() fails with
+ * -ENOTTY.
  */
 struct idirty_target {
 	uint32_t id;			/* of the IOAS or the device */
 	uint32_t num_hwpts;
 	const uint32_t *hwpts;		/* made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING */
 	int vfio_fd;			/* of the device, or -1 */
-	uint32_t __reserved;
+	uint32_t flags;			/* IDIRTY_ALLOC_* */
 };
 
 #define IDIRTY_TARGET(i) { (uint32_t)(i), 0, NULL, -1, 0 }
@@ -233,8 +247,10 @@ int idirty_fd(const struct idirty *ctx);
 int idirty_list(struct idirty *ctx, struct idirty_object **objects, size_t *num);
 int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
 		 struct idirty_tracker **tracker);
+int idirty_adopt(int fd, struct idirty_tracker **tracker);
 int idirty_destroy(struct idirty_tracker *tracker);
 uint32_t idirty_tracker_id(const struct idirty_tracker *tracker);
+int idirty_tracker_fd(const struct idirty_tracker *tracker);
 enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker);
 int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info);
 int idirty_start(struct idirty_tracker *tracker, uint32_t flags,

@@ -2,8 +2,8 @@
 /*
  * Dirty pages that were read from the kernel but not handed to a caller, who did
  * not ask for them or had no room. They wait in the tracker for the next READ, SCAN
- * or UNMAP. Called by read.c and scan.c, and by tracker.c to drop them. Functions
- * that take a tracker are called with its lock held, unless it is being freed.
+ * or UNMAP. Called by read.c and scan.c, and by tracker.c and alloc.c to drop them.
+ * Functions that take a tracker are called with its lock held, unless it is being freed.
  */
 #include "internal.h"
 

@@ -151,6 +151,8 @@ static const char *code_text(enum idirty_verb verb, int code)
 			return "the driver of the device does not log DMA";
 		if (verb == IDIRTY_VERB_MARK)
 			return "the kernel or the fallback cannot make pages dirty again";
+		if (verb == IDIRTY_VERB_UNMAP || verb == IDIRTY_VERB_UPDATE)
+			return "a tracker with a file of its own cannot do that";
 		return verb == IDIRTY_VERB_ALLOC || verb == IDIRTY_VERB_LIST ?
 			"this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)" : NULL;
 	case ENOENT:
@@ -160,7 +162,7 @@ static const char *code_text(enum idirty_verb verb, int code)
 			"the range cuts a mapping or, without trackers, contains none" :
 			"no object has this id";
 	case ENODATA:
-		return "a tracker is not running, or was stopped during the call";
+		return "a tracker is not running, or was stopped, or its IOAS is gone";
 	case ESTALE:
 		return "the device tracker lost coverage during the call";
 	case ERANGE:
@@ -179,7 +181,7 @@ static const char *code_text(enum idirty_verb verb, int code)
 	case EUSERS:
 		return "the maximum number of trackers is already running on it";
 	case ENODEV:
-		return "the device is no longer bound to the iommufd";
+		return "the device is no longer bound to the iommufd, or the IOAS is gone";
 	case E2BIG:
 		return verb == IDIRTY_VERB_START || verb == IDIRTY_VERB_UPDATE ?
 			"more than the device can track" : NULL;
@@ -195,7 +197,8 @@ static const char *code_text(enum idirty_verb verb, int code)
 	case ENXIO:
 		return "a member cannot be tracked";
 	case EOPNOTSUPP:
-		return "not supported";
+		return verb == IDIRTY_VERB_ALLOC ?
+			"the kernel or the fallback does not know the flags" : "not supported";
 	default:
 		return NULL;
 	}

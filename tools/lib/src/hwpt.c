@@ -14,7 +14,7 @@ static int set_tracking(struct idirty_tracker *t, enum idirty_verb verb,
 		.hwpt_id = hwpt,
 	};
 
-	return call(verb, t->ctx->fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
+	return call(verb, t->fd, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd);
 }
 
 static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
@@ -100,7 +100,7 @@ static int hwpt_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
 			.data = (uintptr_t)bitmap,
 		};
 
-		rc = call(IDIRTY_VERB_READ, t->ctx->fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
+		rc = call(IDIRTY_VERB_READ, t->fd, IOMMU_HWPT_GET_DIRTY_BITMAP,
 			  &cmd);
 		if (rc)
 			return rc;

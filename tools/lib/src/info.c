@@ -94,7 +94,7 @@ int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info)
 		if (!members)
 			return failed(IDIRTY_VERB_INFO, -ENOMEM);
 		cmd.members = (uintptr_t)members;
-		rc = call(IDIRTY_VERB_INFO, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_INFO,
+		rc = call(IDIRTY_VERB_INFO, tracker->fd, IOMMU_DIRTY_TRACKER_INFO,
 			  &cmd);
 		if (!rc) {
 			*info = info_from(&cmd, members);

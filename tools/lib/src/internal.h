@@ -3,7 +3,8 @@
  * Declarations shared by the files of the library.
  *
  *   open.c	struct idirty, LIST
- *   tracker.c	ALLOC, START, UPDATE, STOP, DESTROY
+ *   tracker.c	START, UPDATE, STOP
+ *   alloc.c	ALLOC, DESTROY, and the files of trackers
  *   info.c	INFO
  *   read.c	READ, UNMAP
  *   scan.c	SCAN
@@ -94,8 +95,9 @@ extern const struct fallback fallback_vfio;
 
 /**
  * struct idirty_tracker - A tracker
- * @ctx: Context that it was allocated in
- * @id: Id of the kernel object, 0 for a fallback
+ * @fd: File that takes its ioctls: its own file or the iommufd
+ * @owns_fd: It has a file of its own
+ * @id: Id of the kernel object, 0 for a fallback and in a file of its own
  * @target: What it was allocated for; @hwpts is the tracker's own copy
  * @backend: What implements it
  * @fallback: NULL for IDIRTY_BACKEND_TRACKER
@@ -114,7 +116,8 @@ extern const struct fallback fallback_vfio;
  * @pages: Pages that READs of a fallback have reported
  */
 struct idirty_tracker {
-	struct idirty *ctx;
+	int fd;
+	bool owns_fd;
 	uint32_t id;
 	struct idirty_target target;
 	enum idirty_backend backend;

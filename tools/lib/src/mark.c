@@ -22,5 +22,5 @@ int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark)
 	static_assert(sizeof(*mark->runs) == sizeof(struct iommu_dirty_run), "same layout");
 	if (tracker->fallback)
 		return failed(IDIRTY_VERB_MARK, -ENOTTY);
-	return call(IDIRTY_VERB_MARK, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+	return call(IDIRTY_VERB_MARK, tracker->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
 }

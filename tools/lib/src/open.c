@@ -45,6 +45,7 @@ static void object_from(struct idirty_object *to, const struct iommu_dirty_objec
 		.parent_id = from->parent_id,
 		.flags = from->flags,
 		.state = from->state,
+		.num_trackers = from->num_trackers,
 	};
 	memcpy(to->name, from->name, sizeof(to->name));
 	to->name[sizeof(to->name) - 1] = 0;

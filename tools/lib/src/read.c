@@ -106,7 +106,7 @@ static int read_batch(struct idirty_tracker *const *trackers, size_t num,
 
 	for (i = 0; i < num; i++)
 		entries[i].tracker_id = trackers[i]->id;
-	rc = call(IDIRTY_VERB_READ, trackers[0]->ctx->fd, IOMMU_DIRTY_TRACKER_READ,
+	rc = call(IDIRTY_VERB_READ, trackers[0]->fd, IOMMU_DIRTY_TRACKER_READ,
 		  &cmd);
 	for (i = 0; i < num; i++) {
 		if (pages)
@@ -123,8 +123,11 @@ size_t batch_size(struct idirty_tracker *const *trackers, size_t num)
 {
 	size_t n = 0;
 
+	/* A file of its own takes no other tracker */
+	if (num && trackers[0]->owns_fd)
+		return 1;
 	while (n < num && n < BATCH && !trackers[n]->fallback &&
-	       trackers[n]->ctx->fd == trackers[0]->ctx->fd)
+	       trackers[n]->fd == trackers[0]->fd)
 		n++;
 	return n;
 }
@@ -237,7 +240,7 @@ static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap *unmap)
 	unmap->out_pages = read.out_pages;
 	if (rc)
 		return rc;
-	rc = call(IDIRTY_VERB_UNMAP, t->ctx->fd, IOMMU_IOAS_UNMAP, &cmd);
+	rc = call(IDIRTY_VERB_UNMAP, t->fd, IOMMU_IOAS_UNMAP, &cmd);
 	if (!rc)
 		unmap->out_unmapped = cmd.length;
 	return rc;
@@ -270,7 +273,7 @@ int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap)
 		return failed(IDIRTY_VERB_UNMAP, -EINVAL);
 	if (tracker->fallback)
 		return unmap_fallback(tracker, unmap);
-	rc = call(IDIRTY_VERB_UNMAP, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
+	rc = call(IDIRTY_VERB_UNMAP, tracker->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
 	unmap->out_unmapped = cmd.out_unmapped;
 	unmap->out_length = cmd.out_length;
 	unmap->out_pages = cmd.out_pages + read_kept(tracker, &kept, cmd.out_length);

@@ -223,7 +223,7 @@ int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 
 	for (i = 0; i < num; i++)
 		entries[i].tracker_id = trackers[i]->id;
-	rc = call(IDIRTY_VERB_SCAN, trackers[0]->ctx->fd, IOMMU_DIRTY_TRACKER_SCAN,
+	rc = call(IDIRTY_VERB_SCAN, trackers[0]->fd, IOMMU_DIRTY_TRACKER_SCAN,
 		  &cmd);
 	for (i = 0; rc && i < num; i++)
 		if (entries[i].out_error)

@@ -1,116 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a tracker: ALLOC, START, UPDATE, STOP, DESTROY.
+ * START, UPDATE and STOP.
  */
 #include <assert.h>
 
 #include "internal.h"
-
-static struct idirty_tracker *tracker_new(struct idirty *ctx,
-					  const struct idirty_target *target)
-{
-	struct idirty_tracker *t = calloc(1, sizeof(*t));
-	uint32_t *hwpts;
-
-	if (!t)
-		return NULL;
-	hwpts = calloc(target->num_hwpts + 1, sizeof(*hwpts));
-	if (!hwpts) {
-		free(t);
-		return NULL;
-	}
-	if (target->num_hwpts)
-		memcpy(hwpts, target->hwpts, target->num_hwpts * sizeof(*hwpts));
-	t->ctx = ctx;
-	t->target = *target;
-	t->target.hwpts = hwpts;
-	pthread_mutex_init(&t->life, NULL);
-	pthread_mutex_init(&t->lock, NULL);
-	return t;
-}
-
-static void tracker_free(struct idirty_tracker *t)
-{
-	pthread_mutex_destroy(&t->lock);
-	pthread_mutex_destroy(&t->life);
-	blocks_drop(t);
-	free((void *)t->target.hwpts);
-	free(t->covered);
-	free(t);
-}
-
-static int tracker_fall_back(struct idirty_tracker *t)
-{
-	if (t->target.num_hwpts) {
-		t->backend = IDIRTY_BACKEND_HWPT;
-		t->fallback = &fallback_hwpt;
-	} else if (t->target.vfio_fd >= 0) {
-		t->backend = IDIRTY_BACKEND_VFIO;
-		t->fallback = &fallback_vfio;
-	} else {
-		return -ENOTTY;
-	}
-	return 0;
-}
-
-int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
-		 struct idirty_tracker **tracker)
-{
-	struct iommu_dirty_tracker_alloc cmd = {
-		.size = sizeof(cmd),
-		.target_id = target->id,
-	};
-	struct idirty_tracker *t;
-	int rc;
-
-	if (target->__reserved)
-		return failed(IDIRTY_VERB_ALLOC, -EOPNOTSUPP);
-	t = tracker_new(ctx, target);
-	if (!t)
-		return failed(IDIRTY_VERB_ALLOC, -ENOMEM);
-	rc = call(IDIRTY_VERB_ALLOC, ctx->fd, IOMMU_DIRTY_TRACKER_ALLOC, &cmd);
-	if (!rc) {
-		t->backend = IDIRTY_BACKEND_TRACKER;
-		t->id = cmd.out_tracker_id;
-	} else if (rc == -ENOTTY) {
-		rc = tracker_fall_back(t);
-	}
-	if (rc) {
-		tracker_free(t);
-		return rc;
-	}
-	*tracker = t;
-	return 0;
-}
-
-int idirty_destroy(struct idirty_tracker *tracker)
-{
-	struct iommu_destroy cmd = { .size = sizeof(cmd) };
-	int rc;
-
-	if (!tracker)
-		return 0;
-	if (tracker->fallback) {
-		rc = idirty_stop(tracker);
-	} else {
-		cmd.id = tracker->id;
-		rc = call(IDIRTY_VERB_DESTROY, tracker->ctx->fd, IOMMU_DESTROY, &cmd);
-		if (rc == -EBUSY)
-			return rc;
-	}
-	tracker_free(tracker);
-	return rc;
-}
-
-uint32_t idirty_tracker_id(const struct idirty_tracker *tracker)
-{
-	return tracker->id;
-}
-
-enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker)
-{
-	return tracker->backend;
-}
 
 /* Copies the ranges, because the kernel writes to the array that it is given */
 static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
@@ -188,7 +82,7 @@ static int start_kernel(struct idirty_tracker *t, uint32_t flags,
 		return rc;
 	if (num)
 		cmd.ranges = (uintptr_t)covered;
-	rc = call(IDIRTY_VERB_START, t->ctx->fd, IOMMU_DIRTY_TRACKER_START, &cmd);
+	rc = call(IDIRTY_VERB_START, t->fd, IOMMU_DIRTY_TRACKER_START, &cmd);
 	if (rc) {
 		error->member_type = cmd.out_type;
 		error->member_id = cmd.out_id;
@@ -243,7 +137,7 @@ int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
 		return rc;
 	cmd.ranges = (uintptr_t)covered;
 	pthread_mutex_lock(&tracker->life);
-	rc = call(IDIRTY_VERB_UPDATE, tracker->ctx->fd, IOMMU_DIRTY_TRACKER_UPDATE,
+	rc = call(IDIRTY_VERB_UPDATE, tracker->fd, IOMMU_DIRTY_TRACKER_UPDATE,
 		  &cmd);
 	if (!rc) {
 		pthread_mutex_lock(&tracker->lock);
@@ -288,7 +182,7 @@ static int stop_kernel(struct idirty_tracker *t)
 		.tracker_id = t->id,
 	};
 
-	return call(IDIRTY_VERB_STOP, t->ctx->fd, IOMMU_DIRTY_TRACKER_STOP, &cmd);
+	return call(IDIRTY_VERB_STOP, t->fd, IOMMU_DIRTY_TRACKER_STOP, &cmd);
 }
 
 /* STOP forgets all dirty pages, also those that wait for a reader */

@@ -17,5 +17,6 @@ example alloc 5 7
 example alloc 5 99
 example read 5 7 0x100000000 0x1000000
 example read 5 7 0x100000000
+example observe 5 7 0x100000000 0x1000000
 example precopy 5 7 0x100000000 0x1000000
 example vmm 5 7 0x100000000 0x1000000

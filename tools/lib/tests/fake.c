@@ -3,19 +3,23 @@
  * Implements the ioctls of the minimal kernel, see fake.h. The linker's --wrap makes the
  * library call it. A mutex serializes all calls.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "fake.h"
 #include "internal.h"
 
 #define TRACKERS	130
 #define FIRST_ID	20
+/* Files of trackers have this number or higher ones, unlike the files of the tests */
+#define FIRST_FD	500
 
-bool fake_has_trackers = true;
+bool fake_has_trackers = true, fake_has_flags = true;
 uint32_t fake_reason;
 unsigned long fake_fail_cmd;
 int fake_fail_errno;
@@ -34,7 +38,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool dirty[TRACKERS][FAKE_PAGES];
 static bool running[TRACKERS];
 static bool is_device[TRACKERS];
-/* The iommufd of each tracker, and that of the current call */
+static bool is_passive[TRACKERS], has_file[TRACKERS], is_gone[TRACKERS];
+/* The file of each tracker, and that of the current call */
 static int fd_of[TRACKERS], called_fd;
 static unsigned int num_trackers;
 
@@ -58,6 +63,7 @@ void fake_reset(void)
 	memset(running, 0, sizeof(running));
 	num_trackers = 2;
 	fake_has_trackers = true;
+	fake_has_flags = true;
 	fake_reason = 0;
 	fake_fail_cmd = 0;
 	fake_started = 0;
@@ -91,12 +97,36 @@ void fake_write(unsigned int page)
 	pthread_mutex_unlock(&lock);
 }
 
+/* The tracker whose own file this is; numbers of files are used again */
+static unsigned int owner_of(int fd)
+{
+	unsigned int t;
+
+	for (t = num_trackers - 1; t > VFIO_TRACKER; t--)
+		if (has_file[t] && fd_of[t] == fd)
+			return t;
+	return 0;
+}
+
 static int tracker_of(uint32_t id, unsigned int *t)
 {
+	*t = owner_of(called_fd);
+	if (*t)
+		return id ? -ENOENT : 0;
 	*t = id - FIRST_ID + 2;
-	if (id < FIRST_ID || *t >= num_trackers || fd_of[*t] != called_fd)
+	if (id < FIRST_ID || *t >= num_trackers || has_file[*t] || fd_of[*t] != called_fd)
 		return -ENOENT;
 	return 0;
+}
+
+void fake_destroy_ioas(void)
+{
+	unsigned int t;
+
+	for (t = VFIO_TRACKER + 1; t < num_trackers; t++) {
+		is_gone[t] = !is_device[t];
+		running[t] &= is_device[t];
+	}
 }
 
 static bool in_range(unsigned int page, uint64_t iova, uint64_t last)
@@ -135,11 +165,24 @@ static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 {
 	if (cmd->target_id != FAKE_IOAS && cmd->target_id != FAKE_DEVICE)
 		return -ENOENT;
+	/* A newer kernel knows more flags than the library */
+	if (cmd->flags && !fake_has_flags)
+		return -EOPNOTSUPP;
+	if (!fake_has_flags && (cmd->out_fd || cmd->__reserved))
+		return -E2BIG;
 	if (num_trackers == TRACKERS)
 		return -ENOMEM;
 	is_device[num_trackers] = cmd->target_id == FAKE_DEVICE;
+	is_passive[num_trackers] = cmd->flags & IOMMU_DIRTY_ALLOC_PASSIVE;
+	has_file[num_trackers] = cmd->flags & IOMMU_DIRTY_ALLOC_FILE;
+	is_gone[num_trackers] = false;
 	fd_of[num_trackers] = called_fd;
-	cmd->out_tracker_id = FIRST_ID + num_trackers++ - 2;
+	if (has_file[num_trackers]) {
+		fd_of[num_trackers] = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_FD);
+		cmd->out_fd = fd_of[num_trackers++];
+	} else {
+		cmd->out_tracker_id = FIRST_ID + num_trackers++ - 2;
+	}
 	return 0;
 }
 
@@ -159,8 +202,10 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 		};
 	i = cmd->num_members;
 	cmd->num_members = 20;
-	cmd->out_target_id = FAKE_IOAS;
+	cmd->out_target_id = is_device[t] ? FAKE_DEVICE : FAKE_IOAS;
 	cmd->out_state = running[t] ? IOMMU_DIRTY_STATE_RUNNING : 0;
+	cmd->out_flags = (is_passive[t] ? IOMMU_DIRTY_TRACKER_PASSIVE : 0) |
+			 (is_gone[t] ? IOMMU_DIRTY_TRACKER_GONE : 0);
 	return i < 20 ? -EMSGSIZE : 0;
 }
 
@@ -207,6 +252,8 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 		return -ENOENT;
 	if (running[t])
 		return -EALREADY;
+	if (is_gone[t])
+		return -ENODEV;
 	if (is_device[t] && !cmd->num_ranges)
 		return -EINVAL;
 	if (cmd->num_ranges) {
@@ -233,7 +280,7 @@ static int do_read(struct iommu_dirty_tracker_read *cmd)
 	int rc = 0;
 
 	fake_now_ns += fake_read_ns;
-	if (cmd->num_trackers > 64)
+	if (cmd->num_trackers > (owner_of(called_fd) ? 1 : 64))
 		return -EINVAL;
 	for (i = 0; i < cmd->num_trackers; i++) {
 		if (tracker_of(entries[i].tracker_id, &t))
@@ -242,7 +289,7 @@ static int do_read(struct iommu_dirty_tracker_read *cmd)
 			entries[i].out_error = ENODATA;
 			return -ENODATA;
 		}
-		if (entries[i].tracker_id == fake_fault_id) {
+		if (fake_fault_id && entries[i].tracker_id == fake_fault_id) {
 			length = fake_fault_length;
 			entries[i].out_error = EFAULT;
 			rc = -EFAULT;
@@ -268,6 +315,8 @@ static int do_scan(struct iommu_dirty_tracker_scan *cmd)
 	uint64_t at = cmd->iova;
 	bool set;
 
+	if (cmd->num_trackers > 1 && owner_of(called_fd))
+		return -EINVAL;
 	for (i = 0; i < cmd->num_trackers; i++)
 		if (tracker_of(entries[i].tracker_id, &t) || !running[t])
 			return -ENODATA;
@@ -318,6 +367,8 @@ static int do_mark(struct iommu_dirty_tracker_mark *cmd)
 
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
+	if (!running[t])
+		return -ENODATA;
 	for (page = 0; page < FAKE_PAGES; page++) {
 		uint64_t at = FAKE_IOVA + page * 4096ULL, bit;
 
@@ -461,6 +512,9 @@ static int do_list(struct iommu_dirty_list *cmd)
 		out[n++] = (struct iommu_dirty_object){
 			.type = IOMMU_DIRTY_OBJECT_DEVICE,
 			.id = id,
+			.flags = IOMMU_DIRTY_OBJECT_TYPE1,
+			.state = IOMMU_DIRTY_STATE_RUNNING,
+			.num_trackers = id + 1,
 			.name = "0000:00:04.0",
 		};
 	}
@@ -477,6 +531,9 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		fake_fail_cmd = 0;
 		return -fake_fail_errno;
 	}
+	if (owner_of(fd) && (cmd == IOMMU_DESTROY || cmd == IOMMU_DIRTY_TRACKER_UNMAP ||
+			     cmd == IOMMU_DIRTY_TRACKER_UPDATE))
+		return -ENOTTY;
 	if (cmd == VFIO_DEVICE_FEATURE)
 		return fd == FAKE_DEVICE_FD ? do_vfio(arg) : -ENOTTY;
 	if (cmd == IOMMU_HWPT_SET_DIRTY_TRACKING)

@@ -26,6 +26,8 @@
 
 /* Whether the kernel has trackers */
 extern bool fake_has_trackers;
+/* Whether the kernel knows the flags of ALLOC */
+extern bool fake_has_flags;
 /* If not 0, START fails with this reason for FAKE_HWPT */
 extern uint32_t fake_reason;
 /* If not 0, the next call of this ioctl fails with this errno */
@@ -57,6 +59,8 @@ void fake_reset(void);
 uint64_t fake_below(uint64_t limit);
 /* The device writes to a page, which becomes dirty for all running trackers */
 void fake_write(unsigned int page);
+/* The IOAS is destroyed; its trackers have files of their own */
+void fake_destroy_ioas(void);
 /* The library calls these instead of ioctl() and clock_gettime() */
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);

@@ -384,6 +384,9 @@ int main(void)
 	fake_reset();
 	test_scan("scan: 70 trackers", &ioas, 70, 1);
 	fake_reset();
+	ioas.flags = IDIRTY_ALLOC_FILE;
+	test_scan("scan: 20 files", &ioas, 20, 1);
+	fake_reset();
 	fake_has_trackers = false;
 	test_scan("scan: HWPTs", &hwpts, 1, 1);
 	fake_reset();

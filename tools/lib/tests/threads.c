@@ -227,6 +227,9 @@ int main(void)
 	run("threads: trackers", &ioas, TRACKERS);
 	one_fails();
 	fake_reset();
+	ioas.flags = IDIRTY_ALLOC_FILE;
+	run("threads: files", &ioas, TRACKERS);
+	fake_reset();
 	fake_has_trackers = false;
 	run("threads: HWPTs", &hwpts, 1);
 	changes("threads: START and STOP of VFIO", &vfio, false);

@@ -2,6 +2,9 @@
 /*
  * Tests each function separately, with trackers and with both fallbacks.
  */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "fake.h"
 #include "internal.h"
 
@@ -141,6 +144,114 @@ static void test_errors(void)
 	ok("errors");
 }
 
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static uint32_t flags_of(struct idirty_tracker *t)
+{
+	struct idirty_info *info;
+	uint32_t flags;
+
+	expect(!idirty_info(t, &info));
+	flags = info->flags;
+	idirty_free(info);
+	return flags;
+}
+
+/* A tracker with a file of its own needs neither the context nor the iommufd */
+static void test_file(void)
+{
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_range range = { FAKE_IOVA, 4096 };
+	uint8_t bitmap[2] = {};
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+				    .bitmap = bitmap };
+	struct idirty_unmap unmap = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+				      .bitmap = bitmap };
+	struct idirty_mark mark = { .num_runs = 1, .runs = &range };
+	struct idirty_tracker *t, *same, *none;
+	struct idirty *ctx;
+	char text[200];
+	int fd, other;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t) && idirty_tracker_fd(t) == -1);
+	expect(!idirty_destroy(t));
+	target.flags = IDIRTY_ALLOC_PASSIVE | IDIRTY_ALLOC_FILE;
+	expect(!idirty_alloc(ctx, &target, &t) && !idirty_tracker_id(t));
+	idirty_close(ctx);
+	fd = idirty_tracker_fd(t);
+	expect(is_open(fd));
+	expect(flags_of(t) == IDIRTY_TRACKER_PASSIVE);
+	expect(!idirty_start(t, 0, NULL, 0, NULL));
+	fake_write(3);
+	expect(!idirty_read(&t, 1, &read, NULL) && read.out_pages == 1 && bitmap[0] == 8);
+	expect(!idirty_mark(t, &mark));
+	expect(!idirty_read(&t, 1, &read, NULL) && read.out_pages == 1 && bitmap[0] == 9);
+	expect(idirty_unmap(t, &unmap) == -ENOTTY);
+	expect(!strcmp(idirty_strerror(idirty_last_error(), text, sizeof(text)),
+		       "UNMAP: a tracker with a file of its own cannot do that"));
+
+	/* As another process does that has received the file */
+	other = dup(fd);
+	expect(idirty_adopt(5, &none) == -ENOENT);
+	expect(!idirty_adopt(fd, &same) && idirty_tracker_fd(same) == fd);
+	expect(idirty_tracker_backend(same) == IDIRTY_BACKEND_TRACKER);
+	expect(flags_of(same) == IDIRTY_TRACKER_PASSIVE);
+	fake_write(9);
+	expect(!idirty_read(&same, 1, &read, NULL) && bitmap[1] == 2);
+
+	/* The IOAS is destroyed */
+	fake_destroy_ioas();
+	expect(flags_of(t) & IDIRTY_TRACKER_GONE);
+	expect(idirty_read(&t, 1, &read, NULL) == -ENODATA && !read.out_length);
+	expect(!strncmp(idirty_strerror(idirty_last_error(), text, sizeof(text)),
+			"READ: a tracker is not running, or was stopped, or its IOAS is gone", 67));
+	expect(idirty_start(t, 0, NULL, 0, NULL) == -ENODEV);
+	expect(!strcmp(idirty_strerror(idirty_last_error(), text, sizeof(text)),
+		       "START: the device is no longer bound to the iommufd, or the IOAS is gone"));
+	expect(is_open(fd) && !idirty_destroy(t) && !is_open(fd));
+	dup2(other, fd);
+	expect(!idirty_destroy(same) && !is_open(fd));
+	close(other);
+	ok("file");
+}
+
+/* No flag is ignored: neither by the library, an older kernel nor a fallback */
+static void test_flags(void)
+{
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	uint32_t hwpt = FAKE_HWPT;
+	struct idirty_tracker *t;
+	struct idirty *ctx;
+	char text[200];
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	target.flags = 4;
+	expect(idirty_alloc(ctx, &target, &t) == -EOPNOTSUPP);
+	fake_has_flags = false;
+	for (target.flags = 1; target.flags < 4; target.flags++)
+		expect(idirty_alloc(ctx, &target, &t) == -EOPNOTSUPP);
+	expect(!strcmp(idirty_strerror(idirty_last_error(), text, sizeof(text)),
+		       "ALLOC: the kernel or the fallback does not know the flags"));
+	target.flags = 0;
+	expect(!idirty_alloc(ctx, &target, &t) && !idirty_destroy(t));
+	fake_has_trackers = false;
+	target.num_hwpts = 1;
+	target.hwpts = &hwpt;
+	target.flags = IDIRTY_ALLOC_PASSIVE;
+	expect(idirty_alloc(ctx, &target, &t) == -EOPNOTSUPP);
+	expect(idirty_last_error()->code == EOPNOTSUPP);
+	target.num_hwpts = 0;
+	expect(idirty_alloc(ctx, &target, &t) == -ENOTTY);
+	idirty_close(ctx);
+	ok("flags");
+}
+
 static void test_info_list(void)
 {
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
@@ -159,7 +270,10 @@ static void test_info_list(void)
 	idirty_free(info);
 	expect(!idirty_list(ctx, &objects, &num) && num == 5);
 	for (i = 0; i < num; i++)
-		expect(objects[i].id == i && !strcmp(objects[i].name, "0000:00:04.0"));
+		expect(objects[i].id == i && objects[i].num_trackers == i + 1 &&
+		       objects[i].flags == IDIRTY_OBJECT_TYPE1 &&
+		       objects[i].state == IDIRTY_STATE_RUNNING &&
+		       !strcmp(objects[i].name, "0000:00:04.0"));
 	idirty_free(objects);
 	expect(!idirty_destroy(t));
 	idirty_close(ctx);
@@ -286,6 +400,44 @@ static void test_two_iommufds(void)
 	idirty_close(ctx[0]);
 	idirty_close(ctx[1]);
 	ok("read: trackers of two iommufds");
+}
+
+/* Trackers with files of their own, between others; one of them fails, or covers less */
+static void test_files(void)
+{
+	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
+	static uint8_t bitmap[FAKE_PAGES / 8];
+	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
+				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_tracker *t[6];
+	struct idirty *ctx;
+	uint64_t pages[6];
+	unsigned int i;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	for (i = 0; i < 6; i++) {
+		/* Numbers 0 and 3 belong to the iommufd */
+		ioas.flags = i % 3 ? IDIRTY_ALLOC_FILE : 0;
+		expect(!idirty_alloc(ctx, &ioas, &t[i]) && !idirty_start(t[i], 0, NULL, 0, NULL));
+		/* Earlier ones get it, too */
+		fake_write(i);
+	}
+	expect(!idirty_read(t, 6, &read, pages));
+	expect(read.out_length == read.length && read.out_pages == 6 && bitmap[0] == 63);
+	expect(pages[0] == 6 && !pages[1] && !pages[5]);
+	memset(bitmap, 0, sizeof(bitmap));
+	expect(!idirty_stop(t[4]));
+	fake_write(8);
+	expect(idirty_read(t, 6, &read, NULL) == -ENODATA && !read.out_length);
+	expect(idirty_last_error()->tracker == 5);
+	/* The one after it was not read */
+	memset(bitmap, 0, sizeof(bitmap));
+	expect(!idirty_read(t + 5, 1, &read, NULL) && bitmap[1] == 1);
+	for (i = 0; i < 6; i++)
+		expect(!idirty_destroy(t[i]));
+	idirty_close(ctx);
+	ok("read: trackers with files of their own");
 }
 
 /* What was read is marked, and read again: of the one tracker only */
@@ -481,6 +633,8 @@ int main(void)
 	test_runs();
 	test_map();
 	test_errors();
+	test_file();
+	test_flags();
 	test_device();
 	test_info_list();
 	fake_reset();
@@ -489,6 +643,10 @@ int main(void)
 	test_reads("read: 70 trackers", &ioas, 70);
 	test_batches();
 	test_two_iommufds();
+	test_files();
+	ioas.flags = IDIRTY_ALLOC_PASSIVE | IDIRTY_ALLOC_FILE;
+	fake_reset();
+	test_reads("read: 20 files", &ioas, 20);
 	test_mark();
 	fake_reset();
 	fake_has_trackers = false;

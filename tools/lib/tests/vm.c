@@ -155,6 +155,12 @@ static void run_trackers(void)
 	test_scan(&s, &target, "trackers: scan");
 	test_threads(&s, &target, 5, "trackers: five, read by threads while the device writes");
 	test_precopy(&s, &target, "trackers: pre-copy");
+	target.flags = IDIRTY_ALLOC_PASSIVE | IDIRTY_ALLOC_FILE;
+	test_rounds(&s, &target, "trackers: rounds with a file");
+	test_scan(&s, &target, "trackers: scan of a file");
+	test_threads(&s, &target, 5, "trackers: five files, read while the device writes");
+	test_precopy(&s, &target, "trackers: pre-copy with a file");
+	target.flags = 0;
 	test_unmap(&s, &target, "trackers: unmap");
 	stage_close(&s);
 }
