@@ -5,7 +5,8 @@
  * rest is sent.
  *
  * Pages that were read but not sent stay in the bitmaps, even after a failure or
- * when a run gives up: another run goes on from there.
+ * when a run gives up: another run goes on from there. They are also marked in a
+ * tracker, for a caller that reads the trackers itself from then on.
  */
 #include <time.h>
 
@@ -24,6 +25,7 @@
  * @stalled: Number of rounds since then
  * @sent: Bytes sent in all rounds
  * @send_ns: Time spent sending them
+ * @marked: The pages in the bitmaps were marked, and would be reported once more
  */
 struct idirty_precopy {
 	struct idirty_tracker **trackers;
@@ -37,6 +39,7 @@ struct idirty_precopy {
 	unsigned int stalled;
 	uint64_t sent;
 	uint64_t send_ns;
+	bool marked;
 };
 
 static uint64_t now_ns(void)
@@ -206,6 +209,29 @@ static int read_all(struct idirty_precopy *p, const struct idirty_precopy_limits
 	return 0;
 }
 
+/* Without trackers in the kernel, this fails, and the pages are in the bitmaps only */
+static void mark_all(struct idirty_precopy *p)
+{
+	struct idirty_error why = *last_error();
+	size_t i, t;
+
+	for (i = 0; i < p->num_ranges; i++) {
+		const struct idirty_mark mark = {
+			.iova = p->ranges[i].iova,
+			.length = p->ranges[i].length,
+			.page_size = p->page_size,
+			.bitmap = p->bitmaps[i],
+		};
+
+		/* One tracker is enough, as all of them are read */
+		for (t = 0; t < p->num; t++)
+			if (!idirty_mark(p->trackers[t], &mark))
+				break;
+	}
+	p->marked = true;
+	*last_error() = why;
+}
+
 /* Returns how many rounds in a row, up to this one, have gained nothing */
 static unsigned int stalled(struct idirty_precopy *p, uint64_t dirty)
 {
@@ -269,44 +295,56 @@ static int finish(struct idirty_precopy *p, const struct idirty_precopy_limits *
 	return rc;
 }
 
+/* Rounds until the decision, which is in *@result; on FINISH, all is sent after it */
+static int run(struct idirty_precopy *p, const struct idirty_precopy_limits *limits,
+	       const struct idirty_precopy_ops *ops, void *arg,
+	       struct idirty_precopy_result *result)
+{
+	struct idirty_round r;
+	uint64_t begin;
+	int rc;
+
+	/* Otherwise the first READ would report the marked pages after they were sent */
+	rc = p->marked ? read_all(p, limits) : 0;
+	p->marked = false;
+	while (!rc && result->decision == IDIRTY_GO_ON) {
+		rc = do_round(p, limits, ops, arg, &r);
+		if (rc)
+			break;
+		result->rounds++;
+		result->decision = propose(limits, &r, result->rounds);
+		if (ops->decide)
+			result->decision = ops->decide(arg, &r, result->decision);
+	}
+	if (rc || result->decision != IDIRTY_FINISH)
+		return rc;
+	begin = now_ns();
+	rc = finish(p, limits, ops, arg);
+	result->downtime_ns = now_ns() - begin;
+	return rc;
+}
+
 int idirty_precopy_run(struct idirty_precopy *precopy,
 		       const struct idirty_precopy_limits *limits,
 		       const struct idirty_precopy_ops *ops, void *arg,
 		       struct idirty_precopy_result *result)
 {
-	enum idirty_decision decision = IDIRTY_GO_ON;
-	uint64_t begin = now_ns(), down = 0;
-	uint64_t sent = precopy->sent;
-	struct idirty_round r;
-	unsigned int rounds;
-	int rc = 0;
+	struct idirty_precopy_result out = { .decision = IDIRTY_GO_ON };
+	uint64_t begin = now_ns(), sent = precopy->sent;
+	int rc;
 
-	precopy->least = UINT64_MAX;
-	precopy->stalled = 0;
 	/* With IDIRTY_READ_NO_CLEAR a dirty page would be dirty in every round */
 	if (limits->read_flags & ~IDIRTY_READ_SPARSE)
 		return failed(IDIRTY_VERB_PRECOPY, -EOPNOTSUPP);
-	for (rounds = 1; decision == IDIRTY_GO_ON; rounds++) {
-		rc = do_round(precopy, limits, ops, arg, &r);
-		if (rc)
-			return rc;
-		decision = propose(limits, &r, rounds);
-		if (ops->decide)
-			decision = ops->decide(arg, &r, decision);
-	}
-	if (decision == IDIRTY_FINISH) {
-		down = now_ns();
-		rc = finish(precopy, limits, ops, arg);
-		down = now_ns() - down;
-	}
+	precopy->least = UINT64_MAX;
+	precopy->stalled = 0;
+	rc = run(precopy, limits, ops, arg, &out);
+	if (rc || out.decision != IDIRTY_FINISH)
+		mark_all(precopy);
 	if (rc)
 		return rc;
-	*result = (struct idirty_precopy_result){
-		.decision = decision,
-		.rounds = rounds - 1,
-		.sent_bytes = precopy->sent - sent,
-		.total_ns = now_ns() - begin,
-		.downtime_ns = down,
-	};
+	out.sent_bytes = precopy->sent - sent;
+	out.total_ns = now_ns() - begin;
+	*result = out;
 	return 0;
 }

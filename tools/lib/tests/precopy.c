@@ -116,6 +116,61 @@ static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges
 	ok("estimates");
 }
 
+/* A run that breaks has sent the first range; the next run sends the second one, once */
+static void sends_once(struct idirty_tracker *t, const struct idirty_range *ranges)
+{
+	struct idirty_precopy_limits limits = { .downtime_ns = UINT64_MAX };
+	const struct idirty_precopy_ops idle = { send_run, NULL, quiesce, resume };
+	struct idirty_precopy_result result;
+	struct idirty_precopy *p;
+
+	writes_per_send = 0;
+	fail_at = sends + 2;
+	expect(!idirty_stop(t) && !idirty_start(t, 0, NULL, 0, NULL));
+	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
+	expect(idirty_precopy_run(p, &limits, &idle, NULL, &result) == -EPIPE);
+	fail_at = 0;
+	expect(!idirty_precopy_run(p, &limits, &idle, NULL, &result));
+	/* quiesce() writes five pages */
+	expect(result.decision == IDIRTY_FINISH && result.rounds == 1);
+	expect(result.sent_bytes == FAKE_SIZE / 2 + 5 * 4096);
+	idirty_precopy_free(p);
+	ok("sends what was marked once");
+}
+
+/* HWPTs cannot be marked: the error is that of the run, and the next run loses nothing */
+static void without_trackers(const struct idirty_range *ranges)
+{
+	const struct idirty_precopy_ops idle = { send_run, NULL, quiesce, resume };
+	struct idirty_precopy_limits limits = { .downtime_ns = UINT64_MAX };
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	const uint32_t hwpt = FAKE_HWPT;
+	struct idirty_precopy_result result;
+	struct idirty_precopy *p;
+	struct idirty_tracker *t;
+	struct idirty *ctx;
+
+	fake_reset();
+	fake_has_trackers = false;
+	stopped = false;
+	target.num_hwpts = 1;
+	target.hwpts = &hwpt;
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, NULL, 0, NULL));
+	expect(!idirty_precopy_new(&t, 1, ranges, 2, 4096, &p));
+	writes_per_send = 3;
+	fail_at = sends + 2;
+	expect(idirty_precopy_run(p, &limits, &idle, NULL, &result) == -EPIPE);
+	expect(idirty_last_error()->code == EPIPE);
+	fail_at = 0;
+	expect(!idirty_precopy_run(p, &limits, &idle, NULL, &result));
+	expect(!memcmp(now, there, sizeof(now)));
+	idirty_precopy_free(p);
+	expect(!idirty_destroy(t));
+	idirty_close(ctx);
+	ok("without trackers");
+}
+
 int main(void)
 {
 	struct idirty_range ranges[] = {
@@ -124,9 +179,12 @@ int main(void)
 	struct idirty_precopy_limits limits = { .downtime_ns = 0, .rounds = 3 };
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	struct idirty_precopy_result result;
+	static uint8_t bitmap[FAKE_PAGES / 8];
+	struct idirty_read read = { .flags = IDIRTY_READ_NO_CLEAR, .iova = FAKE_IOVA,
+				    .length = FAKE_SIZE, .page_size = 4096, .bitmap = bitmap };
+	unsigned int rounds = 0, page;
 	struct idirty_precopy *p;
 	struct idirty_tracker *t;
-	unsigned int rounds = 0;
 	struct idirty *ctx;
 
 	fake_reset();
@@ -179,6 +237,13 @@ int main(void)
 	rounds++;
 	ok("breaks in a round");
 
+	/* Whoever reads the tracker then gets everything that was not sent */
+	expect(!idirty_read(&t, 1, &read, NULL));
+	for (page = 0; page < FAKE_PAGES; page++)
+		expect(now[page] == there[page] || idirty_bitmap_test(bitmap, page));
+	expect(read.out_pages < FAKE_PAGES);
+	ok("marks what was not sent");
+
 	fail_at = 0;
 	expect(!idirty_precopy_run(p, &limits, &ops, &rounds, &result));
 	expect(result.decision == IDIRTY_FINISH && stopped);
@@ -186,7 +251,10 @@ int main(void)
 	ok("resumes and finishes");
 
 	idirty_precopy_free(p);
+	stopped = false;
+	sends_once(t, ranges);
 	expect(!idirty_destroy(t));
 	idirty_close(ctx);
+	without_trackers(ranges);
 	return 0;
 }
