@@ -129,7 +129,7 @@ tools_files() { # expected file, exit code, folder, redirections, command...
 	shift 4
 	out=$(cd "$dir" && bash -c "exec $files; exec \"\$@\" --pid \$\$" - "$@" 2>&1) || rc=$?
 	[ "$2" != record ] || out+=$'\n'$(sed 's/"time":[0-9.]*/"time":0/' "$dir/several.rec")
-	sed -E -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' -e 's/process [0-9]+/process N/' <<<"$out" |
+	sed -E -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' -e 's/(process|--pid) [0-9]+/\1 N/' <<<"$out" |
 		diff -u "$want" - || return
 	[ "$rc" -eq "$code" ] || { echo "exit code $rc, not $code"; return 1; }
 }
@@ -138,7 +138,7 @@ tools_iommufds() { # program, folder for files
 	local t=$repo/tools/iommu/tests dir=$2 tool=$1
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	touch "$dir"/fake-{iommu,container,type1,empty}
+	touch "$dir"/fake-{iommu,container,busy,type1,empty}
 	# 22 duplicates 20; 23 is neither an iommufd nor a container
 	local two="20<fake-iommu 21<fake-container 22<&20 23</dev/null 24<fake-empty"
 	try "iommufds: two of a process" tools_files "$t/several.txt" 1 "$dir" "$two" "$tool" rate
@@ -160,6 +160,18 @@ tools_iommufds() { # program, folder for files
 	) 4 "$dir" "20<fake-type1 21<fake-empty" "$tool" rate
 	try "iommufds: none" tools_files <(echo "iommu-dirty: process N has no iommufd") \
 		4 "$dir" "20<fake-empty" "$tool" rate
+	try "list: all consumers" tools_files "$t/list.txt" 0 "$dir" "20<fake-busy" "$tool" list
+	try "list: all consumers, as JSON" tools_files "$t/list-json.txt" 0 "$dir" "20<fake-busy" \
+		"$tool" list --json
+	try "observing: the address space is destroyed" tools_files <(
+		echo "iommu-dirty: IOAS 5 is gone: the observed process has destroyed it, or is ending"
+		head -n 1 "$t/container.txt"
+	) 4 "$dir" "20<fake-container" env FAKE_KERNEL=gone "$tool" watch
+	try "observing: a page table that cannot be tracked joins" tools_files "$t/joins.txt" 1 "$dir" \
+		"20<fake-container" env FAKE_KERNEL=joins "$tool" rate
+	try "observing: an older kernel" tools_files <(
+		echo "iommu-dirty: this kernel is too old: its trackers would disturb the observed program"
+	) 3 "$dir" "20<fake-iommu" env FAKE_KERNEL=older "$tool" rate
 	try "iommufds: may not be borrowed" tools_files <(
 		echo "iommu-dirty: cannot borrow the iommufd of process N: Operation not permitted"
 	) 1 "$dir" "20<fake-iommu" env FAKE_KERNEL=guarded "$tool" rate

@@ -63,7 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->measure.command = arg;
 		break;
 	case KEY_DEVICES:
-		opt->measure.devices = true;
+		opt->measure.observe.devices = true;
 		break;
 	case 'o':
 		if (!ends_with(arg, ".svg") && !ends_with(arg, ".png"))

@@ -63,7 +63,6 @@ struct measure_options {
 	double interval;
 	unsigned int repeat;
 	const char *command;	/* prints bytes per second, or NULL */
-	bool devices;		/* measure device trackers, too */
 };
 
 /* The tracker being measured, and the ranges to READ */

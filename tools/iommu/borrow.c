@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Borrows the iommufds of another process, for observe.c, with pidfd_getfd(2), which
- * requires the right to trace that process. A VFIO container is an iommufd, too, if
+ * Borrows the iommufds of another process and lists what is in them, with pidfd_getfd(2),
+ * which requires the right to trace that process. A VFIO container is an iommufd, too, if
  * iommufd replaces VFIO's native type1 containers.
  */
 #include <dirent.h>
@@ -100,14 +100,14 @@ static bool is_known(const struct observer *o, int fd)
 	return false;
 }
 
-static int add_file(struct observer *o, int fd, int number, bool own)
+static int add_file(struct observer *o, int fd, int number)
 {
 	struct iommufd *more = realloc(o->files, (o->num_files + 1) * sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	o->files = more;
-	more[o->num_files++] = (struct iommufd){ .fd = fd, .number = number, .own_fd = own };
+	more[o->num_files++] = (struct iommufd){ .fd = fd, .number = number };
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static int take_file(struct observer *o, int fd, int number)
 	int rc = ask_iommufd(fd);
 
 	if (!rc && !is_known(o, fd)) {
-		rc = add_file(o, fd, number, true);
+		rc = add_file(o, fd, number);
 		if (!rc)
 			return 0;
 	} else {
@@ -266,19 +266,78 @@ static int borrow_of_device(struct observer *o, const char *device)
 	if (s.fd < 0)
 		return complain(EXIT_NOTHING, "no process with %s in its iommufd", device);
 	o->pidfd = s.pidfd;
-	if (!add_file(o, s.fd, s.number, true))
+	if (!add_file(o, s.fd, s.number))
 		return EXIT_OK;
 	close(s.fd);
 	return complain(EXIT_FAILED, "out of memory");
 }
 
-int borrow_files(struct observer *o, const struct observe_options *opt)
+static int borrow_wanted(struct observer *o, const struct observe_options *opt)
 {
 	if (opt->pid)
 		return borrow_all(o, opt->pid);
 	if (opt->device)
 		return borrow_of_device(o, opt->device);
-	if (add_file(o, opt->fd, opt->fd, false))
+	if (add_file(o, opt->fd, opt->fd))
 		return complain(EXIT_FAILED, "out of memory");
 	return EXIT_OK;
+}
+
+int borrow_files(struct observer *o, const struct observe_options *opt)
+{
+	int rc = borrow_wanted(o, opt);
+	char text[200];
+	size_t i;
+
+	for (i = 0; !rc && i < o->num_files; i++) {
+		struct iommufd *file = &o->files[i];
+
+		if (idirty_open(file->fd, &file->ctx) ||
+		    idirty_list(file->ctx, &file->objects, &file->num_objects))
+			rc = complain(idirty_last_error()->code == ENOTTY ? EXIT_NO_KERNEL :
+									   EXIT_FAILED, "%s",
+				      idirty_strerror(idirty_last_error(), text, sizeof(text)));
+	}
+	return rc;
+}
+
+/* An inherited file, too: it would keep what the other program has closed */
+void return_files(struct observer *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->num_files; i++) {
+		struct iommufd *file = &o->files[i];
+
+		idirty_close(file->ctx);
+		file->ctx = NULL;
+		if (file->fd >= 0)
+			close(file->fd);
+		file->fd = -1;
+	}
+}
+
+void forget_files(struct observer *o)
+{
+	return_files(o);
+	while (o->num_files)
+		idirty_free(o->files[--o->num_files].objects);
+	free(o->files);
+	o->files = NULL;
+	if (o->pidfd >= 0)
+		close(o->pidfd);
+	o->pidfd = -1;
+}
+
+const char *object_type_text(uint32_t type)
+{
+	static const char *const names[] = {
+		[IDIRTY_OBJECT_IOAS] = "IOAS",
+		[IDIRTY_OBJECT_HWPT] = "HWPT",
+		[IDIRTY_OBJECT_HWPT_NESTED] = "nested HWPT",
+		[IDIRTY_OBJECT_DEVICE] = "device",
+		[IDIRTY_OBJECT_TRACKER] = "tracker",
+	};
+
+	return type < sizeof(names) / sizeof(*names) && names[type] ? names[type] : "unknown";
 }

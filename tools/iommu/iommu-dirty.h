@@ -8,7 +8,6 @@
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
  *   borrow.c	borrows these iommufds
- *   keeper.c	a process that destroys the trackers if this one dies
  *   file.c	record files
  *   draw.c	pictures as SVG or PNG, using cairo
  *   migrate.c, migrate/	a subcommand and its parts
@@ -77,6 +76,7 @@ struct observe_options {
 	bool json;
 	bool optional;		/* no target is required */
 	bool stopped;		/* allocate the trackers, do not start them */
+	bool devices;		/* also a stopped tracker of each device */
 };
 
 #define OBSERVE_DEFAULTS { .fd = -1, .page_size = 4096, .seconds = 1 }
@@ -84,19 +84,22 @@ struct observe_options {
 extern const struct argp target_argp;
 extern const struct argp observe_argp;
 
-/* An iommufd of another program */
+/* An iommufd of another program, and what was in it */
 struct iommufd {
-	int fd;
+	int fd;			/* -1 once it has been returned */
 	int number;		/* its file descriptor in the owner */
-	bool own_fd;
 	struct idirty *ctx;
 	struct idirty_object *objects;
 	size_t num_objects;
 };
 
-/* This program's tracker on an IOAS of another program */
+/*
+ * This program's tracker on an IOAS or a device of another program. It is passive and
+ * has a file of its own: it goes away with this program, and needs no iommufd.
+ */
 struct watched {
 	const struct iommufd *file;
+	const struct idirty_object *device;	/* NULL: an IOAS */
 	int fd;			/* @file->number if there are several iommufds, else -1 */
 	uint32_t ioas;
 	char name[24];		/* the IOAS: "5", or "9:5" if @fd is 9 */
@@ -110,45 +113,53 @@ struct observer {
 	size_t num_files;
 	int pidfd;		/* of the observed process, or -1 */
 	bool has_container;	/* a native VFIO container: not observable */
-	struct watched *watched;
+	struct watched *watched;	/* the IOASes */
 	size_t num;
-	size_t untracked;
+	struct watched *devices;
+	size_t num_devices;
 };
 
-/* borrow.c: fills in @o->files; returns an exit code, after a complaint on failure */
+/*
+ * borrow.c: fills in @o->files and the lists of their objects; returns an exit code,
+ * after a complaint on failure. Nothing of the files may be kept open for long: the
+ * IOMMU mappings of a program stay until its iommufds are closed.
+ */
 int borrow_files(struct observer *o, const struct observe_options *opt);
+/* Closes the files; the lists stay */
+void return_files(struct observer *o);
+/* Frees @o->files */
+void forget_files(struct observer *o);
+const char *object_type_text(uint32_t type);
 
 /*
  * Returns an exit code, after a complaint on failure. An IOAS that cannot be tracked
  * gets a reason and a complaint; this is a failure only if none can be tracked.
  */
 int observe_open(struct observer *o, const struct observe_options *opt);
+/* Number of IOASes that are not tracked */
+size_t observe_untracked(const struct observer *o);
 /* Exit code of a command that succeeded otherwise: EXIT_FAILED if it missed something */
 int observe_result(const struct observer *o);
-void observe_close(struct observer *o);
-/* Allocates a tracker that the keeper knows, and destroys it; as in the library */
-int observe_alloc(const struct iommufd *file, const struct idirty_target *target,
-		  struct idirty_tracker **tracker);
-void observe_free(const struct iommufd *file, struct idirty_tracker *tracker);
+/*
+ * These return 0 or -errno: -ESRCH if the observed process or the IOAS is gone, -ENXIO if
+ * not all that writes is tracked. After other errors than -ESRCH, the reason is set, and
+ * the tracker is stopped.
+ */
+int observe_start(struct watched *w, const struct idirty_range *ranges, size_t num);
+/* Whether what was read is all that was written; @rc is the result of the READ or SCAN */
+int observe_check(struct watched *w, int rc);
 /* Waits until @when. Returns 0, or -ESRCH if the observed process has ended */
 int observe_wait(const struct observer *o, double when);
 /* Closes the observer. Returns the exit code for @rc, an exit code or -ESRCH */
 int observe_end(struct observer *o, int rc);
 typedef int observe_run_fn(void *arg, const struct idirty_range *run);
 /*
- * Calls @fn for each dirty run, and clears it. Returns 0, -errno, or the first nonzero
- * value of @fn, which ends the scan.
+ * Calls @fn for each dirty run, and clears it. Returns as observe_check(), or the first
+ * nonzero value of @fn, which ends the scan.
  */
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg);
 double seconds_now(void);
 void sleep_until(double when);
-
-/* keeper.c: all return 0 or -errno */
-int keeper_start(const struct observer *o);
-int keeper_keep(int fd, uint32_t id);
-int keeper_forget(int fd, uint32_t id);
-/* Waits until the keeper has ended */
-void keeper_end(void);
 
 /* @fd of struct watched as a JSON field; NULL if -1, which omits the field */
 static inline json_t *fd_to_json(int fd)

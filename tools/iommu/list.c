@@ -1,68 +1,103 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * list: what a program has in its iommufds: IO address spaces, page tables, devices and
- * trackers. It makes no tracker of its own.
+ * trackers, and whatever reads dirty pages there. It makes no tracker of its own.
  */
-#include <errno.h>
+#include <string.h>
 
 #include "iommu-dirty.h"
 
 /* Without a parser, argp hands its input to the child */
 static const struct argp_child children[] = { { &target_argp, 0, NULL, 0 }, { 0 } };
 
-static const char *type_text(uint32_t type)
+static const char *state_text(uint32_t state)
 {
-	static const char *const names[] = {
-		[IDIRTY_OBJECT_IOAS] = "IOAS",
-		[IDIRTY_OBJECT_HWPT] = "HWPT",
-		[IDIRTY_OBJECT_HWPT_NESTED] = "nested HWPT",
-		[IDIRTY_OBJECT_DEVICE] = "device",
-		[IDIRTY_OBJECT_TRACKER] = "tracker",
-	};
-
-	return type < sizeof(names) / sizeof(*names) && names[type] ? names[type] : "unknown";
+	return state == IDIRTY_STATE_RUNNING ? "running" :
+	       state == IDIRTY_STATE_STARTING ? "starting" : "stopped";
 }
 
-static const char *state_text(const struct idirty_object *object)
+/* Trackers of the object that are not in the list, because they have files of their own */
+static uint32_t trackers_with_file(const struct iommufd *file, const struct idirty_object *of)
 {
-	if (object->type != IDIRTY_OBJECT_TRACKER)
-		return object->name;
-	return object->state == IDIRTY_STATE_RUNNING ? "running" :
-	       object->state == IDIRTY_STATE_STARTING ? "starting" : "stopped";
+	uint32_t left = of->num_trackers;
+	size_t i;
+
+	for (i = 0; left && i < file->num_objects; i++)
+		left -= file->objects[i].type == IDIRTY_OBJECT_TRACKER &&
+			file->objects[i].parent_id == of->id &&
+			file->objects[i].state != IDIRTY_STATE_STOPPED;
+	return left;
 }
 
 static json_t *to_json(const struct iommufd *file, const struct idirty_object *object)
 {
-	bool tracker = object->type == IDIRTY_OBJECT_TRACKER;
+	bool device = object->type == IDIRTY_OBJECT_DEVICE;
+	bool runs = object->state == IDIRTY_STATE_RUNNING;
+	json_t *json;
 
-	return json_pack("{s:i, s:I, s:s, s:I, s:s*, s:s*}", "fd", file->number,
-			 "id", (json_int_t)object->id, "type", type_text(object->type),
+	json = json_pack("{s:i, s:I, s:s, s:I, s:s*}", "fd", file->number,
+			 "id", (json_int_t)object->id, "type", object_type_text(object->type),
 			 "parent", (json_int_t)object->parent_id,
-			 "name", *object->name ? object->name : NULL,
-			 "state", tracker ? state_text(object) : NULL);
+			 "name", *object->name ? object->name : NULL);
+	if (object->type == IDIRTY_OBJECT_TRACKER) {
+		json_object_set_new(json, "state", json_string(state_text(object->state)));
+		json_object_set_new(json, "passive",
+				    json_boolean(object->flags & IDIRTY_OBJECT_PASSIVE));
+		json_object_set_new(json, "type1",
+				    json_boolean(object->flags & IDIRTY_OBJECT_TYPE1));
+	}
+	if (object->type == IDIRTY_OBJECT_HWPT)
+		json_object_set_new(json, "dirty_tracking", json_boolean(runs));
+	if (device)
+		json_object_set_new(json, "dma_logging", json_boolean(runs));
+	if (device || object->type == IDIRTY_OBJECT_IOAS) {
+		json_object_set_new(json, "trackers", json_integer(object->num_trackers));
+		json_object_set_new(json, "trackers_with_file",
+				    json_integer(trackers_with_file(file, object)));
+	}
+	return json;
+}
+
+/* Appends to a list of remarks */
+static void remark(char *text, size_t size, const char *more)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s%s", len ? ", " : "", more);
 }
 
 static void print(const struct iommufd *file, const struct idirty_object *object)
 {
-	printf("%4d %6u %-12s %6u %s\n", file->number, object->id, type_text(object->type),
-	       object->parent_id, state_text(object));
+	uint32_t others = trackers_with_file(file, object);
+	char text[160] = "", count[48];
+
+	remark(text, sizeof(text), object->name);
+	if (object->type == IDIRTY_OBJECT_TRACKER)
+		remark(text, sizeof(text), state_text(object->state));
+	else if (object->state == IDIRTY_STATE_RUNNING)
+		remark(text, sizeof(text), object->type == IDIRTY_OBJECT_DEVICE ?
+		       "DMA logging is on" : "dirty tracking is on");
+	if (object->flags & IDIRTY_OBJECT_PASSIVE)
+		remark(text, sizeof(text), "passive");
+	if (object->flags & IDIRTY_OBJECT_TYPE1)
+		remark(text, sizeof(text), "of VFIO type1");
+	if (others) {
+		snprintf(count, sizeof(count), "trackers with files: %u", others);
+		remark(text, sizeof(text), count);
+	}
+	printf("%4d %6u %-12s %6u%s%s\n", file->number, object->id,
+	       object_type_text(object->type), object->parent_id, *text ? " " : "", text);
 }
 
-static int list_file(struct iommufd *file, json_t *all)
+static void list_file(const struct iommufd *file, json_t *all)
 {
-	char text[200];
 	size_t i;
 
-	if (idirty_open(file->fd, &file->ctx) ||
-	    idirty_list(file->ctx, &file->objects, &file->num_objects))
-		return complain(idirty_last_error()->code == ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED,
-				"%s", idirty_strerror(idirty_last_error(), text, sizeof(text)));
 	for (i = 0; i < file->num_objects; i++)
 		if (all)
 			json_array_append_new(all, to_json(file, &file->objects[i]));
 		else
 			print(file, &file->objects[i]);
-	return EXIT_OK;
 }
 
 int cmd_list(int argc, char **argv)
@@ -83,12 +118,12 @@ int cmd_list(int argc, char **argv)
 	if (!rc && !all)
 		printf("%4s %6s %-12s %6s %s\n", "fd", "id", "type", "parent", "name or state");
 	for (i = 0; !rc && i < o.num_files; i++)
-		rc = list_file(&o.files[i], all);
+		list_file(&o.files[i], all);
 	if (!rc && all)
 		print_json(json_pack("{s:O}", "objects", all));
 	json_decref(all);
 	if (!rc)
 		rc = observe_result(&o);
-	observe_close(&o);
+	forget_files(&o);
 	return rc;
 }

@@ -28,8 +28,7 @@ static double median(double *values, unsigned int num)
 
 static int start(struct subject *s)
 {
-	return idirty_start(s->watched->tracker, 0, s->extents, s->is_device ? s->num_extents : 0,
-			    NULL);
+	return observe_start(s->watched, s->extents, s->is_device ? s->num_extents : 0);
 }
 
 /* Finds what is written to, and the rates at two intervals; 0 or -errno */
@@ -194,74 +193,65 @@ static void tell_formats(struct idirty_tracker *tracker, struct advise_tracker *
 	idirty_free(info);
 }
 
-static void tell_reason(struct advise_tracker *out)
-{
-	idirty_strerror(idirty_last_error(), out->reason, sizeof(out->reason));
-}
-
-/* Returns an exit code; a tracker that cannot be started is a result, too */
+/*
+ * Returns -ESRCH or an exit code; a tracker that cannot be started, or that does not track
+ * everything, is a result, too
+ */
 static int measure_one(struct subject *s)
 {
+	const char *reason = s->watched->reason;
+	bool started;
 	int rc;
 
 	tell_formats(s->watched->tracker, s->out);
-	if (start(s)) {
-		tell_reason(s->out);
-		return EXIT_OK;
-	}
-	rc = measure_running(s);
-	if (rc < 0 && rc != -ESRCH) {
-		tell_reason(s->out);
-		rc = complain(EXIT_FAILED, "%s: %s", s->out->name,
-			      rc == -ENOMEM ? "out of memory" : s->out->reason);
-	}
+	rc = start(s);
+	started = !rc;
+	if (!rc)
+		rc = measure_running(s);
+	if (!rc)
+		rc = observe_check(s->watched, 0);
 	idirty_stop(s->watched->tracker);
-	return rc;
+	if (rc >= 0 || rc == -ESRCH)
+		return rc;
+	s->out->num_rows = 0;
+	snprintf(s->out->reason, sizeof(s->out->reason), "%s", *reason ? reason : strerror(-rc));
+	return started && rc != -ENXIO ?
+		complain(EXIT_FAILED, "%s: %s", s->out->name, s->out->reason) : EXIT_OK;
 }
 
-/* The subject of the IOAS that @device is attached to, or NULL */
+/* The subject of the IOAS that the device is attached to, or NULL */
 static struct subject *find_ioas(struct subject *ioases, size_t num_ioases,
-				 const struct idirty_object *device,
-				 const struct iommufd *file)
+				 const struct watched *w)
 {
-	const struct idirty_object *objects = file->objects;
+	const struct idirty_object *device = w->device, *objects = w->file->objects;
 	size_t i, j;
 
-	for (i = 0; device->parent_id && i < file->num_objects; i++)
+	for (i = 0; device->parent_id && i < w->file->num_objects; i++)
 		for (j = 0; objects[i].id == device->parent_id && j < num_ioases; j++)
-			if (ioases[j].watched->file == file &&
+			if (ioases[j].watched->file == w->file &&
 			    objects[i].parent_id == ioases[j].watched->ioas)
 				return &ioases[j];
 	return NULL;
 }
 
 /* Measures a device tracker on the ranges found to be written in the IOAS */
-static int measure_device(const struct idirty_object *device, const struct subject *ioas,
+static int measure_device(struct watched *w, const struct subject *ioas,
 			  struct advise_tracker *out)
 {
-	struct idirty_target target = IDIRTY_TARGET(device->id);
-	struct watched watched = { .devices = 1 };
 	struct subject s = *ioas;
-	int rc;
 
-	s.watched = &watched;
+	s.watched = w;
 	s.out = out;
 	s.is_device = true;
 	out->fd = ioas->out->fd;
 	out->ioas = ioas->out->ioas;
 	out->covers_all = ioas->watched->devices == 1;
-	snprintf(out->name, sizeof(out->name), "device %s", device->name);
-	if (!s.num_extents) {
-		snprintf(out->reason, sizeof(out->reason), "it is not known where it writes");
-		return EXIT_OK;
-	}
-	if (observe_alloc(ioas->watched->file, &target, &watched.tracker)) {
-		tell_reason(out);
-		return EXIT_OK;
-	}
-	rc = measure_one(&s);
-	observe_free(ioas->watched->file, watched.tracker);
-	return rc;
+	snprintf(out->name, sizeof(out->name), "device %s", w->device->name);
+	if (w->tracker && s.num_extents)
+		return measure_one(&s);
+	snprintf(out->reason, sizeof(out->reason), "%s",
+		 w->tracker ? "it is not known where it writes" : w->reason);
+	return EXIT_OK;
 }
 
 static int measure_ioases(struct observer *o, const struct measure_options *opt,
@@ -286,21 +276,18 @@ static int measure_ioases(struct observer *o, const struct measure_options *opt,
 	return rc;
 }
 
-static int measure_devices(struct observer *o, const struct iommufd *file,
-			   struct subject *ioases, struct advise_result *result)
+static int measure_devices(struct observer *o, struct subject *ioases,
+			   struct advise_result *result)
 {
 	struct subject *ioas;
 	int rc = EXIT_OK;
 	size_t i;
 
-	for (i = 0; !rc && i < file->num_objects; i++) {
-		const struct idirty_object *device = &file->objects[i];
-
-		if (device->type != IDIRTY_OBJECT_DEVICE)
-			continue;
-		ioas = find_ioas(ioases, o->num, device, file);
+	for (i = 0; !rc && i < o->num_devices; i++) {
+		ioas = find_ioas(ioases, o->num, &o->devices[i]);
 		if (ioas)
-			rc = measure_device(device, ioas, &result->trackers[result->num++]);
+			rc = measure_device(&o->devices[i], ioas,
+					    &result->trackers[result->num++]);
 	}
 	return rc;
 }
@@ -309,23 +296,21 @@ int advise_measure(struct advise_result *result, const struct measure_options *o
 {
 	struct subject *ioases;
 	struct observer o;
-	size_t num, i;
+	size_t i;
 	int rc;
 
 	*result = (struct advise_result){ .interval = opt->interval };
 	rc = observe_open(&o, &opt->observe);
 	if (rc)
 		return rc;
-	for (num = o.num, i = 0; i < o.num_files; i++)
-		num += o.files[i].num_objects;
 	ioases = calloc(o.num, sizeof(*ioases));
-	result->trackers = calloc(num, sizeof(*result->trackers));
+	result->trackers = calloc(o.num + o.num_devices, sizeof(*result->trackers));
 	if (ioases && result->trackers)
 		rc = measure_ioases(&o, opt, ioases, result);
 	else
 		rc = complain(EXIT_FAILED, "out of memory");
-	for (i = 0; !rc && opt->devices && i < o.num_files; i++)
-		rc = measure_devices(&o, &o.files[i], ioases, result);
+	if (!rc)
+		rc = measure_devices(&o, ioases, result);
 	for (i = 0; ioases && i < o.num; i++)
 		free(ioases[i].extents);
 	free(ioases);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Trackers on the iommufds of another process. Every IOAS gets a tracker of its own for
- * this program, so the trackers of the owner still report every page.
+ * this program, so the trackers of the owner still report every page. The iommufds are
+ * returned before the trackers start.
  */
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -132,127 +132,177 @@ static void name_ioas(struct watched *w, const struct observer *o)
 		snprintf(w->name, sizeof(w->name), "%u", w->ioas);
 }
 
-/* A signal that comes before the keeper knows of the tracker would leave it */
-int observe_alloc(const struct iommufd *file, const struct idirty_target *target,
-		  struct idirty_tracker **tracker)
+/* Describes a member that cannot be tracked like a failed START does */
+static void tell_member(struct watched *w, const struct idirty_info *info)
 {
-	sigset_t all, before;
-	int rc;
+	struct idirty_error error = { .code = ENXIO, .verb = IDIRTY_VERB_START };
+	size_t i;
 
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	rc = idirty_alloc(file->ctx, target, tracker);
-	if (!rc && keeper_keep(file->fd, idirty_tracker_id(*tracker))) {
-		idirty_destroy(*tracker);
-		rc = complain(-EIO, "the process that keeps the trackers has died");
+	for (i = 0; i < info->num_members && !error.reason; i++) {
+		error.member_type = info->members[i].type;
+		error.member_id = info->members[i].id;
+		error.reason = info->members[i].reason;
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (!error.reason)
+		error.member_type = 0;
+	idirty_strerror(&error, w->reason, sizeof(w->reason));
+}
+
+static void tell_error(struct watched *w)
+{
+	idirty_strerror(idirty_last_error(), w->reason, sizeof(w->reason));
+}
+
+int observe_check(struct watched *w, int rc)
+{
+	struct idirty_info *info;
+
+	if (rc)
+		tell_error(w);
+	if (idirty_info(w->tracker, &info)) {
+		if (!rc) {
+			rc = -idirty_last_error()->code;
+			tell_error(w);
+		}
+	} else {
+		if (info->flags & IDIRTY_TRACKER_GONE) {
+			rc = -ESRCH;
+		} else if (!rc && info->flags & IDIRTY_TRACKER_BLIND) {
+			rc = -ENXIO;
+			tell_member(w, info);
+		}
+		idirty_free(info);
+	}
+	if (rc)
+		idirty_stop(w->tracker);
 	return rc;
 }
 
-/* Once it is destroyed, its id may be that of another object: the keeper forgets it first */
-void observe_free(const struct iommufd *file, struct idirty_tracker *tracker)
+int observe_start(struct watched *w, const struct idirty_range *ranges, size_t num)
 {
-	sigset_t all, before;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	keeper_forget(file->fd, idirty_tracker_id(tracker));
-	idirty_destroy(tracker);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	return observe_check(w, idirty_start(w->tracker, 0, ranges, num, NULL));
 }
 
-static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t ioas, bool start)
+static int watch(const struct iommufd *file, uint32_t id, struct watched *w)
+{
+	struct idirty_target target = IDIRTY_TARGET(id);
+
+	target.flags = IDIRTY_ALLOC_PASSIVE | IDIRTY_ALLOC_FILE;
+	w->file = file;
+	return idirty_alloc(file->ctx, &target, &w->tracker);
+}
+
+static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t ioas)
 {
 	struct watched *w = &o->watched[o->num];
-	struct idirty_target target = IDIRTY_TARGET(ioas);
 	char text[200];
 	int rc;
 
-	*w = (struct watched){ .file = file, .ioas = ioas };
+	rc = watch(file, ioas, w);
+	w->ioas = ioas;
 	w->devices = count_devices(file, ioas);
 	name_ioas(w, o);
-	rc = observe_alloc(file, &target, &w->tracker);
+	if (rc == -EOPNOTSUPP)
+		return complain(EXIT_NO_KERNEL,
+				"this kernel is too old: its trackers would disturb the observed program");
 	if (rc)
-		return complain(rc == -ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED, "IOAS %s: %s",
-				w->name,
+		return complain(EXIT_FAILED, "IOAS %s: %s", w->name,
 				idirty_strerror(idirty_last_error(), text, sizeof(text)));
 	o->num++;
-	if (start && idirty_start(w->tracker, 0, NULL, 0, NULL)) {
-		idirty_strerror(idirty_last_error(), w->reason, sizeof(w->reason));
-		o->untracked++;
-		complain(0, "IOAS %s: %s", w->name, w->reason);
-	}
 	return EXIT_OK;
 }
 
-static int watch_file(struct observer *o, struct iommufd *file, bool start)
+static void watch_device(struct observer *o, const struct iommufd *file,
+			 const struct idirty_object *device)
 {
-	struct watched *more;
-	char text[200];
-	size_t i;
-	int rc;
+	struct watched *w = &o->devices[o->num_devices++];
 
-	if (idirty_open(file->fd, &file->ctx))
+	w->device = device;
+	w->devices = 1;
+	if (watch(file, device->id, w))
+		tell_error(w);
+}
+
+static int watch_files(struct observer *o, bool devices)
+{
+	size_t i, j, num = 0;
+	int rc = EXIT_OK;
+
+	for (i = 0; i < o->num_files; i++)
+		num += o->files[i].num_objects;
+	o->watched = calloc(num + 1, sizeof(*o->watched));
+	o->devices = calloc(num + 1, sizeof(*o->devices));
+	if (!o->watched || !o->devices)
 		return complain(EXIT_FAILED, "out of memory");
-	rc = idirty_list(file->ctx, &file->objects, &file->num_objects);
-	if (rc)
-		return complain(rc == -ENOTTY ? EXIT_NO_KERNEL : EXIT_FAILED, "%s",
-				idirty_strerror(idirty_last_error(), text, sizeof(text)));
-	more = realloc(o->watched, (o->num + file->num_objects + 1) * sizeof(*more));
-	if (!more)
-		return complain(EXIT_FAILED, "out of memory");
-	o->watched = more;
-	for (i = 0; !rc && i < file->num_objects; i++)
-		if (file->objects[i].type == IDIRTY_OBJECT_IOAS)
-			rc = watch_ioas(o, file, file->objects[i].id, start);
+	for (i = 0; i < o->num_files; i++) {
+		const struct iommufd *file = &o->files[i];
+
+		for (j = 0; !rc && j < file->num_objects; j++)
+			if (file->objects[j].type == IDIRTY_OBJECT_IOAS)
+				rc = watch_ioas(o, file, file->objects[j].id);
+			else if (devices && file->objects[j].type == IDIRTY_OBJECT_DEVICE)
+				watch_device(o, file, &file->objects[j]);
+	}
+	if (!rc && !o->num)
+		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
 	return rc;
+}
+
+/* Returns 0 or -ESRCH */
+static int start_all(struct observer *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->num; i++) {
+		int rc = observe_start(&o->watched[i], NULL, 0);
+
+		if (rc == -ESRCH)
+			return rc;
+		if (rc)
+			complain(0, "IOAS %s: %s", o->watched[i].name, o->watched[i].reason);
+	}
+	return 0;
 }
 
 int observe_open(struct observer *o, const struct observe_options *opt)
 {
-	size_t i;
 	int rc;
 
 	*o = (struct observer){ .pidfd = -1 };
 	rc = borrow_files(o, opt);
-	if (!rc && keeper_start(o))
-		rc = complain(EXIT_FAILED, "no process to keep the trackers: %s", strerror(errno));
-	for (i = 0; !rc && i < o->num_files; i++)
-		rc = watch_file(o, &o->files[i], !opt->stopped);
-	if (!rc && !o->num)
-		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
-	if (!rc && o->untracked == o->num)
+	if (!rc)
+		rc = watch_files(o, opt->devices);
+	return_files(o);
+	if (!rc && !opt->stopped)
+		rc = start_all(o);
+	if (!rc && observe_untracked(o) == o->num)
 		rc = EXIT_FAILED;
-	if (rc)
-		observe_close(o);
-	return rc;
+	return rc ? observe_end(o, rc) : EXIT_OK;
+}
+
+size_t observe_untracked(const struct observer *o)
+{
+	size_t i, num = 0;
+
+	for (i = 0; i < o->num; i++)
+		num += *o->watched[i].reason != 0;
+	return num;
 }
 
 int observe_result(const struct observer *o)
 {
-	return o->untracked || o->has_container ? EXIT_FAILED : EXIT_OK;
+	return observe_untracked(o) || o->has_container ? EXIT_FAILED : EXIT_OK;
 }
 
-void observe_close(struct observer *o)
+static void observe_close(struct observer *o)
 {
-	while (o->num) {
-		o->num--;
-		observe_free(o->watched[o->num].file, o->watched[o->num].tracker);
-	}
-	keeper_end();
+	while (o->num)
+		idirty_destroy(o->watched[--o->num].tracker);
+	while (o->num_devices)
+		idirty_destroy(o->devices[--o->num_devices].tracker);
 	free(o->watched);
-	while (o->num_files) {
-		struct iommufd *file = &o->files[--o->num_files];
-
-		idirty_free(file->objects);
-		idirty_close(file->ctx);
-		if (file->own_fd)
-			close(file->fd);
-	}
-	free(o->files);
-	if (o->pidfd >= 0)
-		close(o->pidfd);
+	free(o->devices);
+	forget_files(o);
 }
 
 int observe_wait(const struct observer *o, double when)
@@ -268,10 +318,34 @@ int observe_wait(const struct observer *o, double when)
 	return 0;
 }
 
+/* A process that ends may have lost its IOASes already */
+static int tell_gone(const struct observer *o)
+{
+	struct pollfd ended = { .fd = o->pidfd, .events = POLLIN };
+	size_t i;
+
+	for (i = 0; poll(&ended, 1, 0) <= 0 && i < o->num; i++) {
+		struct idirty_info *info;
+		bool gone;
+
+		if (idirty_info(o->watched[i].tracker, &info))
+			continue;
+		gone = info->flags & IDIRTY_TRACKER_GONE;
+		idirty_free(info);
+		if (gone)
+			return complain(EXIT_NOTHING,
+					"IOAS %s is gone: the observed process has destroyed it, or is ending",
+					o->watched[i].name);
+	}
+	return complain(EXIT_NOTHING, "the observed process has ended");
+}
+
 int observe_end(struct observer *o, int rc)
 {
+	if (rc == -ESRCH)
+		rc = tell_gone(o);
 	observe_close(o);
-	return rc == -ESRCH ? complain(EXIT_NOTHING, "the observed process has ended") : rc;
+	return rc;
 }
 
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg)
@@ -283,7 +357,7 @@ int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void
 		.runs = runs,
 	};
 	uint32_t i;
-	int rc;
+	int rc = 0;
 
 	while (scan.length) {
 		scan.num_runs = SCAN_RUNS;
@@ -295,9 +369,9 @@ int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void
 				return stop;
 		}
 		if (rc)
-			return rc;
+			break;
 		scan.iova += scan.out_length;
 		scan.length -= scan.out_length;
 	}
-	return 0;
+	return observe_check(w, rc);
 }

@@ -3,6 +3,7 @@
  * rate: how fast devices dirty memory, over one period. watch: the same, period after
  * period, until interrupted.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "iommu-dirty.h"
@@ -43,12 +44,11 @@ static void head(void)
 }
 
 /*
- * Waits until the period that started at @begin ends, then prints each IOAS. Returns as
- * observe_wait(), or an exit code.
+ * Waits until the period that started at @begin ends, then prints each IOAS. Returns
+ * -ESRCH or an exit code.
  */
 static int measure(struct observer *o, const struct observe_options *opt, double begin)
 {
-	char text[200];
 	json_t *all;
 	size_t i;
 	int rc;
@@ -66,10 +66,16 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 			tell_untracked(w, all);
 			continue;
 		}
-		if (observe_scan(w, opt->page_size, count, &bytes)) {
+		rc = observe_scan(w, opt->page_size, count, &bytes);
+		if (rc && rc != -ESRCH)
+			complain(0, "IOAS %s: %s", w->name, w->reason);
+		if (rc == -ENXIO) {
+			tell_untracked(w, all);
+			continue;
+		}
+		if (rc) {
 			json_decref(all);
-			return complain(EXIT_FAILED, "IOAS %s: %s", w->name,
-					idirty_strerror(idirty_last_error(), text, sizeof(text)));
+			return rc == -ESRCH ? rc : EXIT_FAILED;
 		}
 		seconds = seconds_now() - begin;
 		if (opt->json)

@@ -95,7 +95,7 @@ int subject_read(struct subject *s, uint64_t page_size, struct reading *reading)
 			idirty_bitmap_pages(read.iova, read.length, page_size));
 		free(read.bitmap);
 		if (rc)
-			return rc;
+			return observe_check(s->watched, rc);
 	}
 	return 0;
 }

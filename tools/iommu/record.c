@@ -65,6 +65,11 @@ static int take(FILE *f, struct watched *w, uint64_t page_size, double begin)
 	int rc = observe_scan(w, page_size, append, &sample);
 
 	sample.time = seconds_now() - begin;
+	if (rc == -ENXIO) {
+		/* Some of what it has reported is not dirty; the others go on */
+		free(sample.runs);
+		return complain(0, "IOAS %s: %s", w->name, w->reason);
+	}
 	if (!rc)
 		rc = record_write_sample(f, &sample);
 	/* A signal may end the program at any time */
@@ -78,7 +83,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 {
 	double begin = seconds_now(), next = begin;
 	unsigned int samples = 0;
-	size_t i;
+	size_t i, untracked;
 	int rc;
 
 	rc = record_write_header(f, opt->observe.page_size, o->num_files > 1);
@@ -94,13 +99,14 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	/* What has been recorded until the process ended is good */
 	if (rc && rc != -ESRCH)
 		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
+	untracked = observe_untracked(o);
 	if (opt->observe.json)
 		print_json(json_pack("{s:s, s:i, s:i, s:i}", "file", opt->output, "samples",
-				     samples, "address_spaces", (int)(o->num - o->untracked),
-				     "untracked", (int)o->untracked));
+				     samples, "address_spaces", (int)(o->num - untracked),
+				     "untracked", (int)untracked));
 	else
 		printf("%s: %u samples of %zu address spaces\n", opt->output, samples,
-		       o->num - o->untracked);
+		       o->num - untracked);
 	return rc ? rc : observe_result(o);
 }
 

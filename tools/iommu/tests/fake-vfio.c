@@ -3,13 +3,16 @@
  * Fakes the kernel behind open() and ioctl() of iommu-dirty; tools/check/tools.sh runs
  * it. There are VFIO devices of different kinds to probe, and an iommufd with three
  * IOASes, of which the second cannot be tracked. FAKE_KERNEL in the environment selects
- * a variant: "old" has no trackers, "none" has no iommufd, "denied" refuses to open
- * /dev/iommu, "unable" can track no IOAS, "guarded" does not let files be borrowed. The
- * file FAKE_LOG, if set, gets a line for each tracker that is allocated, started or
- * destroyed.
+ * a variant: "old" has no trackers, "older" has none that are passive or have a file,
+ * "none" has no iommufd, "denied" refuses to open /dev/iommu, "unable" can track no IOAS,
+ * "guarded" does not let files be borrowed, "joins" and "gone" let a page table that
+ * cannot be tracked join, or destroy the IOASes, after the first SCAN. The file FAKE_LOG,
+ * if set, gets a line for each tracker that is allocated, started or destroyed. If
+ * FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
  *
  * The program observes itself. Of its open files, fake-iommu is the iommufd,
  * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
+ * fake-busy is an iommufd with trackers and other readers of dirty pages,
  * fake-type1 is a native container, fake-empty is a native container without a device.
  */
 #include <errno.h>
@@ -45,8 +48,10 @@ enum kind {
 	POOR,		/* no feature, cannot be tracked */
 	BUSY,		/* open elsewhere */
 	CONTAINER,
+	CROWDED,
 	TYPE1,
 	EMPTY,
+	TRACKER_FILE,
 };
 
 static const struct {
@@ -55,11 +60,19 @@ static const struct {
 } files[] = {
 	{ "/fake-iommu", "/dev/iommu", IOMMUFD },
 	{ "/fake-container", "/dev/vfio/vfio", CONTAINER },
+	{ "/fake-busy", "/dev/iommu", CROWDED },
 	{ "/fake-type1", "/dev/vfio/vfio", TYPE1 },
 	{ "/fake-empty", "/dev/vfio/vfio", EMPTY },
 };
 
 static enum kind kinds[MAX_FD];
+static bool borrowed[MAX_FD];
+/* What the tracker with this file was allocated for: an IOAS in an iommufd */
+static struct {
+	enum kind kind;
+	uint32_t ioas;
+} tracked[MAX_FD];
+static bool scanned;
 /* The last bound device, and whether it is attached */
 static enum kind bound, attached;
 
@@ -145,6 +158,30 @@ static int do_bind(int fd, struct vfio_device_bind_iommufd *cmd)
 	return 0;
 }
 
+static bool is_blind(int fd)
+{
+	return is_kernel("unable") || (is_kernel("joins") && scanned) ||
+	       (tracked[fd].kind != CONTAINER && tracked[fd].ioas == IOAS + 1);
+}
+
+static int file_info(int fd, struct iommu_dirty_tracker_info *cmd)
+{
+	struct iommu_dirty_member *members = (void *)(uintptr_t)cmd->members;
+
+	cmd->num_members = 0;
+	cmd->out_flags = IOMMU_DIRTY_TRACKER_PASSIVE;
+	if (is_kernel("gone") && scanned)
+		cmd->out_flags |= IOMMU_DIRTY_TRACKER_GONE;
+	if (!is_blind(fd))
+		return 0;
+	cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+	members[0] = (struct iommu_dirty_member){ .type = IOMMU_DIRTY_MEMBER_HWPT, .id = 3 };
+	members[1] = (struct iommu_dirty_member){ .type = IOMMU_DIRTY_MEMBER_HWPT, .id = 4,
+						  .reason = IOMMU_DIRTY_REASON_NO_HW };
+	cmd->num_members = 2;
+	return 0;
+}
+
 static int do_info(struct iommu_dirty_tracker_info *cmd)
 {
 	struct iommu_dirty_member *members = (void *)(uintptr_t)cmd->members;
@@ -159,12 +196,52 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 	return 0;
 }
 
-static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
+static int do_alloc(int fd, struct iommu_dirty_tracker_alloc *cmd)
 {
+	const char *fifo = getenv("FAKE_TRACKERS");
+
+	if (is_kernel("older") && cmd->flags)
+		return -EOPNOTSUPP;
 	if (cmd->target_id < IOAS || cmd->target_id > IOAS + 2)
 		return -ENOENT;
-	cmd->out_tracker_id = TRACKER(cmd->target_id);
-	log_tracker("alloc", cmd->out_tracker_id);
+	log_tracker("alloc", TRACKER(cmd->target_id));
+	if (!cmd->flags) {
+		cmd->out_tracker_id = TRACKER(cmd->target_id);
+		return 0;
+	}
+	/* Any other tracker would take part in what the program does */
+	if (cmd->flags != (IOMMU_DIRTY_ALLOC_PASSIVE | IOMMU_DIRTY_ALLOC_FILE))
+		abort();
+	cmd->out_fd = __real_open(fifo ? fifo : "/dev/null", O_WRONLY | O_CLOEXEC);
+	if (cmd->out_fd < 0 || cmd->out_fd >= MAX_FD)
+		abort();
+	kinds[cmd->out_fd] = TRACKER_FILE;
+	tracked[cmd->out_fd].kind = kinds[fd];
+	tracked[cmd->out_fd].ioas = cmd->target_id;
+	return 0;
+}
+
+/* Everything that LIST can tell */
+static int list_crowded(struct iommu_dirty_list *cmd)
+{
+	static const struct iommu_dirty_object crowd[] = {
+		{ IOMMU_DIRTY_OBJECT_IOAS, 1, 0, 0, 0, 5 },
+		{ IOMMU_DIRTY_OBJECT_HWPT, 2, 1, IOMMU_DIRTY_OBJECT_AUTO,
+		  IOMMU_DIRTY_STATE_RUNNING },
+		{ IOMMU_DIRTY_OBJECT_DEVICE, 3, 2, 0, IOMMU_DIRTY_STATE_RUNNING, 1,
+		  "0000:00:04.0" },
+		{ IOMMU_DIRTY_OBJECT_TRACKER, 4, 1, 0, IOMMU_DIRTY_STATE_RUNNING },
+		{ IOMMU_DIRTY_OBJECT_TRACKER, 5, 1, IOMMU_DIRTY_OBJECT_PASSIVE,
+		  IOMMU_DIRTY_STATE_RUNNING },
+		{ IOMMU_DIRTY_OBJECT_TRACKER, 6, 1, IOMMU_DIRTY_OBJECT_TYPE1,
+		  IOMMU_DIRTY_STATE_STARTING },
+		{ IOMMU_DIRTY_OBJECT_TRACKER, 7, 1 },
+		{ IOMMU_DIRTY_OBJECT_TRACKER, 8, 3, 0, IOMMU_DIRTY_STATE_RUNNING },
+	};
+
+	memcpy((void *)(uintptr_t)cmd->objects, crowd, sizeof(crowd));
+	cmd->num_objects = sizeof(crowd) / sizeof(*crowd);
+	cmd->out_next_id = 0;
 	return 0;
 }
 
@@ -172,6 +249,8 @@ static int do_list(int fd, struct iommu_dirty_list *cmd)
 {
 	struct iommu_dirty_object *objects = (void *)(uintptr_t)cmd->objects;
 
+	if (kinds[fd] == CROWDED)
+		return list_crowded(cmd);
 	if (kinds[fd] == CONTAINER) {
 		objects[0] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_IOAS, IOAS };
 		objects[1] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_HWPT, 2, IOAS };
@@ -189,16 +268,29 @@ static int do_list(int fd, struct iommu_dirty_list *cmd)
 	return 0;
 }
 
-static int do_start(struct iommu_dirty_tracker_start *cmd)
+/* An observer must have returned the iommufds that it has borrowed */
+static bool is_borrowed(int fd)
 {
-	if (cmd->tracker_id != TRACKER(IOAS + 1) && !is_kernel("unable")) {
-		log_tracker("start", cmd->tracker_id);
-		return 0;
-	}
-	cmd->out_type = IOMMU_DIRTY_MEMBER_HWPT;
-	cmd->out_id = 4;
-	cmd->out_reason = IOMMU_DIRTY_REASON_NO_HW;
-	return -EOPNOTSUPP;
+	char path[32], link[300];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, link, sizeof(link) - 1);
+	link[len < 0 ? 0 : len] = 0;
+	return borrowed[fd] && strstr(link, "/fake-");
+}
+
+/* A passive tracker starts always */
+static int file_start(int fd)
+{
+	int other;
+
+	for (other = 0; other < MAX_FD; other++)
+		if (is_borrowed(other))
+			abort();
+	if (!is_blind(fd))
+		log_tracker("start", TRACKER(tracked[fd].ioas));
+	return 0;
 }
 
 /* Reports 1 MiB in the first IOAS, 2 MiB in the third, 3 MiB in that of the container */
@@ -207,17 +299,35 @@ static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 	struct iommu_dirty_run *runs = (void *)(uintptr_t)cmd->runs;
 	struct iommu_dirty_read_tracker *t = (void *)(uintptr_t)cmd->trackers;
 
-	/* This tracker never started */
-	if (t->tracker_id == TRACKER(IOAS + 1))
+	if (t->tracker_id)
+		return -ENOENT;
+	if (is_kernel("gone") && scanned)
 		return -ENODATA;
 	runs[0] = (struct iommu_dirty_run){
 		.iova = 0x100000000ULL,
-		.length = (kinds[fd] == CONTAINER ? 3 :
-			   t->tracker_id == TRACKER(IOAS) ? 1 : 2) << 20,
+		.length = (tracked[fd].kind == CONTAINER ? 3 :
+			   tracked[fd].ioas == IOAS ? 1 : 2) << 20,
 	};
 	cmd->num_runs = 1;
+	scanned = true;
 	cmd->out_length = cmd->length;
 	return 0;
+}
+
+static int do_file(int fd, unsigned long cmd, void *arg)
+{
+	switch (cmd) {
+	case IOMMU_DIRTY_TRACKER_INFO:
+		return file_info(fd, arg);
+	case IOMMU_DIRTY_TRACKER_START:
+		return file_start(fd);
+	case IOMMU_DIRTY_TRACKER_STOP:
+		return 0;
+	case IOMMU_DIRTY_TRACKER_SCAN:
+		return do_scan(fd, arg);
+	default:
+		abort();
+	}
 }
 
 static int do_tracker(int fd, unsigned long cmd, void *arg)
@@ -226,17 +336,11 @@ static int do_tracker(int fd, unsigned long cmd, void *arg)
 		return -ENOTTY;
 	switch (cmd) {
 	case IOMMU_DIRTY_TRACKER_ALLOC:
-		return do_alloc(arg);
+		return do_alloc(fd, arg);
 	case IOMMU_DIRTY_TRACKER_INFO:
 		return do_info(arg);
 	case IOMMU_DIRTY_LIST:
 		return do_list(fd, arg);
-	case IOMMU_DIRTY_TRACKER_START:
-		return do_start(arg);
-	case IOMMU_DIRTY_TRACKER_STOP:
-		return 0;
-	case IOMMU_DIRTY_TRACKER_SCAN:
-		return do_scan(fd, arg);
 	default:
 		abort();
 	}
@@ -248,6 +352,8 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		return -ENOTTY;
 	if (kinds[fd] == EMPTY)
 		return -EINVAL;
+	if (kinds[fd] == TRACKER_FILE)
+		return do_file(fd, cmd, arg);
 	switch (cmd) {
 	case IOMMU_IOAS_IOVA_RANGES:
 		return -ENOENT;
@@ -349,7 +455,9 @@ long __wrap_syscall(long number, ...)
 	fd = dup(number);
 	if (fd >= MAX_FD)
 		abort();
-	if (fd >= 0)
+	if (fd >= 0) {
 		kinds[fd] = kinds[number];
+		borrowed[fd] = true;
+	}
 	return fd;
 }

@@ -89,21 +89,39 @@ ended() {
 	shift
 	iommu-dirty "$@" --pid "$load" >/tmp/ended 2>&1 &
 	observer=$!
-	until tracker_is running; do
-		kill -0 "$observer" || { cat /tmp/ended; return 1; }
-		sleep 0.1
-	done
+	until_observed || return
+	no_iommufd || return
 	kill "-$signal" "$observer"
 	wait "$observer"
 	code=$?
 	[ "$code" -gt 128 ] || { echo "exit code $code"; return 1; }
-	# a process of its own destroys them
-	seconds=0
-	while tracker_is . && [ "$((seconds += 1))" -lt 60 ]; do sleep 1; done
 	iommu-dirty list --pid "$load" | tee /tmp/list
 	grep -q ' device .*0000:' /tmp/list && ! grep -q tracker /tmp/list
 }
-tracker_is() { iommu-dirty list --pid "$load" | grep -q "tracker.*$1"; }
+until_observed() {
+	until iommu-dirty list --pid "$load" | grep -q 'trackers with files: 1'; do
+		kill -0 "$observer" || { cat /tmp/ended; return 1; }
+		sleep 0.1
+	done
+}
+# the observer must have returned what it has borrowed
+no_iommufd() {
+	readlink "/proc/$observer/fd"/* | tee /tmp/files
+	! grep -E '/dev/(iommu|vfio)' /tmp/files
+}
+# the observer must end when the program that it observes does
+ends_with_load() {
+	iommu-dirty watch --pid "$load" >/tmp/ended 2>&1 &
+	observer=$!
+	until_observed || return
+	unload
+	wait "$observer"
+	code=$?
+	cat /tmp/ended
+	[ "$code" -eq 4 ]
+}
+# shown COMMAND PATTERN: the command must print such a line about the source
+shown() { iommu-dirty "$1" --pid "$source" | tee /tmp/shown; grep "$2" /tmp/shown; }
 still_works() { # the load must continue
 	before=$(cat /tmp/load)
 	sleep 1
@@ -149,6 +167,7 @@ image=/dev/vda size=16M
 take
 send --max-rounds 20 --downtime-ms 1 --on-limit stop-anyway
 until grep -q tracker /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
+check "list: the tracker of the migration" shown list '^ *[0-9]* *[0-9]* tracker .* running$'
 check "rate of a process" rate_is_seen --pid "$source"
 check "rate of a device" rate_is_seen --device 0000:00:04.0
 check "record" iommu-dirty record --pid "$source" --seconds 2 --output /tmp/rec
@@ -228,7 +247,7 @@ check "watch is killed" ended KILL watch
 check "record ends with SIGHUP" ended HUP record --seconds 1000 --output /tmp/rec
 check "advise is killed" ended KILL advise --interval 1000000
 check "the program that was observed goes on" still_works
-unload
+check "watch ends with the program" ends_with_load
 
 load container
 check "a VFIO container: rate of the process" rate_is_seen --pid "$load"
