@@ -163,6 +163,27 @@ tools_iommufds() { # program, folder for files
 	try "list: all consumers" tools_files "$t/list.txt" 0 "$dir" "20<fake-busy" "$tool" list
 	try "list: all consumers, as JSON" tools_files "$t/list-json.txt" 0 "$dir" "20<fake-busy" \
 		"$tool" list --json
+	try "clean: shows what may have been left" tools_files "$t/clean.txt" 0 "$dir" \
+		"20<fake-busy" env FAKE_LOG="$dir/destroyed" "$tool" clean
+	try "clean: shows it as JSON" tools_files "$t/clean-json.txt" 0 "$dir" "20<fake-busy" \
+		env FAKE_LOG="$dir/destroyed" "$tool" clean --json
+	try "clean: removes nothing if one is no tracker" tools_files <(
+		echo "iommu-dirty: 3 is no tracker, its type is device"
+	) 1 "$dir" "20<fake-busy" env FAKE_LOG="$dir/destroyed" "$tool" clean 4 3
+	try "clean: leaves the tracker of type1" tools_files <(
+		echo "iommu-dirty: tracker 6 serves VFIO type1, and stays"
+	) 1 "$dir" "20<fake-busy" env FAKE_LOG="$dir/destroyed" "$tool" clean 4 6
+	try "clean: no such tracker" tools_files <(echo "iommu-dirty: no object 77") 4 "$dir" \
+		"20<fake-busy" env FAKE_LOG="$dir/destroyed" "$tool" clean 4 77
+	try "clean: an ambiguous id" tools_files <(
+		echo "iommu-dirty: 4 is in several iommufds: name it FD:4"
+	) 2 "$dir" "20<fake-busy 21<fake-busy" env FAKE_LOG="$dir/destroyed" "$tool" clean 4
+	try "clean: has removed nothing so far" test ! -e "$dir/destroyed"
+	try "clean: removes trackers" tools_files <(
+		printf 'removed tracker %s\n' 21:4 20:8
+	) 0 "$dir" "20<fake-busy 21<fake-busy" env FAKE_LOG="$dir/destroyed" "$tool" clean 21:4 20:8
+	try "clean: removes these and no others" tools_output <(printf 'destroy %d\n' 4 8) \
+		cat "$dir/destroyed"
 	try "observing: the address space is destroyed" tools_files <(
 		echo "iommu-dirty: IOAS 5 is gone: the observed process has destroyed it, or is ending"
 		head -n 1 "$t/container.txt"

@@ -8,7 +8,7 @@ _iommu_dirty() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "probe list rate watch record heatmap advise migrate --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "probe list clean rate watch record heatmap advise migrate --help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -51,7 +51,7 @@ _iommu_dirty() {
 	esac
 	case ${COMP_WORDS[1]} in
 	probe) words="--vfio --sysfs --json --help --version" ;;
-	list) words="--pid --device --fd --json --help --version" ;;
+	list | clean) words="--pid --device --fd --json --help --version" ;;
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
 	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help --version" ;;

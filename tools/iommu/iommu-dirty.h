@@ -3,8 +3,8 @@
  * Declarations shared by the subcommands of iommu-dirty.
  *
  *   main.c	the table of subcommands
- *   probe.c, list.c, rate.c, record.c, heatmap.c, advise.c	one subcommand each;
- *		rate.c also has watch, and advise.h lists the files that belong to advise.c
+ *   probe.c, list.c, clean.c, rate.c, record.c, heatmap.c, advise.c	one subcommand
+ *		each; rate.c also has watch, and advise.h lists the files that belong to advise.c
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
  *   borrow.c	borrows these iommufds
@@ -42,6 +42,7 @@ struct command {
 
 int cmd_probe(int argc, char **argv);
 int cmd_list(int argc, char **argv);
+int cmd_clean(int argc, char **argv);
 int cmd_rate(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);

@@ -11,6 +11,7 @@
 static const struct command commands[] = {
 	{ "probe", "what IOMMUs and devices of this host can track", cmd_probe },
 	{ "list", "what a program has in its iommufds", cmd_list },
+	{ "clean", "remove trackers that were left behind in a program", cmd_clean },
 	{ "rate", "how fast devices dirty memory", cmd_rate },
 	{ "watch", "the same, live", cmd_watch },
 	{ "record", "write what gets dirty, and when, to a file", cmd_record },

@@ -122,6 +122,10 @@ ends_with_load() {
 }
 # shown COMMAND PATTERN: the command must print such a line about the source
 shown() { iommu-dirty "$1" --pid "$source" | tee /tmp/shown; grep "$2" /tmp/shown; }
+cleaned() { # removes the tracker of the source
+	id=$(iommu-dirty clean --pid "$source" | sed -n 's/^tracker \([0-9]*\) .*/\1/p')
+	iommu-dirty clean --pid "$source" "$id" && ! shown list tracker
+}
 still_works() { # the load must continue
 	before=$(cat /tmp/load)
 	sleep 1
@@ -168,6 +172,7 @@ take
 send --max-rounds 20 --downtime-ms 1 --on-limit stop-anyway
 until grep -q tracker /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
 check "list: the tracker of the migration" shown list '^ *[0-9]* *[0-9]* tracker .* running$'
+check "clean: shows the tracker of the migration" shown clean '^tracker [0-9]* of IOAS [0-9]*$'
 check "rate of a process" rate_is_seen --pid "$source"
 check "rate of a device" rate_is_seen --device 0000:00:04.0
 check "record" iommu-dirty record --pid "$source" --seconds 2 --output /tmp/rec
@@ -232,6 +237,11 @@ until grep -q '^stalled ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
 kill -INT "$source"
 check "a source that is interrupted" end 5 5
 check "interrupted: the device goes on" both_devices_run
+take
+send --downtime-ms 0 --max-rounds 0
+until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
+check "clean: removes a tracker" cleaned
+wait "$source" "$destination"
 load
 check "probe --vfio leaves a device alone that is in use" in_use
 check "advise" advised 8 --json --devices --repeat 3
