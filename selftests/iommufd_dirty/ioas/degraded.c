@@ -51,20 +51,6 @@ static bool tracked(struct oracle *o, unsigned int index)
 	return found && !o->lost && !o->extra && !oracle_differing(o);
 }
 
-static __u32 tracker_flags(int fd, __u32 tracker)
-{
-	struct iommu_dirty_member m[8];
-	struct iommu_dirty_tracker_info info = {
-		.tracker_id = tracker,
-		.num_members = 8,
-		.members = (uintptr_t)m,
-		.member_len = sizeof(m[0]),
-	};
-
-	check(__tracker_info(fd, &info));
-	return info.out_flags;
-}
-
 static void start_degraded(struct env *env)
 {
 	check(__tracker_start_flags(env->fd, env->tracker,
@@ -260,14 +246,11 @@ static const struct iommu_dirty_member *untracked_auto(struct env *env)
  */
 TEST_F(degraded, attach)
 {
-	const char *devices = getenv("DIRTY_DEVICES");
-	bool riscv = devices && !strcmp(devices, "soft-riscv");
 	struct env *env = &self->env;
 	const struct iommu_dirty_member *m;
 	struct edu other;
 
-	if (!edu_open_soft(&other, riscv ? "soft-vtd_ss" : "soft-riscv", env->fd))
-		SKIP(return, "needs iommu_dirty_soft.devices=");
+	OPEN_OR_SKIP(return, soft_open_other(&other, env->fd));
 	soft_faults(&other, (struct soft_faults) { .untrackable = 1 });
 	env_start(env);
 	EXPECT_EQ(-ENXIO, __edu_attach(&other, env->ioas));

@@ -29,7 +29,7 @@ static __u64 number_of(const char *path, const char *name)
 }
 
 /* Pages pinned in the system, and pinned memory accounted to this process */
-static void ground_pins(struct pins *pins)
+void pins_read(struct pins *pins)
 {
 	FILE *f = fopen("/proc/sys/vm/stat_refresh", "w");
 
@@ -53,7 +53,7 @@ const char *ground_open(struct ground *g)
 {
 	const char *reason;
 
-	ground_pins(&g->before);
+	pins_read(&g->before);
 	reason = env_open(&g->env, 2);
 	if (reason)
 		return reason;
@@ -91,7 +91,7 @@ void ground_end(struct ground *g)
 {
 	struct pins after;
 
-	ground_pins(&after);
+	pins_read(&after);
 	if (after.pinned != g->before.pinned ||
 	    after.accounted != g->before.accounted)
 		fatal("%lld pages are still pinned, %lld KiB accounted",

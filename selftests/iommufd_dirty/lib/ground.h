@@ -31,6 +31,7 @@ struct ground {
 	bool attached;
 };
 
+void pins_read(struct pins *pins);
 /* Returns NULL or the reason to skip */
 const char *ground_open(struct ground *g);
 /* Closes all files without any cleanup; keeps the memory */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -74,6 +76,17 @@ void storm_skip_flush(bool on)
 	if (fd < 0 || write(fd, on ? "1" : "0", 1) != 1)
 		fatal("%s: error %d", SKIP_FLUSH, errno);
 	close(fd);
+}
+
+const char *soft_open_other(struct edu *edu, int iommufd)
+{
+	const char *devices = getenv("DIRTY_DEVICES");
+	bool riscv = devices && !strcmp(devices, "soft-riscv");
+
+	if (!edu_open_soft(edu, riscv ? "soft-vtd_ss" : "soft-riscv", iommufd))
+		return "needs iommu_dirty_soft.devices=";
+	soft_faults(edu, (struct soft_faults) {});
+	return NULL;
 }
 
 void soft_provider(struct edu *edu, unsigned int provider)

@@ -36,6 +36,12 @@ void storm_wait(struct edu *edu, __u64 writes);
 /* Makes the software IOMMU skip the IOTLB flush of a READ */
 void storm_skip_flush(bool on);
 
+/*
+ * Opens a device of another format than the devices of the test, without faults. Returns
+ * NULL or the reason to skip
+ */
+const char *soft_open_other(struct edu *edu, int iommufd);
+
 /* The dirty provider that such a device registers for itself */
 enum { PROVIDER_NONE, PROVIDER_PLAIN, PROVIDER_LIVE, PROVIDER_BUSY };
 

@@ -2,6 +2,8 @@
 /*
  * Wrappers for the ioctls of iommufd_dirty.h, one function each.
  */
+#include <errno.h>
+
 #include "lib.h"
 
 int __tracker_alloc(int fd, __u32 target, __u32 *tracker)
@@ -22,6 +24,41 @@ __u32 tracker_alloc(int fd, __u32 target)
 
 	check(__tracker_alloc(fd, target, &tracker));
 	return tracker;
+}
+
+int __tracker_alloc_flags(int fd, __u32 target, __u32 flags, __u32 *tracker, int *file)
+{
+	struct iommu_dirty_tracker_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.target_id = target,
+		.out_fd = -1,
+	};
+	int rc = __iommufd_ioctl(fd, IOMMU_DIRTY_TRACKER_ALLOC, &cmd);
+
+	*tracker = cmd.out_tracker_id;
+	*file = cmd.out_fd;
+	return rc;
+}
+
+__u32 tracker_alloc_passive(int fd, __u32 target)
+{
+	__u32 tracker;
+	int file;
+
+	check(__tracker_alloc_flags(fd, target, IOMMU_DIRTY_ALLOC_PASSIVE, &tracker,
+				    &file));
+	return tracker;
+}
+
+int tracker_file(int fd, __u32 target, __u32 flags)
+{
+	__u32 tracker;
+	int file;
+
+	check(__tracker_alloc_flags(fd, target, flags | IOMMU_DIRTY_ALLOC_FILE,
+				    &tracker, &file));
+	return file;
 }
 
 int __tracker_info(int fd, struct iommu_dirty_tracker_info *info)
@@ -70,6 +107,33 @@ __u32 tracker_state(int fd, __u32 tracker)
 
 	check(__tracker_info(fd, &info));
 	return info.out_state;
+}
+
+__u32 tracker_flags(int fd, __u32 tracker)
+{
+	struct iommu_dirty_tracker_info info = { .tracker_id = tracker };
+	int rc = __tracker_info(fd, &info);
+
+	if (rc && rc != -EMSGSIZE)
+		fatal("INFO: error %d", -rc);
+	return info.out_flags;
+}
+
+struct iommu_dirty_object object_listed(int fd, __u32 id)
+{
+	struct iommu_dirty_object object = {};
+	struct iommu_dirty_list cmd = {
+		.size = sizeof(cmd),
+		.first_id = id,
+		.num_objects = 1,
+		.objects = (uintptr_t)&object,
+		.object_len = sizeof(object),
+	};
+
+	check(__iommufd_ioctl(fd, IOMMU_DIRTY_LIST, &cmd));
+	if (cmd.num_objects != 1 || object.id != id)
+		fatal("LIST does not know object %u", id);
+	return object;
 }
 
 int __tracker_start_flags(int fd, __u32 tracker, __u32 flags,

@@ -8,6 +8,11 @@
 /* tracker.c */
 int __tracker_alloc(int fd, __u32 target, __u32 *tracker);
 __u32 tracker_alloc(int fd, __u32 target);
+/* With IOMMU_DIRTY_ALLOC_x; @file: with IOMMU_DIRTY_ALLOC_FILE, the new file */
+int __tracker_alloc_flags(int fd, __u32 target, __u32 flags, __u32 *tracker, int *file);
+__u32 tracker_alloc_passive(int fd, __u32 target);
+/* Returns the file, on which the tracker has the id 0; @flags: besides the one for it */
+int tracker_file(int fd, __u32 target, __u32 flags);
 int __tracker_info(int fd, struct iommu_dirty_tracker_info *info);
 /* INFO with room for one member */
 struct iommu_dirty_tracker_info tracker_info(int fd, __u32 tracker,
@@ -16,6 +21,10 @@ struct iommu_dirty_tracker_info tracker_info(int fd, __u32 tracker,
 __u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
 		      __u32 max);
 __u32 tracker_state(int fd, __u32 tracker);
+/* INFO's out_flags: a mask of IOMMU_DIRTY_TRACKER_x */
+__u32 tracker_flags(int fd, __u32 tracker);
+/* What LIST reports about an object; fatal if there is none */
+struct iommu_dirty_object object_listed(int fd, __u32 id);
 int __tracker_start(int fd, __u32 tracker, struct iommu_dirty_tracker_start *out);
 int __tracker_start_flags(int fd, __u32 tracker, __u32 flags,
 			  struct iommu_dirty_tracker_start *out);

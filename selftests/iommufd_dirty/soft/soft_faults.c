@@ -45,14 +45,6 @@ static __u32 dirty_hwpt(struct env *env, unsigned int index)
 			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 }
 
-static __u32 tracker_flags(int fd, __u32 tracker)
-{
-	struct iommu_dirty_tracker_info info = { .tracker_id = tracker };
-
-	__tracker_info(fd, &info);
-	return info.out_flags;
-}
-
 /* Lets the device write; returns whether READ finds exactly these pages */
 static bool tracked(struct oracle *o, unsigned int index)
 {
