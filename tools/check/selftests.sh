@@ -8,10 +8,11 @@
 # logs of devices. The gate runs them in one mode of an emulated IOMMU and in one of the
 # software IOMMU. check-long runs every program in every mode.
 any_format="errors states faults concurrent races access ledger last_page vfio_type1 nvme
-	fail_nth user_faults pinning fuzz list edu_* device* progression"
+	fail_nth user_faults pinning fuzz list file passive edu_* device* shared progression"
 
 # Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits;
-# nvme needs an NVMe controller; edu_*, device* and progression need PCI devices
+# nvme needs an NVMe controller; edu_*, window, device*, shared and progression need PCI
+# devices
 fits() { # mode program
 	case $1:$2 in
 	*-off:nohw | soft-*:soft* | amd-*:coherent) ;;
@@ -20,6 +21,7 @@ fits() { # mode program
 	*:giant | *:coherent) return 1 ;;
 	vtd-*:nvme | amd-*:nvme) ;;
 	*:nvme | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
+	soft-*:window | soft-*:shared) return 1 ;;
 	esac
 }
 

@@ -288,16 +288,11 @@ TEST_F(device, whole_aperture)
 TEST_F(device, several)
 {
 	__u32 second = tracker_alloc(self->l.env.fd, self->l.env.edu[0].dev_id);
-	struct iommu_dirty_run range = { .iova = IOVA + SIZE, .length = 1 };
 	unsigned char want[PAGES / 8];
-	__u64 page_size = SZ_4K;
-	__u32 num = 1;
 
 	device_start(self->l.env.fd, self->l.tracker, IOVA, SIZE);
 	logged_write(&self->l, 1);
 	/* Page 1 is not for the second tracker, which was not running */
-	EXPECT_EQ(-EBUSY, __device_start(self->l.env.fd, second, &range, &num,
-					 &page_size));
 	device_start(self->l.env.fd, second, IOVA, SIZE);
 	EXPECT_TRUE(logged_exact(&self->l, self->l.tracker));
 	EXPECT_TRUE(logged_exact(&self->l, second));
@@ -314,6 +309,31 @@ TEST_F(device, several)
 	logged_write(&self->l, 7);
 	object_destroy(self->l.env.fd, self->l.tracker);
 	EXPECT_TRUE(logged_exact(&self->l, second));
+}
+
+/*
+ * The second one needs more than is tracked. The driver starts again, so everything is
+ * dirty for the first one, once, and only for that one.
+ */
+TEST_F(device, several_beyond)
+{
+	__u32 second = tracker_alloc(self->l.env.fd, self->l.env.edu[0].dev_id);
+	struct logged *l = &self->l;
+
+	device_start(l->env.fd, l->tracker, IOVA, SIZE / 2);
+	logged_write(l, 1);
+	device_start(l->env.fd, second, IOVA, SIZE);
+	memset(l->want, 0, sizeof(l->want));
+	EXPECT_TRUE(logged_exact(l, second));
+	logged_dirty(l, 0, PAGES);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
+	logged_write(l, PAGES - 1);
+	EXPECT_TRUE(logged_exact(l, second));
+	logged_write(l, 3);
+	EXPECT_TRUE(logged_exact(l, second));
+	bitmap_set(l->want, 3);
+	bitmap_set(l->want, PAGES - 1);
+	EXPECT_TRUE(logged_exact(l, l->tracker));
 }
 
 static struct iommu_dirty_tracker_read both_args(void *bitmap,

@@ -20,6 +20,9 @@
 #define REG_INJECT	0x100200	/* struct soft_faults */
 #define REG_PROVIDER	0x100280
 
+/* More than any test calls */
+#define SOFT_UNCOUNTED	0x100000000ULL
+
 #define SKIP_FLUSH	"/sys/module/iommu_dirty_soft/parameters/skip_flush"
 
 int __storm_start(struct edu *edu, const struct storm *storm)
@@ -110,6 +113,20 @@ void soft_fail_once(struct edu *edu, __u64 op, __u64 error)
 		.error = error,
 		.count = 1,
 	});
+}
+
+void soft_count(struct edu *edu, __u64 op)
+{
+	soft_faults(edu, (struct soft_faults) {
+		.op = op,
+		.skip = SOFT_UNCOUNTED,
+		.count = 1,
+	});
+}
+
+__u64 soft_counted(struct edu *edu)
+{
+	return SOFT_UNCOUNTED - edu_read(edu, REG_INJECT + offsetof(struct soft_faults, skip));
 }
 
 void soft_wait_held(struct edu *edu)

@@ -77,6 +77,9 @@ struct soft_faults {
 void soft_faults(struct edu *edu, struct soft_faults faults);
 /* The next call of an op fails, once */
 void soft_fail_once(struct edu *edu, __u64 op, __u64 error);
+/* Counts the calls of an op from now on, instead of a fault */
+void soft_count(struct edu *edu, __u64 op);
+__u64 soft_counted(struct edu *edu);
 /* Waits until hold_flush holds a flush or late_dirty holds a write */
 void soft_wait_held(struct edu *edu);
 

@@ -55,23 +55,12 @@ static bool tracked(struct oracle *o, unsigned int index)
 	       bitmap_test(o->bitmap, PAGES - 1);
 }
 
-/* Returns whether the page table has tracking enabled, bypassing all trackers */
-static bool enabled(struct oracle *o, unsigned int index, __u32 hwpt)
-{
-	__u64 word = 0;
-
-	env_load(o->env, index);
-	oracle_write(o, index, 5);
-	check(__hwpt_get_dirty(o->env->fd, hwpt, IOVA, SIZE, &word));
-	return word;
-}
-
 /* START names the page table that failed, and leaves none enabled */
 TEST_F(soft_faults, enable)
 {
 	struct env *env = &self->env;
 	struct iommu_dirty_tracker_start start;
-	unsigned int i, j;
+	unsigned int i;
 	__u32 hwpt[2];
 
 	for (i = 0; i < 2; i++) {
@@ -80,24 +69,32 @@ TEST_F(soft_faults, enable)
 	}
 	for (i = 0; i < 2; i++) {
 		soft_fail_once(&env->edu[i], FAULT_ENABLE, EIO);
+		/* What comes before the failed one is disabled, the rest is never enabled */
+		soft_count(&env->edu[!i], i ? FAULT_DISABLE : FAULT_ENABLE);
 		EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
 		EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, start.out_type);
 		EXPECT_EQ(hwpt[i], start.out_id);
 		EXPECT_EQ(IOMMU_DIRTY_REASON_ENABLE_FAILED, start.out_reason);
 		EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
-		for (j = 0; j < 2; j++)
-			EXPECT_FALSE(enabled(&self->o, j, hwpt[j]));
+		EXPECT_EQ(i, soft_counted(&env->edu[!i]));
 	}
+	/* One that is on for classic tracking stays on */
+	check(__hwpt_set_dirty(env->fd, hwpt[0], true));
+	soft_count(&env->edu[0], FAULT_DISABLE);
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
+	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, env->tracker, &start));
+	EXPECT_EQ(0, soft_counted(&env->edu[0]));
+	check(__hwpt_set_dirty(env->fd, hwpt[0], false));
+	EXPECT_EQ(1, soft_counted(&env->edu[0]));
+
 	env_start(env);
 	EXPECT_TRUE(tracked(&self->o, 0));
 	EXPECT_TRUE(tracked(&self->o, 1));
+	for (i = 0; i < 2; i++)
+		soft_count(&env->edu[i], FAULT_DISABLE);
 	tracker_stop(env->fd, env->tracker);
-	for (i = 0; i < 2; i++) {
-		EXPECT_FALSE(enabled(&self->o, i, hwpt[i]));
-		/* verify that enabled() can return true */
-		ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt[i], true));
-		EXPECT_TRUE(enabled(&self->o, i, hwpt[i]));
-	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(1, soft_counted(&env->edu[i]));
 }
 
 /* Tracking cannot be disabled: STOP returns the error, but stops the tracker */
@@ -232,13 +229,13 @@ TEST_F(soft_faults, harvest)
 TEST_F(soft_faults, harvest_at_start)
 {
 	struct env *env = &self->env;
-	__u32 hwpt = dirty_hwpt(env, 0);
 
-	edu_attach(&env->edu[0], hwpt);
+	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
+	soft_count(&env->edu[1], FAULT_DISABLE);
 	soft_fail_once(&env->edu[0], FAULT_HARVEST, EIO);
 	EXPECT_EQ(-EIO, __tracker_start(env->fd, env->tracker, NULL));
 	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
-	EXPECT_FALSE(enabled(&self->o, 0, hwpt));
+	EXPECT_EQ(1, soft_counted(&env->edu[1]));
 	env_start(env);
 	EXPECT_TRUE(tracked(&self->o, 0));
 }
@@ -308,22 +305,35 @@ static void *set_run(void *arg)
 	return NULL;
 }
 
-/* No tracker can start while a per-HWPT ioctl cleans entries */
+static int start_call(void *arg)
+{
+	struct env *env = arg;
+
+	return __tracker_start(env->fd, env->tracker, NULL);
+}
+
+/* A tracker starts while SET_DIRTY_TRACKING cleans entries: it waits, and none fails */
 TEST_F(soft_faults, start_during_set)
 {
 	struct env *env = &self->env;
 	struct caller c = { .env = env, .id = dirty_hwpt(env, 1) };
+	__u64 word = 0;
+	struct side s;
 
 	edu_attach(&env->edu[1], c.id);
 	soft_faults(&env->edu[1], (struct soft_faults) { .hold_flush = 1 });
 	ASSERT_EQ(0, pthread_create(&c.thread, NULL, set_run, &c));
 	soft_wait_held(&env->edu[1]);
-	EXPECT_EQ(-EBUSY, __tracker_start(env->fd, env->tracker, NULL));
+	side_start(&s, start_call, env);
+	EXPECT_FALSE(side_wait(&s));
 	soft_faults(&env->edu[1], (struct soft_faults) {});
 	pthread_join(c.thread, NULL);
 	EXPECT_EQ(0, c.rc);
+	EXPECT_EQ(0, side_end(&s));
+	EXPECT_TRUE(tracked(&self->o, 1));
+	EXPECT_EQ(0, __hwpt_get_dirty(env->fd, c.id, IOVA, SIZE, &word));
+	EXPECT_EQ(1ULL << 0 | 1ULL << (PAGES - 1), word);
 	EXPECT_EQ(0, __hwpt_set_dirty(env->fd, c.id, false));
-	env_start(env);
 	EXPECT_TRUE(tracked(&self->o, 1));
 }
 
@@ -519,6 +529,16 @@ TEST_F(soft_faults, foreign_driver)
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED, tracker_flags(env->fd, env->tracker));
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	EXPECT_TRUE(tracked(&self->o, 0));
+	tracker_stop(env->fd, env->tracker);
+
+	/* A passive tracker does not stand in the way either */
+	env->tracker = tracker_alloc_passive(env->fd, env->ioas);
+	env_start(env);
+	ASSERT_EQ(0, __mock_attach(env->fd, env->ioas, &mock));
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_PASSIVE | IOMMU_DIRTY_TRACKER_DEGRADED |
+		  IOMMU_DIRTY_TRACKER_BLIND, tracker_flags(env->fd, env->tracker));
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	object_destroy(env->fd, mock.id);
 }
 
 TEST_HARNESS_MAIN

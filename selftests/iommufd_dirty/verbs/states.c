@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Verbs in the wrong state, several trackers on one IOAS, and trackers together
- * with the per-HWPT dirty ioctls of iommufd.
+ * Verbs in the wrong state, several trackers on one IOAS, and the per-HWPT dirty ioctls
+ * of iommufd before and after a tracker; classic.c has them beside one.
  */
 #include <errno.h>
 #include <kselftest_harness.h>
-#include <sys/mman.h>
 
 #include "lib.h"
 
@@ -135,57 +134,6 @@ TEST_F(states, second_tracker)
 	EXPECT_EQ(0, read_tracker(&self->o, second));
 	EXPECT_EQ(3, bitmap_count(self->o.bitmap, PAGES));
 	EXPECT_EQ(-ENODATA, read_tracker(&self->o, env->tracker));
-}
-
-/* The per-HWPT ioctls fail and change nothing while a tracker runs */
-TEST_F(states, legacy_busy)
-{
-	struct env *env = &self->env;
-	__u32 hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
-				IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
-	__u64 word = 0;
-
-	edu_attach(&env->edu[1], hwpt);
-	env_start(env);
-	dirty_three(&self->o);
-	EXPECT_EQ(-EBUSY, __hwpt_set_dirty(env->fd, hwpt, true));
-	EXPECT_EQ(-EBUSY, __hwpt_set_dirty(env->fd, hwpt, false));
-	EXPECT_EQ(-EBUSY, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K,
-					   &word));
-	EXPECT_EQ(0, word);
-	env_load(env, 1);
-	oracle_write(&self->o, 1, 30);
-	EXPECT_EQ(4, oracle_read(&self->o, 0));
-}
-
-/* The reverse: START fails while a per-HWPT ioctl tracks a HWPT */
-TEST_F(states, start_busy)
-{
-	struct env *env = &self->env;
-	__u32 hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
-				IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
-	void *bad = mem_alloc(SZ_4K);
-	__u64 word = 0;
-
-	edu_attach(&env->edu[1], hwpt);
-	ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, true));
-	env_load(env, 1);
-	oracle_write(&self->o, 1, 30);
-	EXPECT_EQ(-EBUSY, __tracker_start(env->fd, env->tracker, NULL));
-	EXPECT_EQ(IOMMU_DIRTY_STATE_STOPPED, tracker_state(env->fd, env->tracker));
-
-	/* START has not taken the other user's dirty page */
-	ASSERT_EQ(0, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K, &word));
-	EXPECT_EQ(1ULL << 30, word);
-	/* A bitmap that cannot be written is an error, not a clean result */
-	oracle_write(&self->o, 1, 31);
-	ASSERT_EQ(0, mprotect(bad, SZ_4K, PROT_NONE));
-	EXPECT_EQ(-EFAULT, __hwpt_get_dirty(env->fd, hwpt, IOVA, PAGES * SZ_4K, bad));
-	mem_free(bad, SZ_4K);
-	ASSERT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, false));
-	EXPECT_EQ(0, __tracker_start(env->fd, env->tracker, NULL));
-	dirty_three(&self->o);
-	EXPECT_EQ(3, oracle_read(&self->o, 0));
 }
 
 /* The per-HWPT ioctls work as before while no tracker runs */

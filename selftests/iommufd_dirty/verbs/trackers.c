@@ -219,23 +219,6 @@ TEST_F(trackers, limit)
 	EXPECT_EQ(0, __tracker_start(fd, ids[30], NULL));
 }
 
-/* The per-HWPT ioctls fail while any tracker runs */
-TEST_F(trackers, legacy_busy)
-{
-	struct env *env = &self->env;
-	__u32 hwpt = hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas,
-				IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
-
-	env_start(&self->r[0].env);
-	env_start(&self->r[1].env);
-	tracker_stop(env->fd, self->r[0].env.tracker);
-	EXPECT_EQ(-EBUSY, __hwpt_set_dirty(env->fd, hwpt, true));
-	tracker_stop(env->fd, self->r[1].env.tracker);
-	EXPECT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, true));
-	EXPECT_EQ(-EBUSY, __tracker_start(env->fd, self->r[0].env.tracker, NULL));
-	EXPECT_EQ(0, __hwpt_set_dirty(env->fd, hwpt, false));
-}
-
 /* After NO_CLEAR the other tracker gets each page, and only once */
 TEST_F(trackers, no_clear)
 {
