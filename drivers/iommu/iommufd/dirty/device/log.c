@@ -12,6 +12,8 @@
  */
 #include <linux/export.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/mutex.h>
 
 #include "device.h"
 
@@ -140,26 +142,59 @@ static bool log_read_alone(struct iommufd_dirty_device *device,
 	return alone;
 }
 
-/* A mark after the ledger was cleared stays there, so nothing is lost in between */
+/* Find the next part of a range that the user logs, for for_each_dirty_range() */
+static bool log_next(struct iommufd_dirty_device *device, unsigned long iova,
+		     unsigned long last, struct iommufd_dirty_range *part)
+{
+	bool found;
+
+	mutex_lock(&device->lock);
+	found = iommufd_dirty_logging(device) &&
+		iommufd_dirty_ranges_next(device->log.ranges, iova, last, part);
+	mutex_unlock(&device->lock);
+	if (found) {
+		part->iova = max(part->iova, iova);
+		part->last = min(part->last, last);
+	}
+	return found;
+}
+
+/*
+ * Move what the ledger holds to the user's bitmap. A mark after the ledger was cleared
+ * stays there, so nothing is lost in between. Returns false if the bitmap fails: the
+ * caller returns its error, and the user can try again.
+ */
+static bool log_move(struct iommufd_dirty_ledger *ledger,
+		     struct iommufd_dirty_log_call *call,
+		     const struct iommufd_dirty_range *part,
+		     struct iommu_dirty_sink *sink)
+{
+	struct iommufd_dirty_range run;
+
+	for_each_dirty_range(run, iommufd_dirty_ledger_run, ledger, part->iova,
+			     part->last) {
+		iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
+		sink->ops->mark_range(sink, run.iova, run.last);
+		if (call->failed(call)) {
+			iommufd_dirty_ledger_mark(ledger, run.iova, run.last);
+			return false;
+		}
+	}
+	iommufd_dirty_ledger_trim(ledger, part->iova, part->last);
+	return true;
+}
+
+/* Report what the user logs; more may be tracked for others, and be in the ledger */
 static void log_report(struct iommufd_dirty_device *device,
 		       struct iommufd_dirty_log_call *call,
 		       const struct iommufd_dirty_range *range,
 		       struct iommu_dirty_sink *sink)
 {
-	struct iommufd_dirty_ledger *ledger = &device->log.ledger;
-	struct iommufd_dirty_range run;
+	struct iommufd_dirty_range part;
 
-	for_each_dirty_range(run, iommufd_dirty_ledger_run, ledger, range->iova,
-			     range->last) {
-		iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
-		sink->ops->mark_range(sink, run.iova, run.last);
-		if (!call->failed(call))
-			continue;
-		/* The caller sees the error of the bitmap, and can try again */
-		iommufd_dirty_ledger_mark(ledger, run.iova, run.last);
-		return;
-	}
-	iommufd_dirty_ledger_trim(ledger, range->iova, range->last);
+	for_each_dirty_range(part, log_next, device, range->iova, range->last)
+		if (!log_move(&device->log.ledger, call, &part, sink))
+			return;
 }
 
 /**
