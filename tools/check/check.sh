@@ -108,7 +108,7 @@ for stage in "${stages[@]}"; do
 	kcsan)
 		# programs with threads; soft devices are kernel threads, emulated devices are not
 		jobs_selftests kcsan "${MODES:-soft-vtd_ss vtd-ss}" \
-			"${TESTS:-torture soft_unmap soft_ranges concurrent races unmap trackers access fuzz}" kcsan
+			"${TESTS:-torture together soft_unmap soft_ranges concurrent races unmap trackers access fuzz}" kcsan
 		;;
 	torture)
 		jobs_selftests long "soft-vtd_ss vtd-ss" "torture fuzz" debug \
