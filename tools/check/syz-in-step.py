@@ -25,7 +25,7 @@ HEADER = os.path.join(REPO, "include/uapi/linux/iommufd_dirty.h")
 # The resources of syzkaller's dev_iommu.txt
 RESOURCES = {"fd_iommufd": "int32", "ioas_handle": "int32", "device_handle": "int32", "fd": "int32"}
 # Flags that only the kernel sets
-ANSWERS = {"iommu_dirty_member_flags", "iommu_dirty_tracker_flags"}
+ANSWERS = {"iommu_dirty_member_flags", "iommu_dirty_object_flags", "iommu_dirty_tracker_flags"}
 
 errors = []
 
@@ -54,7 +54,7 @@ class Description:
             elif m := re.fullmatch(r"([\w$]+) ([{\[])", line):
                 body = []
                 (self.structs if m[2] == "{" else self.unions)[m[1]] = body
-            elif m := re.fullmatch(r"resource (\w+)\[(\w+)\]", line):
+            elif m := re.fullmatch(r"resource (\w+)\[(\w+)\](?:: \d+)?", line):
                 self.resources[m[1]] = m[2]
             elif m := re.fullmatch(r"define (\w+)\s+(.*)", line):
                 self.defines[m[1]] = m[2]
