@@ -565,6 +565,36 @@ TEST_F(classic, destroyed)
 	object_destroy(env->fd, self->hwpt[0]);
 }
 
+/* A HWPT that cannot be tracked may join, as without classic tracking */
+TEST_F(classic, untrackable_joins)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	set(self, 0, true);
+	ASSERT_EQ(0, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0, &hwpt));
+	edu_attach(&env->edu[1], hwpt);
+	store(self, 1, 1);
+	store(self, 0, 2);
+	EXPECT_EQ(BIT(2), get(self, 0));
+	edu_detach(&env->edu[1]);
+	object_destroy(env->fd, hwpt);
+
+	/* What a tracker demands does not change either */
+	check(__tracker_start_flags(env->fd, env->tracker, IOMMU_DIRTY_START_DEGRADED, NULL));
+	ASSERT_EQ(0, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0, &hwpt));
+	store(self, 0, 3);
+	/* The tracker is blind, classic tracking is not */
+	EXPECT_EQ(BIT(3), get(self, 0));
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
+		  tracker_flags(env->fd, env->tracker));
+	object_destroy(env->fd, hwpt);
+	check(__tracker_start(env->fd, env->twin, NULL));
+	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0, &hwpt));
+	store(self, 0, 4);
+	EXPECT_EQ(BIT(4), get(self, 0));
+}
+
 /* The checks of upstream */
 TEST_F(classic, errors)
 {
