@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events of the dirty trackers. Ids are object ids of the iommufd file; rc is 0
- * or a negative errno.
+ * Trace events of the dirty trackers. Ids are object ids of the iommufd file: a tracker's
+ * own, or 0 if it has a file; that of a HWPT for its classic tracking; that of a device
+ * for the log of its user. rc is 0 or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM iommufd_dirty

@@ -10,6 +10,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/iommu.h>
+#include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 #include <trace/events/iommufd_dirty.h>
@@ -58,6 +59,7 @@ static int classic_report(struct iommufd_dirty_tracker *tracker,
 		.data = cmd->data,
 	};
 	struct iommufd_dirty_asked asked;
+	u64 begin = ktime_get_ns();
 	int rc;
 
 	req.length = classic_length(&tracker->ioas->iopt, cmd->iova,
@@ -71,7 +73,7 @@ static int classic_report(struct iommufd_dirty_tracker *tracker,
 	if (!rc)
 		rc = iommufd_dirty_read(&asked, 1, &req);
 	trace_iommufd_dirty_harvest(tracker->id, req.iova, req.out_length,
-				    asked.added, 0, rc);
+				    asked.added, ktime_get_ns() - begin, rc);
 	/* Tracking is or was turned off */
 	return rc == -ENODATA ? 0 : rc;
 }

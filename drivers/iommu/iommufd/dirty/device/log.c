@@ -14,6 +14,7 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
+#include <trace/events/iommufd_dirty.h>
 
 #include "device.h"
 
@@ -54,6 +55,7 @@ static int log_start(struct iommufd_dirty_device *device,
 	else
 		req.page_size = max_t(u64, req.page_size, SZ_4K);
 	rc = iommufd_dirty_device_start(&device->log, &req);
+	trace_iommufd_dirty_start(device->id, rc);
 	if (!rc)
 		call->page_size = req.page_size;
 	/* The driver's errors are returned as they are */
@@ -111,10 +113,12 @@ int iommufd_dirty_log_stop(struct iommufd_device *idev,
 	int rc = 0;
 
 	mutex_lock(&device->config_mutex);
-	if (iommufd_dirty_logging(device))
+	if (iommufd_dirty_logging(device)) {
 		rc = iommufd_dirty_device_stop(&device->log);
-	else if (!device->armed)
+		trace_iommufd_dirty_stop(device->id, rc);
+	} else if (!device->armed) {
 		rc = log_call(device, call);
+	}
 	mutex_unlock(&device->config_mutex);
 	return rc;
 }
