@@ -44,7 +44,9 @@ enum {
 /**
  * enum iommu_dirty_alloc_flags - Flags of an ALLOC
  * @IOMMU_DIRTY_ALLOC_PASSIVE: The tracker only observes: it makes no call of
- *	others fail. Each START implies IOMMU_DIRTY_START_DEGRADED
+ *	others fail. Each START implies IOMMU_DIRTY_START_DEGRADED. While only
+ *	passive trackers run on an IOAS, all of a mapping of up to 2 MiB becomes
+ *	dirty when it is unmapped
  * @IOMMU_DIRTY_ALLOC_FILE: Return a file descriptor that owns the tracker
  */
 enum iommu_dirty_alloc_flags {

@@ -17,9 +17,17 @@
 #include <linux/iommu.h>
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
 #include "../tests/break.h"
 #include "ioas.h"
+
+/*
+ * If only passive trackers run, an area of up to this many bytes becomes dirty as a whole
+ * when it is unmapped. Looking at its entries would need a flush of its own, and who
+ * unmaps should not pay that much for observers.
+ */
+#define UNMAP_COARSE	SZ_2M
 
 /* Record a window of an area and make it read-only; harvest_mutex is held */
 static void unmap_window(struct iommu_domain *domain, unsigned long iova,
@@ -46,6 +54,12 @@ static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
 		if (tracker->degraded && !READ_ONCE(tracker->abandoned))
 			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
+}
+
+static bool unmap_is_coarse(struct iopt_area *area)
+{
+	return iopt_area_length(area) <= UNMAP_COARSE &&
+	       !iommufd_dirty_count(&area->iopt->dirty.trackers, false);
 }
 
 /*
@@ -84,7 +98,7 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
 
 	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
 	sink = iommufd_dirty_feed_sink(&feed, NULL);
-	if (!sink || !(area->iommu_prot & IOMMU_WRITE) ||
+	if (!sink || !(area->iommu_prot & IOMMU_WRITE) || unmap_is_coarse(area) ||
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return;
 
@@ -120,7 +134,7 @@ void iommufd_dirty_unmap_end(struct iopt_area *area)
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	if ((area->iommu_prot & IOMMU_WRITE) &&
-	    iommufd_dirty_untracked(iopt) &&
+	    (iommufd_dirty_untracked(iopt) || unmap_is_coarse(area)) &&
 	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		unmap_blind(iopt, iopt_area_iova(area),
 			    iopt_area_last_iova(area));
