@@ -583,7 +583,8 @@ int vfio_dirty_log_read(struct vfio_device *device, unsigned long iova,
 		.bitmap = bitmap,
 	};
 
-	if (!device->dirty)
+	/* VFIO's core does not check the length; an empty range has no last byte */
+	if (!device->dirty || !length)
 		return device->log_ops->log_read_and_clear(device, iova, length,
 							   bitmap);
 	return iommufd_dirty_log_read(device->iommufd_device, &log.call, &range,

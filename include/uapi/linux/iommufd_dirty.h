@@ -388,10 +388,11 @@ struct iommu_dirty_run {
  *
  * Return:
  * * 0 on success
- * * -ENXIO: @out_id cannot be tracked; nothing has changed.
+ * * -ENXIO: @out_id cannot be tracked; the tracker is stopped.
  * * -EALREADY: the tracker is starting or running.
  * * -EBUSY: device: tracking @ranges, too, would make a gap for its user, who
- *   logs with VFIO_DEVICE_FEATURE_DMA_LOGGING_START.
+ *   logs with VFIO_DEVICE_FEATURE_DMA_LOGGING_START; or the device's driver
+ *   has its log in use.
  * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty,
  *   or one of @num_ranges, @ranges and @page_size is not 0 for an IOAS.
  * * -EOVERFLOW: a range extends beyond the end of the address space, or up to
@@ -402,8 +403,8 @@ struct iommu_dirty_run {
  *   or its driver is giving it up.
  * * -EUSERS: the maximum number of passive trackers, or of others, runs on the
  *   IOAS or device (out_max_trackers of struct iommu_dirty_tracker_info).
- * * -ENOMEM: out of memory; the tracker is stopped. A passive tracker fails so
- *   if there is none to keep what is dirty for others.
+ * * -ENOMEM: out of memory; the tracker is stopped. A passive tracker of an
+ *   IOAS fails so if there is none to keep what is dirty for others.
  * * -EINTR: killed. The tracker is stopped, or will be once the locks of the
  *   IOAS are free. Its next START or STOP waits for these locks and stops it.
  * * -EIO: an IOMMU driver failed to clear dirty bits, or the device's driver
@@ -529,9 +530,9 @@ enum iommu_dirty_read_flags {
  *
  * A device tracker covers what START or UPDATE has written back, less what
  * another tracker's UPDATE has dropped since; never less than requested, unless
- * it is passive. The
- * call ends with -ERANGE at the first IOVA that a tracker does not cover, so
- * that a page that was not queried is never treated as clean.
+ * it is degraded. The call ends with -ERANGE at the first IOVA that a tracker
+ * does not cover, so that a page that was not queried is never treated as
+ * clean; for a degraded tracker, it is dirty.
  *
  * The locks of an IOAS are held for at most 1 GiB of IOVA at a time, those of a
  * device for at most 262144 pages of the size that it tracks by.

@@ -80,7 +80,8 @@ void observer_wait_dirty(struct observer *observer)
 			fail("the observer of %s has ended", observer->vm->name);
 		if (strstr(line, "iommu-dirty:"))
 			fail("the observer of %s: %s", observer->vm->name, line);
-		sscanf(line, "%*s %*u %lu", &pages);
+		if (sscanf(line, "%*s %*u %lu", &pages) != 1)
+			pages = 0;
 	}
 }
 
@@ -102,15 +103,15 @@ void observer_kill(struct observer *observer)
 
 void observer_wait_end(struct observer *observer)
 {
-	char line[256] = "", last[256];
+	bool told = false;
+	char line[256];
 	int status;
 
-	do
-		strcpy(last, line);
-	while (read_line("observer", observer->fd, line, sizeof(line)));
+	while (read_line("observer", observer->fd, line, sizeof(line)))
+		told |= strstr(line, "iommu-dirty:") != NULL;
 	status = wait_end(observer);
-	if (!WIFEXITED(status) || !WEXITSTATUS(status) || !strstr(last, "iommu-dirty:"))
-		fail("the observer did not tell that QEMU ended, but: %s", last);
+	if (!WIFEXITED(status) || !WEXITSTATUS(status) || !told)
+		fail("the observer did not tell that QEMU has ended");
 }
 
 void observers_none(const struct vm *vm)

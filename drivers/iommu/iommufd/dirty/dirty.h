@@ -30,9 +30,9 @@
  *   tests/		KUnit, a benchmark, and switches that make tests skip a step
  *
  * Lock order: iommufd_dirty_iopt::vfio_mutex, iommufd_dirty_classic::mutex ->
- * iommufd_dirty_anchor::rwsem -> iommufd_ioas::mutex -> io_pagetable::domains_rwsem -> iommufd_dirty_iopt::attach_rwsem ->
- * iommufd_dirty_iopt::harvest_mutex -> io_pagetable::iova_rwsem ->
- * iopt_pages::mutex -> iommufd_dirty_ledger::lock.
+ * iommufd_dirty_anchor::rwsem -> iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->
+ * iommufd_dirty_iopt::attach_rwsem -> iommufd_dirty_iopt::harvest_mutex ->
+ * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_ledger::lock.
  * iommufd_group::lock nests inside iommufd_ioas::mutex and outside attach_rwsem.
  *
  * Lock order of a device: iommufd_dirty_device::config_mutex -> locks that the driver

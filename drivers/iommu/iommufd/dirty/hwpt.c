@@ -12,6 +12,7 @@
 #include <linux/iommu.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <trace/events/iommufd_dirty.h>
 #include <uapi/linux/iommufd.h>
@@ -19,13 +20,14 @@
 #include "ioas/ioas.h"
 #include "object.h"
 
-/* Find the last byte of the mapping at @iova, up to @last; false if there is none */
+/* Find the last byte of the mapping at @iova, up to @last; false if none, or if killed */
 static bool classic_mapped(struct io_pagetable *iopt, unsigned long iova,
 			   unsigned long *last)
 {
 	struct iopt_area *area;
 
-	down_read(&iopt->iova_rwsem);
+	if (down_read_killable(&iopt->iova_rwsem))
+		return false;
 	area = iopt_area_iter_first(iopt, iova, iova);
 	if (area)
 		*last = min(*last, iopt_area_last_iova(area));
@@ -40,7 +42,8 @@ static unsigned long classic_length(struct io_pagetable *iopt,
 	struct iommufd_dirty_range part;
 
 	for_each_dirty_range(part, iommufd_dirty_window_next, 0, iova, last)
-		if (!classic_mapped(iopt, part.iova, &part.last))
+		if (fatal_signal_pending(current) ||
+		    !classic_mapped(iopt, part.iova, &part.last))
 			return part.iova - iova;
 	return last - iova + 1;
 }
@@ -101,6 +104,7 @@ int iommufd_dirty_hwpt_get(struct iommufd_hwpt_paging *hwpt,
 	rc = iommufd_check_iova_range(&hwpt->ioas->iopt, cmd);
 	if (rc)
 		return rc;
+	/* Pairs with classic_get() */
 	classic = smp_load_acquire(&hwpt->dirty.classic);
 	if (!classic ||
 	    READ_ONCE(classic->tracker.state) != IOMMU_DIRTY_STATE_RUNNING)
@@ -139,6 +143,7 @@ static struct iommufd_dirty_classic *classic_get(struct iommufd_hwpt_paging *hwp
 {
 	struct iommufd_dirty_classic *new, *classic;
 
+	/* Pairs with the store below, as others read it without the mutex */
 	classic = smp_load_acquire(&hwpt->dirty.classic);
 	if (classic)
 		return classic;
@@ -147,8 +152,10 @@ static struct iommufd_dirty_classic *classic_get(struct iommufd_hwpt_paging *hwp
 		return new;
 	mutex_lock(&hwpt->ioas->mutex);
 	classic = hwpt->dirty.classic;
-	if (!classic)
+	if (!classic) {
+		/* Once it can be seen, it is initialized */
 		smp_store_release(&hwpt->dirty.classic, new);
+	}
 	mutex_unlock(&hwpt->ioas->mutex);
 	if (!classic)
 		return new;
@@ -184,6 +191,9 @@ int iommufd_dirty_hwpt_set(struct iommufd_hwpt_paging *hwpt, bool enable)
 
 	if (!iommufd_dirty_domain_capable(hwpt->common.domain))
 		return -ENOIOCTLCMD;
+	/* Pairs with classic_get() */
+	if (!enable && !smp_load_acquire(&hwpt->dirty.classic))
+		return 0;
 	classic = classic_get(hwpt);
 	if (IS_ERR(classic))
 		return PTR_ERR(classic);

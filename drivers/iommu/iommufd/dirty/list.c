@@ -29,7 +29,7 @@ static void list_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 	out->parent_id = hwpt->ioas->obj.id;
 	if (hwpt->auto_domain)
 		out->flags |= IOMMU_DIRTY_OBJECT_AUTO;
-	/* Freed with the HWPT */
+	/* Pairs with classic_get(); it is freed with the HWPT */
 	classic = smp_load_acquire(&hwpt->dirty.classic);
 	if (classic &&
 	    READ_ONCE(classic->tracker.state) == IOMMU_DIRTY_STATE_RUNNING)

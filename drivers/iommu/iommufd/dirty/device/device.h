@@ -116,7 +116,6 @@ int iommufd_dirty_device_covers(struct iommufd_dirty_tracker *tracker,
 int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
 			       const struct iommufd_dirty_start_args *req,
 			       bool gap_dirty);
-bool iommufd_dirty_device_may_gap(const struct iommufd_dirty_tracker *tracker);
 int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
 			 struct iommufd_dirty_start_args *req);
 

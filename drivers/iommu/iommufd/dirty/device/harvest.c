@@ -44,6 +44,23 @@ struct device_sink {
 	unsigned long last;
 };
 
+/* The user's log reports its own ranges only, so it must not keep more */
+static void device_mark_ledger(struct iommufd_dirty_tracker *tracker,
+			       unsigned long iova, unsigned long last)
+{
+	struct iommufd_dirty_range part;
+
+	if (!tracker->user_log) {
+		iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
+		return;
+	}
+	for_each_dirty_range(part, iommufd_dirty_ranges_next, tracker->ranges,
+			     iova, last)
+		iommufd_dirty_ledger_mark(&tracker->ledger,
+					  max(iova, part.iova),
+					  min(last, part.last));
+}
+
 static void device_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 			      unsigned long last)
 {
@@ -57,7 +74,7 @@ static void device_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 		if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 			continue;
 		if (tracker != window->reader) {
-			iommufd_dirty_ledger_mark(ledger, iova, last);
+			device_mark_ledger(tracker, iova, last);
 			continue;
 		}
 		if (iova < window->iova)
@@ -171,6 +188,9 @@ static int device_collect(struct iommufd_dirty_device *device,
 
 	lockdep_assert_held(&device->lock);
 
+	/* Only the user covers anything, and reads by calls of its own */
+	if (device->unshareable)
+		return 0;
 	for_each_dirty_range(part, iommufd_dirty_ranges_next, device->armed,
 			     iova, last) {
 		if (device->blind)
@@ -307,24 +327,22 @@ int iommufd_dirty_device_keep_log(struct iommufd_dirty_device *device,
 {
 	struct iommufd_dirty_range window;
 	struct device_sink all;
-	bool found = true;
-	int rc = 0;
+	bool found;
+	int rc;
 
-	while (!rc && found) {
+	for (;;) {
 		if (fatal_signal_pending(current) ||
 		    mutex_lock_killable(&device->lock))
 			return -EINTR;
-		if (!iommufd_dirty_logging(device))
-			rc = -EINVAL;
-		else
-			found = keep_next(device, iova, last, &window);
-		if (!rc && found) {
+		rc = iommufd_dirty_logging(device) ? 0 : -EINVAL;
+		found = !rc && keep_next(device, iova, last, &window);
+		if (found) {
 			device_sink_init(&all, device, NULL, NULL, window.iova,
 					 window.last);
 			rc = device_collect(device, &all);
 		}
 		mutex_unlock(&device->lock);
-		if (!found || window.last >= last)
+		if (rc || !found || window.last >= last)
 			break;
 		iova = window.last + 1;
 		cond_resched();

@@ -14,6 +14,7 @@
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <trace/events/iommufd_dirty.h>
 
 #include "device.h"
@@ -39,24 +40,30 @@ static int log_start(struct iommufd_dirty_device *device,
 {
 	struct iommufd_dirty_start_args req = {
 		.ranges = ranges,
-		.page_size = call->page_size,
+		.page_size = SZ_4K,
 	};
+	bool valid = is_power_of_2(call->page_size);
 	bool shared = device->armed;
 	int rc;
 
 	lockdep_assert_held(&device->config_mutex);
 
-	if (iommufd_dirty_logging(device))
-		return device->num_trackers ? -EINVAL : log_call(device, call);
+	/* Refused as by any driver, which is asked if it is the user's alone */
+	if (iommufd_dirty_logging(device)) {
+		rc = -EINVAL;
+		if (!device->num_trackers && !device->blind)
+			rc = log_call(device, call);
+		return rc;
+	}
+	if (shared && (call->changed || !valid))
+		return -EINVAL;
+	if (valid)
+		req.page_size = max_t(u64, call->page_size, SZ_4K);
 	if (!shared)
 		req.call = call;
-	else if (call->changed || !is_power_of_2(req.page_size))
-		return -EINVAL;
-	else
-		req.page_size = max_t(u64, req.page_size, SZ_4K);
 	rc = iommufd_dirty_device_start(&device->log, &req);
 	trace_iommufd_dirty_start(device->id, rc);
-	if (!rc)
+	if (!rc && shared)
 		call->page_size = req.page_size;
 	/* The driver's errors are returned as they are */
 	return shared && rc == -ENXIO ? -EOPNOTSUPP : rc;
@@ -137,9 +144,10 @@ static bool log_read_alone(struct iommufd_dirty_device *device,
 		*rc = -EINTR;
 		return true;
 	}
-	alone = !device->armed || (iommufd_dirty_logging(device) &&
-				   !device->num_trackers && device->by_user &&
-				   !device->blind);
+	alone = !device->armed ||
+		(iommufd_dirty_logging(device) && device->by_user &&
+		 (device->unshareable || !device->num_trackers) &&
+		 !device->blind);
 	if (alone)
 		*rc = call->driver(call);
 	mutex_unlock(&device->lock);
@@ -163,16 +171,30 @@ static bool log_next(struct iommufd_dirty_device *device, unsigned long iova,
 	return found;
 }
 
+/* Put back what could not be reported, unless STOP has discarded all */
+static void log_put_back(struct iommufd_dirty_device *device,
+			 unsigned long stops,
+			 const struct iommufd_dirty_range *run)
+{
+	mutex_lock(&device->lock);
+	if (iommufd_dirty_logging(device) && device->log.stops == stops)
+		iommufd_dirty_ledger_mark(&device->log.ledger, run->iova,
+					  run->last);
+	mutex_unlock(&device->lock);
+}
+
 /*
  * Move what the ledger holds to the user's bitmap. A mark after the ledger was cleared
  * stays there, so nothing is lost in between. Returns false if the bitmap fails: the
  * caller returns its error, and the user can try again.
  */
-static bool log_move(struct iommufd_dirty_ledger *ledger,
+static bool log_move(struct iommufd_dirty_device *device,
 		     struct iommufd_dirty_log_call *call,
 		     const struct iommufd_dirty_range *part,
 		     struct iommu_dirty_sink *sink)
 {
+	struct iommufd_dirty_ledger *ledger = &device->log.ledger;
+	unsigned long stops = READ_ONCE(device->log.stops);
 	struct iommufd_dirty_range run;
 
 	for_each_dirty_range(run, iommufd_dirty_ledger_run, ledger, part->iova,
@@ -180,7 +202,7 @@ static bool log_move(struct iommufd_dirty_ledger *ledger,
 		iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
 		sink->ops->mark_range(sink, run.iova, run.last);
 		if (call->failed(call)) {
-			iommufd_dirty_ledger_mark(ledger, run.iova, run.last);
+			log_put_back(device, stops, &run);
 			return false;
 		}
 	}
@@ -197,8 +219,11 @@ static void log_report(struct iommufd_dirty_device *device,
 	struct iommufd_dirty_range part;
 
 	for_each_dirty_range(part, log_next, device, range->iova, range->last)
-		if (!log_move(&device->log.ledger, call, &part, sink))
-			return;
+		if (!log_move(device, call, &part, sink))
+			break;
+	/* A harvest for others may have marked before the data was in memory */
+	mutex_lock(&device->lock);
+	mutex_unlock(&device->lock);
 }
 
 /**
@@ -244,7 +269,10 @@ bool iommufd_dirty_log_end(struct iommufd_device *idev)
 	bool needed;
 
 	mutex_lock(&device->config_mutex);
-	iommufd_dirty_device_drop(&device->log);
+	if (iommufd_dirty_logging(device)) {
+		iommufd_dirty_device_drop(&device->log);
+		trace_iommufd_dirty_stop(device->id, 0);
+	}
 	needed = device->armed;
 	mutex_unlock(&device->config_mutex);
 	return needed;

@@ -64,9 +64,11 @@ static bool device_shareable(struct iommufd_dirty_device *device,
 			     const struct iommufd_dirty_ranges *ranges,
 			     const struct iommufd_dirty_start_args *req)
 {
+	u64 size = req->call->page_size;
+
 	return !req->call->changed && ranges->nr == req->call->nr &&
-	       req->page_size >= SZ_4K && is_power_of_2(req->page_size) &&
-	       iommufd_dirty_device_aligned(device, ranges, req->page_size);
+	       size >= SZ_4K && is_power_of_2(size) &&
+	       iommufd_dirty_device_aligned(device, ranges, size);
 }
 
 /* Start the provider; on success the device owns @ranges */
@@ -80,7 +82,6 @@ static int device_arm(struct iommufd_dirty_device *device,
 	mutex_lock(&device->lock);
 	if (req->call) {
 		rc = req->call->driver(req->call);
-		req->page_size = req->call->page_size;
 	} else {
 		rc = iommufd_dirty_device_fit(device, ranges, &req->page_size,
 					      false);
@@ -90,7 +91,9 @@ static int device_arm(struct iommufd_dirty_device *device,
 		device->by_user = req->call;
 		device->unshareable = req->call &&
 				      !device_shareable(device, ranges, req);
-		device->page_size = device->unshareable ? SZ_4K : req->page_size;
+		if (device->by_user && !device->unshareable)
+			req->page_size = req->call->page_size;
+		device->page_size = req->page_size;
 		device->asked_size = asked;
 		device->failed = false;
 	}
@@ -318,8 +321,14 @@ static int device_end(struct iommufd_dirty_tracker *tracker, bool stop)
 	if (tracker->state != IOMMU_DIRTY_STATE_RUNNING)
 		return 0;
 	device_set_state(tracker, IOMMU_DIRTY_STATE_STOPPED);
-	if (device->armed && !device_needed(device))
+	if (device->armed && !device_needed(device)) {
 		rc = device_disarm(device, stop);
+	} else if (tracker->user_log) {
+		/* The next call of the user may have other ranges */
+		mutex_lock(&device->lock);
+		device->by_user = false;
+		mutex_unlock(&device->lock);
+	}
 	iommufd_dirty_ledger_purge(&tracker->ledger);
 	iommufd_dirty_device_take(tracker, &none);
 	return rc;

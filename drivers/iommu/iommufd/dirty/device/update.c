@@ -166,8 +166,10 @@ static int device_exchange(struct iommufd_dirty_device *device,
 		old = device->asked_size;
 		device->blind = iommufd_dirty_device_fit(device, device->armed,
 							 &old, false);
-		if (!device->blind)
+		if (!device->blind) {
 			device->page_size = old;
+			device->unshareable = false;
+		}
 		device->by_user = false;
 	}
 	return rc;
@@ -215,27 +217,19 @@ static int device_update_live(struct iommufd_dirty_device *device,
 	if (!rc) {
 		device_take(device, change);
 		device->asked_size = device->page_size;
+		device->by_user = false;
 	}
 	mutex_unlock(&device->lock);
 	return rc;
 }
 
-/**
- * iommufd_dirty_device_may_gap() - Check whether a gap may be made for a tracker
- * @tracker: The tracker
- *
- * All that is tracked is then reported as dirty. The user of a device does not expect
- * that, and nobody should suffer it for an observer.
- *
- * Context: config_mutex is held.
- * Return: true if all others who track the device are trackers, and passive if @tracker
- * is.
+/*
+ * Whether a gap may be made for the tracker. All that is tracked is then reported as dirty.
+ * The user of a device does not expect that, and nobody should suffer it for an observer.
  */
-bool iommufd_dirty_device_may_gap(const struct iommufd_dirty_tracker *tracker)
+static bool device_may_gap(const struct iommufd_dirty_tracker *tracker)
 {
 	const struct iommufd_dirty_device *device = tracker->device;
-
-	lockdep_assert_held(&device->config_mutex);
 
 	if (iommufd_dirty_logging(device))
 		return false;
@@ -248,7 +242,7 @@ static int device_rearm(struct iommufd_dirty_tracker *tracker,
 			bool gap_dirty)
 {
 	struct iommufd_dirty_device *device = tracker->device;
-	bool may_gap = iommufd_dirty_device_may_gap(tracker);
+	bool may_gap = device_may_gap(tracker);
 	struct device_change change = {};
 	struct iommufd_dirty_ranges *both;
 	int rc = -ENOMEM;
@@ -258,6 +252,9 @@ static int device_rearm(struct iommufd_dirty_tracker *tracker,
 	       !device->unshareable;
 	/* Starting it again can go wrong, or end in larger pages, even without a gap */
 	if (!live && tracker->passive && !may_gap)
+		return -EBUSY;
+	/* What the user has logged so far could not be kept */
+	if (device->unshareable && iommufd_dirty_logging(device))
 		return -EBUSY;
 	change.page_size = live ? device->page_size :
 				  device_wanted_size(tracker, req->page_size);
@@ -305,7 +302,7 @@ static bool device_drop_passive(struct iommufd_dirty_device *device)
  * @tracker: A device tracker; what others need stays tracked
  * @req: The ranges and the page size that it asks for
  * @gap_dirty: If tracking would have a gap, treat everything as dirty rather than fail,
- *	if iommufd_dirty_device_may_gap()
+ *	unless a user would notice, or @tracker is passive and others are not
  *
  * If the device cannot track that much, it tracks nothing for passive trackers.
  *
@@ -322,10 +319,11 @@ int iommufd_dirty_device_rearm(struct iommufd_dirty_tracker *tracker,
 	lockdep_assert_held(&tracker->device->config_mutex);
 
 	rc = device_rearm(tracker, req, gap_dirty);
-	if (!rc || rc == -EBUSY || rc == -EINTR || rc == -ENODEV ||
-	    tracker->passive || !device_drop_passive(tracker->device))
-		return rc;
-	return device_rearm(tracker, req, gap_dirty);
+	/* Some drivers return other errors than -E2BIG if it is too much */
+	if ((rc == -E2BIG || rc == -ENXIO || rc == -EIO) &&
+	    !tracker->passive && device_drop_passive(tracker->device))
+		rc = device_rearm(tracker, req, gap_dirty);
+	return rc;
 }
 
 static int device_update_locked(struct iommufd_dirty_tracker *tracker,

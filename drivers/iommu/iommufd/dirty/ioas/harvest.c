@@ -246,7 +246,9 @@ static int harvest_reserve_others(struct iommufd_dirty_tracker *tracker,
 	list_for_each_entry(other, trackers, item) {
 		if (other->passive || other->state != IOMMU_DIRTY_STATE_RUNNING)
 			continue;
-		rc = harvest_reserve(other, iova, last);
+		/* Entries may reach beyond what is read, up to a whole window */
+		rc = harvest_reserve(other, iova & ~(IOMMUFD_DIRTY_WINDOW - 1),
+				     last | (IOMMUFD_DIRTY_WINDOW - 1));
 		if (rc)
 			return rc;
 		cond_resched();
@@ -262,7 +264,9 @@ static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
 
 	list_for_each_entry(other, trackers, item)
 		if (!other->passive)
-			iommufd_dirty_ledger_trim(&other->ledger, iova, last);
+			iommufd_dirty_ledger_trim(&other->ledger,
+						  iova & ~(IOMMUFD_DIRTY_WINDOW - 1),
+						  last | (IOMMUFD_DIRTY_WINDOW - 1));
 }
 
 /*
@@ -517,12 +521,10 @@ int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 	if (rc)
 		return rc;
 	rc = mutex_lock_killable(&tracker->ioas->iopt.dirty.harvest_mutex);
-	if (!rc)
+	if (!rc) {
+		iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
 		mutex_unlock(&tracker->ioas->iopt.dirty.harvest_mutex);
+	}
 	iommufd_dirty_exit(tracker);
-	if (rc)
-		return rc;
-	/* If this frees what another SCAN has reserved, that SCAN is only less exact */
-	iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
-	return 0;
+	return rc;
 }

@@ -121,8 +121,8 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
  *	more
  *
  * What classic tracking has recorded for it is discarded. If a domain is not tracked, the
- * whole area becomes dirty. It must not be marked
- * any earlier: a reader could clear the mark and then miss later writes.
+ * whole area becomes dirty. It must not be marked any earlier: a reader could clear the
+ * mark and then miss later writes.
  *
  * Context: domains_rwsem has been held for reading since
  * iommufd_dirty_unmap_begin().
