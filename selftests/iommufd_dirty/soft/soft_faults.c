@@ -321,6 +321,10 @@ TEST_F(soft_faults, start_during_set)
 	struct side s;
 
 	edu_attach(&env->edu[1], c.id);
+	/* The second SET finds a dirty entry, so it flushes */
+	check(__hwpt_set_dirty(env->fd, c.id, true));
+	env_load(env, 1);
+	oracle_write(&self->o, 1, 5);
 	soft_faults(&env->edu[1], (struct soft_faults) { .hold_flush = 1 });
 	ASSERT_EQ(0, pthread_create(&c.thread, NULL, set_run, &c));
 	soft_wait_held(&env->edu[1]);
