@@ -159,6 +159,20 @@ struct iommu_dirty_table {
 };
 
 /**
+ * enum iommu_dirty_cost - What it costs a user's domain that it can be tracked
+ * @IOMMU_DIRTY_IMPOSSIBLE: It cannot be tracked
+ * @IOMMU_DIRTY_COSTS: IOMMU_HWPT_ALLOC_DIRTY_TRACKING changes the domain: the
+ *	format of its page table, or how hardware uses the table even while
+ *	nobody tracks
+ * @IOMMU_DIRTY_FREE: The domain is the same as without that flag
+ */
+enum iommu_dirty_cost {
+	IOMMU_DIRTY_IMPOSSIBLE = 0,
+	IOMMU_DIRTY_COSTS,
+	IOMMU_DIRTY_FREE,
+};
+
+/**
  * struct iommu_dirty_desc - An IOMMU driver's description of a domain
  * @format: Format of its page table
  * @reason: Why its dirty bits can or cannot be tracked

@@ -94,15 +94,20 @@ bool amd_dirty_check_attach(struct protection_domain *pdom,
 }
 
 /**
- * amd_dirty_capable() - iommu_domain_ops::dirty_capable()
+ * amd_dirty_cost() - iommu_domain_ops::dirty_cost()
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: true if such a domain can be tracked.
+ * Return: IOMMU_DIRTY_COSTS if the domain is in v2 mode with dirty tracking; without
+ * it, a user's domain is always in v1 mode.
  */
-bool amd_dirty_capable(struct device *dev, u32 flags)
+enum iommu_dirty_cost amd_dirty_cost(struct device *dev, u32 flags)
 {
-	return amd_dirty_supported(get_amd_iommu_from_dev(dev));
+	struct amd_iommu *iommu = get_amd_iommu_from_dev(dev);
+
+	if (amd_iommu_hd_support(iommu))
+		return IOMMU_DIRTY_FREE;
+	return v2_chosen() ? IOMMU_DIRTY_COSTS : IOMMU_DIRTY_IMPOSSIBLE;
 }
 
 /**

@@ -19,7 +19,7 @@ enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags);
 bool amd_dirty_coherent(struct amd_iommu *iommu);
 bool amd_dirty_check_attach(struct protection_domain *pdom,
 			    struct amd_iommu *iommu);
-bool amd_dirty_capable(struct device *dev, u32 flags);
+enum iommu_dirty_cost amd_dirty_cost(struct device *dev, u32 flags);
 enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu);
 void amd_dirty_describe(struct iommu_domain *domain,
 			struct iommu_dirty_desc *desc);

@@ -114,17 +114,25 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 }
 
 /**
- * intel_dirty_capable() - iommu_domain_ops::dirty_capable()
+ * intel_dirty_cost() - iommu_domain_ops::dirty_cost()
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: see intel_dirty_supported().
+ * First stage instead of second stage costs an IOVA bit: addresses are canonical.
+ *
+ * Return: IOMMU_DIRTY_COSTS if the domain is in another stage with dirty tracking.
  */
-bool intel_dirty_capable(struct device *dev, u32 flags)
+enum iommu_dirty_cost intel_dirty_cost(struct device *dev, u32 flags)
 {
 	struct device_domain_info *info = dev_iommu_priv_get(dev);
+	u32 with = flags | IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	u32 without = flags & ~IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 
-	return intel_dirty_supported(info->iommu, flags);
+	if (!intel_dirty_supported(info->iommu, flags))
+		return IOMMU_DIRTY_IMPOSSIBLE;
+	return intel_dirty_first_stage(info->iommu, with) ==
+	       intel_dirty_first_stage(info->iommu, without) ?
+		       IOMMU_DIRTY_FREE : IOMMU_DIRTY_COSTS;
 }
 
 /**

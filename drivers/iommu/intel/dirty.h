@@ -18,7 +18,7 @@ bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags);
 bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags);
 int intel_dirty_check_attach(struct dmar_domain *domain,
 			     struct intel_iommu *iommu);
-bool intel_dirty_capable(struct device *dev, u32 flags);
+enum iommu_dirty_cost intel_dirty_cost(struct device *dev, u32 flags);
 enum iommu_dirty_reason intel_dirty_reason(struct intel_iommu *iommu,
 					   u32 flags);
 int intel_dirty_harvest(struct iommu_domain *domain,

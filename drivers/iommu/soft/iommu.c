@@ -209,9 +209,10 @@ static const struct iommu_dirty_ops soft_dirty_ops = {
 	.harvest = soft_harvest,
 };
 
-static bool soft_dirty_capable(struct device *dev, u32 flags)
+static enum iommu_dirty_cost soft_dirty_cost(struct device *dev, u32 flags)
 {
-	return !READ_ONCE(to_soft_device(dev)->inject.untrackable);
+	return READ_ONCE(to_soft_device(dev)->inject.untrackable) ?
+		       IOMMU_DIRTY_IMPOSSIBLE : IOMMU_DIRTY_FREE;
 }
 
 static void soft_dirty_describe(struct iommu_domain *domain,
@@ -231,7 +232,7 @@ static void soft_dirty_describe(struct iommu_domain *domain,
 static bool soft_capable(struct device *dev, enum iommu_cap cap)
 {
 	return cap == IOMMU_CAP_CACHE_COHERENCY ||
-	       (cap == IOMMU_CAP_DIRTY_TRACKING && soft_dirty_capable(dev, 0));
+	       (cap == IOMMU_CAP_DIRTY_TRACKING && soft_dirty_cost(dev, 0));
 }
 
 static struct iommu_domain *soft_alloc(struct device *dev, bool dirty)
@@ -356,7 +357,7 @@ const struct iommu_ops soft_iommu_ops = {
 		.iotlb_sync = soft_iotlb_sync,
 		.flush_iotlb_all = soft_flush_iotlb_all,
 		.iova_to_phys = soft_iova_to_phys,
-		.dirty_capable = soft_dirty_capable,
+		.dirty_cost = soft_dirty_cost,
 		.dirty_describe = soft_dirty_describe,
 		.free = soft_domain_free,
 	},

@@ -31,17 +31,19 @@ static enum iommu_dirty_reason smmu_reason(struct arm_smmu_device *smmu)
 }
 
 /**
- * arm_smmu_dirty_capable() - iommu_domain_ops::dirty_capable()
+ * arm_smmu_dirty_cost() - iommu_domain_ops::dirty_cost()
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: true if a domain of the device can be tracked, in either stage.
+ * Return: IOMMU_DIRTY_COSTS if a domain of the device can be tracked, in either
+ * stage: hardware then updates its entries for as long as it exists.
  */
-bool arm_smmu_dirty_capable(struct device *dev, u32 flags)
+enum iommu_dirty_cost arm_smmu_dirty_cost(struct device *dev, u32 flags)
 {
 	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
 
-	return smmu_reason(master->smmu) == IOMMU_DIRTY_REASON_NOT_REQUESTED;
+	return smmu_reason(master->smmu) == IOMMU_DIRTY_REASON_NOT_REQUESTED ?
+		       IOMMU_DIRTY_COSTS : IOMMU_DIRTY_IMPOSSIBLE;
 }
 
 /**

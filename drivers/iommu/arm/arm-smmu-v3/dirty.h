@@ -12,7 +12,7 @@
 #include "arm-smmu-v3.h"
 
 #ifdef CONFIG_IOMMUFD_DIRTY
-bool arm_smmu_dirty_capable(struct device *dev, u32 flags);
+enum iommu_dirty_cost arm_smmu_dirty_cost(struct device *dev, u32 flags);
 void arm_smmu_dirty_describe(struct iommu_domain *domain,
 			     struct iommu_dirty_desc *desc);
 int arm_smmu_dirty_harvest(struct iommu_domain *domain,

@@ -22,6 +22,16 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 	INIT_LIST_HEAD(&iopt->dirty.trackers);
 }
 
+static enum iommu_dirty_cost dirty_cost(struct iommufd_device *idev, u32 flags)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
+
+	if (!ops->domain_alloc_user || !ops->default_domain_ops ||
+	    !ops->default_domain_ops->dirty_cost)
+		return IOMMU_DIRTY_IMPOSSIBLE;
+	return ops->default_domain_ops->dirty_cost(idev->dev, flags);
+}
+
 /**
  * iommufd_dirty_capable() - Check whether a HWPT for a device can be tracked
  * @idev: The device
@@ -35,11 +45,7 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
  */
 bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags)
 {
-	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
-
-	return ops->domain_alloc_user && ops->default_domain_ops &&
-	       ops->default_domain_ops->dirty_capable &&
-	       ops->default_domain_ops->dirty_capable(idev->dev, flags);
+	return dirty_cost(idev, flags) != IOMMU_DIRTY_IMPOSSIBLE;
 }
 
 /**
