@@ -270,13 +270,23 @@ static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * True if an IO page table entry may reach beyond the window. No entry is larger than
- * IOMMUFD_DIRTY_WINDOW, and callers split ranges at multiples of it, but the range of a
- * user can begin and end anywhere.
+ * True if an IO page table entry may reach beyond the window. Callers split ranges at
+ * multiples of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end anywhere,
+ * and a HWPT that was made without a request for tracking can have larger entries.
  */
-static bool harvest_cuts(unsigned long iova, unsigned long last)
+static bool harvest_cuts(struct io_pagetable *iopt, unsigned long iova,
+			 unsigned long last)
 {
-	return !IS_ALIGNED(iova | (last + 1), IOMMUFD_DIRTY_WINDOW);
+	struct iommu_domain *domain;
+	unsigned long index;
+
+	if (!IS_ALIGNED(iova | (last + 1), IOMMUFD_DIRTY_WINDOW))
+		return true;
+	xa_for_each(&iopt->domains, index, domain)
+		if (iommufd_dirty_domain_capable(domain) &&
+		    domain->pgsize_bitmap >= 2 * IOMMUFD_DIRTY_WINDOW)
+			return true;
+	return false;
 }
 
 /* All locks of a harvest are held */
@@ -294,7 +304,7 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	/* The tracker's own ledger is fed like those of all other trackers */
 	iommufd_dirty_feed_init(&feed, iopt, own && !keeps ? NULL : tracker,
 				own && !keeps ? NULL : to);
-	if (!keeps && harvest_cuts(iova, last)) {
+	if (!keeps && harvest_cuts(iopt, iova, last)) {
 		iommufd_dirty_feed_window(&feed, iova, last);
 		flags |= IOMMU_DIRTY_WALK_WHOLE;
 	}
