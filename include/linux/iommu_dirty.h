@@ -12,9 +12,7 @@
 
 #include <linux/bitops.h>
 #include <linux/errno.h>
-#include <linux/kconfig.h>
 #include <linux/overflow.h>
-#include <linux/sizes.h>
 #include <linux/types.h>
 #include <uapi/linux/iommufd_dirty.h>
 
@@ -181,23 +179,6 @@ struct iommu_dirty_desc {
 	enum iommu_dirty_format format;
 	enum iommu_dirty_reason reason;
 };
-
-/**
- * iommu_dirty_pgsizes() - Page sizes for a domain that can be tracked
- * @pgsize_bitmap: Page sizes of its format, in bytes
- *
- * One written byte makes a whole entry dirty, so an entry of many GiB would be
- * copied again and again. AMD v1 and Arm with 64 KiB pages have such entries.
- *
- * Return: the page sizes of at most 1 GiB; all of them without
- * CONFIG_IOMMUFD_DIRTY.
- */
-static inline unsigned long iommu_dirty_pgsizes(unsigned long pgsize_bitmap)
-{
-	if (!IS_ENABLED(CONFIG_IOMMUFD_DIRTY))
-		return pgsize_bitmap;
-	return pgsize_bitmap & (SZ_1G | (SZ_1G - 1));
-}
 
 /**
  * iommu_dirty_walk_init() - Prepare a walk

@@ -146,6 +146,10 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 		add+=(--add "$cache/vmm/$arch/out/$c")
 	done
 	[ "$arch" != x86_64 ] || add+=(--add "$cache/tools/iommu-static/iommu-dirty")
+	# With a container, QEMU gets the page table that attaching the device makes
+	case $mode in
+	amd-v2 | smmu-s?) add+=(--append iommufd.dirty_trackable=1) ;;
+	esac
 	local LIMIT=$((180 + 60 * ${#cases[@]}))
 	# two devices for each side, and one with slow transfers for each
 	vm "$log" --kernel "$(image "$config")" --iommu "$mode" --mem 2G --edu 6 \

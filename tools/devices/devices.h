@@ -54,6 +54,9 @@ void mem_free(void *mem, size_t size);
 /* iommufd.c */
 int __iommufd_ioctl(int fd, unsigned long cmd, void *arg);
 int __ioas_alloc(int fd, __u32 *ioas);
+/* IOMMU_OPTION_DIRTY_TRACKABLE */
+int __ioas_set_trackable(int fd, __u32 ioas, bool on);
+/* Sets that option, so the IOAS can be tracked whatever device is attached to it */
 __u32 ioas_alloc(int fd);
 int __ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova, __u32 flags);
 void ioas_map(int fd, __u32 ioas, void *va, size_t len, __u64 iova);

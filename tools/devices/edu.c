@@ -158,6 +158,10 @@ bool edu_open_soft(struct edu *edu, const char *format, int iommufd)
 int edu_open_container(struct edu *edu, unsigned int index, int container,
 		       unsigned long type)
 {
+	struct iommu_vfio_ioas compat = {
+		.size = sizeof(compat),
+		.op = IOMMU_VFIO_IOAS_GET,
+	};
 	char name[300], link[128], target[256];
 	const char *dir = edu_prepare(edu, index, name, sizeof(name));
 	ssize_t len;
@@ -176,6 +180,9 @@ int edu_open_container(struct edu *edu, unsigned int index, int container,
 		fatal("VFIO_GROUP_SET_CONTAINER: error %d", errno);
 	if (ioctl(container, VFIO_SET_IOMMU, type))
 		fatal("VFIO_SET_IOMMU: error %d", errno);
+	/* Fails for a container that is not an iommufd */
+	if (!__iommufd_ioctl(container, IOMMU_VFIO_IOAS, &compat))
+		__ioas_set_trackable(container, compat.ioas_id, true);
 	edu->fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, edu->bdf);
 	if (edu->fd < 0)
 		fatal("VFIO_GROUP_GET_DEVICE_FD: error %d", errno);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#include <linux/iommufd_dirty.h>
+
 #include "devices.h"
 
 int __iommufd_ioctl(int fd, unsigned long cmd, void *arg)
@@ -21,11 +23,34 @@ int __ioas_alloc(int fd, __u32 *ioas)
 	return rc;
 }
 
+static int ioas_set(int fd, __u32 ioas, __u32 option, __u64 value)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = option,
+		.op = IOMMU_OPTION_OP_SET,
+		.object_id = ioas,
+		.val64 = value,
+	};
+
+	return __iommufd_ioctl(fd, IOMMU_OPTION, &cmd);
+}
+
+int __ioas_set_trackable(int fd, __u32 ioas, bool on)
+{
+	return ioas_set(fd, ioas, IOMMU_OPTION_DIRTY_TRACKABLE, on);
+}
+
 __u32 ioas_alloc(int fd)
 {
 	__u32 ioas;
+	int rc;
 
 	check(__ioas_alloc(fd, &ioas));
+	rc = __ioas_set_trackable(fd, ioas, true);
+	/* A kernel without trackers does not know the option */
+	if (rc && rc != -EOPNOTSUPP)
+		fatal("IOMMU_OPTION_DIRTY_TRACKABLE: error %d", -rc);
 	return ioas;
 }
 
@@ -84,15 +109,7 @@ void ioas_copy(int fd, __u32 dst, __u32 src, __u64 iova, __u64 len)
 
 void ioas_set_huge_pages(int fd, __u32 ioas, bool on)
 {
-	struct iommu_option cmd = {
-		.size = sizeof(cmd),
-		.option_id = IOMMU_OPTION_HUGE_PAGES,
-		.op = IOMMU_OPTION_OP_SET,
-		.object_id = ioas,
-		.val64 = on,
-	};
-
-	check(__iommufd_ioctl(fd, IOMMU_OPTION, &cmd));
+	check(ioas_set(fd, ioas, IOMMU_OPTION_HUGE_PAGES, on));
 }
 
 void ioas_aperture(int fd, __u32 ioas, struct iommu_iova_range *low,

@@ -134,8 +134,10 @@ enum iommu_dirty_format {
  *	Device: no driver provides it
  * @IOMMU_DIRTY_REASON_NO_HW: The IOMMU does not set dirty bits in page tables
  *	of this format
- * @IOMMU_DIRTY_REASON_NOT_REQUESTED: The IOMMU could, but the HWPT was
- *	allocated without IOMMU_HWPT_ALLOC_DIRTY_TRACKING
+ * @IOMMU_DIRTY_REASON_NOT_REQUESTED: The IOMMU could, but nobody requested it.
+ *	With IOMMU_DIRTY_MEMBER_AUTO: set IOMMU_OPTION_DIRTY_TRACKABLE on the
+ *	IOAS before a device is attached to it. Otherwise: allocate the HWPT
+ *	with IOMMU_HWPT_ALLOC_DIRTY_TRACKING
  * @IOMMU_DIRTY_REASON_NEST_PARENT: The HWPT is the parent of nested HWPTs, and
  *	the IOMMU driver cannot track such a combination
  * @IOMMU_DIRTY_REASON_ENABLE_FAILED: The driver failed to enable tracking
@@ -905,5 +907,33 @@ struct iommu_dirty_list {
 };
 
 #define IOMMU_DIRTY_LIST _IO(IOMMUFD_TYPE, IOMMUFD_CMD_DIRTY_LIST)
+
+/**
+ * enum iommu_dirty_option - Values of struct iommu_option::option_id
+ * @IOMMU_OPTION_DIRTY_TRACKABLE: Whether HWPTs that iommufd makes by itself,
+ *	when a device is attached to an IOAS, can be tracked even if that costs
+ *	something
+ *
+ * The @object_id of IOMMU_OPTION_DIRTY_TRACKABLE is an IOAS, @val64 is 0 or 1.
+ * It applies to HWPTs that are made later; existing ones do not change, and
+ * devices that are attached later may use them, too. New IOASes have the value
+ * of the kernel parameter iommufd.dirty_trackable, which is 0 by default.
+ *
+ * 0: Such a HWPT has the page table format, the IOVA range and the entry sizes
+ * that it has in a kernel without dirty trackers. It can be tracked only if
+ * that is possible all the same.
+ *
+ * 1: It can be tracked wherever the IOMMU can. Its page table may have another
+ * format, with fewer IOVA bits. It has no entries larger than 1 GiB.
+ *
+ * Errors of IOMMU_OPTION:
+ * * -ENOENT: @object_id is not an IOAS.
+ * * -EINVAL: @val64 is neither 0 nor 1.
+ * * -EOPNOTSUPP: @op is unknown, or @__reserved is not 0, or the kernel is
+ *   built without CONFIG_IOMMUFD_DIRTY.
+ */
+enum iommu_dirty_option {
+	IOMMU_OPTION_DIRTY_TRACKABLE = 0xC0,
+};
 
 #endif

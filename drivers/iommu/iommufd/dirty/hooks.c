@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Calls from the rest of iommufd into the dirty trackers: when iommufd allocates
- * a HWPT, when a device is attached to one or detached from one, and when a HWPT
- * joins an IOAS. Functions that need a lock held say so.
+ * a HWPT, and for the option that says which kind; when a device is attached to one
+ * or detached from one, and when a HWPT joins an IOAS. Functions that need a lock held
+ * say so.
  */
 #include <linux/iommu.h>
+#include <linux/moduleparam.h>
 #include <trace/events/iommufd_dirty.h>
 
 #include "ioas/ioas.h"
 #include "tests/break.h"
+
+static bool dirty_trackable;
+module_param(dirty_trackable, bool, 0444);
+MODULE_PARM_DESC(dirty_trackable,
+		 "Page tables that iommufd makes by itself can be tracked, whatever it costs");
 
 /**
  * iommufd_dirty_init_iopt() - Initialize the dirty tracking state of an IOAS
@@ -20,6 +27,36 @@ void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 	mutex_init(&iopt->dirty.harvest_mutex);
 	mutex_init(&iopt->dirty.vfio_mutex);
 	INIT_LIST_HEAD(&iopt->dirty.trackers);
+	iopt->dirty.trackable = dirty_trackable;
+}
+
+/**
+ * iommufd_dirty_option() - ioctl(IOMMU_OPTION), IOMMU_OPTION_DIRTY_TRACKABLE
+ * @ucmd: struct iommu_option, whose reserved field has been checked
+ *
+ * Return: as for the other options of an IOAS.
+ */
+int iommufd_dirty_option(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_option *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+	int rc = 0;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->object_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	if (cmd->op == IOMMU_OPTION_OP_GET)
+		cmd->val64 = READ_ONCE(ioas->iopt.dirty.trackable);
+	else if (cmd->op != IOMMU_OPTION_OP_SET)
+		rc = -EOPNOTSUPP;
+	else if (cmd->val64 > 1)
+		rc = -EINVAL;
+	else
+		WRITE_ONCE(ioas->iopt.dirty.trackable, cmd->val64);
+
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
 }
 
 static enum iommu_dirty_cost dirty_cost(struct iommufd_device *idev, u32 flags)
@@ -50,19 +87,26 @@ bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags)
 
 /**
  * iommufd_dirty_auto_flags() - Flags for a HWPT that iommufd allocates itself
+ * @ioas: The IOAS
  * @idev: The device that it is allocated for
  * @pasid: The PASID that it is allocated for
  *
  * The flags do not enable tracking; they make the driver build a page table that
- * can be tracked later.
+ * can be tracked later. Unless the IOAS has IOMMU_OPTION_DIRTY_TRACKABLE, the HWPT
+ * must be the same as without CONFIG_IOMMUFD_DIRTY.
  *
  * Return: IOMMU_HWPT_ALLOC_DIRTY_TRACKING if the driver should be asked for it,
  * else 0.
  */
-u32 iommufd_dirty_auto_flags(struct iommufd_device *idev, ioasid_t pasid)
+u32 iommufd_dirty_auto_flags(struct iommufd_ioas *ioas,
+			     struct iommufd_device *idev, ioasid_t pasid)
 {
+	enum iommu_dirty_cost cost = dirty_cost(idev, 0);
+
 	/* VT-d rejects dirty tracking domains for a PASID */
-	if (pasid != IOMMU_NO_PASID || !iommufd_dirty_capable(idev, 0))
+	if (pasid != IOMMU_NO_PASID || cost == IOMMU_DIRTY_IMPOSSIBLE)
+		return 0;
+	if (cost == IOMMU_DIRTY_COSTS && !READ_ONCE(ioas->iopt.dirty.trackable))
 		return 0;
 	return IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 }
@@ -81,6 +125,26 @@ bool iommufd_dirty_auto_retry(u32 *flags, long err)
 		return false;
 	*flags = 0;
 	return true;
+}
+
+/**
+ * iommufd_dirty_limit_entries() - Limit the entries of a HWPT that can be tracked
+ * @ioas: The IOAS
+ * @domain: The domain, nothing mapped in it
+ * @flags: IOMMU_HWPT_ALLOC_* that it was allocated with
+ * @auto_domain: iommufd makes the HWPT by itself
+ *
+ * One written byte makes a whole entry dirty, so an entry of many GiB would be
+ * copied again and again. AMD v1 and Arm with 64 KiB pages have such entries. They
+ * stay where no user has requested tracking: the IOTLB holds more of a large entry.
+ */
+void iommufd_dirty_limit_entries(struct iommufd_ioas *ioas,
+				 struct iommu_domain *domain, u32 flags,
+				 bool auto_domain)
+{
+	if ((flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) &&
+	    (!auto_domain || READ_ONCE(ioas->iopt.dirty.trackable)))
+		domain->pgsize_bitmap &= 2 * IOMMUFD_DIRTY_WINDOW - 1;
 }
 
 static struct rw_semaphore *attach_rwsem(struct iommufd_hw_pagetable *hwpt)

@@ -52,6 +52,8 @@ struct vfio_iommu_type1_dma_unmap;
  *	VFIO_IOMMU_UNMAP_DMA with a bitmap; taken before all other locks
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
  *	protected by iommufd_ioas::mutex
+ * @trackable: IOMMU_OPTION_DIRTY_TRACKABLE. No lock, only READ_ONCE() and
+ *	WRITE_ONCE(): it is for HWPTs that are made later
  */
 struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
@@ -63,6 +65,7 @@ struct iommufd_dirty_iopt {
 	unsigned long patient;
 	struct mutex vfio_mutex;	/* One of type1's calls at a time */
 	u32 vfio_tracker_id;
+	bool trackable;
 };
 
 /**
@@ -100,8 +103,12 @@ static inline bool iommufd_dirty_active(const struct iommufd_dirty_iopt *dirty)
 
 void iommufd_dirty_init_iopt(struct io_pagetable *iopt);
 bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags);
-u32 iommufd_dirty_auto_flags(struct iommufd_device *idev, ioasid_t pasid);
+u32 iommufd_dirty_auto_flags(struct iommufd_ioas *ioas,
+			     struct iommufd_device *idev, ioasid_t pasid);
 bool iommufd_dirty_auto_retry(u32 *flags, long err);
+void iommufd_dirty_limit_entries(struct iommufd_ioas *ioas,
+				 struct iommu_domain *domain, u32 flags,
+				 bool auto_domain);
 void iommufd_dirty_attach_begin(struct iommufd_hw_pagetable *hwpt,
 				struct iommufd_hw_pagetable *old);
 void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
@@ -138,6 +145,7 @@ int iommufd_dirty_vfio_fill_cap(struct iommufd_ioas *ioas,
 				struct vfio_info_cap_header __user *cur,
 				size_t avail);
 
+int iommufd_dirty_option(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_alloc(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_tracker_info(struct iommufd_ucmd *ucmd);
 int iommufd_dirty_list(struct iommufd_ucmd *ucmd);
@@ -169,7 +177,8 @@ static inline bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags)
 	return false;
 }
 
-static inline u32 iommufd_dirty_auto_flags(struct iommufd_device *idev,
+static inline u32 iommufd_dirty_auto_flags(struct iommufd_ioas *ioas,
+					   struct iommufd_device *idev,
 					   ioasid_t pasid)
 {
 	return 0;
@@ -178,6 +187,12 @@ static inline u32 iommufd_dirty_auto_flags(struct iommufd_device *idev,
 static inline bool iommufd_dirty_auto_retry(u32 *flags, long err)
 {
 	return false;
+}
+
+static inline void iommufd_dirty_limit_entries(struct iommufd_ioas *ioas,
+					       struct iommu_domain *domain,
+					       u32 flags, bool auto_domain)
+{
 }
 
 static inline void iommufd_dirty_attach_begin(struct iommufd_hw_pagetable *hwpt,
@@ -272,6 +287,11 @@ iommufd_dirty_vfio_unmap(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			 unsigned long *unmapped)
 {
 	return -EINVAL;
+}
+
+static inline int iommufd_dirty_option(struct iommufd_ucmd *ucmd)
+{
+	return -EOPNOTSUPP;
 }
 #endif
 #endif
