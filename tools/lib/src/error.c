@@ -40,7 +40,7 @@ const char *idirty_reason_text(uint32_t reason)
 	case IOMMU_DIRTY_REASON_NO_HW:
 		return "the IOMMU sets no dirty bits in page tables of this format";
 	case IOMMU_DIRTY_REASON_NOT_REQUESTED:
-		return "it was allocated without IOMMU_HWPT_ALLOC_DIRTY_TRACKING";
+		return "tracking must be requested: see IOMMU_DIRTY_REASON_NOT_REQUESTED";
 	case IOMMU_DIRTY_REASON_NEST_PARENT:
 		return "the driver cannot track the parent of nested page tables";
 	case IOMMU_DIRTY_REASON_ENABLE_FAILED:
