@@ -131,7 +131,9 @@ static void check_blind(struct __test_metadata *_metadata, struct oracle *o, __u
 	EXPECT_EQ(PAGES, oracle_read(o, 0));
 	EXPECT_EQ(PAGES, oracle_read(o, 0));
 
+	/* START asks the driver once more */
 	other = tracker_alloc(env->fd, env->ioas);
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
 	EXPECT_EQ(-ENXIO, __tracker_start(env->fd, other, &start));
 	EXPECT_EQ(failed, start.out_id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_ENABLE_FAILED, start.out_reason);
@@ -192,6 +194,29 @@ TEST_F(soft_faults, enable_joining)
 	hwpt = dirty_hwpt(env, 1);
 	edu_attach(&env->edu[1], hwpt);
 	check_blind(_metadata, &self->o, hwpt);
+}
+
+/*
+ * Tracking failed for a degraded tracker, and works for one that needs it: neither is
+ * blind then, and the degraded one gets what was written before.
+ */
+TEST_F(soft_faults, enable_later)
+{
+	struct env *env = &self->env;
+	__u32 other = tracker_alloc(env->fd, env->ioas);
+
+	edu_attach(&env->edu[1], dirty_hwpt(env, 1));
+	soft_fail_once(&env->edu[1], FAULT_ENABLE, EIO);
+	start_degraded(env);
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	env_load(env, 1);
+	oracle_write(&self->o, 1, 3);
+	tracker_start(env->fd, other);
+	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED, tracker_flags(env->fd, env->tracker));
+	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
+	oracle_copy(&self->o);
+	EXPECT_TRUE(tracked(&self->o, 1));
+	object_destroy(env->fd, other);
 }
 
 /*

@@ -5,20 +5,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vm.h"
 
-#define TOOL		"/bin/iommu-dirty"
-#define PATIENCE	60	/* timeout in seconds */
+#define TOOL	"/bin/iommu-dirty"
 
 /* Runs iommu-dirty; returns its process, and its output in @fd */
 static pid_t run_tool(const char *command, const struct vm *vm, int *fd)
@@ -48,19 +45,20 @@ static pid_t run_tool(const char *command, const struct vm *vm, int *fd)
 /* Reads a line without its end; false at the end of the output */
 static bool read_line(const char *what, int fd, char *line, size_t size)
 {
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
 	size_t n = 0;
+	bool more;
 
 	for (;;) {
-		if (poll(&ready, 1, PATIENCE * 1000) <= 0)
-			fail("%s: no output for %d s", what, PATIENCE);
-		if (read(fd, line + n, 1) != 1 || line[n] == '\n')
+		if (!vm_wait_file(fd))
+			fail("%s: no output", what);
+		more = read(fd, line + n, 1) == 1;
+		if (!more || line[n] == '\n')
 			break;
 		if (n < size - 1)
 			n++;
 	}
 	line[n] = 0;
-	return n || ready.revents & POLLIN;
+	return n || more;
 }
 
 void observer_start(struct observer *observer, const struct vm *vm)
@@ -108,7 +106,8 @@ void observer_wait_end(struct observer *observer)
 	int status;
 
 	while (read_line("observer", observer->fd, line, sizeof(line)))
-		told |= strstr(line, "iommu-dirty:") != NULL;
+		if (strstr(line, "iommu-dirty:"))
+			told = true;
 	status = wait_end(observer);
 	if (!WIFEXITED(status) || !WEXITSTATUS(status) || !told)
 		fail("the observer did not tell that QEMU has ended");

@@ -213,18 +213,22 @@ static void take(struct vm *vm, struct lines *in, void (*line)(struct vm *, cons
 	memmove(in->text, begin, in->fill);
 }
 
-/* Waits until @end for the next output of any QEMU, and processes it */
-static void take_next(double end)
+/*
+ * Waits until @end for the next output of any QEMU, and processes it, or for that of
+ * another file. Returns whether there is some in that file. Without one, it is -1
+ */
+static bool take_next_or(double end, int other)
 {
-	struct pollfd fds[2 * ARRAY_SIZE(vms)];
+	struct pollfd fds[2 * ARRAY_SIZE(vms) + 1];
 	int left = (end - now()) * 1000;
 	unsigned int i;
 
+	fds[2 * nr_vms] = (struct pollfd){ .fd = other, .events = POLLIN };
 	for (i = 0; i < nr_vms; i++) {
 		fds[2 * i] = (struct pollfd){ .fd = vms[i].qmp.fd, .events = POLLIN };
 		fds[2 * i + 1] = (struct pollfd){ .fd = vms[i].serial.fd, .events = POLLIN };
 	}
-	if (poll(fds, 2 * nr_vms, left > 0 ? left : 0) < 0 && errno != EINTR)
+	if (poll(fds, 2 * nr_vms + 1, left > 0 ? left : 0) < 0 && errno != EINTR)
 		fail("poll: %s", strerror(errno));
 	for (i = 0; i < nr_vms; i++) {
 		if (fds[2 * i].revents)
@@ -232,6 +236,22 @@ static void take_next(double end)
 		if (fds[2 * i + 1].revents)
 			take(&vms[i], &vms[i].serial, take_serial);
 	}
+	return fds[2 * nr_vms].revents;
+}
+
+static void take_next(double end)
+{
+	take_next_or(end, -1);
+}
+
+bool vm_wait_file(int fd)
+{
+	double end = now() + PATIENCE;
+
+	while (!take_next_or(end, fd))
+		if (now() >= end)
+			return false;
+	return true;
 }
 
 void vm_wait(struct vm *vm, const char *what, bool (*condition)(const struct vm *vm))

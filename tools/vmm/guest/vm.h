@@ -64,6 +64,11 @@ unsigned long vm_answer(const struct vm *vm, const char *key);
 /* Waits until the condition holds; fails after a timeout */
 void vm_wait(struct vm *vm, const char *what, bool (*condition)(const struct vm *vm));
 void vm_wait_passes(struct vm *vm, unsigned int more);
+/*
+ * Waits until another file can be read; false after a timeout. All QEMUs go on: one whose
+ * output nobody takes stops its inner machine
+ */
+bool vm_wait_file(int fd);
 
 /*
  * Migrates for at least @rounds rounds and @passes passes of the inner software. The
