@@ -446,6 +446,101 @@ TEST_F_TIMEOUT(fail_nth, detach, 240)
 	sweep(&self->g, &s);
 }
 
+#define OTHER_IOVA	(GROUND_IOVA + SZ_1G)
+
+static int call_map(struct ground *g)
+{
+	int rc = __ioas_map(g->env.fd, g->env.ioas, g->mem, GROUND_SIZE, OTHER_IOVA,
+			    IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE);
+
+	return rc ? rc : __ioas_unmap(g->env.fd, g->env.ioas, OTHER_IOVA, GROUND_SIZE);
+}
+
+static void after_map(struct ground *g, int rc)
+{
+	__ioas_unmap(g->env.fd, g->env.ioas, OTHER_IOVA, GROUND_SIZE);
+}
+
+static void before_set(struct ground *g)
+{
+	g->id = hwpt_alloc(g->env.fd, g->env.edu[1].dev_id, g->env.ioas,
+			   IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
+}
+
+static int call_set(struct ground *g)
+{
+	return __hwpt_set_dirty(g->env.fd, g->id, true);
+}
+
+static void after_set(struct ground *g, int rc)
+{
+	object_destroy(g->env.fd, g->id);
+}
+
+static void before_get(struct ground *g)
+{
+	before_set(g);
+	check(call_set(g));
+}
+
+static int call_get(struct ground *g)
+{
+	return __hwpt_get_dirty(g->env.fd, g->id, GROUND_IOVA, GROUND_SIZE,
+				g->first.bitmap);
+}
+
+/* Returns how many failing allocations make the call fail; the minimum, as above */
+static unsigned int errors_of(struct ground *g, const struct sweep *s)
+{
+	unsigned int i, fewest = MAX_NTH;
+
+	for (i = 0; i < 3; i++) {
+		unsigned int nth = 0, errors = 0;
+		bool failed;
+
+		do {
+			int rc;
+
+			if (s->before)
+				s->before(g);
+			fail_nth(++nth);
+			rc = s->call(g);
+			failed = fail_nth_end();
+			errors += rc != 0;
+			s->after(g, rc);
+		} while (failed && nth < MAX_NTH);
+		fewest = errors < fewest ? errors : fewest;
+	}
+	return fewest;
+}
+
+/* An observer adds no allocation that can make a call of the owner fail */
+TEST_F_TIMEOUT(fail_nth, observed, 240)
+{
+	static const struct sweep calls[] = {
+		{ .call = call_map, .after = after_map },
+		{ .call = call_attach, .after = after_attach },
+		{ .before = before_set, .call = call_set, .after = after_set },
+		{ .before = before_get, .call = call_get, .after = after_set },
+	};
+	struct ground *g = &self->g;
+	unsigned int i, alone[4];
+	int fd;
+
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	tracker_stop(g->env.fd, g->first.tracker);
+	tracker_stop(g->env.fd, g->second.tracker);
+	for (i = 0; i < 4; i++)
+		alone[i] = errors_of(g, &calls[i]);
+	fd = tracker_file(g->env.fd, g->env.ioas, IOMMU_DIRTY_ALLOC_PASSIVE);
+	tracker_start(fd, 0);
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(alone[i], errors_of(g, &calls[i]));
+	lib_note("errors of MAP and UNMAP %u, attach %u, SET %u, GET %u", alone[0], alone[1],
+		 alone[2], alone[3]);
+	close(fd);
+}
+
 /* Runs in a child process until it is killed */
 static void call_for_ever(struct ground *g)
 {
