@@ -227,9 +227,6 @@ enum iommu_dirty_state {
 
 /**
  * enum iommu_dirty_tracker_flags - Flags of a tracker
- * @IOMMU_DIRTY_TRACKER_PASSIVE: It was allocated with IOMMU_DIRTY_ALLOC_PASSIVE
- * @IOMMU_DIRTY_TRACKER_GONE: Its IOAS has been destroyed; it can only be closed
- *	or destroyed
  * @IOMMU_DIRTY_TRACKER_DEGRADED: It was started with IOMMU_DIRTY_START_DEGRADED,
  *	or is passive; only while it runs
  * @IOMMU_DIRTY_TRACKER_BLIND: IOAS: a member cannot be tracked, so everything
@@ -237,6 +234,9 @@ enum iommu_dirty_state {
  *	report, or failed during an UPDATE, or is gone, or could not track the
  *	device when a degraded tracker was started; what the driver does not
  *	report is reported as dirty. Only while it runs
+ * @IOMMU_DIRTY_TRACKER_PASSIVE: It was allocated with IOMMU_DIRTY_ALLOC_PASSIVE
+ * @IOMMU_DIRTY_TRACKER_GONE: Its IOAS has been destroyed; it can only be closed
+ *	or destroyed
  */
 enum iommu_dirty_tracker_flags {
 	IOMMU_DIRTY_TRACKER_DEGRADED = 1 << 0,
