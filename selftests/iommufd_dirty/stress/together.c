@@ -10,6 +10,7 @@
  */
 #include <kselftest_harness.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -18,7 +19,7 @@
 #define PAGES	256
 #define SIZE	(PAGES * SZ_4K)
 #define IOVA	(SZ_1G - SIZE / 2)
-#define ROUNDS	300	/* of the device, with 20 writes each */
+#define ROUNDS	400	/* of the device, with 20 writes each */
 
 /* One consumer, and the copy that it has of the memory */
 struct reader {
@@ -99,7 +100,7 @@ static void copy_dirty(struct reader *reader, size_t first, size_t pages)
 		bitmap[page / 8] |= dirty << page % 8;
 	}
 	oracle_copy(&reader->o);
-	reader->reads++;
+	__atomic_fetch_add(&reader->reads, 1, __ATOMIC_RELAXED);
 }
 
 static void *run_reader(void *arg)
@@ -176,10 +177,14 @@ TEST_F_TIMEOUT(together, storm, 300)
 
 	if (!break_kernel(variant->breaks) && variant->breaks)
 		SKIP(return, "no CONFIG_IOMMUFD_DIRTY_BREAK");
-	writer_start(&self->writer, &self->o, ROUNDS);
+	/* The device begins when all of them read */
 	for (i = 0; i < 3; i++)
 		if (pthread_create(&self->readers[i].thread, NULL, run_reader, &self->readers[i]))
 			fatal("pthread_create failed");
+	for (i = 0; i < 3; i++)
+		while (!__atomic_load_n(&self->readers[i].reads, __ATOMIC_RELAXED))
+			sched_yield();
+	writer_start(&self->writer, &self->o, ROUNDS);
 	pthread_join(self->writer.thread, NULL);
 	for (i = 0; i < 3; i++)
 		pthread_join(self->readers[i].thread, NULL);
