@@ -510,9 +510,10 @@ static unsigned int errors_of(struct ground *g, const struct sweep *s)
 }
 
 /*
- * An observer adds no allocation that can make a call of the owner fail. Takes the minimum
- * of several sweeps with and without it, in turn: now and then the allocator itself
- * allocates, and fails.
+ * An observer adds no allocation that can make a call of the owner fail. Compares the
+ * minimum of several sweeps with and without it: now and then the allocator itself
+ * allocates, which adds failures. So a sweep with as few of them as without must turn up
+ * sooner or later, unless the observer adds one.
  */
 TEST_F_TIMEOUT(fail_nth, observed, 240)
 {
@@ -531,18 +532,22 @@ TEST_F_TIMEOUT(fail_nth, observed, 240)
 	tracker_stop(g->env.fd, g->second.tracker);
 	fd = tracker_file(g->env.fd, g->env.ioas, IOMMU_DIRTY_ALLOC_PASSIVE);
 	for (i = 0; i < 4; i++) {
-		unsigned int fewest[2] = { MAX_NTH, MAX_NTH };
+		unsigned int alone = MAX_NTH, observed = MAX_NTH;
 
-		for (round = 0; round < 20; round++) {
-			if (round % 2)
-				tracker_start(fd, 0);
+		for (round = 0; round < 5; round++) {
 			n = errors_of(g, &calls[i]);
-			fewest[round % 2] = n < fewest[round % 2] ? n : fewest[round % 2];
-			tracker_stop(fd, 0);
+			alone = n < alone ? n : alone;
 		}
-		EXPECT_LT(0, fewest[0]);
-		EXPECT_EQ(fewest[0], fewest[1]);
-		lib_note("call %u: %u errors alone, %u observed", i, fewest[0], fewest[1]);
+		tracker_start(fd, 0);
+		for (round = 0; round < 60 && observed > alone; round++) {
+			n = errors_of(g, &calls[i]);
+			observed = n < observed ? n : observed;
+		}
+		tracker_stop(fd, 0);
+		lib_note("call %u: %u errors alone, %u observed, after %u sweeps", i, alone,
+			 observed, round);
+		EXPECT_LT(0, alone);
+		EXPECT_GE(alone, observed);
 	}
 	close(fd);
 }
