@@ -43,6 +43,7 @@ struct vfio_iommu_type1_dma_unmap;
  *	its HWPTs. Changed with iommufd_ioas::mutex held, and domains_rwsem and
  *	iova_rwsem held for writing; read with any of them held
  * @num_trackers: How many of them cover all of the IOAS; protected as @trackers
+ * @num_passive: How many of those are passive; protected as @trackers
  * @anchor: What its trackers hold instead of a reference to it; NULL before the
  *	first tracker; protected by iommufd_ioas::mutex
  * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
@@ -60,6 +61,7 @@ struct iommufd_dirty_iopt {
 	struct mutex harvest_mutex;	/* One harvest at a time */
 	struct list_head trackers;
 	unsigned int num_trackers;
+	unsigned int num_passive;
 	struct iommufd_dirty_anchor *anchor;
 	bool hasty;
 	unsigned long patient;

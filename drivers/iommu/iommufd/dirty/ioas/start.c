@@ -97,8 +97,11 @@ static void tracker_count(struct iommufd_dirty_tracker *tracker, int change)
 {
 	struct iommufd_dirty_iopt *dirty = &tracker->ioas->iopt.dirty;
 
-	if (!tracker->domain)
-		WRITE_ONCE(dirty->num_trackers, dirty->num_trackers + change);
+	if (tracker->domain)
+		return;
+	WRITE_ONCE(dirty->num_trackers, dirty->num_trackers + change);
+	if (tracker->passive)
+		dirty->num_passive += change;
 }
 
 static void tracker_set_state(struct iommufd_dirty_tracker *tracker,

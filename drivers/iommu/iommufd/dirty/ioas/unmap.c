@@ -35,7 +35,7 @@ static void unmap_window(struct iommu_domain *domain, unsigned long iova,
 {
 	unsigned int flags = IOMMU_DIRTY_WALK_PROTECT;
 
-	/* unmap_blind() marks it */
+	/* iommufd_dirty_unmap_end() marks it */
 	if (!iommufd_dirty_domain_tracked(domain))
 		return;
 	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_PROTECT))
@@ -45,47 +45,47 @@ static void unmap_window(struct iommu_domain *domain, unsigned long iova,
 		sink->ops->mark_range(sink, iova, last);
 }
 
-/* Devices that are not tracked may have written anywhere in the range */
-static void unmap_blind(struct io_pagetable *iopt, unsigned long iova,
-			unsigned long last)
-{
-	struct iommufd_dirty_tracker *tracker;
-
-	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
-		if (tracker->degraded && !READ_ONCE(tracker->abandoned))
-			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
-}
-
+/* True if nobody but passive trackers wants to know what is unmapped, if anybody does */
 static bool unmap_is_coarse(struct iopt_area *area)
 {
-	return iopt_area_length(area) <= UNMAP_COARSE &&
-	       !iommufd_dirty_count(&area->iopt->dirty.trackers, false);
+	const struct iommufd_dirty_iopt *dirty = &area->iopt->dirty;
+
+	return dirty->num_trackers == dirty->num_passive &&
+	       iopt_area_length(area) <= UNMAP_COARSE;
+}
+
+/* True if the area becomes dirty as a whole */
+static bool unmap_is_blind(struct iopt_area *area)
+{
+	if (!iommufd_dirty_watched(area->iopt) ||
+	    !(area->iommu_prot & IOMMU_WRITE) ||
+	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
+		return false;
+	return unmap_is_coarse(area) || iommufd_dirty_untracked(area->iopt);
 }
 
 /*
- * With the mapping, classic tracking loses what others have harvested there. It must not
+ * An area is gone. If it becomes dirty as a whole, devices may have written anywhere in it.
+ * With the mapping, classic tracking loses what others have harvested there: it must not
  * turn up in the next mapping of that IOVA.
  */
-static void unmap_forget(struct io_pagetable *iopt, unsigned long iova,
-			 unsigned long last)
+static void unmap_gone(struct io_pagetable *iopt, unsigned long iova,
+		       unsigned long last, bool blind)
 {
 	struct iommufd_dirty_tracker *tracker;
 
-	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
+	list_for_each_entry(tracker, &iopt->dirty.trackers, item) {
 		if (tracker->domain)
 			iommufd_dirty_ledger_clear(&tracker->ledger, iova,
 						   last);
+		else if (blind && tracker->degraded &&
+			 !READ_ONCE(tracker->abandoned))
+			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
+	}
 }
 
-/**
- * iommufd_dirty_unmap_begin() - An area is about to be unmapped
- * @area: The area, of an IOAS with an active tracker; no one else uses it any more
- *
- * Its pages become read-only for devices.
- *
- * Context: domains_rwsem is held for reading.
- */
-void iommufd_dirty_unmap_begin(struct iopt_area *area)
+/* Make the area read-only, and record what was dirty */
+static noinline void unmap_protect(struct iopt_area *area)
 {
 	struct io_pagetable *iopt = area->iopt;
 	struct iommufd_dirty_range window;
@@ -94,12 +94,9 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
 	struct iommu_domain *domain;
 	unsigned long index;
 
-	lockdep_assert_held(&iopt->domains_rwsem);
-
 	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
 	sink = iommufd_dirty_feed_sink(&feed, NULL);
-	if (!sink || !(area->iommu_prot & IOMMU_WRITE) || unmap_is_coarse(area) ||
-	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
+	if (!sink)
 		return;
 
 	for_each_dirty_range(window, iommufd_dirty_window_next,
@@ -113,6 +110,23 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
 		up_read(&iopt->dirty.attach_rwsem);
 	}
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_HURRY);
+}
+
+/**
+ * iommufd_dirty_unmap_begin() - An area is about to be unmapped
+ * @area: The area, of an IOAS with an active tracker; no one else uses it any more
+ *
+ * Its pages become read-only for devices.
+ *
+ * Context: domains_rwsem is held for reading.
+ */
+void iommufd_dirty_unmap_begin(struct iopt_area *area)
+{
+	lockdep_assert_held(&area->iopt->domains_rwsem);
+
+	if (!unmap_is_coarse(area) && (area->iommu_prot & IOMMU_WRITE) &&
+	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
+		unmap_protect(area);
 }
 
 /**
@@ -133,12 +147,10 @@ void iommufd_dirty_unmap_end(struct iopt_area *area)
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	if ((area->iommu_prot & IOMMU_WRITE) &&
-	    (iommufd_dirty_untracked(iopt) || unmap_is_coarse(area)) &&
-	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
-		unmap_blind(iopt, iopt_area_iova(area),
-			    iopt_area_last_iova(area));
-	unmap_forget(iopt, iopt_area_iova(area), iopt_area_last_iova(area));
+	/* Without a HWPT only software writes, which is recorded as it happens */
+	if (!xa_empty(&iopt->domains))
+		unmap_gone(iopt, iopt_area_iova(area), iopt_area_last_iova(area),
+			   unmap_is_blind(area));
 }
 
 /**
@@ -227,8 +239,8 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 		if (iommufd_dirty_domain_tracked(domain))
 			remove_area(area, domain, sink);
 		else
-			unmap_blind(iopt, iopt_area_iova(area),
-				    iopt_area_last_iova(area));
+			sink->ops->mark_range(sink, iopt_area_iova(area),
+					      iopt_area_last_iova(area));
 		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);

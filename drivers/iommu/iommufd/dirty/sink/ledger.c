@@ -369,6 +369,18 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 	mutex_unlock(&ledger->lock);
 }
 
+/* Record a range within one chunk */
+static void ledger_mark_part(struct iommufd_dirty_ledger *ledger,
+			     unsigned long iova, unsigned long last)
+{
+	unsigned long *chunk = chunk_get_mark(ledger, iova);
+
+	if (chunk)
+		bitmap_set(chunk, BIT_OF(iova), BIT_OF(last) - BIT_OF(iova) + 1);
+	else
+		coarse_mark(ledger, iova, last);
+}
+
 /**
  * iommufd_dirty_ledger_mark() - Record a dirty range
  * @ledger: The ledger
@@ -385,19 +397,14 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 	mutex_lock(&ledger->lock);
 	if (last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1) {
 		coarse_mark(ledger, iova, last);
-		goto out_unlock;
+	} else if (CHUNK_OF(iova) == CHUNK_OF(last)) {
+		/* Each unmap beside an observer comes here, so it is worth a shortcut */
+		ledger_mark_part(ledger, iova, last);
+	} else {
+		for_each_dirty_range(part, iommufd_dirty_window_next,
+				     CHUNK_SIZE, iova, last)
+			ledger_mark_part(ledger, part.iova, part.last);
 	}
-	for_each_dirty_range(part, iommufd_dirty_window_next, CHUNK_SIZE, iova,
-			     last) {
-		unsigned long *chunk = chunk_get_mark(ledger, part.iova);
-
-		if (chunk)
-			bitmap_set(chunk, BIT_OF(part.iova),
-				   BIT_OF(part.last) - BIT_OF(part.iova) + 1);
-		else
-			coarse_mark(ledger, part.iova, part.last);
-	}
-out_unlock:
 	mutex_unlock(&ledger->lock);
 }
 
