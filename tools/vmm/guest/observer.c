@@ -18,7 +18,7 @@
 #define TOOL	"/bin/iommu-dirty"
 
 /* Runs iommu-dirty; returns its process, and its output in @fd */
-static pid_t run_tool(const char *command, const struct vm *vm, int *fd)
+static pid_t run_tool(const char *command, const char *option, const struct vm *vm, int *fd)
 {
 	char pid[16];
 	pid_t child;
@@ -34,7 +34,7 @@ static pid_t run_tool(const char *command, const struct vm *vm, int *fd)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(ends[1], STDERR_FILENO);
-		execl(TOOL, TOOL, command, "--pid", pid, NULL);
+		execl(TOOL, TOOL, command, "--pid", pid, option, NULL);
 		_exit(127);
 	}
 	close(ends[1]);
@@ -64,7 +64,7 @@ static bool read_line(const char *what, int fd, char *line, size_t size)
 void observer_start(struct observer *observer, const struct vm *vm)
 {
 	observer->vm = vm;
-	observer->pid = run_tool("watch", vm, &observer->fd);
+	observer->pid = run_tool("watch", NULL, vm, &observer->fd);
 }
 
 void observer_wait_dirty(struct observer *observer)
@@ -113,6 +113,21 @@ void observer_wait_end(struct observer *observer)
 		fail("the observer did not tell that QEMU has ended");
 }
 
+void observer_advise(const struct vm *vm)
+{
+	char line[256] = "", last[256];
+	int fd, status;
+	pid_t pid;
+
+	pid = run_tool("advise", "--devices", vm, &fd);
+	do
+		snprintf(last, sizeof(last), "%s", line);
+	while (read_line("advise", fd, line, sizeof(line)));
+	close(fd);
+	if (waitpid(pid, &status, 0) != pid || status)
+		fail("advise: status %d: %s", status, last);
+}
+
 void observers_none(const struct vm *vm)
 {
 	unsigned int objects = 0;
@@ -120,7 +135,7 @@ void observers_none(const struct vm *vm)
 	int fd, status;
 	pid_t pid;
 
-	pid = run_tool("list", vm, &fd);
+	pid = run_tool("list", NULL, vm, &fd);
 	while (read_line("list", fd, line, sizeof(line))) {
 		objects++;
 		if (strstr(line, "trackers with files"))

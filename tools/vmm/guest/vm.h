@@ -105,6 +105,8 @@ void observer_wait_dirty(struct observer *observer);
 void observer_kill(struct observer *observer);
 /* QEMU has ended: the observer must notice */
 void observer_wait_end(struct observer *observer);
+/* Runs a command that has trackers on all devices */
+void observer_advise(const struct vm *vm);
 /* Checks that no tracker of an observer is left */
 void observers_none(const struct vm *vm);
 

@@ -162,12 +162,15 @@ static void observe(const struct vm *from)
 	}
 }
 
-static void observe_precopy(const struct vm *from)
+static void observe_precopy(const struct test *test, const struct vm *from)
 {
 	observer_start(&observers[2], from);
 	observer_kill(&observers[1]);
 	observer_wait_dirty(&observers[2]);
 	observer_wait_dirty(&observers[0]);
+	/* Also of a device that logs for QEMU */
+	if (test->device)
+		observer_advise(from);
 }
 
 /* The source still exists, then goes; the destination runs */
@@ -186,7 +189,7 @@ static void migrate(const struct test *test, struct vm *from, struct vm *to)
 {
 	vm_precopy(from, ROUNDS, PASSES);
 	if (test->observed)
-		observe_precopy(from);
+		observe_precopy(test, from);
 	vm_complete(from);
 	/* the first line may belong to a pass that began in the source */
 	vm_wait_passes(to, 2);
