@@ -71,7 +71,7 @@ bench: ## times the walkers natively, next to the base kernel's; BENCH=--json
 	@tools/bench/bench.sh $(BENCH)
 
 .PHONY: bench-map
-bench-map: ## what mapping costs without a tracker, relative to the unmodified kernel
+bench-map: ## what mapping costs without a tracker, and beside an observer
 	@tools/bench/map.sh
 
 ##@ Develop
