@@ -8,13 +8,13 @@
  *   ioctl.c		the ioctls ALLOC, START, STOP, UPDATE
  *   ioctl_read.c	the ioctls READ, SCAN, UNMAP
  *   ioctl_mark.c	the ioctl MARK
+ *   object.c		a tracker with an object id, and finding the tracker of a call
  *   file.c		the file of a tracker, with INFO, START, STOP, READ, SCAN, MARK
  *   hwpt.c		the classic ioctls of HWPTs, on top of a tracker
  *   vfio_compat.c	VFIO type1's dirty page tracking, on top of a tracker
  *   hooks.c, hooks.h	what the rest of iommufd calls
  * Verbs (verbs.h), the same for every scope:
  *   tracker.c		the tracker: create, start, stop, destroy
- *   object.c		a tracker with an object id, and finding the tracker of a call
  *   read.c		READ: window by window over all trackers of a call
  *   scan.c		SCAN: the same, into runs
  *   unmap.c		UNMAP

@@ -2,7 +2,8 @@
 /*
  * The feed, a sink that marks for every running tracker of the IOAS. What is cleaned
  * for one tracker goes to its destination and to the ledgers of all other running
- * trackers that cover the domain. Used by harvest.c and unmap.c for each walk that cleans entries.
+ * trackers that cover the domain. Used by harvest.c and unmap.c for each walk that
+ * cleans entries.
  *
  * domains_rwsem is held from iommufd_dirty_feed_init() until the last use of the
  * feed, so the list of trackers cannot change.
