@@ -33,20 +33,6 @@ FIXTURE_TEARDOWN(attach)
 	env_close(&self->env);
 }
 
-/* Does READ report exactly what the device writes? */
-static bool tracked(struct oracle *o, unsigned int index)
-{
-	__u64 found;
-
-	env_load(o->env, index);
-	oracle_write(o, index, 0);
-	oracle_write(o, index, random_below(PAGES));
-	oracle_write(o, index, PAGES - 1);
-	found = oracle_read(o, 0);
-	oracle_check(o);
-	return found && !o->lost && !o->extra && !oracle_differing(o);
-}
-
 static __u32 dirty_hwpt(struct env *env, unsigned int index, __u32 ioas)
 {
 	return hwpt_alloc(env->fd, env->edu[index].dev_id, ioas,
@@ -61,16 +47,16 @@ TEST_F(attach, attach)
 	edu_detach(&env->edu[0]);
 	env_start(env);
 	edu_attach(&env->edu[0], env->ioas);
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	hwpt = dirty_hwpt(env, 1, env->ioas);
 	edu_attach(&env->edu[1], hwpt);
-	EXPECT_TRUE(tracked(&self->o, 1));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 1));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	/* A second device on an already tracked HWPT */
 	edu_detach(&env->edu[1]);
 	object_destroy(env->fd, hwpt);
 	edu_attach(&env->edu[1], env->ioas);
-	EXPECT_TRUE(tracked(&self->o, 1));
+	EXPECT_TRUE(oracle_tracked(&self->o, 1));
 }
 
 /* From HWPT to HWPT, with writes before and after, and a READ at the end */
@@ -93,7 +79,7 @@ TEST_F(attach, replace)
 	EXPECT_EQ(18, oracle_read(&self->o, 0));
 	oracle_check(&self->o);
 	EXPECT_EQ(0, self->o.lost + self->o.extra);
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 }
 
 /* Attaches and detaches both devices in random order */
@@ -238,7 +224,7 @@ TEST_F_TIMEOUT(attach, crossing, 240)
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_create(&c[i].thread, NULL, crosser_run, &c[i]));
 	crossers_wait(c);
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 }
 
 TEST_HARNESS_MAIN

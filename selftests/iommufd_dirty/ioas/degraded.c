@@ -37,20 +37,6 @@ FIXTURE_TEARDOWN(degraded)
 	env_close(&self->env);
 }
 
-/* Does READ report exactly what the device writes? */
-static bool tracked(struct oracle *o, unsigned int index)
-{
-	__u64 found;
-
-	env_load(o->env, index);
-	oracle_write(o, index, 0);
-	oracle_write(o, index, random_below(PAGES));
-	oracle_write(o, index, PAGES - 1);
-	found = oracle_read(o, 0);
-	oracle_check(o);
-	return found && !o->lost && !o->extra && !oracle_differing(o);
-}
-
 static void start_degraded(struct env *env)
 {
 	check(__tracker_start_flags(env->fd, env->tracker,
@@ -104,7 +90,7 @@ TEST_F(degraded, enforcing)
 	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id,
 				       env->ioas, 0, &hwpt));
 	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 
 	/* A degraded tracker does not help while a strict one runs */
 	tracker_stop(env->fd, env->twin);
@@ -114,7 +100,7 @@ TEST_F(degraded, enforcing)
 				       env->ioas, 0, &hwpt));
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
 		  tracker_flags(env->fd, env->twin));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 	EXPECT_EQ(0, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0,
 				  &hwpt));
@@ -130,7 +116,7 @@ TEST_F(degraded, join)
 	start_degraded(env);
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED,
 		  tracker_flags(env->fd, env->tracker));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 
 	hwpt = blind_hwpt(env);
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED | IOMMU_DIRTY_TRACKER_BLIND,
@@ -148,7 +134,7 @@ TEST_F(degraded, join)
 		  tracker_flags(env->fd, env->tracker));
 	EXPECT_TRUE(all_dirty(&self->o));
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 	EXPECT_EQ(0, tracker_flags(env->fd, env->tracker));
 }
@@ -202,7 +188,7 @@ TEST_F(degraded, start)
 	blind_leave(env, hwpt);
 	EXPECT_EQ(0, __tracker_start(env->fd, third, &start));
 	EXPECT_TRUE(all_dirty(&self->o));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	EXPECT_EQ(-ENXIO, __hwpt_alloc(env->fd, env->edu[1].dev_id,
 				       env->ioas, 0, &hwpt));
 }
@@ -225,7 +211,7 @@ TEST_F(degraded, twice)
 	EXPECT_FALSE(tracker_flags(env->fd, env->tracker) &
 		     IOMMU_DIRTY_TRACKER_BLIND);
 	EXPECT_TRUE(all_dirty(&self->o));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 }
 
 /* The member for the untracked automatic HWPT, or NULL */
@@ -254,7 +240,7 @@ TEST_F(degraded, attach)
 	soft_faults(&other, (struct soft_faults) { .untrackable = 1 });
 	env_start(env);
 	EXPECT_EQ(-ENXIO, __edu_attach(&other, env->ioas));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	tracker_stop(env->fd, env->tracker);
 	tracker_stop(env->fd, env->twin);
 
@@ -275,7 +261,7 @@ TEST_F(degraded, attach)
 		     IOMMU_DIRTY_TRACKER_BLIND);
 	EXPECT_TRUE(all_dirty(&self->o));
 	oracle_copy(&self->o);
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	edu_close(&other);
 }
 

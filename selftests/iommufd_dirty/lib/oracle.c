@@ -108,3 +108,16 @@ size_t oracle_differing(const struct oracle *o)
 		differing += oracle_value(o, page) != o->shadow[page];
 	return differing;
 }
+
+bool oracle_tracked(struct oracle *o, unsigned int index)
+{
+	__u64 found;
+
+	env_load(o->env, index);
+	oracle_write(o, index, 0);
+	oracle_write(o, index, random_below(o->pages));
+	oracle_write(o, index, o->pages - 1);
+	found = oracle_read(o, 0);
+	oracle_check(o);
+	return found && !o->lost && !o->extra && !oracle_differing(o);
+}

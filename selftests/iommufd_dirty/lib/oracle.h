@@ -38,6 +38,8 @@ void oracle_copy(struct oracle *o);
 __u64 oracle_read(struct oracle *o, __u32 flags);
 /* Number of pages whose shadow differs from the memory */
 size_t oracle_differing(const struct oracle *o);
+/* Device @index writes a few pages: does READ report exactly what it wrote? */
+bool oracle_tracked(struct oracle *o, unsigned int index);
 
 /* writer.c: a thread that makes device 0 write 20 pages, @rounds times */
 struct writer {

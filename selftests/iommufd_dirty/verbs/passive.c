@@ -42,20 +42,6 @@ FIXTURE_TEARDOWN(passive)
 	env_close(&self->env);
 }
 
-/* Does READ report exactly what the device writes? */
-static bool tracked(struct oracle *o, unsigned int index)
-{
-	__u64 found;
-
-	env_load(o->env, index);
-	oracle_write(o, index, 0);
-	oracle_write(o, index, random_below(PAGES));
-	oracle_write(o, index, PAGES - 1);
-	found = oracle_read(o, 0);
-	oracle_check(o);
-	return found && !o->lost && !o->extra && !oracle_differing(o);
-}
-
 static __u32 num_trackers(struct env *env, __u32 id)
 {
 	return object_listed(env->fd, id).num_trackers;
@@ -70,7 +56,7 @@ TEST_F(passive, joins)
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_PASSIVE, tracker_flags(env->fd, env->tracker));
 	env_start(env);
 	EXPECT_EQ(NOT_BLIND, tracker_flags(env->fd, env->tracker));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 	ASSERT_EQ(0, __hwpt_alloc(env->fd, env->edu[1].dev_id, env->ioas, 0, &hwpt));
 	EXPECT_EQ(0, __edu_attach(&env->edu[1], hwpt));
 	EXPECT_EQ(BLIND, tracker_flags(env->fd, env->tracker));
@@ -83,7 +69,7 @@ TEST_F(passive, joins)
 	object_destroy(env->fd, hwpt);
 	EXPECT_EQ(NOT_BLIND, tracker_flags(env->fd, env->tracker));
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 }
 
 /* The same at START. A tracker that is not passive still insists */
@@ -102,7 +88,7 @@ TEST_F(passive, start)
 	EXPECT_EQ(NOT_BLIND, tracker_flags(env->fd, env->tracker));
 	EXPECT_EQ(0, tracker_flags(env->fd, self->strict));
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 }
 
 /* A device is attached whose IOMMU has no dirty bits */
@@ -184,7 +170,7 @@ TEST_F(passive, unmap)
 	env_start(env);
 	EXPECT_EQ(-EINVAL, __tracker_unmap(&args, &unmapped));
 	EXPECT_EQ(0, unmapped);
-	EXPECT_TRUE(tracked(&self->o, 0));
+	EXPECT_TRUE(oracle_tracked(&self->o, 0));
 }
 
 /*
