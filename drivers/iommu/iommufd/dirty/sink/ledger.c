@@ -87,19 +87,32 @@ static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
  * The same for a mark. The caller holds locks, and a failing allocation takes long,
  * so after a failure marks do not allocate for a while.
  */
-static unsigned long *chunk_get_mark(struct iommufd_dirty_ledger *ledger,
-				     unsigned long iova)
+static noinline unsigned long *chunk_find_mark(struct iommufd_dirty_ledger *ledger,
+					       unsigned long iova)
 {
 	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
 
-	if (chunk ||
-	    (ledger->starved && time_before(jiffies, ledger->retry)))
-		return chunk;
-	chunk = chunk_get(ledger, iova,
-			  ledger->observes ? GFP_MARK_FOR : GFP_MARK);
-	ledger->starved = !chunk;
-	ledger->retry = jiffies + RETRY_JIFFIES;
+	if (!chunk &&
+	    !(ledger->starved && time_before(jiffies, ledger->retry))) {
+		chunk = chunk_get(ledger, iova,
+				  ledger->observes ? GFP_MARK_FOR : GFP_MARK);
+		ledger->starved = !chunk;
+		ledger->retry = jiffies + RETRY_JIFFIES;
+	}
+	ledger->recent = chunk;
+	ledger->recent_index = CHUNK_OF(iova);
 	return chunk;
+}
+
+/* Each unmap beside an observer comes here, mostly for the chunk of the last one */
+static unsigned long *chunk_get_mark(struct iommufd_dirty_ledger *ledger,
+				     unsigned long iova)
+{
+	lockdep_assert_held(&ledger->lock);
+
+	if (ledger->recent && ledger->recent_index == CHUNK_OF(iova))
+		return ledger->recent;
+	return chunk_find_mark(ledger, iova);
 }
 
 static void coarse_remove(struct iommufd_dirty_ledger *ledger, unsigned int i)
@@ -294,6 +307,7 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 		cond_resched();
 	}
 	xa_destroy(&ledger->chunks);
+	ledger->recent = NULL;
 	ledger->nr_coarse = 0;
 	ledger->starved = false;
 	mutex_unlock(&ledger->lock);
@@ -357,6 +371,8 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 			  CHUNK_OF(last)) {
 		if (bitmap_empty(chunk, IOMMUFD_DIRTY_LEDGER_BITS)) {
 			xa_erase(&ledger->chunks, index);
+			if (ledger->recent == chunk)
+				ledger->recent = NULL;
 			bitmap_free(chunk);
 		}
 		/* There can be very many: let others mark in between */
@@ -375,10 +391,12 @@ static void ledger_mark_part(struct iommufd_dirty_ledger *ledger,
 {
 	unsigned long *chunk = chunk_get_mark(ledger, iova);
 
-	if (chunk)
-		bitmap_set(chunk, BIT_OF(iova), BIT_OF(last) - BIT_OF(iova) + 1);
-	else
+	if (!chunk)
 		coarse_mark(ledger, iova, last);
+	else if (PAGE_OF(iova) == PAGE_OF(last))
+		__set_bit(BIT_OF(iova), chunk);
+	else
+		bitmap_set(chunk, BIT_OF(iova), BIT_OF(last) - BIT_OF(iova) + 1);
 }
 
 /**
@@ -395,11 +413,11 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 	struct iommufd_dirty_range part;
 
 	mutex_lock(&ledger->lock);
-	if (last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1) {
-		coarse_mark(ledger, iova, last);
-	} else if (CHUNK_OF(iova) == CHUNK_OF(last)) {
-		/* Each unmap beside an observer comes here, so it is worth a shortcut */
+	if (CHUNK_OF(iova) == CHUNK_OF(last)) {
+		/* A shortcut for the unmaps beside an observer */
 		ledger_mark_part(ledger, iova, last);
+	} else if (last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1) {
+		coarse_mark(ledger, iova, last);
 	} else {
 		for_each_dirty_range(part, iommufd_dirty_window_next,
 				     CHUNK_SIZE, iova, last)

@@ -50,6 +50,8 @@ struct mem_cgroup;
  * @sink: Sink for a walk that marks pages in the ledger
  * @lock: Protects the fields below; innermost lock of the dirty trackers
  * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits, indexed by IOVA
+ * @recent: The chunk of the last mark, NULL if that had none or it is gone
+ * @recent_index: Index of @recent in @chunks
  * @coarse: Dirty ranges that have no chunks, aligned to ledger pages, disjoint,
  *	unsorted
  * @nr_coarse: Number of ranges in @coarse
@@ -62,6 +64,8 @@ struct iommufd_dirty_ledger {
 	struct iommu_dirty_sink sink;
 	struct mutex lock;	/* the innermost */
 	struct xarray chunks;
+	unsigned long *recent;
+	unsigned long recent_index;
 	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
 	unsigned int nr_coarse;
 	bool observes;

@@ -399,6 +399,24 @@ static void test_large(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
+/* A mark does not go to the chunk of the last one if that has been freed */
+static void test_recent(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G, SZ_1G);
+	iommufd_dirty_ledger_clear(&t->ledger, 0, ULONG_MAX);
+	iommufd_dirty_ledger_trim(&t->ledger, 0, ULONG_MAX);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G, SZ_1G);
+	expect_run(test, 0, SZ_1G, SZ_1G + SZ_4K - 1);
+	iommufd_dirty_ledger_purge(&t->ledger);
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G, SZ_1G + SZ_8K - 1);
+	expect_run(test, 0, SZ_1G, SZ_1G + SZ_8K - 1);
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_2G, SZ_2G);
+	expect_run(test, SZ_1G + SZ_8K, SZ_2G, SZ_2G + SZ_4K - 1);
+}
+
 /* Very large marks take no memory, and no mark is lost */
 static void test_huge(struct kunit *test)
 {
@@ -470,6 +488,7 @@ static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_no_memory),
 	KUNIT_CASE(test_coarse),
 	KUNIT_CASE(test_reserve),
+	KUNIT_CASE(test_recent),
 	KUNIT_CASE(test_large),
 	KUNIT_CASE(test_huge),
 	KUNIT_CASE(test_starved),
