@@ -323,7 +323,8 @@ TEST_F_TIMEOUT(fuzz, calls, 600)
 		fuzzers[i] = (struct fuzzer) {
 			.g = &self->g,
 			.mem = self->mem,
-			.state = random_u64(),
+			/* Consecutive numbers would make all threads do the same */
+			.state = random_u64() ^ (i * 0x9e3779b97f4a7c15),
 			.calls = calls / THREADS,
 		};
 		ASSERT_EQ(0, pthread_create(&fuzzers[i].thread, NULL, fuzzer_run,
