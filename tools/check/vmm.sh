@@ -28,7 +28,8 @@ vmm_gate() { # mode
 		echo 10:iommufd:iommu:two 11:legacy:device:two 10:iommufd:iommu:slow \
 			11:iommufd:iommu:cancel 10:legacy:iommu:back \
 			11:iommufd:iommu:static 11:legacy:iommu:remap \
-			11:iommufd:iommu:observed 10:legacy:device:observed
+			11:iommufd:iommu:observed 10:legacy:device:observed \
+			10:iommufd:iommu:signals
 		;;
 	*) vmm_each 10: "$vmm_ways" ;;
 	esac
@@ -36,7 +37,7 @@ vmm_gate() { # mode
 
 # check-long: all combinations
 vmm_all() { # mode
-	local qemu what observed=:observed
+	local qemu what observed=':observed :signals'
 	# iommu-dirty is not built for arm64
 	[ "$arch" = x86_64 ] || observed=''
 	for qemu in 10: 11:; do

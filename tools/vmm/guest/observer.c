@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Observers of a QEMU: `iommu-dirty watch --pid`, which prints a line per second and
- * address space. Called by vmm-migrate.c.
+ * Observers of a QEMU: mostly `iommu-dirty watch --pid`, which prints a line per second
+ * and address space. Called by vmm-migrate.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +17,14 @@
 
 #define TOOL	"/bin/iommu-dirty"
 
-/* Runs iommu-dirty; returns its process, and its output in @fd */
-static pid_t run_tool(const char *command, const char *option, const struct vm *vm, int *fd)
+/* Runs a command of iommu-dirty; returns its process, and its output in @fd */
+static pid_t run_tool(const char *command, const struct vm *vm, int *fd)
 {
-	char pid[16];
+	struct argv argv = {};
 	pid_t child;
 	int ends[2];
 
-	snprintf(pid, sizeof(pid), "%d", vm->pid);
+	arg(&argv, TOOL " %s --pid %d", command, vm->pid);
 	if (pipe2(ends, O_CLOEXEC))
 		fail("pipe: %s", strerror(errno));
 	child = fork();
@@ -32,11 +32,14 @@ static pid_t run_tool(const char *command, const char *option, const struct vm *
 		fail("fork: %s", strerror(errno));
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGPIPE, SIG_DFL);
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(ends[1], STDERR_FILENO);
-		execl(TOOL, TOOL, command, "--pid", pid, option, NULL);
+		execv(TOOL, argv.arg);
 		_exit(127);
 	}
+	/* arg() has allocated one text for all words */
+	free(argv.arg[0]);
 	close(ends[1]);
 	*fd = ends[0];
 	return child;
@@ -64,7 +67,7 @@ static bool read_line(const char *what, int fd, char *line, size_t size)
 void observer_start(struct observer *observer, const struct vm *vm)
 {
 	observer->vm = vm;
-	observer->pid = run_tool("watch", NULL, vm, &observer->fd);
+	observer->pid = run_tool("watch", vm, &observer->fd);
 }
 
 void observer_wait_dirty(struct observer *observer)
@@ -89,7 +92,8 @@ static int wait_end(struct observer *observer)
 
 	if (waitpid(observer->pid, &status, 0) != observer->pid)
 		fail("waitpid: %s", strerror(errno));
-	close(observer->fd);
+	if (observer->fd >= 0)
+		close(observer->fd);
 	return status;
 }
 
@@ -119,7 +123,7 @@ void observer_advise(const struct vm *vm)
 	int fd, status;
 	pid_t pid;
 
-	pid = run_tool("advise", "--devices", vm, &fd);
+	pid = run_tool("advise --devices", vm, &fd);
 	do
 		snprintf(last, sizeof(last), "%s", line);
 	while (read_line("advise", fd, line, sizeof(line)));
@@ -128,20 +132,71 @@ void observer_advise(const struct vm *vm)
 		fail("advise: status %d: %s", status, last);
 }
 
-void observers_none(const struct vm *vm)
+/* Whether the objects of QEMU have trackers of observers */
+static bool is_observed(const struct vm *vm)
 {
 	unsigned int objects = 0;
+	bool observed = false;
 	char line[256];
 	int fd, status;
 	pid_t pid;
 
-	pid = run_tool("list", NULL, vm, &fd);
+	pid = run_tool("list", vm, &fd);
 	while (read_line("list", fd, line, sizeof(line))) {
 		objects++;
 		if (strstr(line, "trackers with files"))
-			fail("an observer has left a tracker: %s", line);
+			observed = true;
 	}
 	close(fd);
 	if (waitpid(pid, &status, 0) != pid || status || objects < 3)
 		fail("list failed: %s", line);
+	return observed;
+}
+
+void observers_none(const struct vm *vm)
+{
+	if (is_observed(vm))
+		fail("%s: an observer has left a tracker", vm->name);
+}
+
+/* Starts a command, ends it by a signal while it has trackers */
+static void observer_signal(const struct vm *vm, const char *command, int number)
+{
+	struct observer observer = { .vm = vm };
+	unsigned int tries = 100;
+	int status;
+
+	observer.pid = run_tool(command, vm, &observer.fd);
+	while (!is_observed(vm))
+		if (!--tries || waitpid(observer.pid, &status, WNOHANG))
+			fail("%s has no tracker", command);
+	if (number == SIGPIPE) {
+		close(observer.fd);
+		observer.fd = -1;
+	} else {
+		kill(observer.pid, number);
+	}
+	status = wait_end(&observer);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != number)
+		fail("%s: status %d, not signal %d", command, status, number);
+	if (is_observed(vm))
+		fail("%s has left a tracker after signal %d", command, number);
+}
+
+void observers_signal(const struct vm *vm)
+{
+	static const int signals[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGKILL, SIGABRT, SIGXFSZ, SIGALRM,
+	};
+	static const char *const commands[] = {
+		"rate --seconds 1000", "watch", "advise --interval 1000000",
+		"record --seconds 1000 --interval 1000000 -o /dev/null",
+	};
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		for (j = 0; j < ARRAY_SIZE(signals); j++)
+			observer_signal(vm, commands[i], signals[j]);
+	/* its output is a pipe that nobody reads any more */
+	observer_signal(vm, "watch", SIGPIPE);
 }

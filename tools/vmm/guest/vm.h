@@ -109,6 +109,8 @@ void observer_wait_end(struct observer *observer);
 void observer_advise(const struct vm *vm);
 /* Checks that no tracker of an observer is left */
 void observers_none(const struct vm *vm);
+/* Ends each command by each signal, and checks that no tracker is left */
+void observers_signal(const struct vm *vm);
 
 /* The text after a key, or NULL */
 const char *text_after(const char *line, const char *key);

@@ -19,6 +19,8 @@
  *   observed           iommu-dirty observes the source: twice from before the migration,
  *                      once while it runs; one observer is killed meanwhile. Then the
  *                      destination is observed
+ *   signals            before the migration, each command of iommu-dirty that observes the
+ *                      source is ended by each signal
  *   static | remap     an IOMMU in the inner machine: everything stays mapped, or each
  *                      transfer is mapped separately
  *   all                everything is dirty, because nothing tracks
@@ -78,7 +80,7 @@ struct test {
 	const char *name;
 	int qemu;
 	bool iommufd, device;
-	bool two, slow, cancel, back, observed, viommu, remap, all, untracked, unflushed;
+	bool two, slow, cancel, back, observed, signals, viommu, remap, all, untracked, unflushed;
 };
 
 /*
@@ -247,6 +249,8 @@ static void run(const struct test *test)
 	from = start(test, "source", first, false);
 	check_inner(test, from);
 	vm_wait_passes(from, 2);
+	if (test->signals)
+		observers_signal(from);
 	if (test->observed)
 		observe(from);
 	if (test->cancel) {
@@ -287,7 +291,7 @@ static bool parse_word(struct test *test, const char *word, size_t len)
 		{ "device", &test->device }, { "iommu", NULL },
 		{ "two", &test->two }, { "slow", &test->slow },
 		{ "cancel", &test->cancel }, { "back", &test->back },
-		{ "observed", &test->observed },
+		{ "observed", &test->observed }, { "signals", &test->signals },
 		{ "static", &test->viommu }, { "remap", &test->remap },
 		{ "all", &test->all }, { "untracked", &test->untracked },
 		{ "unflushed", &test->unflushed },
