@@ -537,7 +537,8 @@ enum iommu_dirty_read_flags {
  * clean; for a degraded tracker, it is dirty.
  *
  * The locks of an IOAS are held for at most 1 GiB of IOVA at a time, those of a
- * device for at most 262144 pages of the size that it tracks by.
+ * device for at most 262144 pages of the size that it tracks by; holes in which
+ * there is nothing to look at do not count.
  *
  * Return:
  * * 0 on success

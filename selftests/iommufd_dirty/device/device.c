@@ -486,6 +486,57 @@ TEST_F(device, not_covered_degraded)
 	}
 }
 
+/* An uncovered range takes no longer if it is larger, alone and beside an IOAS tracker */
+TEST_F(device, not_covered_far)
+{
+	struct logged *l = &self->l;
+	__u32 ioas = tracker_alloc(l->env.fd, l->env.ioas);
+	struct iommu_dirty_read_tracker entries[2] = {
+		{ .tracker_id = l->tracker },
+		{ .tracker_id = ioas },
+	};
+	struct iommu_dirty_run range = { .iova = IOVA, .length = SIZE }, runs[4];
+	struct iommu_dirty_tracker_scan scan = {
+		.size = sizeof(scan),
+		.trackers = (uintptr_t)entries,
+		.tracker_len = sizeof(entries[0]),
+		.iova = SZ_4K,
+		.page_size = SZ_4K,
+		.runs = (uintptr_t)runs,
+	};
+	struct read_args read = {
+		.fd = l->env.fd,
+		.tracker = l->tracker,
+		.page_size = 1ULL << 45,
+		.length = 1ULL << 63,
+	};
+	unsigned char bitmap[(1 << 18) / 8] = {};
+	__u64 page_size = SZ_4K;
+	__u32 num = 1;
+
+	tracker_start(l->env.fd, ioas);
+	ASSERT_EQ(0, __device_start_flags(l->env.fd, l->tracker,
+					  IOMMU_DIRTY_START_DEGRADED, &range, &num,
+					  &page_size));
+	for (scan.num_trackers = 1; scan.num_trackers <= 2; scan.num_trackers++) {
+		logged_write(l, 8);
+		scan.length = -scan.iova;
+		scan.num_runs = ARRAY_SIZE(runs);
+		ASSERT_EQ(0, __iommufd_ioctl(l->env.fd, IOMMU_DIRTY_TRACKER_SCAN,
+					     &scan));
+		EXPECT_EQ(-scan.iova, scan.out_length);
+		ASSERT_EQ(3, scan.num_runs);
+		EXPECT_EQ(scan.iova, runs[0].iova);
+		EXPECT_EQ(IOVA - scan.iova, runs[0].length);
+		EXPECT_EQ(AT(8), runs[1].iova);
+		EXPECT_EQ(SZ_4K, runs[1].length);
+		EXPECT_EQ(IOVA + SIZE, runs[2].iova);
+		EXPECT_EQ(-(IOVA + SIZE), runs[2].length);
+	}
+	read.data = bitmap;
+	EXPECT_EQ(1 << 18, tracker_read(&read));
+}
+
 /* Ranges tracked for another tracker are covered until its UPDATE */
 TEST_F(device, not_covered_any_more)
 {

@@ -195,6 +195,59 @@ TEST_F(mark, large)
 	EXPECT_EQ(2, self->bits[0]);
 }
 
+/* What is a hole for the first tracker of a call need not be one for the second */
+TEST_F(mark, for_the_second)
+{
+	enum { RUNS = 300 };
+	struct iommu_dirty_run runs[RUNS], found[RUNS + 1];
+	struct iommu_dirty_read_tracker entries[2] = {
+		{ .tracker_id = self->env.twin },
+		{ .tracker_id = self->env.tracker },
+	};
+	struct iommu_dirty_tracker_scan scan = {
+		.size = sizeof(scan),
+		.trackers = (uintptr_t)entries,
+		.num_trackers = 2,
+		.tracker_len = sizeof(entries[0]),
+		.length = 1ULL << 62,
+		.page_size = SZ_4K,
+		.runs = (uintptr_t)found,
+		.num_runs = ARRAY_SIZE(found),
+	};
+	unsigned char bits[RUNS / 8 * 2] = {};
+	struct iommu_dirty_tracker_read read = {
+		.size = sizeof(read),
+		.trackers = (uintptr_t)entries,
+		.num_trackers = 2,
+		.tracker_len = sizeof(entries[0]),
+		.iova = 64 * SZ_1G,
+		.length = RUNS * SZ_1G,
+		.page_size = SZ_1G,
+		.data = (uintptr_t)bits,
+	};
+	unsigned int i;
+
+	for (i = 0; i < RUNS; i++)
+		runs[i] = (struct iommu_dirty_run) {
+			.iova = (64 + i) * SZ_1G + i * SZ_4K,
+			.length = SZ_4K,
+		};
+	ASSERT_EQ(0, mark_all(self, runs, RUNS));
+	ASSERT_EQ(0, __iommufd_ioctl(self->env.fd, IOMMU_DIRTY_TRACKER_SCAN, &scan));
+	EXPECT_EQ(scan.length, scan.out_length);
+	ASSERT_EQ(RUNS, scan.num_runs);
+	EXPECT_EQ(0, memcmp(runs, found, sizeof(runs)));
+
+	ASSERT_EQ(0, mark_all(self, runs, RUNS));
+	ASSERT_EQ(0, __iommufd_ioctl(self->env.fd, IOMMU_DIRTY_TRACKER_READ, &read));
+	EXPECT_EQ(read.length, read.out_length);
+	EXPECT_EQ(RUNS, read.out_pages);
+	EXPECT_EQ(0, entries[0].out_pages);
+	EXPECT_EQ(RUNS, entries[1].out_pages);
+	for (i = 0; i < RUNS; i++)
+		EXPECT_TRUE(bitmap_test(bits, i));
+}
+
 /* STOP discards marks like everything else */
 TEST_F(mark, stop)
 {

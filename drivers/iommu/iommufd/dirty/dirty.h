@@ -138,8 +138,8 @@ struct iommufd_dirty_asked {
  *	in the range
  * @covers: How much of a range the tracker can report, and how often it has lost
  *	coverage. NULL: everything, and never
- * @window_shift: log2 of the largest window of one harvest, in bytes of IOVA
- * @harvest: Read and clear a window into a sink, including what the ledger holds
+ * @harvest: Read and clear a window into a sink, including what the ledger holds. Lowers
+ *	@last if that is more than one harvest may do
  * @harvest_ledger: The same for the ledger only
  * @mark: Mark runs in the ledger
  * @wait: Wait for a harvest that is under way, and free ledger memory that a range does
@@ -160,12 +160,11 @@ struct iommufd_dirty_scope {
 		     unsigned long last, unsigned long *next);
 	int (*covers)(struct iommufd_dirty_tracker *tracker, unsigned long iova,
 		      unsigned long *length, u64 *lost);
-	unsigned int (*window_shift)(struct iommufd_dirty_tracker *tracker);
 	int (*harvest)(const struct iommufd_dirty_asked *asked,
 		       unsigned long iova, unsigned long *last,
 		       unsigned int flags, struct iommu_dirty_sink *sink);
 	int (*harvest_ledger)(const struct iommufd_dirty_asked *asked,
-			      unsigned long iova, unsigned long last,
+			      unsigned long iova, unsigned long *last,
 			      unsigned int flags,
 			      struct iommu_dirty_sink *sink);
 	int (*mark)(const struct iommufd_dirty_asked *asked,

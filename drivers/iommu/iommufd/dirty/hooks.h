@@ -38,7 +38,7 @@ struct vfio_iommu_type1_dma_unmap;
  *	IOAS or detached from it, for reading where the set of attached devices
  *	must not change. Lock order: see dirty.h
  * @harvest_mutex: Serializes harvests, so that walkers can clean with plain
- *	stores, and no harvest trims what a SCAN has reserved
+ *	stores, and no harvest trims what a SCAN has reserved; and MARKs with them
  * @trackers: The trackers that are starting or running on the IOAS, and those of
  *	its HWPTs. Changed with iommufd_ioas::mutex held, and domains_rwsem and
  *	iova_rwsem held for writing; read with any of them held

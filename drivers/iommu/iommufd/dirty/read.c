@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * READ: for each window of the range, pin the bitmap, have every tracker mark
- * its dirty pages in it, unpin it. Called by ioctl_read.c, unmap.c, hwpt.c and
+ * its dirty pages in it, part by part, unpin it. Called by ioctl_read.c, unmap.c, hwpt.c and
  * vfio_compat.c with checked arguments and with no lock other than vfio_mutex
  * held. scan.c shares the helpers.
  */
@@ -11,30 +11,8 @@
 #include "tests/break.h"
 #include "verbs.h"
 
-/**
- * iommufd_dirty_windows_init() - Find the window size of a call
- * @windows: Out: the windows
- * @asked: The trackers of the call
- * @nr: How many
- * @max_shift: log2 of the caller's own limit in bytes; a window is never smaller than
- *	IOMMUFD_DIRTY_WINDOW_SHIFT
- */
-void iommufd_dirty_windows_init(struct iommufd_dirty_windows *windows,
-				struct iommufd_dirty_asked *asked,
-				unsigned int nr, unsigned int max_shift)
-{
-	struct iommufd_dirty_tracker *tracker;
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		tracker = asked[i].tracker;
-		max_shift = min(max_shift,
-				tracker->scope->window_shift(tracker));
-	}
-	windows->asked = asked;
-	windows->nr = nr;
-	windows->size = BIT(max(max_shift, IOMMUFD_DIRTY_WINDOW_SHIFT));
-}
+/* Number of harvests for which the bitmap stays pinned */
+#define READ_PARTS	64
 
 /**
  * iommufd_dirty_windows_next() - Find the next window in which a page can be dirty
@@ -92,30 +70,31 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 		if (asked[i].tracker->ioas == tracker->ioas &&
 		    asked[i].tracker->device == tracker->device)
 			return tracker->scope->harvest_ledger(&asked[n], iova,
-							      *last, flags,
-							      sink);
+							      last, flags, sink);
 	return tracker->scope->harvest(&asked[n], iova, last, flags, sink);
 }
 
 /*
- * Windows end at multiples of their size, so no IO page table entry of that
- * size or less crosses the end. @last shrinks if the trackers did not process
- * all of the window.
+ * The bitmap is pinned in windows of as many bits as IOMMUFD_DIRTY_WINDOW has 4 KiB pages.
+ * They end at multiples of their size, so no IO page table entry of that size or less
+ * crosses the end.
  */
-static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
-		       struct iommufd_dirty_bitmap *bitmap, unsigned long iova,
-		       unsigned long *last, struct iommufd_dirty_request *req)
+static unsigned long read_window_size(const struct iommufd_dirty_request *req)
+{
+	return BIT(clamp(IOMMUFD_DIRTY_WINDOW_SHIFT - 12 + ilog2(req->page_size),
+			 IOMMUFD_DIRTY_WINDOW_SHIFT, BITS_PER_LONG - 1));
+}
+
+/* Harvest into the pinned bitmap. @last shrinks to what the trackers have processed */
+static int read_part(struct iommufd_dirty_asked *asked, unsigned int nr,
+		     struct iommufd_dirty_bitmap *bitmap, unsigned long iova,
+		     unsigned long *last, struct iommufd_dirty_request *req)
 {
 	unsigned int i;
-	int rc;
+	int rc = 0;
 
-	rc = iommufd_dirty_bitmap_pin(bitmap, iova, last);
-	if (rc && iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECORD))
-		asked->tracker->scope->harvest(asked, iova, last, req->flags,
-					       NULL);
-	if (rc)
-		return rc;
-
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	for (i = 0; i < nr && !rc; i++) {
 		u64 before = bitmap->added;
 
@@ -125,6 +104,40 @@ static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
 		asked[i].added += bitmap->added - before;
 		if (rc)
 			req->failed = i + 1;
+	}
+	req->out_pages = bitmap->added;
+	return rc;
+}
+
+/*
+ * Pin the bitmap of a window and read it. @window shrinks if not all can be pinned, or if
+ * it has too many parts: pinned pages cannot be migrated.
+ */
+static int read_window(struct iommufd_dirty_asked *asked, unsigned int nr,
+		       struct iommufd_dirty_bitmap *bitmap,
+		       struct iommufd_dirty_range *window,
+		       struct iommufd_dirty_request *req)
+{
+	struct iommufd_dirty_windows all = { .asked = asked, .nr = nr };
+	struct iommufd_dirty_range part;
+	unsigned int left = READ_PARTS;
+	int rc;
+
+	rc = iommufd_dirty_bitmap_pin(bitmap, window->iova, &window->last);
+	if (rc && iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_RECORD))
+		asked->tracker->scope->harvest(asked, window->iova,
+					       &window->last, req->flags, NULL);
+	if (rc)
+		return rc;
+	for_each_dirty_range(part, iommufd_dirty_windows_next, &all,
+			     window->iova, window->last) {
+		/* A hole before the part is clean, so it is done */
+		req->out_length = part.iova - req->iova;
+		rc = read_part(asked, nr, bitmap, part.iova, &part.last, req);
+		if (!rc && !--left)
+			window->last = part.last;
+		if (rc || !left)
+			break;
 	}
 	iommufd_dirty_bitmap_unpin(bitmap);
 	return rc;
@@ -234,24 +247,18 @@ static int read_range(struct iommufd_dirty_asked *asked, unsigned int nr,
 		      struct iommufd_dirty_bitmap *bitmap,
 		      struct iommufd_dirty_request *req)
 {
-	unsigned long last = req->iova + (req->length - 1);
-	struct iommufd_dirty_windows windows;
+	struct iommufd_dirty_windows windows = {
+		.asked = asked,
+		.nr = nr,
+		.size = read_window_size(req),
+	};
 	struct iommufd_dirty_range window;
 	int rc;
 
-	/* Use at most as many bitmap bits as a window of 4 KiB pages */
-	iommufd_dirty_windows_init(&windows, asked, nr,
-				   IOMMUFD_DIRTY_WINDOW_SHIFT - 12 +
-				   ilog2(req->page_size));
 	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
-			     req->iova, last) {
-		/* A hole before the window is clean, so it is done */
+			     req->iova, req->iova + (req->length - 1)) {
 		req->out_length = window.iova - req->iova;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		rc = read_window(asked, nr, bitmap, window.iova, &window.last,
-				 req);
-		req->out_pages = bitmap->added;
+		rc = read_window(asked, nr, bitmap, &window, req);
 		if (rc)
 			return rc;
 		req->out_length = window.last - req->iova + 1;
@@ -272,7 +279,11 @@ int iommufd_dirty_check_bitmap(struct iommufd_dirty_asked *asked,
 			       const struct iommufd_dirty_request *req)
 {
 	unsigned long last = req->iova + (req->length - 1);
-	struct iommufd_dirty_windows windows;
+	struct iommufd_dirty_windows windows = {
+		.asked = asked,
+		.nr = 1,
+		.size = read_window_size(req),
+	};
 	struct iommufd_dirty_bitmap bitmap;
 	struct iommufd_dirty_range window;
 	int rc;
@@ -281,8 +292,6 @@ int iommufd_dirty_check_bitmap(struct iommufd_dirty_asked *asked,
 				       ilog2(req->page_size), req->data);
 	if (rc)
 		return rc;
-	iommufd_dirty_windows_init(&windows, asked, 1,
-				   IOMMUFD_DIRTY_WINDOW_SHIFT);
 	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
 			     req->iova, last) {
 		if (fatal_signal_pending(current))

@@ -161,13 +161,15 @@ static int scan_harvest(struct scan *scan, unsigned long iova,
 
 static int scan_range(struct scan *scan)
 {
-	struct iommufd_dirty_windows windows;
+	/* The trackers limit each harvest, but holes can be passed at once */
+	struct iommufd_dirty_windows windows = {
+		.asked = scan->asked,
+		.nr = scan->nr,
+	};
 	struct iommufd_dirty_range window;
 	bool more = true;
 	int rc;
 
-	iommufd_dirty_windows_init(&windows, scan->asked, scan->nr,
-				   BITS_PER_LONG - 1);
 	for_each_dirty_range(window, iommufd_dirty_windows_next, &windows,
 			     scan->req->iova, scan_last(scan)) {
 		if (!scan->open)

@@ -39,7 +39,7 @@ struct iommufd_dirty_request {
  * struct iommufd_dirty_windows - The windows of a call
  * @asked: The trackers of the call
  * @nr: How many
- * @size: Size of a window in bytes; windows end at multiples of it
+ * @size: Size of a window in bytes; windows end at multiples of it. 0: the whole range
  */
 struct iommufd_dirty_windows {
 	struct iommufd_dirty_asked *asked;
@@ -71,9 +71,6 @@ int iommufd_dirty_harvest_nth(struct iommufd_dirty_asked *asked,
 			      unsigned int n, unsigned long iova,
 			      unsigned long *last, unsigned int flags,
 			      struct iommu_dirty_sink *sink);
-void iommufd_dirty_windows_init(struct iommufd_dirty_windows *windows,
-				struct iommufd_dirty_asked *asked,
-				unsigned int nr, unsigned int max_shift);
 bool iommufd_dirty_windows_next(const struct iommufd_dirty_windows *windows,
 				unsigned long iova, unsigned long last,
 				struct iommufd_dirty_range *window);

@@ -123,8 +123,6 @@ int iommufd_dirty_update(struct iommufd_dirty_tracker *tracker,
 void iommufd_dirty_device_mark(struct iommufd_dirty_device *device,
 			       const struct iommufd_dirty_ranges *ranges,
 			       unsigned long iova, unsigned long last);
-unsigned int
-iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device);
 void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 				    const struct iommufd_dirty_ranges *covered);
 int iommufd_dirty_device_keep(struct iommufd_dirty_device *device,
@@ -141,7 +139,7 @@ int iommufd_dirty_device_harvest_mark(const struct iommufd_dirty_asked *asked,
 				      const struct iommufd_dirty_range *runs,
 				      unsigned int nr);
 int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
-					unsigned long iova, unsigned long last,
+					unsigned long iova, unsigned long *last,
 					unsigned int flags,
 					struct iommu_dirty_sink *sink);
 

@@ -208,8 +208,8 @@ static int device_collect(struct iommufd_dirty_device *device,
 /*
  * Reserve ledger memory for what the window may add for the tracker that reads. Without
  * it, a ledger is less exact; for very large windows that does not matter, as the device
- * tracks by large pages. Ledgers of other trackers are not reserved, as a call must not
- * fail because of them.
+ * tracks by large pages, or they are holes. Ledgers of other trackers are not reserved, as
+ * a call must not fail because of them.
  */
 static int device_reserve(struct iommufd_dirty_tracker *tracker,
 			  const struct device_sink *window)
@@ -231,17 +231,8 @@ static int device_reserve(struct iommufd_dirty_tracker *tracker,
 	return 0;
 }
 
-/**
- * iommufd_dirty_device_window_shift() - Find the window size of a device
- * @device: The device
- *
- * A window has about the same number of pages, whatever the device's page size.
- *
- * Context: iommufd_dirty_device::lock or config_mutex is held.
- * Return: log2 of the window size in bytes.
- */
-unsigned int
-iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
+/* Bytes of a window. It has about the same number of pages, whatever their size */
+static unsigned long device_window(const struct iommufd_dirty_device *device)
 {
 	unsigned int shift = IOMMUFD_DIRTY_WINDOW_SHIFT - 12;
 
@@ -251,7 +242,7 @@ iommufd_dirty_device_window_shift(const struct iommufd_dirty_device *device)
 	/* 0 until the first START */
 	if (device->page_size)
 		shift += ilog2(device->page_size);
-	return clamp(shift, IOMMUFD_DIRTY_WINDOW_SHIFT, BITS_PER_LONG - 1);
+	return BIT(clamp(shift, IOMMUFD_DIRTY_WINDOW_SHIFT, BITS_PER_LONG - 1));
 }
 
 /* Find the next window that is tracked, for for_each_dirty_range() */
@@ -259,10 +250,9 @@ static bool keep_next(const struct iommufd_dirty_device *device,
 		      unsigned long iova, unsigned long last,
 		      struct iommufd_dirty_range *window)
 {
-	unsigned long size = BIT(iommufd_dirty_device_window_shift(device));
-
 	return iommufd_dirty_ranges_next(device->armed, iova, last, window) &&
-	       iommufd_dirty_window_next(size, max(iova, window->iova),
+	       iommufd_dirty_window_next(device_window(device),
+					 max(iova, window->iova),
 					 min(last, window->last), window);
 }
 
@@ -373,7 +363,7 @@ int iommufd_dirty_device_update(struct iommufd_dirty_device *device,
 				     &all.sink);
 }
 
-/* SCAN can pass any number of windows of a hole before it writes a run: save memory */
+/* SCAN can pass a hole of any size before it writes a run: save memory */
 static void device_mark_hole(struct iommufd_dirty_tracker *tracker,
 			     unsigned long iova, unsigned long last,
 			     struct iommu_dirty_sink *sink)
@@ -451,11 +441,31 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 	}
 }
 
+/*
+ * Lower @last so that there is one window to look at. A hole can have any size, but what
+ * the tracker covers bounds it, too: there are as many holes as ranges.
+ */
+static unsigned long harvest_bound(struct iommufd_dirty_tracker *tracker,
+				   unsigned long iova, unsigned long last)
+{
+	struct iommufd_dirty_device *device = tracker->device;
+	unsigned long size = device_window(device);
+	struct iommufd_dirty_range part;
+
+	last = iommufd_dirty_ledger_bound(&tracker->ledger, size, iova, last);
+	if (iommufd_dirty_ranges_next(device->armed, iova, last, &part))
+		last = iommufd_dirty_window_bound(size, iova, last, part.iova);
+	if (iommufd_dirty_ranges_next(tracker->covered, iova, last, &part))
+		last = iommufd_dirty_window_bound(size, iova, last, part.iova);
+	return last;
+}
+
 /**
  * iommufd_dirty_device_harvest() - Read and clear a window
  * @asked: A device tracker
  * @iova: First byte of the window
- * @last: Last byte of the window, inclusive
+ * @last: In: last byte of the window, inclusive. Out: lower if there is too much to look at:
+ *	a window is a hole, or as many pages as the device can be asked for at a time
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: A sink that can take the whole window; or the tracker's own ledger, to add what
  *	is dirty to it
@@ -480,10 +490,11 @@ int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
 	struct device_sink window;
 	int rc = -ENODATA;
 
-	device_sink_init(&window, device, keep ? NULL : tracker,
-			 keep ? NULL : sink, iova, *last);
 	if (mutex_lock_killable(&device->lock))
 		return -EINTR;
+	*last = harvest_bound(tracker, iova, *last);
+	device_sink_init(&window, device, keep ? NULL : tracker,
+			 keep ? NULL : sink, iova, *last);
 	if (iommufd_dirty_asked_valid(asked))
 		rc = keep ? device_reserve(tracker, &window) : 0;
 	if (!rc)
@@ -501,14 +512,14 @@ int iommufd_dirty_device_harvest(const struct iommufd_dirty_asked *asked,
  * iommufd_dirty_device_harvest_ledger() - Read and clear the ledger of a window
  * @asked: A device tracker
  * @iova: First byte of the window
- * @last: Last byte of the window, inclusive
+ * @last: As for iommufd_dirty_device_harvest()
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_device_harvest(), but not NULL
  *
  * Return: 0, -ENODATA or -EINTR, as iommufd_dirty_device_harvest().
  */
 int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
-					unsigned long iova, unsigned long last,
+					unsigned long iova, unsigned long *last,
 					unsigned int flags,
 					struct iommu_dirty_sink *sink)
 {
@@ -518,12 +529,13 @@ int iommufd_dirty_device_harvest_ledger(const struct iommufd_dirty_asked *asked,
 
 	if (mutex_lock_killable(&tracker->device->lock))
 		return -EINTR;
+	*last = harvest_bound(tracker, iova, *last);
 	if (iommufd_dirty_asked_valid(asked)) {
-		device_mark_uncovered(tracker, iova, last, sink);
+		device_mark_uncovered(tracker, iova, *last, sink);
 		if (sink != &ledger->sink)
-			iommufd_dirty_ledger_report(ledger, iova, last, flags,
+			iommufd_dirty_ledger_report(ledger, iova, *last, flags,
 						    sink);
-		iommufd_dirty_ledger_trim(ledger, iova, last);
+		iommufd_dirty_ledger_trim(ledger, iova, *last);
 		rc = 0;
 	}
 	mutex_unlock(&tracker->device->lock);

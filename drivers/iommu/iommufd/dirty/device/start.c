@@ -442,17 +442,6 @@ static bool device_next(struct iommufd_dirty_tracker *tracker,
 	return found;
 }
 
-static unsigned int device_window_shift(struct iommufd_dirty_tracker *tracker)
-{
-	struct iommufd_dirty_device *device = tracker->device;
-	unsigned int shift;
-
-	mutex_lock(&device->lock);
-	shift = iommufd_dirty_device_window_shift(device);
-	mutex_unlock(&device->lock);
-	return shift;
-}
-
 /* Data that a harvest for another tracker has marked may not be in memory yet */
 static int device_wait(struct iommufd_dirty_tracker *tracker,
 		       unsigned long iova, unsigned long last)
@@ -475,7 +464,6 @@ const struct iommufd_dirty_scope iommufd_dirty_device_scope = {
 	.info = device_info,
 	.next = device_next,
 	.covers = iommufd_dirty_device_covers,
-	.window_shift = device_window_shift,
 	.harvest = iommufd_dirty_device_harvest,
 	.harvest_ledger = iommufd_dirty_device_harvest_ledger,
 	.mark = iommufd_dirty_device_harvest_mark,

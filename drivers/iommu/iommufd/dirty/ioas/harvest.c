@@ -52,13 +52,23 @@ bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
 	return area;
 }
 
-/* Lower @last so that the range holds at most HARVEST_MAX_AREAS areas */
-static unsigned long harvest_bound(struct io_pagetable *iopt,
+/*
+ * Lower @last so that there is one window to look at, with at most HARVEST_MAX_AREAS areas.
+ * A hole can have any size.
+ */
+static unsigned long harvest_bound(struct iommufd_dirty_tracker *tracker,
 				   unsigned long iova, unsigned long last)
 {
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	struct iopt_area *area;
 	unsigned int nr = 0;
 
+	last = iommufd_dirty_ledger_bound(&tracker->ledger,
+					  IOMMUFD_DIRTY_WINDOW, iova, last);
+	area = iopt_area_iter_first(iopt, iova, last);
+	if (area)
+		last = iommufd_dirty_window_bound(IOMMUFD_DIRTY_WINDOW, iova,
+						  last, iopt_area_iova(area));
 	for (area = iopt_area_iter_first(iopt, iova, last); area;
 	     area = iopt_area_iter_next(area, iova, last))
 		if (++nr == HARVEST_MAX_AREAS)
@@ -270,9 +280,10 @@ static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * True if an IO page table entry may reach beyond the window. Callers split ranges at
- * multiples of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end anywhere,
- * and a HWPT that was made without a request for tracking can have larger entries.
+ * True if an IO page table entry may reach beyond the window. harvest_bound() splits
+ * ranges at multiples of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end
+ * anywhere, and a HWPT that was made without a request for tracking can have larger
+ * entries.
  */
 static bool harvest_cuts(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last)
@@ -299,6 +310,7 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	bool keeps = flags & IOMMU_DIRTY_WALK_NO_CLEAR;
 	bool own = to == &ledger->sink;
 	struct iommufd_dirty_feed feed;
+	bool reserves;
 	int rc = 0;
 
 	/* The tracker's own ledger is fed like those of all other trackers */
@@ -310,7 +322,10 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	}
 	if (own)
 		rc = harvest_reserve(tracker, iova, last);
-	if (!rc && tracker->passive && !keeps)
+	/* A hole of any size needs nothing of others */
+	reserves = tracker->passive && !keeps &&
+		   iommufd_dirty_area_first(iopt, iova, last);
+	if (!rc && reserves)
 		rc = harvest_reserve_others(tracker, iova, last);
 	if (!rc && !tracker->domain)
 		harvest_areas(tracker, iova, last,
@@ -320,7 +335,7 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	if (!rc && to && !own)
 		iommufd_dirty_ledger_report(ledger, iova, last, flags, to);
 	iommufd_dirty_ledger_trim(ledger, iova, last);
-	if (tracker->passive && !keeps)
+	if (reserves)
 		harvest_trim_others(tracker, iova, last);
 	return rc;
 }
@@ -335,7 +350,7 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 
 	if (down_read_killable(&iopt->iova_rwsem))
 		return -EINTR;
-	*last = harvest_bound(iopt, iova, *last);
+	*last = harvest_bound(tracker, iova, *last);
 	rc = harvest_window(tracker, iova, *last, flags, to);
 	up_read(&iopt->iova_rwsem);
 	return rc;
@@ -381,8 +396,9 @@ static int harvest_enter(const struct iommufd_dirty_tracker *tracker)
  * iommufd_dirty_harvest() - Read and clear the dirty bits of a window
  * @asked: The tracker
  * @iova: First byte of the window
- * @last: In: last byte of the window, inclusive. Out: lower if the window holds more than
- *	HARVEST_MAX_AREAS areas
+ * @last: In: last byte of the window, inclusive. Out: lower if there is too much to look at:
+ *	a window is a hole, or IOMMUFD_DIRTY_WINDOW bytes with at most HARVEST_MAX_AREAS
+ *	areas
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: A sink that can take the whole window; or NULL to discard what is dirty; or the
  *	tracker's own ledger, to add what is dirty to it
@@ -407,7 +423,7 @@ int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
 }
 
 static int harvest_ledger(const struct iommufd_dirty_asked *asked,
-			  unsigned long iova, unsigned long last,
+			  unsigned long iova, unsigned long *last,
 			  unsigned int flags, struct iommu_dirty_sink *sink)
 {
 	struct iommufd_dirty_tracker *tracker = asked->tracker;
@@ -427,11 +443,12 @@ static int harvest_ledger(const struct iommufd_dirty_asked *asked,
 	if (down_read_killable(&iopt->iova_rwsem))
 		goto out_unlock;
 	rc = 0;
-	harvest_areas(tracker, iova, last, NULL, sink);
+	*last = harvest_bound(tracker, iova, *last);
+	harvest_areas(tracker, iova, *last, NULL, sink);
 	up_read(&iopt->iova_rwsem);
 	if (sink != &ledger->sink)
-		iommufd_dirty_ledger_report(ledger, iova, last, flags, sink);
-	iommufd_dirty_ledger_trim(ledger, iova, last);
+		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
+	iommufd_dirty_ledger_trim(ledger, iova, *last);
 out_unlock:
 	mutex_unlock(&iopt->dirty.harvest_mutex);
 out_domains:
@@ -443,7 +460,7 @@ out_domains:
  * iommufd_dirty_harvest_ledger() - Read and clear the ledger of a window
  * @asked: The tracker
  * @iova: First byte of the window
- * @last: Last byte of the window, inclusive
+ * @last: As for iommufd_dirty_harvest()
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: As for iommufd_dirty_harvest(), but not NULL
  *
@@ -453,7 +470,7 @@ out_domains:
  * Return: 0, -ENODATA or -EINTR, as iommufd_dirty_harvest().
  */
 int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
-				 unsigned long iova, unsigned long last,
+				 unsigned long iova, unsigned long *last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink)
 {
@@ -476,12 +493,18 @@ static int harvest_mark(const struct iommufd_dirty_asked *asked,
 	/* STOP changes the state with it held for writing, then discards the ledger */
 	if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
+	if (mutex_lock_killable(&iopt->dirty.harvest_mutex)) {
+		rc = -EINTR;
+		goto out_domains;
+	}
 	if (iommufd_dirty_asked_valid(asked)) {
 		for (i = 0; i < nr; i++)
 			iommufd_dirty_ledger_mark(&asked->tracker->ledger,
 						  runs[i].iova, runs[i].last);
 		rc = 0;
 	}
+	mutex_unlock(&iopt->dirty.harvest_mutex);
+out_domains:
 	up_read(&iopt->domains_rwsem);
 	return rc;
 }
@@ -492,7 +515,8 @@ static int harvest_mark(const struct iommufd_dirty_asked *asked,
  * @runs: The runs
  * @nr: Number of runs
  *
- * Needs no harvest_mutex: a reader of the ledger clears only what it has reported.
+ * It takes harvest_mutex: a harvest that has found a hole in the ledger reports all of it
+ * with locks held, so nobody may fill it meanwhile.
  *
  * Return: 0; -ENODATA if the tracker is not in @asked->state or was stopped since the
  * call began, or -EINTR if killed, with nothing marked.

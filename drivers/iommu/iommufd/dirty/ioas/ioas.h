@@ -140,7 +140,7 @@ int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,
 			  unsigned long iova, unsigned long *last,
 			  unsigned int flags, struct iommu_dirty_sink *sink);
 int iommufd_dirty_harvest_ledger(const struct iommufd_dirty_asked *asked,
-				 unsigned long iova, unsigned long last,
+				 unsigned long iova, unsigned long *last,
 				 unsigned int flags,
 				 struct iommu_dirty_sink *sink);
 int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,

@@ -460,11 +460,6 @@ void iommufd_dirty_ioas_destroyed(struct iommufd_ioas *ioas)
 	iommufd_dirty_anchor_put(anchor);
 }
 
-static unsigned int ioas_window_shift(struct iommufd_dirty_tracker *tracker)
-{
-	return IOMMUFD_DIRTY_WINDOW_SHIFT;
-}
-
 static void ioas_release(struct iommufd_dirty_tracker *tracker)
 {
 	if (tracker->holds)
@@ -477,7 +472,6 @@ const struct iommufd_dirty_scope iommufd_dirty_ioas_scope = {
 	.stop = ioas_stop,
 	.info = iommufd_dirty_ioas_info,
 	.next = ioas_next,
-	.window_shift = ioas_window_shift,
 	.harvest = iommufd_dirty_harvest,
 	.harvest_ledger = iommufd_dirty_harvest_ledger,
 	.mark = iommufd_dirty_harvest_mark,

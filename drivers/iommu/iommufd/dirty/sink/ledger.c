@@ -7,8 +7,9 @@
  * marks, it uses a few coarse ranges, which may cover more than is dirty. Callers
  * that can fail reserve bitmaps first and trim them afterwards. All memory is
  * charged to the process that made the tracker. The OOM killer never runs.
- * Called by the scopes, tracker.c and scan.c in sleepable context. Each function
- * takes the ledger's lock, the innermost lock of the dirty trackers.
+ * Called by the scopes, tracker.c and scan.c in sleepable context. Functions take
+ * the ledger's lock, the innermost lock of the dirty trackers, unless they say
+ * otherwise.
  */
 #include <kunit/static_stub.h>
 #include <linux/bitmap.h>
@@ -523,6 +524,31 @@ bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
 	mutex_unlock(&ledger->lock);
 	*first = iova;
 	return found;
+}
+
+/**
+ * iommufd_dirty_ledger_bound() - Bound what one harvest has to look at in a ledger
+ * @ledger: The ledger
+ * @size: Size of a window in bytes, a power of two
+ * @iova: First byte of the harvest
+ * @last: Last byte, inclusive
+ *
+ * Only bitmaps count: there are few coarse ranges, however long they are. Bitmaps that are
+ * added later are not considered; callers exclude whoever can add many.
+ *
+ * Context: takes no lock; the bitmaps themselves are not accessed.
+ * Return: as iommufd_dirty_window_bound(); @last if there is no bitmap.
+ */
+unsigned long iommufd_dirty_ledger_bound(struct iommufd_dirty_ledger *ledger,
+					 unsigned long size, unsigned long iova,
+					 unsigned long last)
+{
+	unsigned long index = CHUNK_OF(iova);
+
+	if (!xa_find(&ledger->chunks, &index, CHUNK_OF(last), XA_PRESENT))
+		return last;
+	return iommufd_dirty_window_bound(size, iova, last,
+					  index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT);
 }
 
 /**

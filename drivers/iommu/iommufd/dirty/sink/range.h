@@ -77,4 +77,22 @@ static inline bool iommufd_dirty_window_next(unsigned long size,
 	return true;
 }
 
+/**
+ * iommufd_dirty_window_bound() - Bound what one harvest has to look at
+ * @size: Size of a window in bytes, a power of two
+ * @iova: First byte of the harvest
+ * @last: Last byte, inclusive
+ * @next: Where there is something to look at; anything before that costs nothing
+ *
+ * Return: the last byte of the window of @iova, or of the last window before that of @next
+ * if that is further; at most @last.
+ */
+static inline unsigned long
+iommufd_dirty_window_bound(unsigned long size, unsigned long iova,
+			   unsigned long last, unsigned long next)
+{
+	next &= ~(size - 1);
+	return min(last, next > iova ? next - 1 : iova | (size - 1));
+}
+
 #endif

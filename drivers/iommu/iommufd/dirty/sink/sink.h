@@ -21,8 +21,8 @@
 struct mem_cgroup;
 
 /*
- * Maximum IOVA range of one harvest with the IOAS locked. A harvest of a device
- * covers the same number of pages of the size that the device tracks.
+ * Maximum IOVA range of one harvest with the IOAS locked, holes apart. A harvest of a
+ * device covers the same number of pages of the size that the device tracks.
  */
 #define IOMMUFD_DIRTY_WINDOW_SHIFT	30
 #define IOMMUFD_DIRTY_WINDOW		BIT(IOMMUFD_DIRTY_WINDOW_SHIFT)
@@ -89,6 +89,9 @@ void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, unsigned long last,
 				unsigned long *first);
+unsigned long iommufd_dirty_ledger_bound(struct iommufd_dirty_ledger *ledger,
+					 unsigned long size, unsigned long iova,
+					 unsigned long last);
 bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 			      unsigned long iova, unsigned long last,
 			      struct iommufd_dirty_range *run);

@@ -483,6 +483,33 @@ static void test_hole(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->ledger.chunks));
 }
 
+/* A harvest looks at one window of bitmaps, and passes what has none at once */
+static void test_bound(struct kunit *test)
+{
+	struct iommufd_dirty_ledger *ledger =
+		&((struct ledger_test *)test->priv)->ledger;
+	unsigned long last = SZ_1T + SZ_1G - 1;
+
+	iommufd_dirty_ledger_mark(ledger, 4 * SZ_1T, ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, ULONG_MAX,
+			iommufd_dirty_ledger_bound(ledger, SZ_1G, 0, ULONG_MAX));
+	iommufd_dirty_ledger_mark(ledger, SZ_1T + SZ_2M, SZ_1T + SZ_2M);
+	KUNIT_EXPECT_EQ(test, SZ_1T - 1,
+			iommufd_dirty_ledger_bound(ledger, SZ_1G, 1, ULONG_MAX));
+	KUNIT_EXPECT_EQ(test, last,
+			iommufd_dirty_ledger_bound(ledger, SZ_1G, SZ_1T,
+						   ULONG_MAX));
+	KUNIT_EXPECT_EQ(test, last,
+			iommufd_dirty_ledger_bound(ledger, SZ_1G, SZ_1T + SZ_2M,
+						   ULONG_MAX));
+	KUNIT_EXPECT_EQ(test, SZ_1T + SZ_4M,
+			iommufd_dirty_ledger_bound(ledger, SZ_1G, SZ_1T,
+						   SZ_1T + SZ_4M));
+	KUNIT_EXPECT_EQ(test, ULONG_MAX,
+			iommufd_dirty_ledger_bound(ledger, SZ_1G, last + 1,
+						   ULONG_MAX));
+}
+
 static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_no_memory),
@@ -493,6 +520,7 @@ static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_huge),
 	KUNIT_CASE(test_starved),
 	KUNIT_CASE(test_hole),
+	KUNIT_CASE(test_bound),
 	{}
 };
 
