@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,15 +33,10 @@ static __u64 now(void)
 
 static int observe(int fd, __u32 ioas)
 {
-	struct iommu_dirty_tracker_alloc alloc = {
-		.size = sizeof(alloc),
-		.flags = IOMMU_DIRTY_ALLOC_PASSIVE | IOMMU_DIRTY_ALLOC_FILE,
-		.target_id = ioas,
-	};
+	int tracker = tracker_file(fd, ioas, IOMMU_DIRTY_ALLOC_PASSIVE);
 
-	check(ioctl(fd, IOMMU_DIRTY_TRACKER_ALLOC, &alloc));
-	tracker_start(alloc.out_fd, 0);
-	return alloc.out_fd;
+	tracker_start(tracker, 0);
+	return tracker;
 }
 
 static void scan_all(int tracker)

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "lib.h"
 
@@ -122,18 +121,6 @@ static bool has_read(const struct reader *reader, unsigned int times)
 	return __atomic_load_n(&reader->reads, __ATOMIC_RELAXED) >= times;
 }
 
-static __u32 passive_file(int fd, __u32 ioas)
-{
-	struct iommu_dirty_tracker_alloc alloc = {
-		.size = sizeof(alloc),
-		.flags = IOMMU_DIRTY_ALLOC_PASSIVE | IOMMU_DIRTY_ALLOC_FILE,
-		.target_id = ioas,
-	};
-
-	check(ioctl(fd, IOMMU_DIRTY_TRACKER_ALLOC, &alloc));
-	return alloc.out_fd;
-}
-
 FIXTURE_SETUP(together)
 {
 	struct env *env = &self->env;
@@ -147,7 +134,7 @@ FIXTURE_SETUP(together)
 	hwpt = hwpt_alloc(env->fd, env->edu[0].dev_id, env->ioas,
 			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 	edu_attach(&env->edu[0], hwpt);
-	file = passive_file(env->fd, env->ioas);
+	file = tracker_file(env->fd, env->ioas, IOMMU_DIRTY_ALLOC_PASSIVE);
 	self->readers[0] = (struct reader){ .name = "tracker", .read = read_tracker,
 					    .fd = env->fd, .id = env->tracker };
 	self->readers[1] = (struct reader){ .name = "passive tracker", .read = read_tracker,
