@@ -11,7 +11,6 @@
 #include <linux/bitops.h>
 #include <linux/iommu.h>
 #include <linux/ktime.h>
-#include <linux/minmax.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <trace/events/iommufd_dirty.h>
@@ -20,32 +19,20 @@
 #include "ioas/ioas.h"
 #include "object.h"
 
-/* Find the last byte of the mapping at @iova, up to @last; false if none, or if killed */
-static bool classic_mapped(struct io_pagetable *iopt, unsigned long iova,
-			   unsigned long *last)
-{
-	struct iopt_area *area;
-
-	if (down_read_killable(&iopt->iova_rwsem))
-		return false;
-	area = iopt_area_iter_first(iopt, iova, iova);
-	if (area)
-		*last = min(*last, iopt_area_last_iova(area));
-	up_read(&iopt->iova_rwsem);
-	return area;
-}
-
 /* How many bytes are mapped without a hole; at least one page, or 0 */
 static unsigned long classic_length(struct io_pagetable *iopt,
 				    unsigned long iova, unsigned long last)
 {
-	struct iommufd_dirty_range part;
+	struct iommufd_dirty_range mapped;
+	unsigned long length = 0;
 
-	for_each_dirty_range(part, iommufd_dirty_window_next, 0, iova, last)
-		if (fatal_signal_pending(current) ||
-		    !classic_mapped(iopt, part.iova, &part.last))
-			return part.iova - iova;
-	return last - iova + 1;
+	for_each_dirty_range(mapped, iommufd_dirty_mapped_next, iopt, iova, last) {
+		if (mapped.iova - iova > length ||
+		    fatal_signal_pending(current))
+			break;
+		length = mapped.last - iova + 1;
+	}
+	return length;
 }
 
 /*

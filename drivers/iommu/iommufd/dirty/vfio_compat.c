@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "ioas/ioas.h"
 #include "object.h"
 
 /*
@@ -175,28 +176,6 @@ static int compat_clear_bits(const struct iommufd_dirty_request *req,
 	return clear_user(bitmap + first / 8, (end - first) / 8) ? -EFAULT : 0;
 }
 
-/*
- * Find the next mapped range, for for_each_dirty_range(). If the task is killed, return
- * the whole range, so that the caller notices.
- */
-static bool compat_next(struct io_pagetable *iopt, unsigned long iova,
-			unsigned long last, struct iommufd_dirty_range *mapped)
-{
-	struct iopt_area *area;
-
-	mapped->iova = iova;
-	mapped->last = last;
-	if (down_read_killable(&iopt->iova_rwsem))
-		return true;
-	area = iopt_area_iter_first(iopt, iova, last);
-	if (area) {
-		mapped->iova = max(iova, iopt_area_iova(area));
-		mapped->last = min(last, iopt_area_last_iova(area));
-	}
-	up_read(&iopt->iova_rwsem);
-	return area;
-}
-
 static int compat_clear_bitmap(struct io_pagetable *iopt,
 			       const struct iommufd_dirty_request *req)
 {
@@ -204,7 +183,8 @@ static int compat_clear_bitmap(struct io_pagetable *iopt,
 	struct iommufd_dirty_range mapped;
 	int rc;
 
-	for_each_dirty_range(mapped, compat_next, iopt, req->iova, last) {
+	for_each_dirty_range(mapped, iommufd_dirty_mapped_next, iopt, req->iova,
+			     last) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		rc = compat_clear_bits(req, mapped.iova, mapped.last);

@@ -28,26 +28,32 @@
 #define HARVEST_HASTY_JIFFIES	max(HZ / 50, 1)
 
 /**
- * iommufd_dirty_next_mapped() - Find the next mapped IOVA
+ * iommufd_dirty_mapped_next() - Find the next mapped range, for for_each_dirty_range()
  * @iopt: The IOAS
  * @iova: Where to start
  * @last: Where to end, inclusive
- * @next: Out: the first mapped byte of the range, or @iova if nothing is found
+ * @mapped: Out: the range, of one area, limited to @iova and @last
  *
- * Return: false if nothing is mapped between @iova and @last. True, too, if killed: the
- * caller checks for a fatal signal itself.
+ * If the task is killed, it returns the whole range, so that the caller notices: that one
+ * checks for a fatal signal.
+ *
+ * Return: false if nothing is mapped between @iova and @last; @mapped is the whole range.
  */
-bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
-			       unsigned long last, unsigned long *next)
+bool iommufd_dirty_mapped_next(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last,
+			       struct iommufd_dirty_range *mapped)
 {
 	struct iopt_area *area;
 
-	*next = iova;
+	mapped->iova = iova;
+	mapped->last = last;
 	if (down_read_killable(&iopt->iova_rwsem))
 		return true;
 	area = iopt_area_iter_first(iopt, iova, last);
-	if (area)
-		*next = max(iova, iopt_area_iova(area));
+	if (area) {
+		mapped->iova = max(iova, iopt_area_iova(area));
+		mapped->last = min(last, iopt_area_last_iova(area));
+	}
 	up_read(&iopt->iova_rwsem);
 	return area;
 }

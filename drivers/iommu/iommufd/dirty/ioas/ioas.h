@@ -131,8 +131,9 @@ int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
 			    struct iommufd_dirty_info *info);
 
 /* harvest.c */
-bool iommufd_dirty_next_mapped(struct io_pagetable *iopt, unsigned long iova,
-			       unsigned long last, unsigned long *next);
+bool iommufd_dirty_mapped_next(struct io_pagetable *iopt, unsigned long iova,
+			       unsigned long last,
+			       struct iommufd_dirty_range *mapped);
 int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
 			       unsigned long last, unsigned int flags,
 			       struct iommu_dirty_sink *sink);

@@ -249,13 +249,15 @@ static bool ioas_next(struct iommufd_dirty_tracker *tracker,
 		      unsigned long *next)
 {
 	int rc = iommufd_dirty_enter(tracker);
+	struct iommufd_dirty_range mapped;
 	bool found;
 
 	*next = iova;
 	if (rc)
 		return rc == -EINTR;
-	found = iommufd_dirty_next_mapped(&tracker->ioas->iopt, iova, last,
-					  next);
+	found = iommufd_dirty_mapped_next(&tracker->ioas->iopt, iova, last,
+					  &mapped);
+	*next = mapped.iova;
 	iommufd_dirty_exit(tracker);
 	return found;
 }
