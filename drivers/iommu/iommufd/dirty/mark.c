@@ -16,7 +16,7 @@
 /* Bits of the user's bitmap that are copied at a time */
 #define MARK_BITS	4096
 
-/* Runs that are marked at a time, and how many bytes they may have together */
+/* Runs that are marked with the locks held, and how many bytes they may have together */
 #define MARK_RUNS	32
 #define MARK_BYTES	(64UL * SZ_1G)
 
@@ -59,16 +59,18 @@ static int mark_add(struct mark *mark, unsigned long iova, unsigned long last)
 {
 	unsigned long split = last - iova < MARK_EXACT ? MARK_SPLIT : 0;
 	struct iommufd_dirty_range part;
+	unsigned long bytes;
 	int rc;
 
 	for_each_dirty_range(part, iommufd_dirty_window_next, split, iova, last) {
-		if (mark->nr == MARK_RUNS || mark->bytes >= MARK_BYTES) {
+		bytes = min(part.last - part.iova, MARK_BYTES);
+		if (mark->nr == MARK_RUNS || mark->bytes + bytes > MARK_BYTES) {
 			rc = mark_flush(mark);
 			if (rc)
 				return rc;
 		}
 		mark->runs[mark->nr++] = part;
-		mark->bytes += min(part.last - part.iova, MARK_BYTES);
+		mark->bytes += bytes;
 	}
 	return 0;
 }
@@ -127,13 +129,18 @@ int iommufd_dirty_mark_bitmap(const struct iommufd_dirty_asked *asked,
 		bits[BIT_WORD(nr - 1)] = 0;
 		if (copy_from_user(bits, from, DIV_ROUND_UP(nr, 8)))
 			return -EFAULT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 		rc = mark_bits(&mark, req, bits, nr, page);
-		if (!rc)
+		/* Each flush can wait for a harvest, so do none for an empty part */
+		if (!rc && mark.nr)
 			rc = mark_flush(&mark);
 		if (rc)
 			return rc;
 	}
-	return 0;
+	/* Fails if the tracker does not run, even if no bit is set */
+	return mark_flush(&mark);
 }
 
 static int mark_get_run(u64 user, u32 i, struct iommufd_dirty_range *range)
