@@ -442,8 +442,9 @@ void iommufd_dirty_device_mark_gain(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * Lower @last so that there is one window to look at. A hole can have any size, but what
- * the tracker covers bounds it, too: there are as many holes as ranges.
+ * Lower @last so that there is one window to look at. A hole can have any size, but ends
+ * where the tracker covers something, even if nothing is armed any more: the ledger can
+ * record only a few holes without memory.
  */
 static unsigned long harvest_bound(struct iommufd_dirty_tracker *tracker,
 				   unsigned long iova, unsigned long last)
@@ -464,8 +465,8 @@ static unsigned long harvest_bound(struct iommufd_dirty_tracker *tracker,
  * iommufd_dirty_device_harvest() - Read and clear a window
  * @asked: A device tracker
  * @iova: First byte of the window
- * @last: In: last byte of the window, inclusive. Out: lower if there is too much to look at:
- *	a window is a hole, or as many pages as the device can be asked for at a time
+ * @last: In: last byte of the window, inclusive. Out: lower if that is more than a hole, or
+ *	more pages than the provider is queried for at a time
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: A sink that can take the whole window; or the tracker's own ledger, to add what
  *	is dirty to it

@@ -34,8 +34,8 @@
  * @last: Where to end, inclusive
  * @mapped: Out: the range, of one area, limited to @iova and @last
  *
- * If the task is killed, it returns the whole range, so that the caller notices: that one
- * checks for a fatal signal.
+ * If the task is killed, it returns the whole range; the caller checks for a fatal signal
+ * in each step.
  *
  * Return: false if nothing is mapped between @iova and @last; @mapped is the whole range.
  */
@@ -402,9 +402,8 @@ static int harvest_enter(const struct iommufd_dirty_tracker *tracker)
  * iommufd_dirty_harvest() - Read and clear the dirty bits of a window
  * @asked: The tracker
  * @iova: First byte of the window
- * @last: In: last byte of the window, inclusive. Out: lower if there is too much to look at:
- *	a window is a hole, or IOMMUFD_DIRTY_WINDOW bytes with at most HARVEST_MAX_AREAS
- *	areas
+ * @last: In: last byte of the window, inclusive. Out: lower if that is more than a hole, or
+ *	more than IOMMUFD_DIRTY_WINDOW bytes or HARVEST_MAX_AREAS areas
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: A sink that can take the whole window; or NULL to discard what is dirty; or the
  *	tracker's own ledger, to add what is dirty to it
@@ -521,8 +520,8 @@ out_domains:
  * @runs: The runs
  * @nr: Number of runs
  *
- * It takes harvest_mutex: a harvest that has found a hole in the ledger reports all of it
- * with locks held, so nobody may fill it meanwhile.
+ * It takes harvest_mutex: a harvest that has found no bitmaps in the ledger does not limit
+ * its window because of them, so nobody may add many meanwhile.
  *
  * Return: 0; -ENODATA if the tracker is not in @asked->state or was stopped since the
  * call began, or -EINTR if killed, with nothing marked.
