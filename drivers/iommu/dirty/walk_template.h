@@ -130,8 +130,8 @@ static u64 fmt_protect(u64 *pte)
 	    (!(old & FMT_PROTECT) && !(~old & FMT_PROTECT_SET)))
 		return old;
 	old = atomic64_fetch_andnot(FMT_PROTECT, (atomic64_t *)pte);
-	/* Hardware does not make an entry dirty without these bits */
-	if (FMT_PROTECT_SET)
+	/* Hardware does not make an entry dirty without the bits that are clear now */
+	if (~old & FMT_PROTECT_SET)
 		atomic64_or(FMT_PROTECT_SET, (atomic64_t *)pte);
 	return old;
 }

@@ -109,6 +109,35 @@ TEST_F(unmap, read_before)
 	EXPECT_TRUE(reported(&self->o));
 }
 
+/* Maps memory that devices can write to but not read */
+static void map_write_only(struct oracle *o)
+{
+	check(__ioas_map(o->env->fd, o->env->ioas, o->mem, SIZE, IOVA,
+			 IOMMU_IOAS_MAP_WRITEABLE));
+}
+
+/*
+ * Without its write permission, an entry may look as if it were not there. The unmap must
+ * find it nevertheless: it unpins the pages that the entries point to.
+ */
+TEST_F(unmap, write_only)
+{
+	struct env *env = &self->env;
+	unsigned int round;
+
+	env_start(env);
+	for (round = 0; round < 3; round++) {
+		ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
+		map_write_only(&self->o);
+		dirty_some(&self->o, 0);
+		ioas_unmap(env->fd, env->ioas, IOVA, SIZE);
+		EXPECT_TRUE(reported(&self->o));
+		oracle_map(&self->o, env->ioas);
+		dirty_some(&self->o, 0);
+		EXPECT_TRUE(reported(&self->o));
+	}
+}
+
 /* Different memory at the same IOVA: old and new pages are reported */
 TEST_F(unmap, remap)
 {

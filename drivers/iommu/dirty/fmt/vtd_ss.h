@@ -46,4 +46,6 @@ static inline phys_addr_t fmt_table(u64 pte)
 #define FMT_DIRTY		VTD_SS_DIRTY
 #define FMT_CLEAN_CLEAR		VTD_SS_DIRTY
 #define FMT_PROTECT		VTD_SS_WRITE
+/* An entry that was only writable would not be present any more without write permission */
+#define FMT_PROTECT_SET		VTD_SS_READ
 #define FMT_SETTLED		(VTD_SS_ACCESSED | VTD_SS_DIRTY)

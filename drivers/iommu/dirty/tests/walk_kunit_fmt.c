@@ -44,6 +44,15 @@ const struct kfmt kfmts[] = {
 		.dirty = 0x200, .accessed = 0x100, .protect = 0x2,
 	},
 	{
+		/* Devices can write but not read */
+		.name = "vtd_ss_write_only", .walk = iommu_dirty_walk_vtd_ss,
+		.page_shift = 12, .top_level = 4, .leaf_level = 2,
+		.table = 0x3,
+		.leaf = 0x2,
+		.huge = 0x80,
+		.dirty = 0x200, .accessed = 0x100, .protect = 0x2,
+	},
+	{
 		.name = "x86_64", .walk = iommu_dirty_walk_x86_64,
 		.page_shift = 12, .top_level = 4, .leaf_level = 2,
 		.table = 0x27,		/* A U W P */
