@@ -12,11 +12,9 @@
 # The directory has bin/, lib/, share/ and ld.so:
 #   ld.so --library-path lib bin/qemu-system-x86_64 -L share ...
 #
-# The directory is named after the package version. The wanted version is downloaded
-# once. If the archive no longer has it, the newest version of the archive is used; if the
-# archive does not answer, the newest one in the cache. Exits with 4 if there is none, and
-# prints the reason.
+# If no version can be had, the script exits with 4 and prints the reason (archive.sh).
 . "$(dirname "$0")/../setup/common.sh"
+. "$repo/tools/setup/archive.sh"
 
 usage="usage: gather.sh 10|11 x86_64|arm64"
 case ${1-} in
@@ -37,20 +35,6 @@ arm64)
 	;;
 *) die "$usage" ;;
 esac
-dir=$cache/vmm/$2/$1		# of this release, with a directory per version
-name_of() { echo "${1#*:}"; }
-# Link to the version that is used instead of one that the archive no longer has
-instead=$dir/instead-of-$(name_of "$wanted")
-
-have() { # sets found
-	if [ -e "$dir/$(name_of "$wanted")/ld.so" ]; then
-		found=$dir/$(name_of "$wanted")
-	elif [ -e "$instead/ld.so" ]; then
-		found=$(readlink -f "$instead")
-	else
-		return 1
-	fi
-}
 
 # Finds a file of the packages, and resolves links as if the packages were installed
 unpacked() { # name
@@ -93,9 +77,9 @@ pick() { # directory
 	cp "$lib" "$1/ld.so"
 }
 
-fetch() { # version
-	local packages deb new=$work/new
-	rm -rf "$work/root" "$work/debs" "$new"
+take_qemu() { # version folder
+	local packages deb
+	rm -rf "$work/root" "$work/debs"
 	mkdir -p "$work/root" "$work/debs"
 	packages=$("${apt[@]}" -s install -t "$release-backports" --no-install-recommends \
 		"$package=$1" | awk '/^Inst/ {print $2}')
@@ -103,60 +87,11 @@ fetch() { # version
 	# shellcheck disable=SC2086 # a list
 	"${apt[@]}" -t "$release-backports" download ${packages/$package/$package=$1}
 	for deb in *.deb; do dpkg-deb -x "$deb" "$work/root"; done
-	pick "$new"
-	[ -s "$new/bin/$qemu" ] && [ -s "$new/ld.so" ]
-	rm -rf "${dir:?}/$(name_of "$1")"
-	mv "$new" "$dir/$(name_of "$1")"
+	pick "$2"
+	[ -s "$2/bin/$qemu" ] && [ -s "$2/ld.so" ]
 }
 
-# Sets found or why. Must not be called in a condition: fetch must stop at its first error
-from_archive() {
-	local version versions apt rc
-	note "gathering Debian's $package $(name_of "$wanted") for $arch"
-	if ! private_apt "$work/apt" deb "$release $release-backports" \
-		-o Dir::State::status=/dev/null -o APT::Architecture="$arch" \
-		-o APT::Architectures="$arch" >"$work/log" 2>&1; then
-		why="the archive does not answer: $(grep -m 1 '^[EW]:' "$work/log" || true)"
-		return
-	fi
-	mapfile -t versions < <(apt-cache "${apt[@]:2}" madison "$package" | awk '{print $3}' | sort -rV)
-	# only the wanted version if there is one, else the newest that can be fetched
-	[[ " ${versions[*]} " != *" $wanted "* ]] || versions=("$wanted")
-	for version in "${versions[@]}"; do
-		set +e
-		(LOG_TAIL=5 logged "$work/log" fetch "$version")
-		rc=$?
-		set -e
-		[ "$rc" -eq 0 ] || continue
-		found=$dir/$(name_of "$version")
-		if [ "$version" != "$wanted" ]; then
-			note "the archive no longer has $package $(name_of "$wanted")"
-			ln -sfn "$(name_of "$version")" "$instead"
-		fi
-		return
-	done
-	why="no version in the archive could be fetched: ${versions[*]:-none}"
-}
-
-cached() { # the newest version in the cache
-	find "$dir" -mindepth 2 -maxdepth 2 -name ld.so -printf '%h\n' | sort -V | tail -n 1
-}
-
-found='' why=''
-if ! have; then
-	lock_cache vmm
-	if ! have; then
-		"$repo/tools/setup/setup.sh" vmm
-		mkdir -p "$dir"
-		work=$(mktemp -d "$dir/.work-XXXXXX")
-		trap 'rm -rf "$work"' EXIT
-		from_archive
-		if [ -z "$found" ]; then
-			found=$(cached)
-			[ -n "$found" ] || die_code=4 die "no $package for $arch: $why"
-			note "$package for $arch: $why"
-		fi
-		note "$package for $arch: ${found##*/} is used"
-	fi
-fi
+"$repo/tools/setup/setup.sh" vmm
+archive_get "$cache/vmm/$2/$1" "$package" "$wanted" "$release $release-backports" take_qemu \
+	-o APT::Architecture="$arch" -o APT::Architectures="$arch"
 echo "$found"
