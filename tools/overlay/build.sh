@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds a kernel with the overlay and prints the path of the image to boot.
 #
-# Usage: [KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
+# Usage: [BASE=version | KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
 #
 #   plain     for the demo and for timing
 #   fast      for the kernel's own tests of iommufd and for migrations with QEMU
@@ -21,9 +21,10 @@
 #   um-cov    like um; counts which code runs
 #   bench     a program (ARCH=um) that times the walkers
 #
-# Without KSRC, the tree is Debian's linux-source-6.12, unpacked in the cache. All builds
-# go into the cache. A build stops if an option of configs/*.config does not get the
-# requested value. Warnings are errors in fast, debug, kcsan, cov, module, off and base.
+# Without KSRC, the tree is Debian's linux-source-6.12, or that of another BASE (7.3),
+# unpacked in the cache. All builds go into the cache. A build stops if an option of
+# configs/*.config does not get the requested value. Warnings are errors in fast, debug,
+# kcsan, cov, module, off and base.
 . "$(dirname "$0")/../setup/common.sh"
 
 usage="usage: build.sh [--arch x86_64|arm64] CONFIG"
@@ -38,7 +39,6 @@ build=$config
 here=$repo/tools/overlay
 # Fragments that select the KUnit tests for ARCH=um
 kunit=(../../../drivers/iommu/{dirty,iommufd/dirty}/.kunitconfig)
-tarball=/usr/src/linux-source-6.12.tar.xz
 
 use_tree() { # sets tree, builds
 	"$repo/tools/setup/setup.sh" kernel
@@ -47,9 +47,9 @@ use_tree() { # sets tree, builds
 		tree=$(cd "$KSRC" && pwd)
 		builds=$cache/build/$(basename "$tree")-$(hash_files <(echo "$tree"))
 	else
-		local v
-		# shellcheck disable=SC2016 # dpkg's variable
-		v=$(dpkg-query -W -f '${Version}' linux-source-6.12)
+		local v tarball source
+		source=$("$repo/tools/setup/kernel.sh" "${BASE:-6.12}")
+		read -r v tarball <<<"$source"
 		tree=$cache/linux-$v
 		builds=$cache/build/$v
 	fi
@@ -71,15 +71,28 @@ kmake() { # build arguments...
 	make -C "$tree" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" -s "$@"
 }
 
+# Prints the files of fragments. With FRAGMENT.config comes FRAGMENT-BASE.config, if there
+# is one
+fragment_files() { # fragment...
+	local fragment file base
+	base=$(nearest_base "$(tree_version "$tree")")
+	for fragment; do
+		echo "$here/configs/$fragment"
+		file=$here/configs/${fragment%.config}-$base.config
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
 # Writes .config from fragments and checks that every option has the requested value
 configure() { # build fragment...
-	local out=$builds/$1 want
+	local out=$builds/$1 want fragments
+	mapfile -t fragments < <(fragment_files "${@:2}")
 	want=$(find "$repo/drivers" "$repo/tools/overlay" -name 'Kconfig*' -o -name '*.patch' -o -name '*.config' -o -name .kunitconfig | sort)
 	# shellcheck disable=SC2086 # a list of files
 	want="$(hash_files $want "$here/build.sh" "$tree/Makefile") ${*:2} $("${cross}gcc" -dumpfullversion)"
 	[ "$(cat "$out/.configured" 2>/dev/null)" != "$want" ] || return 0
 	mkdir -p "$out"
-	cat "${@/#/$here/configs/}" 2>/dev/null >"$out/.wanted" || true
+	cat "${fragments[@]}" >"$out/.wanted"
 	rm -f "$out/.configured"
 	logged "$out/config.log" kmake "$1" KCONFIG_ALLCONFIG="$out/.wanted" allnoconfig
 	# If several fragments set an option, the last one counts
@@ -159,7 +172,8 @@ base | base-plain)
 	fragments=(core.config "$cpu")
 	[ "$config" = base-plain ] || fragments+=(upstream.config)
 	base=$builds/$config.bzImage
-	want=$(cd "$here" && hash_files "${fragments[@]/#/configs/}" "$tree/Makefile")
+	# shellcheck disable=SC2046 # a list of files
+	want=$(hash_files $(fragment_files "${fragments[@]}") "$tree/Makefile")
 	if [ ! -f "$base" ] || [ "$(cat "$base.from" 2>/dev/null)" != "$want" ]; then
 		# A separate tree: other builds use the one with the overlay
 		lock_cache "tree-$(basename "$builds")"

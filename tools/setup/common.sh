@@ -16,6 +16,22 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 # Prints one hash of the contents of all files
 hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
+# Prints VERSION.PATCHLEVEL of a kernel tree
+tree_version() { # tree
+	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$1/Makefile"
+}
+
+# Prints the newest base kernel with hooks that is not newer than a version, or the oldest
+nearest_base() { # version, as in 6.12
+	local base best=''
+	while read -r base; do
+		if [ -z "$best" ] || [ "$(printf '%s\n' "$base" "$1" | sort -V | head -n 1)" = "$base" ]; then
+			best=$base
+		fi
+	done < <(find "$repo/tools/overlay/hooks" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort -V)
+	echo "$best"
+}
+
 # Waits until no other run uses the same part of the cache. The lock is held until
 # unlock_cache or the end of the script
 lock_cache() { # part
@@ -35,7 +51,7 @@ private_apt() { # folder deb|deb-src suite option...
 	shift 3
 	rm -rf "$dir"
 	mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/archives/partial"
-	"$repo/tools/setup/apt-source.py" "$kind" "$suite" >"$dir/parts/debian.sources"
+	"$repo/tools/setup/apt-source.py" "$kind" "$suite" >"$dir/parts/debian.sources" || return 1
 	apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null
 		-o Dir::Etc::sourceparts="$dir/parts" -o Dir::State::lists="$dir/lists"
 		-o Dir::Cache="$dir" -o Debug::NoLocking=1 -o APT::Update::Error-Mode=any
