@@ -4,13 +4,15 @@
 #
 # Usage: apply.sh [--copy | --remove] KSRC
 #
-# Links every file of the repo's drivers/ and include/ into KSRC, the selftests and
-# tools/devices/ into its tools/testing/selftests/iommufd_dirty/, and applies
-# hooks/<base>/*.patch in the order of hooks/<base>/series, where <base> is the
-# tree's VERSION.PATCHLEVEL. If the hooks do not apply, the tree is not changed. The
-# script can run repeatedly: it writes only files whose content changes, so the
-# kernel's build rebuilds only what depends on them. --remove removes the overlay.
-# The original files are kept in KSRC/.iommufd-dirty.
+# Links every file of the repo's drivers/ and include/ into KSRC, those of
+# base/<base>/, the selftests and tools/devices/ into its
+# tools/testing/selftests/iommufd_dirty/, and applies hooks/<base>/*.patch in the order
+# of hooks/<base>/series, where <base> is the tree's VERSION.PATCHLEVEL. For other
+# versions, <base> is the next older one for which there are hooks, or the oldest. If
+# the hooks do not apply, the tree is not changed. The script can run repeatedly: it
+# writes only files whose content changes, so the kernel's build rebuilds only what
+# depends on them. --remove removes the overlay. The original files are kept in
+# KSRC/.iommufd-dirty.
 #
 # --copy creates copies instead of links. A copy has a new time stamp exactly if its
 # content is new, whichever checkout it comes from.
@@ -27,8 +29,10 @@ ksrc=$(cd "$1" && pwd)
 
 # state/orig/FILE: before the hooks; state/hooked/FILE: as this script wrote it
 state=$ksrc/.iommufd-dirty
-base=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$ksrc/Makefile")
+version=$(tree_version "$ksrc")
+base=$(nearest_base "$version")
 hooks=$repo/tools/overlay/hooks/$base
+basedir=tools/overlay/base/$base
 kselftest=tools/testing/selftests
 
 files_in() { (cd "$1" 2>/dev/null && find . -type f -printf '%P\n' | sort) || true; }
@@ -43,14 +47,16 @@ original() { # file: prints the path of its original
 }
 
 ours() { # our files, as paths in the tree
-	[ -n "$remove" ] || (cd "$repo" && find drivers include selftests tools/devices -type f \
+	[ -n "$remove" ] || (cd "$repo" && find drivers include selftests tools/devices "$basedir" -type f \
 		\( -name .kunitconfig -o ! -name '.*' \) ! -name '*~' ! -name '*.orig' ! -name '*.rej' ! -name '*.o' |
-		sed -e "s#^selftests/#$kselftest/#" -e "s#^tools/devices/#$kselftest/iommufd_dirty/devices/#" | sort)
+		sed -e "s#^selftests/#$kselftest/#" -e "s#^tools/devices/#$kselftest/iommufd_dirty/devices/#" \
+			-e "s#^$basedir/##" | sort)
 }
 
 in_repo() { # path in the tree: sets source to the path in the repo
 	source=${1/#$kselftest\/iommufd_dirty\/devices\//tools\/devices\/}
 	source=$repo/${source/#$kselftest\//selftests\/}
+	[ ! -f "$repo/$basedir/$1" ] || source=$repo/$basedir/$1
 }
 
 put() { # from to: copies only if the content differs

@@ -13,26 +13,21 @@
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
-#include <linux/minmax.h>
-#include <linux/seqlock.h>
-#include <linux/spinlock.h>
 #include <asm/iommu.h>
 #include <uapi/linux/iommufd.h>
 
 #include "dirty.h"
 
 /*
- * Returns true if the administrator has chosen v2 (amd_iommu=pgtbl_v2) and all IOMMUs
- * of the machine support it. SNP forbids DTE[Mode] = 0, which v2 without v1 needs.
+ * Returns true if v2 was chosen and all IOMMUs of the machine support it. SNP forbids
+ * DTE[Mode] = 0, which v2 without v1 needs.
  *
  * A user gets v2 only if the administrator has chosen it: v2 has fewer page sizes and
  * IOVA bits than v1, and no bit that forces coherent DMA, which KVM relies on.
  */
 static bool v2_chosen(void)
 {
-	return amd_iommu_pgtable == AMD_IOMMU_V2 &&
-	       check_feature(FEATURE_GT) && check_feature(FEATURE_GIOSUP) &&
-	       !amd_iommu_snp_en;
+	return dirty_v2_requested() && !amd_iommu_snp_en;
 }
 
 /**
@@ -50,35 +45,6 @@ bool amd_dirty_supported(struct amd_iommu *iommu)
 }
 
 /**
- * amd_dirty_pgtable() - Choose the table mode of a user's domain
- * @iommu: The IOMMU that the domain is allocated for, or NULL
- * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
- *
- * Return: v2 if dirty tracking is requested and v1 has no dirty bits, otherwise v1.
- */
-enum io_pgtable_fmt amd_dirty_pgtable(struct amd_iommu *iommu, u32 flags)
-{
-	if ((flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) &&
-	    !amd_iommu_hd_support(iommu))
-		return AMD_IOMMU_V2;
-	return AMD_IOMMU_V1;
-}
-
-/**
- * amd_dirty_coherent() - Check whether users' domains of an IOMMU enforce coherent DMA
- * @iommu: The IOMMU
- *
- * v1 entries enforce it. iommufd and KVM query it once per device, before a domain
- * exists, so the answer must hold for every domain that the device can get.
- *
- * Return: false if one of these domains can be in v2 mode.
- */
-bool amd_dirty_coherent(struct amd_iommu *iommu)
-{
-	return amd_iommu_hd_support(iommu) || !v2_chosen();
-}
-
-/**
  * amd_dirty_check_attach() - Check whether an IOMMU can use a domain
  * @pdom: The domain
  * @iommu: The IOMMU of the device to attach
@@ -93,33 +59,47 @@ bool amd_dirty_check_attach(struct protection_domain *pdom,
 	       (pdom->pd_mode == PD_MODE_V1) == amd_iommu_hd_support(iommu);
 }
 
+/* The parent of nested domains is a v1 table, so v2 does not help there */
+static bool only_v1(struct amd_iommu *iommu, u32 flags)
+{
+	return (flags & IOMMU_HWPT_ALLOC_NEST_PARENT) &&
+	       !amd_iommu_hd_support(iommu);
+}
+
 /**
- * amd_dirty_cost() - iommu_domain_ops::dirty_cost()
+ * amd_dirty_cost() - iommu_ops::dirty_cost()
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: IOMMU_DIRTY_COSTS if the domain is in v2 mode with dirty tracking; without
- * it, a user's domain is always in v1 mode.
+ * Return: IOMMU_DIRTY_COSTS if the domain is in another mode with dirty tracking.
  */
 enum iommu_dirty_cost amd_dirty_cost(struct device *dev, u32 flags)
 {
 	struct amd_iommu *iommu = get_amd_iommu_from_dev(dev);
 
-	if (amd_iommu_hd_support(iommu))
-		return IOMMU_DIRTY_FREE;
-	return v2_chosen() ? IOMMU_DIRTY_COSTS : IOMMU_DIRTY_IMPOSSIBLE;
+	bool v2 = !amd_iommu_hd_support(iommu);
+
+	if (!amd_dirty_supported(iommu) || dirty_for_pasid(flags) ||
+	    only_v1(iommu, flags))
+		return IOMMU_DIRTY_IMPOSSIBLE;
+	return v2 == dirty_v2_default() ? IOMMU_DIRTY_FREE : IOMMU_DIRTY_COSTS;
 }
 
 /**
  * amd_dirty_reason() - Why a domain without dirty tracking cannot be tracked
  * @iommu: The IOMMU that the domain is allocated for
+ * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
  * Return: IOMMU_DIRTY_REASON_NOT_REQUESTED if only the request is missing.
  */
-enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu)
+enum iommu_dirty_reason amd_dirty_reason(struct amd_iommu *iommu, u32 flags)
 {
-	return amd_dirty_supported(iommu) ? IOMMU_DIRTY_REASON_NOT_REQUESTED :
-					    IOMMU_DIRTY_REASON_NO_HW;
+	if (!amd_dirty_supported(iommu))
+		return IOMMU_DIRTY_REASON_NO_HW;
+	if (dirty_for_pasid(flags))
+		return IOMMU_DIRTY_REASON_NO_DRIVER;
+	return only_v1(iommu, flags) ? IOMMU_DIRTY_REASON_NEST_PARENT :
+				       IOMMU_DIRTY_REASON_NOT_REQUESTED;
 }
 
 /**
@@ -138,27 +118,6 @@ void amd_dirty_describe(struct iommu_domain *domain,
 					   pdom->dirty_reason;
 }
 
-/*
- * A v1 table grows by a level when an address beyond its span is mapped, possibly
- * during a harvest. Both roots lead to everything that was mapped before, but root
- * and mode must be read together.
- */
-static void v1_table(struct amd_io_pgtable *pgtable,
-		     struct iommu_dirty_table *table)
-{
-	unsigned int seq;
-	int mode;
-
-	do {
-		seq = read_seqcount_begin(&pgtable->seqcount);
-		table->root = pgtable->root;
-		mode = pgtable->mode;
-	} while (read_seqcount_retry(&pgtable->seqcount, seq));
-
-	table->top_level = mode - 1;
-	table->bits = min(PM_LEVEL_SHIFT(mode), BITS_PER_LONG);
-}
-
 /**
  * amd_dirty_harvest() - iommu_dirty_ops::harvest()
  * @domain: A domain with dirty_ops
@@ -174,12 +133,10 @@ int amd_dirty_harvest(struct iommu_domain *domain,
 	struct iommu_dirty_table table = {};
 
 	if (pdom->pd_mode == PD_MODE_V2) {
-		table.root = pdom->iop.pgd;
-		table.top_level = amd_iommu_gpt_level - 1;
-		table.bits = PM_LEVEL_SHIFT(amd_iommu_gpt_level);
+		dirty_v2_table(pdom, &table);
 		iommu_dirty_walk_x86_64(&table, walk);
 	} else {
-		v1_table(&pdom->iop, &table);
+		dirty_v1_table(pdom, &table);
 		iommu_dirty_walk_amd_v1(&table, walk);
 	}
 	return 0;
@@ -187,7 +144,7 @@ int amd_dirty_harvest(struct iommu_domain *domain,
 
 static int v2_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 {
-	WRITE_ONCE(to_pdomain(domain)->map_clean, enable);
+	WRITE_ONCE(domain->map_clean, enable);
 	return 0;
 }
 
@@ -197,7 +154,7 @@ static int v2_read_and_clear_dirty(struct iommu_domain *domain,
 				   struct iommu_dirty_bitmap *dirty)
 {
 	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
-	if (!READ_ONCE(to_pdomain(domain)->map_clean) && dirty->bitmap)
+	if (!READ_ONCE(domain->map_clean) && dirty->bitmap)
 		return -EINVAL;
 	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
 }

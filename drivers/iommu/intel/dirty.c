@@ -14,19 +14,14 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
-#include <linux/spinlock.h>
 #include <uapi/linux/iommufd.h>
 
 #include "dirty.h"
 
 static bool fs_supported(struct intel_iommu *iommu)
 {
-	unsigned int level = agaw_to_level(iommu->agaw);
-
-	/* intel_pasid_setup_first_level() accepts tables of four or five levels */
 	return sm_supported(iommu) && ecap_flts(iommu->ecap) &&
-	       ecap_smpwc(iommu->ecap) &&
-	       (level == 4 || (level == 5 && cap_fl5lp_support(iommu->cap)));
+	       ecap_smpwc(iommu->ecap) && dirty_fs_levels(iommu);
 }
 
 /**
@@ -50,8 +45,9 @@ bool intel_dirty_supported(struct intel_iommu *iommu, u32 flags)
  * @iommu: The IOMMU
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
- * Return: true if dirty tracking is requested and second stage has no dirty bits,
- * or if there is no second stage. Always false for the parent of nested domains.
+ * Return: true if dirty tracking is requested and second stage has no dirty bits;
+ * without the request, what the driver does by default. Always false for the parent of
+ * nested domains.
  */
 bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)
 {
@@ -59,7 +55,7 @@ bool intel_dirty_first_stage(struct intel_iommu *iommu, u32 flags)
 		return false;
 	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING)
 		return !ssads_supported(iommu);
-	return sm_supported(iommu) && !ecap_slts(iommu->ecap);
+	return dirty_fs_default(iommu);
 }
 
 /**
@@ -75,7 +71,7 @@ int intel_dirty_check_attach(struct dmar_domain *domain,
 {
 	bool dirty = domain->domain.dirty_ops;
 
-	if (domain->use_first_level) {
+	if (intel_domain_is_fs_paging(domain)) {
 		if (!sm_supported(iommu) || !ecap_flts(iommu->ecap) ||
 		    (dirty && !fs_supported(iommu)))
 			return -EINVAL;
@@ -100,13 +96,10 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 			struct iommu_dirty_walk *walk)
 {
 	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
-	const struct iommu_dirty_table table = {
-		.root = &dmar_domain->pgd->val,
-		.top_level = agaw_to_level(dmar_domain->agaw) - 1,
-		.bits = agaw_to_width(dmar_domain->agaw),
-	};
+	struct iommu_dirty_table table;
 
-	if (dmar_domain->use_first_level)
+	dirty_table(dmar_domain, &table);
+	if (intel_domain_is_fs_paging(dmar_domain))
 		iommu_dirty_walk_x86_64(&table, walk);
 	else
 		iommu_dirty_walk_vtd_ss(&table, walk);
@@ -114,7 +107,7 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 }
 
 /**
- * intel_dirty_cost() - iommu_domain_ops::dirty_cost()
+ * intel_dirty_cost() - iommu_ops::dirty_cost()
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *
@@ -161,20 +154,15 @@ void intel_dirty_describe(struct iommu_domain *domain,
 {
 	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
 
-	desc->format = dmar_domain->use_first_level ? IOMMU_DIRTY_FMT_VTD_FS :
-						      IOMMU_DIRTY_FMT_VTD_SS;
+	desc->format = intel_domain_is_fs_paging(dmar_domain) ?
+			       IOMMU_DIRTY_FMT_VTD_FS : IOMMU_DIRTY_FMT_VTD_SS;
 	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
 					   dmar_domain->dirty_reason;
 }
 
 static int intel_fs_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 {
-	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
-	unsigned long flags;
-
-	spin_lock_irqsave(&dmar_domain->lock, flags);
-	WRITE_ONCE(dmar_domain->dirty_tracking, enable);
-	spin_unlock_irqrestore(&dmar_domain->lock, flags);
+	WRITE_ONCE(domain->map_clean, enable);
 	return 0;
 }
 
@@ -184,7 +172,7 @@ static int intel_fs_read_and_clear_dirty(struct iommu_domain *domain,
 					 struct iommu_dirty_bitmap *dirty)
 {
 	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
-	if (!READ_ONCE(to_dmar_domain(domain)->dirty_tracking) && dirty->bitmap)
+	if (!READ_ONCE(domain->map_clean) && dirty->bitmap)
 		return -EINVAL;
 	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
 }

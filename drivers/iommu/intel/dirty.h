@@ -10,6 +10,7 @@
 #include <linux/iommu_dirty.h>
 
 #include "iommu.h"
+#include "dirty_base.h"
 
 #ifdef CONFIG_IOMMUFD_DIRTY
 extern const struct iommu_dirty_ops intel_fs_dirty_ops;
@@ -25,16 +26,6 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 			struct iommu_dirty_walk *walk);
 void intel_dirty_describe(struct iommu_domain *domain,
 			  struct iommu_dirty_desc *desc);
-
-/*
- * Bits that the driver must not set in a new first-stage entry: while dirty
- * tracking is on, hardware sets them (VT-d specification 5.10, 3.6.2).
- */
-static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
-{
-	return READ_ONCE(domain->dirty_tracking) ?
-		       DMA_FL_PTE_ACCESS | DMA_FL_PTE_DIRTY : 0;
-}
 
 #define INTEL_DIRTY_FS_OPS	(&intel_fs_dirty_ops)
 #else
@@ -61,11 +52,6 @@ static inline int intel_dirty_check_attach(struct dmar_domain *domain,
 {
 	return domain->domain.dirty_ops && !ssads_supported(iommu) ? -EINVAL :
 								     0;
-}
-
-static inline u64 intel_dirty_map_mask(struct dmar_domain *domain)
-{
-	return 0;
 }
 #endif
 #endif

@@ -12,7 +12,6 @@
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
-#include "../iommu-pages.h"
 #include "soft.h"
 
 static bool skip_flush;
@@ -48,7 +47,7 @@ int soft_fault(struct soft_device *sdev, enum soft_op op)
 	return rc;
 }
 
-static int soft_block(struct iommu_domain *domain, struct device *dev)
+static int soft_block(SOFT_ATTACH_ARGS)
 {
 	soft_dma_attach(to_soft_device(dev), NULL, 0);
 	return 0;
@@ -61,7 +60,7 @@ static struct iommu_domain soft_blocked_domain = {
 	},
 };
 
-static int soft_attach(struct iommu_domain *domain, struct device *dev)
+static int soft_attach(SOFT_ATTACH_ARGS)
 {
 	struct soft_device *sdev = to_soft_device(dev);
 
@@ -76,7 +75,7 @@ static int soft_map_pages(struct iommu_domain *domain, unsigned long iova,
 			  int prot, gfp_t gfp, size_t *mapped)
 {
 	struct soft_domain *soft = to_soft_domain(domain);
-	LIST_HEAD(freelist);
+	struct iommu_pages_list freelist = IOMMU_PAGES_LIST_INIT(freelist);
 	int rc;
 
 	for (; pgcount; pgcount--) {
@@ -253,18 +252,13 @@ static struct iommu_domain *soft_alloc(struct device *dev, bool dirty)
 	domain->type = IOMMU_DOMAIN_UNMANAGED;
 	domain->ops = soft_iommu_ops.default_domain_ops;
 	domain->dirty_ops = dirty ? &soft_dirty_ops : NULL;
-	domain->pgsize_bitmap = soft_iommu_ops.pgsize_bitmap;
+	domain->pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G;
 	domain->geometry.force_aperture = true;
 	domain->geometry.aperture_end = BIT(soft->fmt->bits) - 1;
 	return domain;
 }
 
-static struct iommu_domain *soft_alloc_paging(struct device *dev)
-{
-	return soft_alloc(dev, false);
-}
-
-static int soft_attach_nested(struct iommu_domain *domain, struct device *dev)
+static int soft_attach_nested(SOFT_ATTACH_ARGS)
 {
 	struct soft_nested *nested =
 		container_of(domain, struct soft_nested, domain);
@@ -295,14 +289,25 @@ static const struct iommu_domain_ops soft_nested_ops = {
 	.free = soft_free_nested,
 };
 
-static struct iommu_domain *
-soft_alloc_nested(struct iommu_domain *parent,
+/**
+ * soft_alloc_nested() - iommu_ops::domain_alloc_nested()
+ * @dev: The device
+ * @parent: The second stage
+ * @flags: Must be 0
+ * @user_data: struct soft_hwpt_data
+ *
+ * Return: the domain or an error pointer.
+ */
+struct iommu_domain *
+soft_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
 		  const struct iommu_user_data *user_data)
 {
 	struct soft_nested *nested;
 	struct soft_hwpt_data data;
 	int rc;
 
+	if (flags)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (parent->ops != soft_iommu_ops.default_domain_ops)
 		return ERR_PTR(-EINVAL);
 	rc = iommu_copy_struct_from_user(&data, user_data, SOFT_HWPT_DATA,
@@ -322,13 +327,18 @@ soft_alloc_nested(struct iommu_domain *parent,
 	return &nested->domain;
 }
 
-static struct iommu_domain *
-soft_alloc_user(struct device *dev, u32 flags, struct iommu_domain *parent,
-		const struct iommu_user_data *user_data)
+/**
+ * soft_alloc_paging_flags() - iommu_ops::domain_alloc_paging_flags()
+ * @dev: The device
+ * @flags: IOMMU_HWPT_ALLOC_* flags
+ * @user_data: Must be NULL
+ *
+ * Return: the domain or an error pointer.
+ */
+struct iommu_domain *
+soft_alloc_paging_flags(struct device *dev, u32 flags,
+			const struct iommu_user_data *user_data)
 {
-	if (parent)
-		return flags ? ERR_PTR(-EOPNOTSUPP) :
-			       soft_alloc_nested(parent, user_data);
 	if (user_data || (flags & ~(IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 				    IOMMU_HWPT_ALLOC_NEST_PARENT)))
 		return ERR_PTR(-EOPNOTSUPP);
@@ -344,12 +354,11 @@ const struct iommu_ops soft_iommu_ops = {
 	/* Only user space uses the devices */
 	.default_domain = &soft_blocked_domain,
 	.blocked_domain = &soft_blocked_domain,
-	.pgsize_bitmap = SZ_4K | SZ_2M | SZ_1G,
 	.capable = soft_capable,
-	.domain_alloc_paging = soft_alloc_paging,
-	.domain_alloc_user = soft_alloc_user,
+	SOFT_ALLOC_OPS,
 	.probe_device = soft_probe,
 	.device_group = generic_device_group,
+	.dirty_cost = soft_dirty_cost,
 	.default_domain_ops = &(const struct iommu_domain_ops) {
 		.attach_dev = soft_attach,
 		.map_pages = soft_map_pages,
@@ -357,7 +366,6 @@ const struct iommu_ops soft_iommu_ops = {
 		.iotlb_sync = soft_iotlb_sync,
 		.flush_iotlb_all = soft_flush_iotlb_all,
 		.iova_to_phys = soft_iova_to_phys,
-		.dirty_cost = soft_dirty_cost,
 		.dirty_describe = soft_dirty_describe,
 		.free = soft_domain_free,
 	},

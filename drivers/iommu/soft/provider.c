@@ -20,7 +20,7 @@
 
 #include "soft.h"
 
-MODULE_IMPORT_NS(IOMMUFD);
+MODULE_IMPORT_NS("IOMMUFD");
 
 /* Maximum number of pages of a logged range */
 #define LOG_MAX_PAGES	BIT(26)

@@ -10,6 +10,7 @@
  *   provider.c  a device's log of its writes
  *   vfio.c   the devices' registers, for user space
  *   main.c   creates the devices
+ *   base.h   what differs between base kernels
  *
  * Lock order: soft_log::provider_mutex, iommufd's locks of a provider,
  * soft_device::lock (registers), soft_attach_lock, soft_port::lock, soft_log::lock.
@@ -28,6 +29,8 @@
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+
+#include "base.h"
 
 #define SOFT_ENTRIES	512	/* entries of a table */
 #define SOFT_TLB	256	/* cached translations of a port */
@@ -371,7 +374,7 @@ void soft_table_free(struct soft_domain *domain);
 int soft_table_map(struct soft_domain *domain, unsigned long iova,
 		   phys_addr_t phys, size_t size, int prot, gfp_t gfp);
 void soft_table_unmap(struct soft_domain *domain, unsigned long iova,
-		      size_t size, struct list_head *freelist);
+		      size_t size, struct iommu_pages_list *freelist);
 u64 *soft_table_lookup(struct soft_domain *domain, unsigned long iova,
 		       unsigned int *level, bool set_accessed);
 

@@ -12,7 +12,6 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 
-#include "../iommu-pages.h"
 #include "soft.h"
 
 static unsigned int soft_index(const struct soft_fmt *fmt, unsigned long iova,
@@ -36,14 +35,14 @@ static u64 *soft_subtable(const struct soft_fmt *fmt, u64 pte)
  */
 int soft_table_init(struct soft_domain *domain)
 {
-	domain->root = iommu_alloc_pages(GFP_KERNEL_ACCOUNT,
-					 domain->fmt->root_order);
+	domain->root = iommu_alloc_pages_sz(GFP_KERNEL_ACCOUNT,
+					    SZ_4K << domain->fmt->root_order);
 	return domain->root ? 0 : -ENOMEM;
 }
 
 /* Adds @table and all tables below it to @freelist */
 static void soft_collect(const struct soft_fmt *fmt, u64 *table,
-			 unsigned int level, struct list_head *freelist)
+			 unsigned int level, struct iommu_pages_list *freelist)
 {
 	unsigned int i;
 
@@ -54,13 +53,13 @@ static void soft_collect(const struct soft_fmt *fmt, u64 *table,
 			soft_collect(fmt, soft_subtable(fmt, pte), level - 1,
 				     freelist);
 	}
-	list_add_tail(&virt_to_page(table)->lru, freelist);
+	iommu_pages_list_add(freelist, table);
 }
 
 /* @first to @last, inclusive, are within the span of @table */
 static void soft_unmap(const struct soft_fmt *fmt, u64 *table,
 		       unsigned int level, unsigned long first,
-		       unsigned long last, struct list_head *freelist)
+		       unsigned long last, struct iommu_pages_list *freelist)
 {
 	unsigned long size = 1UL << soft_shift(level);
 	unsigned long iova = ALIGN_DOWN(first, size);
@@ -97,7 +96,7 @@ static void soft_unmap(const struct soft_fmt *fmt, u64 *table,
  * @freelist: Gets the tables that are no longer needed
  */
 void soft_table_unmap(struct soft_domain *domain, unsigned long iova,
-		      size_t size, struct list_head *freelist)
+		      size_t size, struct iommu_pages_list *freelist)
 {
 	soft_unmap(domain->fmt, domain->root, domain->fmt->top_level, iova,
 		   iova + size - 1, freelist);
@@ -110,12 +109,12 @@ void soft_table_unmap(struct soft_domain *domain, unsigned long iova,
 void soft_table_free(struct soft_domain *domain)
 {
 	const struct soft_fmt *fmt = domain->fmt;
-	LIST_HEAD(freelist);
+	struct iommu_pages_list freelist = IOMMU_PAGES_LIST_INIT(freelist);
 
 	soft_unmap(fmt, domain->root, fmt->top_level, 0, BIT(fmt->bits) - 1,
 		   &freelist);
 	iommu_put_pages_list(&freelist);
-	iommu_free_pages(domain->root, fmt->root_order);
+	soft_free_pages(domain->root, SZ_4K << fmt->root_order);
 }
 
 /* Returns the table that @pte points to, allocated if needed, or NULL (no memory) */
@@ -128,7 +127,7 @@ static u64 *soft_get_table(const struct soft_fmt *fmt, u64 *pte,
 
 	if (old & fmt->present)
 		return soft_subtable(fmt, old);
-	table = iommu_alloc_page(gfp);
+	table = iommu_alloc_pages_sz(gfp, SZ_4K);
 	if (!table)
 		return NULL;
 	new = virt_to_phys(table) >> fmt->addr_shift | fmt->table;
@@ -136,7 +135,7 @@ static u64 *soft_get_table(const struct soft_fmt *fmt, u64 *pte,
 		new |= (u64)level << fmt->level_shift;
 	if (try_cmpxchg(pte, &old, new))
 		return table;
-	iommu_free_page(table);
+	soft_free_pages(table, SZ_4K);
 	return soft_subtable(fmt, old);
 }
 

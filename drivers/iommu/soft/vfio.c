@@ -191,19 +191,24 @@ static long soft_vfio_get_info(void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static long soft_vfio_get_region_info(void __user *arg)
+/**
+ * soft_vfio_region_info() - vfio_device_ops::get_region_info_caps()
+ * @vdev: The device
+ * @info: In: the index. Out: the region
+ * @caps: Not used
+ *
+ * Return: 0, or -EINVAL if there is no such region.
+ */
+int soft_vfio_region_info(struct vfio_device *vdev,
+			  struct vfio_region_info *info,
+			  struct vfio_info_cap *caps)
 {
-	struct vfio_region_info info = {};
-	const size_t minsz = offsetofend(struct vfio_region_info, offset);
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index)
+	if (info->index)
 		return -EINVAL;
-	info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	info.size = REGION_SIZE;
-	info.offset = 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	info->size = REGION_SIZE;
+	info->offset = 0;
+	return 0;
 }
 
 static long soft_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
@@ -212,10 +217,8 @@ static long soft_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return soft_vfio_get_info((void __user *)arg);
-	case VFIO_DEVICE_GET_REGION_INFO:
-		return soft_vfio_get_region_info((void __user *)arg);
 	default:
-		return -ENOTTY;
+		return soft_vfio_base_ioctl(vdev, cmd, (void __user *)arg);
 	}
 }
 
@@ -253,7 +256,7 @@ static const struct vfio_device_ops soft_vfio_ops = {
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
 	.read = soft_vfio_read,
 	.write = soft_vfio_write,
-	.ioctl = soft_vfio_ioctl,
+	SOFT_REGION_OP,
 };
 
 static int soft_vfio_probe(struct platform_device *pdev)

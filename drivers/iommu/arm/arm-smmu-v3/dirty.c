@@ -31,7 +31,7 @@ static enum iommu_dirty_reason smmu_reason(struct arm_smmu_device *smmu)
 }
 
 /**
- * arm_smmu_dirty_cost() - iommu_domain_ops::dirty_cost()
+ * arm_smmu_dirty_cost() - iommu_ops::dirty_cost()
  * @dev: The device
  * @flags: IOMMU_HWPT_ALLOC_* flags of the domain
  *

@@ -68,11 +68,11 @@ static struct kpt_leaf kpage_find(struct pgt_test *t, const struct kpage *page)
 
 static void expect_phys(struct pgt_test *t, const struct kpage *page)
 {
-	struct io_pgtable_ops *ops = t->pgt.ops;
 	unsigned long offset = random64(t) % kpage_size(page);
 
 	KUNIT_EXPECT_EQ(t->pgt.pt.test, page->phys + offset,
-			ops->iova_to_phys(ops, page->iova + offset));
+			t->pgt.fmt->driver->iova_to_phys(&t->pgt,
+							 page->iova + offset));
 }
 
 static bool is_free(struct pgt_test *t, unsigned long iova, unsigned long last)
@@ -104,7 +104,7 @@ static void kpage_add(struct pgt_test *t, unsigned long iova, phys_addr_t phys,
 
 static unsigned long random_size(struct pgt_test *t)
 {
-	u64 sizes = t->pgt.fmt->pgsizes & t->pgt.cfg->pgsize_bitmap;
+	u64 sizes = t->pgt.pgsizes;
 	u64 size;
 
 	/* Mostly small pages; the largest pages never fill a table */
@@ -137,10 +137,10 @@ static unsigned long random_place(struct pgt_test *t, unsigned long size)
 static void map_random(struct pgt_test *t)
 {
 	struct kunit *test = t->pgt.pt.test;
-	struct io_pgtable_ops *ops = t->pgt.ops;
+	const struct pgt_driver *driver = t->pgt.fmt->driver;
 	unsigned long size = random_size(t);
 	unsigned long iova = random_place(t, size);
-	unsigned int oas = t->pgt.cfg->oas;
+	unsigned int oas = t->pgt.oas;
 	phys_addr_t phys = ALIGN_DOWN(random64(t) >> (64 - oas), size);
 	bool writable = random_below(t, 8);
 	unsigned long last = GENMASK(t->pgt.fmt->bits - 1, 0);
@@ -157,52 +157,54 @@ static void map_random(struct pgt_test *t)
 		return;
 
 	while (done < all) {
-		size_t mapped = 0;
+		size_t mapped = driver->map(&t->pgt, iova + done, phys + done,
+					    size, (all - done) / size,
+					    IOMMU_READ |
+					    (writable ? IOMMU_WRITE : 0));
 
-		KUNIT_ASSERT_EQ(test, 0,
-				ops->map_pages(ops, iova + done, phys + done,
-					       size, (all - done) / size,
-					       IOMMU_READ | (writable ?
-					       IOMMU_WRITE : 0), GFP_KERNEL,
-					       &mapped));
 		KUNIT_ASSERT_GT(test, mapped, 0);
 		done += mapped;
 	}
-	pgt_find_root(&t->pgt);
+	driver->find_root(&t->pgt);
 	for (done = 0; done < all; done += size)
 		kpage_add(t, iova + done, phys + done, size, writable);
 }
 
 static void kpage_unmap(struct pgt_test *t, unsigned int i)
 {
-	struct io_pgtable_ops *ops = t->pgt.ops;
+	const struct pgt_driver *driver = t->pgt.fmt->driver;
 	struct kpage *page = &t->pages[i];
 
 	KUNIT_ASSERT_EQ(t->pgt.pt.test, kpage_size(page),
-			ops->unmap_pages(ops, page->iova, kpage_size(page), 1,
-					 NULL));
-	KUNIT_EXPECT_EQ(t->pgt.pt.test, 0, ops->iova_to_phys(ops, page->iova));
+			driver->unmap(&t->pgt, page->iova, kpage_size(page)));
+	KUNIT_EXPECT_EQ(t->pgt.pt.test, 0,
+			driver->iova_to_phys(&t->pgt, page->iova));
 	KUNIT_EXPECT_NULL(t->pgt.pt.test,
 			  kpt_find(&t->pgt.pt, page->last).ptes);
 	*page = t->pages[--t->nr];
 }
 
+static bool is_arm(const struct pgt_test *t)
+{
+	return t->pgt.fmt->driver == pgt_arm_fmts[0].driver;
+}
+
 /* io-pgtable-arm splits a block into many pages when a part of it is unmapped */
 static void kpage_split(struct pgt_test *t, unsigned int i)
 {
-	struct io_pgtable_ops *ops = t->pgt.ops;
 	const struct kfmt *kfmt = t->pgt.pt.fmt;
 	unsigned int entries = 1U << (kfmt->page_shift - 3);
 	struct kpage page = t->pages[i];
 	unsigned int hole = random_below(t, entries), first = t->nr, j;
 	unsigned long size = kpage_size(&page) / entries;
 
-	if (t->pgt.fmt->fmt >= AMD_IOMMU_V1 || t->nr + entries > KPAGES ||
+	if (!pgt_arm_splits || !is_arm(t) || t->nr + entries > KPAGES ||
 	    kpage_size(&page) == kfmt_size(kfmt, 0))
 		return;
 	KUNIT_ASSERT_EQ(t->pgt.pt.test, size,
-			ops->unmap_pages(ops, page.iova + hole * size, size, 1,
-					 NULL));
+			t->pgt.fmt->driver->unmap(&t->pgt,
+						  page.iova + hole * size,
+						  size));
 	for (j = 0; j < entries; j++)
 		if (j != hole)
 			kpage_add(t, page.iova + j * size, page.phys + j * size,
@@ -303,6 +305,38 @@ static void check_walk(struct pgt_test *t, struct krange range,
 	KUNIT_EXPECT_EQ(t->pgt.pt.test, walk.flush_iova, flush_iova);
 	KUNIT_EXPECT_EQ(t->pgt.pt.test, walk.flush_last, flush_last);
 	expect_pages(t);
+}
+
+static KUNIT_GENERATOR(pgt_gen_params)
+{
+	const struct pgt_fmt *next =
+		prev ? (const struct pgt_fmt *)prev + 1 : pgt_arm_fmts;
+
+	while (!next->name) {
+		if (!next->more)
+			return NULL;
+		next = next->more;
+	}
+	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
+	return next;
+}
+
+/* Create an empty table of the test's format */
+static void pgt_init(struct pgt *pgt, struct kunit *test)
+{
+	const struct pgt_fmt *fmt = test->param_value;
+	unsigned int i;
+
+	pgt->fmt = fmt;
+	pgt->pt.test = test;
+	for (i = 0; i < kfmts_nr; i++)
+		if (!strcmp(kfmts[i].name, fmt->kfmt))
+			pgt->pt.fmt = &kfmts[i];
+	pgt->pt.table.page_shift = pgt->pt.fmt->page_shift;
+	fmt->driver->init(pgt);
+	fmt->driver->find_root(pgt);
+	KUNIT_ASSERT_EQ(test, pgt->pt.table.page_shift,
+			pgt->pt.fmt->page_shift);
 }
 
 static void test_driver_table(struct kunit *test)

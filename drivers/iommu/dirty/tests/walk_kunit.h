@@ -10,6 +10,7 @@
 
 #include <kunit/test.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommu_dirty_kunit.h>
 
 /**
  * struct kfmt - A page-table format
@@ -64,7 +65,7 @@ extern const struct kfmt kfmts[];
 extern const unsigned int kfmts_nr;
 
 /* For KUNIT_CASE_PARAM() */
-const void *kfmt_gen_params(const void *prev, char *desc);
+KUNIT_GENERATOR(kfmt_gen_params);
 
 static inline unsigned int kfmt_shift(const struct kfmt *fmt,
 				      unsigned int level)

@@ -90,7 +90,7 @@ const struct kfmt kfmts[] = {
 
 const unsigned int kfmts_nr = ARRAY_SIZE(kfmts);
 
-const void *kfmt_gen_params(const void *prev, char *desc)
+KUNIT_GENERATOR(kfmt_gen_params)
 {
 	const struct kfmt *next = prev ? (const struct kfmt *)prev + 1 : kfmts;
 

@@ -51,8 +51,7 @@
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
-#include "../io_pagetable.h"
-#include "../iommufd_private.h"
+#include "base.h"
 #include "sink/sink.h"
 
 /*

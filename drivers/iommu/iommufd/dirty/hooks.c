@@ -61,12 +61,14 @@ int iommufd_dirty_option(struct iommufd_ucmd *ucmd)
 
 static enum iommu_dirty_cost dirty_cost(struct iommufd_device *idev, u32 flags)
 {
-	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
+	const struct iommu_ops *ops;
 
-	if (!ops->domain_alloc_user || !ops->default_domain_ops ||
-	    !ops->default_domain_ops->dirty_cost)
+	/* A device may be used without an IOMMU */
+	if (!idev->dev->iommu)
 		return IOMMU_DIRTY_IMPOSSIBLE;
-	return ops->default_domain_ops->dirty_cost(idev->dev, flags);
+	ops = dev_iommu_ops(idev->dev);
+	return ops->dirty_cost ? ops->dirty_cost(idev->dev, flags) :
+				 IOMMU_DIRTY_IMPOSSIBLE;
 }
 
 /**
@@ -103,7 +105,7 @@ u32 iommufd_dirty_auto_flags(struct iommufd_ioas *ioas,
 {
 	enum iommu_dirty_cost cost = dirty_cost(idev, 0);
 
-	/* VT-d rejects dirty tracking domains for a PASID */
+	/* Some drivers reject dirty tracking for a PASID */
 	if (pasid != IOMMU_NO_PASID || cost == IOMMU_DIRTY_IMPOSSIBLE)
 		return 0;
 	if (cost == IOMMU_DIRTY_COSTS && !READ_ONCE(ioas->iopt.dirty.trackable))

@@ -16,6 +16,7 @@
 
 struct io_pagetable;
 struct iopt_area;
+struct iopt_pages;
 struct iommu_domain;
 struct iommufd_ctx;
 struct iommu_hwpt_get_dirty_bitmap;
@@ -120,8 +121,9 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 void iommufd_dirty_fill_failed(struct io_pagetable *iopt);
 void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 				 struct iommu_domain *domain);
-void iommufd_dirty_unmap_begin(struct iopt_area *area);
-void iommufd_dirty_unmap_end(struct iopt_area *area);
+void iommufd_dirty_unmap_begin(struct iopt_area *area,
+			       struct iopt_pages *pages);
+void iommufd_dirty_unmap_end(struct iopt_area *area, struct iopt_pages *pages);
 void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last);
 void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags);
@@ -222,11 +224,13 @@ static inline void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 {
 }
 
-static inline void iommufd_dirty_unmap_begin(struct iopt_area *area)
+static inline void iommufd_dirty_unmap_begin(struct iopt_area *area,
+					     struct iopt_pages *pages)
 {
 }
 
-static inline void iommufd_dirty_unmap_end(struct iopt_area *area)
+static inline void iommufd_dirty_unmap_end(struct iopt_area *area,
+					   struct iopt_pages *pages)
 {
 }
 

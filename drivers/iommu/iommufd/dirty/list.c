@@ -97,13 +97,12 @@ static void list_describe_device(struct iommufd_ctx *ictx,
 				 struct iommufd_device *idev,
 				 struct iommu_dirty_object *out)
 {
-	struct iommufd_device *cur;
+	struct iommufd_hw_pagetable *hwpt;
 
 	mutex_lock(&idev->igroup->lock);
-	/* Other devices of its group may be attached without it */
-	list_for_each_entry(cur, &idev->igroup->device_list, group_item)
-		if (cur == idev)
-			out->parent_id = idev->igroup->hwpt->obj.id;
+	hwpt = iommufd_device_attached_hwpt(idev);
+	if (hwpt)
+		out->parent_id = hwpt->obj.id;
 	mutex_unlock(&idev->igroup->lock);
 	iommufd_dirty_device_list(idev, out);
 	iommufd_put_object(ictx, &idev->obj);

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "base.h"
 #include "edu.h"
 
 #define EDU_VENDOR	0x1234
@@ -97,7 +98,7 @@ static int edu_open_device(struct vfio_device *vdev)
 	rc = vfio_pci_core_enable(&edu->core_device);
 	if (rc)
 		return rc;
-	rc = vfio_pci_core_setup_barmap(&edu->core_device, 0);
+	rc = edu_map_bar(&edu->core_device);
 	if (!rc && vdev->mig_ops)
 		rc = edu_clear(edu);
 	if (rc) {
@@ -244,6 +245,7 @@ static const struct vfio_device_ops edu_ops = {
 	.unbind_iommufd = vfio_iommufd_physical_unbind,
 	.attach_ioas = vfio_iommufd_physical_attach_ioas,
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+	EDU_BASE_OPS
 };
 
 static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)

@@ -104,7 +104,7 @@ int iommufd_dirty_log_start(struct iommufd_device *idev,
 	kvfree(set);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_start, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_start, "IOMMUFD");
 
 /**
  * iommufd_dirty_log_stop() - Stop logging for the user of a device
@@ -129,7 +129,7 @@ int iommufd_dirty_log_stop(struct iommufd_device *idev,
 	mutex_unlock(&device->config_mutex);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_stop, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_stop, "IOMMUFD");
 
 /*
  * Let the driver report into the user's bitmap, if the user is alone with what its own
@@ -252,7 +252,7 @@ int iommufd_dirty_log_read(struct iommufd_device *idev,
 		log_report(device, call, range, sink);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_read, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_read, "IOMMUFD");
 
 /**
  * iommufd_dirty_log_end() - The user is closing the device
@@ -277,4 +277,4 @@ bool iommufd_dirty_log_end(struct iommufd_device *idev)
 	mutex_unlock(&device->config_mutex);
 	return needed;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_end, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_dirty_log_end, "IOMMUFD");

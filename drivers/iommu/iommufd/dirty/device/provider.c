@@ -187,7 +187,7 @@ int iommufd_dirty_provider_register(struct iommufd_device *idev,
 	iommufd_dirty_device_put(device);
 	return rc;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_dirty_provider_register, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_dirty_provider_register, "IOMMUFD");
 
 /* Harvest what the provider has into the ledgers, and stop it */
 static void device_leave(struct iommufd_dirty_device *device)
@@ -247,4 +247,4 @@ void iommufd_dirty_provider_unregister(struct iommufd_device *idev,
 	}
 	mutex_unlock(&device->config_mutex);
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_dirty_provider_unregister, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_dirty_provider_unregister, "IOMMUFD");

@@ -205,4 +205,4 @@ int iommufd_access_mark_dirty(struct iommufd_access *access, unsigned long iova,
 	mutex_unlock(&access->ioas_lock);
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(iommufd_access_mark_dirty, IOMMUFD);
+EXPORT_SYMBOL_NS_GPL(iommufd_access_mark_dirty, "IOMMUFD");

@@ -51,12 +51,21 @@ static inline bool iommufd_dirty_domain_tracked(struct iommu_domain *domain)
 	return iommufd_dirty_domain_capable(domain) && !domain->dirty_failed;
 }
 
-/* Iterate over the areas of a range that devices can write to; iova_rwsem is held */
+/* True if devices can write to an area, and what they write to is memory */
+static inline bool iommufd_dirty_area_counts(struct iopt_area *area,
+					     struct iopt_pages *pages)
+{
+	return (area->iommu_prot & IOMMU_WRITE) &&
+	       iommufd_dirty_is_memory(pages);
+}
+
+/* Iterate over these areas of a range; iova_rwsem is held */
 static inline struct iopt_area *
 iommufd_dirty_writable(struct iopt_area *area, unsigned long iova,
 		       unsigned long last)
 {
-	while (area && !(area->pages && (area->iommu_prot & IOMMU_WRITE)))
+	while (area && !(area->pages &&
+			 iommufd_dirty_area_counts(area, area->pages)))
 		area = iopt_area_iter_next(area, iova, last);
 	return area;
 }

@@ -55,10 +55,10 @@ static bool unmap_is_coarse(struct iopt_area *area)
 }
 
 /* True if the area becomes dirty as a whole */
-static bool unmap_is_blind(struct iopt_area *area)
+static bool unmap_is_blind(struct iopt_area *area, struct iopt_pages *pages)
 {
 	if (!iommufd_dirty_watched(area->iopt) ||
-	    !(area->iommu_prot & IOMMU_WRITE) ||
+	    !iommufd_dirty_area_counts(area, pages) ||
 	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		return false;
 	return unmap_is_coarse(area) || iommufd_dirty_untracked(area->iopt);
@@ -115,16 +115,17 @@ static noinline void unmap_protect(struct iopt_area *area)
 /**
  * iommufd_dirty_unmap_begin() - An area is about to be unmapped
  * @area: The area, of an IOAS with an active tracker; no one else uses it any more
+ * @pages: Its pages
  *
  * Its pages become read-only for devices.
  *
  * Context: domains_rwsem is held for reading.
  */
-void iommufd_dirty_unmap_begin(struct iopt_area *area)
+void iommufd_dirty_unmap_begin(struct iopt_area *area, struct iopt_pages *pages)
 {
 	lockdep_assert_held(&area->iopt->domains_rwsem);
 
-	if (!unmap_is_coarse(area) && (area->iommu_prot & IOMMU_WRITE) &&
+	if (!unmap_is_coarse(area) && iommufd_dirty_area_counts(area, pages) &&
 	    !iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_UNMAP))
 		unmap_protect(area);
 }
@@ -133,6 +134,7 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
  * iommufd_dirty_unmap_end() - An area has been unmapped
  * @area: The area, of an IOAS with an active tracker; no device can write to it any
  *	more
+ * @pages: Its pages
  *
  * What classic tracking has recorded for it is discarded. If a domain is not tracked, the
  * whole area becomes dirty. It must not be marked any earlier: a reader could clear the
@@ -141,7 +143,7 @@ void iommufd_dirty_unmap_begin(struct iopt_area *area)
  * Context: domains_rwsem has been held for reading since
  * iommufd_dirty_unmap_begin().
  */
-void iommufd_dirty_unmap_end(struct iopt_area *area)
+void iommufd_dirty_unmap_end(struct iopt_area *area, struct iopt_pages *pages)
 {
 	struct io_pagetable *iopt = area->iopt;
 
@@ -150,7 +152,7 @@ void iommufd_dirty_unmap_end(struct iopt_area *area)
 	/* Without a HWPT only software writes, which is recorded as it happens */
 	if (!xa_empty(&iopt->domains))
 		unmap_gone(iopt, iopt_area_iova(area), iopt_area_last_iova(area),
-			   unmap_is_blind(area));
+			   unmap_is_blind(area, pages));
 }
 
 /**

@@ -64,7 +64,7 @@ struct bench {
 	u64 ns[BENCH_NR][BENCH_STEPS][BENCH_PASSES];
 };
 
-static const void *bench_gen_params(const void *prev, char *desc)
+static KUNIT_GENERATOR(bench_gen_params)
 {
 	const struct bench_fmt *next =
 		prev ? (const struct bench_fmt *)prev + 1 : bench_fmts;

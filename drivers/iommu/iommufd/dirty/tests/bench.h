@@ -8,6 +8,7 @@
 
 #include <kunit/test.h>
 #include <linux/io-pgtable.h>
+#include <linux/iommu_dirty_kunit.h>
 
 #include "../sink/sink.h"
 
