@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The interfaces of the kernel that differ between base kernels. This is the one for
+ * Linux 7.3. Included by soft.h.
+ */
+#ifndef __IOMMU_DIRTY_SOFT_BASE_H
+#define __IOMMU_DIRTY_SOFT_BASE_H
+
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/vfio.h>
+
+#include "../iommu-pages.h"
+
+static inline void soft_free_pages(void *table, size_t size)
+{
+	iommu_free_pages(table);
+}
+
+/* The arguments of iommu_domain_ops::attach_dev() */
+#define SOFT_ATTACH_ARGS \
+	struct iommu_domain *domain, struct device *dev, \
+	struct iommu_domain *old
+
+/* iommu.c */
+struct iommu_domain *
+soft_alloc_paging_flags(struct device *dev, u32 flags,
+			const struct iommu_user_data *user_data);
+struct iommu_domain *
+soft_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
+		  const struct iommu_user_data *user_data);
+
+#define SOFT_ALLOC_OPS \
+	.domain_alloc_paging_flags = soft_alloc_paging_flags, \
+	.domain_alloc_nested = soft_alloc_nested
+
+/* vfio.c */
+int soft_vfio_region_info(struct vfio_device *vdev,
+			  struct vfio_region_info *info,
+			  struct vfio_info_cap *caps);
+
+#define SOFT_REGION_OP \
+	.get_region_info_caps = soft_vfio_region_info, \
+	.ioctl = soft_vfio_ioctl
+
+/* vfio handles the rest itself */
+static inline long soft_vfio_base_ioctl(struct vfio_device *vdev,
+					unsigned int cmd, void __user *arg)
+{
+	return -ENOTTY;
+}
+
+#endif
