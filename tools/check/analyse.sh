@@ -129,6 +129,8 @@ clang_kernel() {
 	mkdir -p "$out"
 	for fragment in core x86 debug dirty-kunit soft dirty; do
 		cat "$overlay/configs/$fragment.config"
+		[ ! -f "$overlay/configs/$fragment-$BASE.config" ] ||
+			cat "$overlay/configs/$fragment-$BASE.config"
 	done >"$out/.wanted"
 	"${make[@]}" KCONFIG_ALLCONFIG="$out/.wanted" allnoconfig
 	[ "$(grep -cx -e CONFIG_CC_IS_CLANG=y -e CONFIG_WERROR=y -e CONFIG_IOMMUFD_DIRTY=y \

@@ -3,7 +3,7 @@
 # Runs the project's tests, two jobs at a time. Prints the results and the time of each
 # job. The last line is "N passed, N failed, N skipped".
 #
-# Usage: [KSRC=tree] check.sh [--arch x86_64|arm64] [--long] [STAGE...]
+# Usage: [BASE=7.3 | KSRC=tree] check.sh [--arch x86_64|arm64] [--long] [STAGE...]
 #
 #   static      checkpatch --strict, kernel-doc, shellcheck
 #   sparse      sparse on those of our files that the debug kernel compiles
@@ -19,6 +19,8 @@
 #   vmm         Debian's unmodified QEMU migrates a virtual machine with a device
 #   upstream    the kernel's own iommufd selftest: every test that passes on the
 #               unmodified kernel must pass on ours
+#   base-7.3    the same on Linux 7.3, in part: sparse, KUnit, selftests with VT-d, AMD
+#               and a software IOMMU, and the short cases of vmm
 #
 # These stages are the gate, which runs if no STAGE is given. On arm64 the gate has only
 # the stages that depend on the architecture, and kunit-vm. --long adds or replaces:
@@ -40,6 +42,10 @@
 # shellcheck disable=SC2034 # used by the other files in this folder
 . "$(dirname "$0")/../setup/common.sh"
 
+# of KSRC, or as chosen
+[ -z "${KSRC:-}" ] || BASE=$(nearest_base "$(tree_version "$KSRC")")
+export BASE=${BASE:-6.12}
+[ -d "$repo/tools/overlay/hooks/$BASE" ] || die "unknown base kernel $BASE, see tools/overlay/hooks"
 here=$repo/tools/check
 overlay=$repo/tools/overlay
 arch=x86_64 long=
@@ -56,6 +62,7 @@ soft="soft-vtd_ss soft-x86_64 soft-amd_v1 soft-arm_s1 soft-arm_s2 soft-riscv"
 case $arch in
 x86_64)
 	gate="selftests tools-vm vmm upstream tools static sparse builds no-dirty-bits kunit-um"
+	[ "$BASE" != 6.12 ] || [ -n "${KSRC:-}" ] || gate+=" base-7.3"
 	more="kunit-vm torture kcsan tools-vm-base upstream-base analyse mutate coverage"
 	default_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2"
 	full_modes="vtd-ss soft-vtd_ss"
@@ -74,6 +81,11 @@ arm64)
 	;;
 *) die "unknown architecture $arch, known are: x86_64 arm64" ;;
 esac
+selftests_dir=$cache/selftests/$arch
+if [ "$BASE" != 6.12 ]; then
+	logs+=/$BASE
+	selftests_dir=$cache/selftests/$BASE-$arch
+fi
 stages=("$@")
 # shellcheck disable=SC2206 # lists
 [ $# -gt 0 ] || stages=($gate ${long:+$more})
@@ -90,7 +102,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'jobs_stop; exit 130' INT TERM
 
-for file in pool lib static kernel selftests upstream tools vmm analyse mutate coverage; do
+for file in pool lib static kernel selftests upstream tools vmm base analyse mutate coverage; do
 	# shellcheck disable=SC1090 # files in this folder
 	[ ! -f "$here/$file.sh" ] || . "$here/$file.sh"
 done
@@ -128,7 +140,7 @@ for stage in "${stages[@]}"; do
 		;;
 	kunit-um)
 		needs_kernel um
-		job kunit-um build-um stage_kunit_um
+		job kunit-um build-um stage_kunit_um kunit-um um
 		;;
 	kunit-vm)
 		needs_kernel debug
@@ -137,7 +149,7 @@ for stage in "${stages[@]}"; do
 		;;
 	sparse)
 		needs_kernel debug
-		job sparse build-debug stage_sparse
+		job sparse build-debug stage_sparse sparse debug
 		;;
 	static) job static "" stage_static ;;
 	tools) job tools "" stage_tools ;;
@@ -148,7 +160,7 @@ for stage in "${stages[@]}"; do
 			jobs_vmm gate "${MODES:-$hardware_modes}"
 		fi
 		;;
-	*) "jobs_${stage//-/_}" ;;
+	*) "jobs_${stage//[-.]/_}" ;;
 	esac
 done
 jobs_run

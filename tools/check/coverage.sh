@@ -55,6 +55,9 @@ coverage_trace() { # name folder...
 	coverage_lcov -o "$trace" -c "${from[@]}"
 	# map the compiled copies back to the sources
 	sed -i -E "s#^SF:.*/((drivers|include|tools)/.*)#SF:$repo/\1#" "$trace"
+	find "$repo/tools/overlay/base/$BASE" -type f -printf '%P\n' |
+		sed "s#.*#s|^SF:$repo/&\$|SF:$repo/tools/overlay/base/$BASE/&|#" >"$trace.base"
+	sed -i -f "$trace.base" "$trace"
 }
 
 coverage_um() {
@@ -164,7 +167,10 @@ coverage_sum() { # names of the jobs
 		coverage_common "$logs/coverage-um.info" "${traces[@]}" >"$work/um.info"
 		traces+=("$work/um.info")
 	fi
-	ours -name '*.[ch]' | grep -vE '_kunit|/bench|/break\.[ch]|^include/(uapi|trace)/|/trace\.c' >"$work/ours"
+	{
+		ours -name '*.[ch]'
+		(cd "$repo" && find "tools/overlay/base/$BASE" -name '*.[ch]' | sort)
+	} | grep -vE '_kunit|/bench|/break\.[ch]|^include/(uapi|trace)/|/trace\.c' >"$work/ours"
 	coverage_merge "$logs/coverage-kernel.info" "$work/ours" "${traces[@]}"
 	(cd "$repo" && find tools/lib/src tools/iommu -name '*.[ch]' ! -path '*/tests/*' | sort) >"$work/ours-user"
 	coverage_merge "$logs/coverage-tools.info" "$work/ours-user" "$logs/coverage-user.info"

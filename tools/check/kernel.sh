@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # The stages that test only the kernel: sparse, builds, KUnit. Sourced by check.sh.
-# shellcheck disable=SC2154 # variables of check.sh
+# shellcheck disable=SC2154,SC2153 # variables of check.sh, such as BASE
 
-kernel() { "$overlay/build.sh" --arch "$arch" "$1"; }
+# A configuration of build.sh, after the base kernel if that is not $BASE: 7.3:debug
+kernel() {
+	case $1 in
+	*:*) BASE=${1%%:*} "$overlay/build.sh" --arch "$arch" "${1##*:}" ;;
+	*) "$overlay/build.sh" --arch "$arch" "$1" ;;
+	esac
+}
 
 # Adds jobs build-CONFIG. Kernels are built one at a time, in the order of the calls
 last_kernel=
@@ -20,28 +26,29 @@ build_kernel() { kernel "$1" >"$work/image-$1"; }
 
 needs_qemu() { job build-qemu "" "$repo/tools/qemu/build.sh" "$target"; }
 
-sparse_clean() { # file: sparse's log must not name it
+sparse_clean() { # log file: sparse's log must not name it
 	local rc=0
-	grep -F "$1:" "$logs/sparse.log" || rc=$?
+	grep -F "$2:" "$1" || rc=$?
 	[ "$rc" -eq 1 ]
 }
 
-stage_sparse() {
-	local f tree build
+stage_sparse() { # name, kernel configuration
+	local f tree build log=$logs/$1.log config=$2 base=$BASE
+	[[ $config != *:* ]] || base=${config%%:*}
 	"$repo/tools/setup/setup.sh" check
-	build=$(image debug)
+	build=$(image "$config")
 	build=${build%/arch/*}
 	# the same lock as in build.sh
 	lock_cache "build-$(basename "${build%/*}")-${build##*/}"
-	tree=$("$overlay/build.sh" tree)
+	tree=$(kernel "${config%debug}tree")
 	make -s -C "$tree" O="$build" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" \
-		C=2 CF=-D__CHECK_ENDIAN__ drivers/iommu/ drivers/vfio/ >"$logs/sparse.log" 2>&1 </dev/null ||
-		failed "sparse: the build failed, see $logs/sparse.log"
+		C=2 CF=-D__CHECK_ENDIAN__ drivers/iommu/ drivers/vfio/ >"$log" 2>&1 </dev/null ||
+		failed "$1: the build failed, see $log"
 	# the files that the objects depend on
 	find "$build/drivers" -name '.*.o.cmd' -exec grep -ohE '(drivers|include)/[^ ]+\.[ch]\>' {} + |
-		sort -u >"$logs/compiled"
-	for f in $(ours -name '*.[ch]' | comm -12 - "$logs/compiled"); do
-		try "sparse $f" sparse_clean "$f"
+		sort -u >"$log.compiled"
+	for f in $(ours_in_tree "$base" -name '*.[ch]' | comm -12 - "$log.compiled"); do
+		try "$1 $f" sparse_clean "$log" "$f"
 	done
 }
 
@@ -56,12 +63,12 @@ suites() {
 		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' {} + | grep .
 }
 
-stage_kunit_um() {
-	local log=$logs/kunit-um.log list
+stage_kunit_um() { # name, kernel configuration
+	local log=$logs/$1.log list
 	list=$(suites iommu)
-	timeout --foreground -k 5 300 "$(image um)" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	timeout --foreground -k 5 300 "$(image "$2")" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
 	# shellcheck disable=SC2086 # a list
-	count kunit-um "$log" $list
+	count "$1" "$log" $list
 }
 
 # Runs all suites on the debug kernel with two CPUs

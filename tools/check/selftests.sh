@@ -58,7 +58,7 @@ check_names() {
 
 build_selftests() {
 	"$repo/tools/setup/setup.sh" check
-	logged "$logs/selftests-build.log" "$overlay/selftests.sh" --arch "$arch" "$cache/selftests/$arch"
+	logged "$logs/selftests-build.log" "$overlay/selftests.sh" --arch "$arch" "$selftests_dir"
 	[ -f "$cache/selftests/disk.img" ] || head -c 8M /dev/urandom >"$cache/selftests/disk.img"
 }
 
@@ -87,7 +87,7 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 	[ -z "${LIMIT:-}" ] || run="LIMIT=$LIMIT $run"
 	options=(--kernel "$image" --mem "$memory" --add "$here/guest-run")
 	for t in $tests; do
-		options+=(--add "$cache/selftests/$arch/install/iommufd_dirty/$t")
+		options+=(--add "$selftests_dir/install/iommufd_dirty/$t")
 	done
 	vm "$log" "${machine[@]}" "${options[@]}" "${@:5}" "$run"
 }
@@ -125,7 +125,7 @@ jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VAL
 stage_no_dirty_bits() { # name mode
 	local log=$logs/$1.log
 	vm "$log" --iommu "$2" --edu 1 --kernel "$(image debug)" --mem 1G --add "$here/guest-run" \
-		--add "$cache/selftests/$arch/install/iommufd_dirty/nohw" \
+		--add "$selftests_dir/install/iommufd_dirty/nohw" \
 		--append "kunit.enable=1 kunit.filter_glob=*_race* loglevel=7" \
 		"guest-run nohw; printf 'no newline'; exit 77"
 	try "run.sh: exit code of a command without a final newline" [ "$vm_code" -eq 77 ]

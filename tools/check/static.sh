@@ -9,6 +9,16 @@ ours() { # prints the names of our kernel files that match the tests of find
 	(cd "$repo" && find drivers include -type f "$@" | sort)
 }
 
+# Prints the same for a base kernel with its own files of ours, with their names in the tree
+ours_in_tree() { # base kernel, tests of find
+	local base=$1
+	shift
+	{
+		ours "$@"
+		(cd "$repo/tools/overlay/base/$base" && find drivers include -type f "$@")
+	} | sort
+}
+
 # Runs one test per file. The checker gets all files at once; if it reports any, each alone
 batch() { # title, what else the result depends on, name of a list of files, checker
 	local title=$1 salt=$2 checker=$4 f key out sums todo=()

@@ -115,22 +115,25 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	local i fw dirs=() machine='' devices=() params='' delays usec=0
 	local vtd=intel-iommu,intremap=on,aw-bits=48,x-scalable-mode=on
 	local amd=amd-iommu,intremap=on
+	# Linux 7 looks for the bridge of the IOAPIC, which this machine does not have, and
+	# then does not remap interrupts
+	local unsafe=iommufd.allow_unsafe_interrupts=1
 	case $arch-$iommu in
 	x86_64-vtd-ss) devices+=(-device "$vtd,x-ssads=on") ;;
 	x86_64-vtd-off) devices+=(-device "$vtd") ;;
 	x86_64-vtd-fs) devices+=(-device "$vtd,x-flts=on") ;;
 	x86_64-amd-v1)
 		devices+=(-device "$amd,x-hadsup=on")
-		params=amd_iommu=pgtbl_v1
+		params="amd_iommu=pgtbl_v1 $unsafe"
 		;;
 	x86_64-amd-v2)
 		devices+=(-device "$amd,x-giosup=on")
-		params=amd_iommu=pgtbl_v2
+		params="amd_iommu=pgtbl_v2 $unsafe"
 		;;
 	x86_64-amd-off)
 		# Only the guest tables have dirty bits, and they are not used
 		devices+=(-device "$amd,x-giosup=on")
-		params=amd_iommu=pgtbl_v1
+		params="amd_iommu=pgtbl_v1 $unsafe"
 		;;
 	arm64-smmu-s[12])
 		# Later machine versions give every SMMU both stages
