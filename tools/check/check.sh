@@ -19,8 +19,9 @@
 #   vmm         Debian's unmodified QEMU migrates a virtual machine with a device
 #   upstream    the kernel's own iommufd selftest: every test that passes on the
 #               unmodified kernel must pass on ours
-#   base-7.3    the same on Linux 7.3, in part: sparse, KUnit, selftests with VT-d, AMD
-#               and a software IOMMU, and the short cases of vmm
+#   base-7.3    the same on Linux 7.3, in part: sparse, KUnit, the selftests that depend on
+#               the page table format with VT-d, AMD and a software IOMMU, and the short
+#               cases of vmm
 #
 # These stages are the gate, which runs if no STAGE is given. On arm64 the gate has only
 # the stages that depend on the architecture, and kunit-vm. --long adds or replaces:
