@@ -103,7 +103,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'jobs_stop; exit 130' INT TERM
 
-for file in pool lib static kernel selftests upstream tools vmm base analyse mutate coverage; do
+for file in pool lib overlay static kernel selftests upstream tools vmm base analyse mutate coverage; do
 	# shellcheck disable=SC1090 # files in this folder
 	[ ! -f "$here/$file.sh" ] || . "$here/$file.sh"
 done

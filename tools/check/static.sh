@@ -121,5 +121,6 @@ stage_static() {
 	try "calls go one way" arrows
 	try "syzkaller's description matches the headers" "$here/syz-in-step.py" "$tree"
 	try "what results.py counts as a failure" "$here/results_test.py"
+	overlay_tests
 	try "each mutation applies" "$here/mutations.py" check "$repo"
 }

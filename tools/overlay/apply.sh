@@ -87,9 +87,12 @@ if [ -z "$remove" ]; then
 		[ ! -f "$from" ] || cp "$from" "$work/new/$file"
 	done
 	for patch in "${series[@]}"; do
-		if ! (cd "$work/new" && patch -p1 -F0 -N -t -s --no-backup-if-mismatch) \
+		if ! (cd "$work/new" && patch -p1 -F0 -N -t --no-backup-if-mismatch) \
 			<"$hooks/$patch" >"$work/why" 2>&1; then
-			die "the hooks for Linux $base do not apply to $ksrc, which is unchanged: $patch: $(head -n 1 "$work/why")"
+			# the first hunk that fails, after the name of its file
+			why=$(awk '/^patching file/ { file = $3 ": " }
+				/FAILED|Reversed|previously applied|No file/ { print file $0; exit }' "$work/why")
+			die "the hooks for Linux $base do not apply to $ksrc (Linux $version), which is unchanged: $patch: ${why:-$(head -n 1 "$work/why")}"
 		fi
 	done
 fi
