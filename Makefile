@@ -76,7 +76,7 @@ bench-map: ## what mapping costs without a tracker, and beside an observer
 	@tools/bench/map.sh
 
 ##@ Develop
-.PHONY: kernel kernel-debug qemu vm-shell docs clean
+.PHONY: kernel kernel-debug qemu vm-shell docs patches check-patches clean
 kernel: ## the kernel with the overlay; prints where the image is
 	@tools/overlay/build.sh --arch $(ARCH) plain
 kernel-debug: ## the same with lockdep, KASAN, UBSAN and fault injection
@@ -85,8 +85,12 @@ qemu: ## QEMU whose IOMMU sets dirty bits; prints where it is
 	@tools/qemu/build.sh $(ARCH:arm64=aarch64)
 vm-shell: ## a shell in a virtual machine with our kernel and edu devices
 	@tools/vm/run.sh --shell $(if $(filter arm64,$(ARCH)),--arch arm64) $(VM)
+patches: ## series for git am on Linux 7.3, in OUT=folder
+	@tools/overlay/patches.sh $(or $(OUT),$(CACHE)/patches/series)
+check-patches: ## the same; applies them to an unmodified tree and builds at each step
+	@tools/overlay/patches.sh --check $(or $(OUT),$(CACHE)/patches/series)
 docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
-	cd '$(CACHE)' 2>/dev/null || exit 0; rm -rf analyse build busybox check coverage demo docs \
+	cd '$(CACHE)' 2>/dev/null || exit 0; rm -rf analyse build busybox check coverage demo docs patches \
 		mutate selftests src tools upstream vm vmm/*/out qemu/x86_64 qemu/aarch64
