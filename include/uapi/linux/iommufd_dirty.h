@@ -928,6 +928,7 @@ struct iommu_dirty_list {
  * format, with fewer IOVA bits. It has no entries larger than 1 GiB.
  *
  * Errors of IOMMU_OPTION:
+ *
  * * -ENOENT: @object_id is not an IOAS.
  * * -EINVAL: @val64 is neither 0 nor 1.
  * * -EOPNOTSUPP: @op is unknown, or @__reserved is not 0, or the kernel is
