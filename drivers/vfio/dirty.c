@@ -303,7 +303,7 @@ int vfio_dirty_open(struct vfio_device *device)
 
 	if (!device->log_ops || !device->iommufd_device)
 		return 0;
-	dirty = kzalloc(sizeof(*dirty), GFP_KERNEL_ACCOUNT);
+	dirty = kzalloc_obj(*dirty, GFP_KERNEL_ACCOUNT);
 	if (!dirty)
 		return -ENOMEM;
 	dirty->provider.ops = &vfio_dirty_ops;

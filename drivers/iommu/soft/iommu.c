@@ -236,7 +236,7 @@ static bool soft_capable(struct device *dev, enum iommu_cap cap)
 
 static struct iommu_domain *soft_alloc(struct device *dev, bool dirty)
 {
-	struct soft_domain *soft = kzalloc(sizeof(*soft), GFP_KERNEL_ACCOUNT);
+	struct soft_domain *soft = kzalloc_obj(*soft, GFP_KERNEL_ACCOUNT);
 	struct iommu_domain *domain;
 
 	if (!soft)
@@ -317,7 +317,7 @@ soft_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
 	if (!IS_ALIGNED(data.offset, SZ_4K))
 		return ERR_PTR(-EINVAL);
 
-	nested = kzalloc(sizeof(*nested), GFP_KERNEL_ACCOUNT);
+	nested = kzalloc_obj(*nested, GFP_KERNEL_ACCOUNT);
 	if (!nested)
 		return ERR_PTR(-ENOMEM);
 	nested->domain.type = IOMMU_DOMAIN_NESTED;

@@ -123,7 +123,7 @@ int iommufd_dirty_file_new(struct iommufd_ioas *ioas,
 	struct iommufd_dirty_tracker *tracker;
 	int rc;
 
-	tracker = kzalloc(sizeof(*tracker), GFP_KERNEL_ACCOUNT);
+	tracker = kzalloc_obj(*tracker, GFP_KERNEL_ACCOUNT);
 	if (!tracker)
 		return -ENOMEM;
 	rc = iommufd_dirty_tracker_init(tracker, ioas, device);

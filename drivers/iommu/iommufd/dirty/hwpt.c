@@ -104,7 +104,7 @@ static struct iommufd_dirty_classic *classic_new(struct iommufd_hwpt_paging *hwp
 	struct iommufd_dirty_classic *classic;
 	int rc;
 
-	classic = kzalloc(sizeof(*classic), GFP_KERNEL_ACCOUNT);
+	classic = kzalloc_obj(*classic, GFP_KERNEL_ACCOUNT);
 	if (!classic)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&classic->mutex);

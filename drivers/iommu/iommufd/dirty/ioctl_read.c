@@ -100,7 +100,7 @@ static struct tracker_set *set_get(struct iommufd_ucmd *ucmd, u64 user,
 	    len < TRACKER_MIN_LEN || len > PAGE_SIZE)
 		return ERR_PTR(-EINVAL);
 
-	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	set = kzalloc_obj(*set, GFP_KERNEL_ACCOUNT);
 	if (!set)
 		return ERR_PTR(-ENOMEM);
 	set->begin = ktime_get_ns();

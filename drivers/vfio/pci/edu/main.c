@@ -74,7 +74,7 @@ static void edu_reset_done(struct pci_dev *pdev)
 /* The device has no PCI reset: load a state of zeros */
 static int edu_clear(struct edu_device *edu)
 {
-	struct edu_state *state = kzalloc(sizeof(*state), GFP_KERNEL);
+	struct edu_state *state = kzalloc_obj(*state, GFP_KERNEL);
 	int rc;
 
 	if (!state)

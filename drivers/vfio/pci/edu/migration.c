@@ -221,7 +221,7 @@ static const struct file_operations edu_resume_fops = {
 /* The file has a reference for the caller and one for edu_close_file() */
 static struct edu_mig_file *edu_open_file(const struct file_operations *fops, int flags)
 {
-	struct edu_mig_file *migf = kzalloc(sizeof(*migf), GFP_KERNEL_ACCOUNT);
+	struct edu_mig_file *migf = kzalloc_obj(*migf, GFP_KERNEL_ACCOUNT);
 	struct file *filp;
 
 	if (!migf)
@@ -287,7 +287,7 @@ static struct file *edu_stop_copy(struct edu_device *edu)
 	struct edu_state *state;
 	int rc;
 
-	state = kzalloc(sizeof(*state), GFP_KERNEL);
+	state = kzalloc_obj(*state, GFP_KERNEL);
 	if (!state)
 		return ERR_PTR(-ENOMEM);
 	rc = edu_save_state(edu, state);

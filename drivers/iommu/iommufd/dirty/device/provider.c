@@ -54,7 +54,7 @@ static struct iommufd_dirty_device *device_new(struct iommufd_device *idev)
 {
 	struct iommufd_dirty_device *device;
 
-	device = kzalloc(sizeof(*device), GFP_KERNEL_ACCOUNT);
+	device = kzalloc_obj(*device, GFP_KERNEL_ACCOUNT);
 	if (!device)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&device->kref);

@@ -24,7 +24,7 @@ struct iommufd_dirty_anchor *iommufd_dirty_anchor_get(struct iommufd_ioas *ioas)
 	mutex_lock(&ioas->mutex);
 	anchor = dirty->anchor;
 	if (!anchor) {
-		anchor = kzalloc(sizeof(*anchor), GFP_KERNEL_ACCOUNT);
+		anchor = kzalloc_obj(*anchor, GFP_KERNEL_ACCOUNT);
 		if (!anchor)
 			goto out_unlock;
 		kref_init(&anchor->kref);
