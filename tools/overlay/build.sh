@@ -190,7 +190,7 @@ base | base-plain)
 	;;
 um)
 	arch=um
-	configure um um.config "${kunit[@]}"
+	configure um um.config um-kunit.config "${kunit[@]}"
 	compile um
 	echo "$builds/um/linux"
 	;;

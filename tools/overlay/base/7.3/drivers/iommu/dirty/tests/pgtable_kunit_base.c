@@ -17,6 +17,7 @@
 /* Since Linux 6.13 it unmaps the whole block */
 const bool pgt_arm_splits;
 
+#ifdef CONFIG_IOMMU_PT
 /* The table of struct pgt::data */
 struct gpt {
 	union {
@@ -104,6 +105,8 @@ static size_t gpt_unmap(struct pgt *pgt, unsigned long iova, size_t size)
 	return unmapped;
 }
 
+#endif
+
 #ifdef CONFIG_IOMMU_PT_AMDV1
 static void amdv1_init(struct pgt *pgt)
 {
@@ -111,6 +114,7 @@ static void amdv1_init(struct pgt *pgt)
 		.common.hw_max_vasz_lg2 = pgt->fmt->bits,
 		.common.hw_max_oasz_lg2 = 52,
 		.common.features = BIT(PT_FEAT_DYNAMIC_TOP) |
+				   BIT(PT_FEAT_AMDV1_ENCRYPT_TABLES) |
 				   BIT(PT_FEAT_AMDV1_FORCE_COHERENCE),
 		.starting_level = 2,
 	};
