@@ -63,10 +63,21 @@ suites() {
 		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' {} + | grep .
 }
 
+# The same for the base kernel's own suites, see um-kunit.config
+suites_of_base() { # base
+	local fmt
+	[ "$1" != 6.12 ] || return 0
+	for fmt in amdv1 vtdss x86_64 riscv_64; do
+		echo "--suite ${fmt}_iommu_test --suite ${fmt}_fmt_test"
+	done
+	echo "--suite io-pgtable-arm-test"
+}
+
 stage_kunit_um() { # name, kernel configuration
-	local log=$logs/$1.log list
-	list=$(suites iommu)
-	timeout --foreground -k 5 300 "$(image "$2")" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	local log=$logs/$1.log list base=$BASE
+	[[ $2 != *:* ]] || base=${2%%:*}
+	list=$(suites iommu; suites_of_base "$base")
+	timeout --foreground -k 5 600 "$(image "$2")" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
 	# shellcheck disable=SC2086 # a list
 	count "$1" "$log" $list
 }
