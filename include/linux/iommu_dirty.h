@@ -16,7 +16,6 @@
 #include <linux/types.h>
 #include <uapi/linux/iommufd_dirty.h>
 
-struct iommu_dirty_bitmap;
 struct iommu_dirty_sink;
 struct iommu_dirty_walk;
 struct iommu_domain;
@@ -224,9 +223,5 @@ void iommu_dirty_walk_vtd_ss(const struct iommu_dirty_table *table,
 			     struct iommu_dirty_walk *walk);
 void iommu_dirty_walk_x86_64(const struct iommu_dirty_table *table,
 			     struct iommu_dirty_walk *walk);
-
-int iommu_dirty_read_and_clear(struct iommu_domain *domain, unsigned long iova,
-			       size_t size, unsigned long flags,
-			       struct iommu_dirty_bitmap *dirty);
 
 #endif

@@ -148,19 +148,7 @@ static int v2_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	return 0;
 }
 
-static int v2_read_and_clear_dirty(struct iommu_domain *domain,
-				   unsigned long iova, size_t size,
-				   unsigned long flags,
-				   struct iommu_dirty_bitmap *dirty)
-{
-	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
-	if (!READ_ONCE(domain->map_clean) && dirty->bitmap)
-		return -EINVAL;
-	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
-}
-
 const struct iommu_dirty_ops amd_dirty_v2_ops = {
 	.set_dirty_tracking = v2_set_dirty_tracking,
-	.read_and_clear_dirty = v2_read_and_clear_dirty,
 	.harvest = amd_dirty_harvest,
 };

@@ -166,19 +166,7 @@ static int intel_fs_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	return 0;
 }
 
-static int intel_fs_read_and_clear_dirty(struct iommu_domain *domain,
-					 unsigned long iova, size_t size,
-					 unsigned long flags,
-					 struct iommu_dirty_bitmap *dirty)
-{
-	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
-	if (!READ_ONCE(domain->map_clean) && dirty->bitmap)
-		return -EINVAL;
-	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
-}
-
 const struct iommu_dirty_ops intel_fs_dirty_ops = {
 	.set_dirty_tracking = intel_fs_set_dirty_tracking,
-	.read_and_clear_dirty = intel_fs_read_and_clear_dirty,
 	.harvest = intel_dirty_harvest,
 };

@@ -169,17 +169,6 @@ static int soft_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 	return 0;
 }
 
-static int soft_read_and_clear_dirty(struct iommu_domain *domain,
-				     unsigned long iova, size_t size,
-				     unsigned long flags,
-				     struct iommu_dirty_bitmap *dirty)
-{
-	/* Without a bitmap, iommufd only cleans entries before it enables tracking */
-	if (!READ_ONCE(to_soft_domain(domain)->tracking) && dirty->bitmap)
-		return -EINVAL;
-	return iommu_dirty_read_and_clear(domain, iova, size, flags, dirty);
-}
-
 static int soft_harvest(struct iommu_domain *domain,
 			struct iommu_dirty_walk *walk)
 {
@@ -204,7 +193,6 @@ static int soft_harvest(struct iommu_domain *domain,
 
 static const struct iommu_dirty_ops soft_dirty_ops = {
 	.set_dirty_tracking = soft_set_dirty_tracking,
-	.read_and_clear_dirty = soft_read_and_clear_dirty,
 	.harvest = soft_harvest,
 };
 
