@@ -109,6 +109,25 @@ TEST_F_TIMEOUT(fail_nth, alloc, 240)
 	sweep(&self->g, &s);
 }
 
+static int call_alloc_file(struct ground *g)
+{
+	int file, rc;
+
+	rc = __tracker_alloc_flags(g->env.fd, g->env.ioas, IOMMU_DIRTY_ALLOC_FILE, &g->id, &file);
+	if (!rc)
+		close(file);
+	return rc;
+}
+
+TEST_F_TIMEOUT(fail_nth, alloc_file, 240)
+{
+	static const struct sweep s = {
+		.call = call_alloc_file,
+	};
+
+	sweep(&self->g, &s);
+}
+
 static int call_info(struct ground *g)
 {
 	struct iommu_dirty_member members[4];
