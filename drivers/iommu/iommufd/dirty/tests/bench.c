@@ -3,8 +3,8 @@
  * Benchmark of the dirty walkers, run as a KUnit suite. It reads dirty entries into
  * the bitmap of a user process like the READ ioctl, but without its locks and IOTLB
  * flush. The same run measures a plain sequential read of the same entries, and the
- * io-pgtable-arm walker on an Arm stage 1 table of the same layout (the same table
- * for Arm stage 1).
+ * walkers of the base kernel: that of the format, if there is one, on the same table,
+ * and that of io-pgtable-arm on an Arm stage 1 table of the same layout.
  *
  * The measurements take turns, each on a different part of its table, so all see the
  * same machine state and a cache that holds other parts. Each turn restores the
@@ -46,19 +46,21 @@ enum bench_what {
 	BENCH_SEQUENTIAL,
 	BENCH_CLEAR,
 	BENCH_NO_CLEAR,
-	BENCH_RIVAL,
+	BENCH_RIVALS,
+	BENCH_ARM = BENCH_RIVALS,
+	BENCH_BASE,
 	BENCH_NR,
 };
 
-static const char *const bench_names[BENCH_NR] = {
-	"sequential", "clear", "no_clear", "io-pgtable-arm",
+static const char *const bench_names[BENCH_RIVALS] = {
+	"sequential", "clear", "no_clear",
 };
 
 struct bench {
 	struct kunit *test;
 	const struct bench_layout *layout;
-	struct bench_set *set;
-	struct bench_set *rival;
+	/* The table of each measurement; NULL if there is no such rival */
+	struct bench_set *set[BENCH_NR];
 	unsigned long user;
 	u64 sum;
 	u64 ns[BENCH_NR][BENCH_STEPS][BENCH_PASSES];
@@ -77,11 +79,12 @@ static KUNIT_GENERATOR(bench_gen_params)
 
 static void bench_sequential(struct bench *b, unsigned int window)
 {
-	u64 **leaves = &b->set->leaves[window * b->set->per_window];
+	struct bench_set *set = b->set[BENCH_SEQUENTIAL];
+	u64 **leaves = &set->leaves[window * set->per_window];
 	unsigned int i, j;
 	u64 sum = 0;
 
-	for (i = 0; i < b->set->per_window; i++)
+	for (i = 0; i < set->per_window; i++)
 		for (j = 0; j < 512; j++)
 			sum += READ_ONCE(leaves[i][j]);
 	/* Keep the compiler from removing the loop */
@@ -91,6 +94,7 @@ static void bench_sequential(struct bench *b, unsigned int window)
 /* Harvest a window like read.c. Returns the number of newly set bits */
 static u64 bench_ours(struct bench *b, unsigned int window, unsigned int flags)
 {
+	struct bench_set *set = b->set[BENCH_CLEAR];
 	struct iommufd_dirty_bitmap bitmap;
 	struct iommu_dirty_walk walk;
 
@@ -105,7 +109,7 @@ static u64 bench_ours(struct bench *b, unsigned int window, unsigned int flags)
 	KUNIT_ASSERT_EQ(b->test,
 			iommufd_dirty_bitmap_pin(&bitmap, walk.iova,
 						 &walk.last), 0);
-	b->set->fmt->walk(&b->set->table, &walk);
+	set->fmt->walk(&set->table, &walk);
 	iommufd_dirty_bitmap_unpin(&bitmap);
 	return bitmap.added;
 }
@@ -115,15 +119,15 @@ static int bench_rival_window(struct iova_bitmap *bitmap, unsigned long iova,
 {
 	struct iommu_iotlb_gather gather;
 	struct iommu_dirty_bitmap dirty;
-	struct bench *b = opaque;
+	struct bench_set *set = opaque;
 
 	iommu_dirty_bitmap_init(&dirty, bitmap, &gather);
-	return b->rival->ops->read_and_clear_dirty(b->rival->ops, iova, length,
-						   0, &dirty);
+	return set->rival->read(set, iova, length, &dirty);
 }
 
 /* Harvest a window like IOMMU_HWPT_GET_DIRTY_BITMAP */
-static void bench_rival(struct bench *b, unsigned int window)
+static void bench_rival(struct bench *b, struct bench_set *set,
+			unsigned int window)
 {
 	unsigned long iova = bench_iova(b->layout, window);
 	struct iova_bitmap *bitmap;
@@ -132,7 +136,7 @@ static void bench_rival(struct bench *b, unsigned int window)
 				   (u64 __user *)(b->user + iova / SZ_4K / 8));
 	KUNIT_ASSERT_FALSE(b->test, IS_ERR(bitmap));
 	KUNIT_EXPECT_EQ(b->test,
-			iova_bitmap_for_each(bitmap, b, bench_rival_window), 0);
+			iova_bitmap_for_each(bitmap, set, bench_rival_window), 0);
 	iova_bitmap_free(bitmap);
 }
 
@@ -143,11 +147,11 @@ static u64 bench_one(struct bench *b, enum bench_what what, unsigned int window)
 		return bench_ours(b, window, 0);
 	case BENCH_NO_CLEAR:
 		return bench_ours(b, window, IOMMU_DIRTY_WALK_NO_CLEAR);
-	case BENCH_RIVAL:
-		bench_rival(b, window);
+	case BENCH_SEQUENTIAL:
+		bench_sequential(b, window);
 		return 0;
 	default:
-		bench_sequential(b, window);
+		bench_rival(b, b->set[what], window);
 		return 0;
 	}
 }
@@ -167,7 +171,6 @@ static unsigned int bench_reset(struct bench *b, struct bench_set *set,
 static u64 bench_turn(struct bench *b, enum bench_what what, unsigned int first,
 		      unsigned int last, unsigned int per_mille)
 {
-	struct bench_set *set = what == BENCH_RIVAL ? b->rival : b->set;
 	unsigned long page_bits = b->layout->level ? 512 : 1;
 	ktime_t start = ktime_get();
 	u64 ns, bits = 0, want = 0;
@@ -180,8 +183,8 @@ static u64 bench_turn(struct bench *b, enum bench_what what, unsigned int first,
 	if (what == BENCH_SEQUENTIAL)
 		return ns;
 	for (window = first; window <= last; window++)
-		want += page_bits * bench_reset(b, set, window, per_mille);
-	if (what != BENCH_RIVAL)
+		want += page_bits * bench_reset(b, b->set[what], window, per_mille);
+	if (what < BENCH_RIVALS)
 		KUNIT_EXPECT_EQ(b->test, bits, want);
 	return ns;
 }
@@ -195,8 +198,9 @@ static int bench_cmp(const void *a, const void *b)
 static void bench_print(struct bench *b, enum bench_what what,
 			unsigned int per_mille)
 {
+	struct bench_set *set = b->set[what];
 	unsigned long entries = b->layout->nr_windows * 512UL *
-				b->set->per_window;
+				set->per_window;
 	u64 median = 0, low = 0, high = 0;
 	unsigned int step;
 
@@ -209,7 +213,8 @@ static void bench_print(struct bench *b, enum bench_what what,
 		high += ns[BENCH_PASSES - 1];
 	}
 	pr_info("bench: {\"layout\":\"%s\",\"format\":\"%s\",\"what\":\"%s\",\"dirty_per_mille\":%u,\"ps_median\":%llu,\"ps_min\":%llu,\"ps_max\":%llu}\n",
-		b->layout->name, b->set->fmt->name, bench_names[what],
+		b->layout->name, b->set[BENCH_CLEAR]->fmt->name,
+		what < BENCH_RIVALS ? bench_names[what] : set->rival->name,
 		per_mille, median * 1000 / entries, low * 1000 / entries,
 		high * 1000 / entries);
 }
@@ -221,9 +226,9 @@ static void bench_measure(struct bench *b, unsigned int per_mille)
 	unsigned int pass, step, what, window;
 
 	for (window = 0; window < b->layout->nr_windows; window++) {
-		bench_reset(b, b->set, window, per_mille);
-		if (b->rival)
-			bench_reset(b, b->rival, window, per_mille);
+		bench_reset(b, b->set[BENCH_CLEAR], window, per_mille);
+		if (b->set[BENCH_ARM])
+			bench_reset(b, b->set[BENCH_ARM], window, per_mille);
 	}
 	for (pass = 0; pass < BENCH_PASSES; pass++)
 		for (step = 0; step < steps; step++)
@@ -231,7 +236,7 @@ static void bench_measure(struct bench *b, unsigned int per_mille)
 				unsigned int part =
 					(step + what * steps / BENCH_NR) % steps;
 
-				if (what == BENCH_RIVAL && !b->rival)
+				if (!b->set[what])
 					continue;
 				b->ns[what][part][pass] =
 					bench_turn(b, what, part * windows,
@@ -240,7 +245,7 @@ static void bench_measure(struct bench *b, unsigned int per_mille)
 				cond_resched();
 			}
 	for (what = 0; what < BENCH_NR; what++)
-		if (what != BENCH_RIVAL || b->rival)
+		if (b->set[what])
 			bench_print(b, what, per_mille);
 }
 
@@ -249,6 +254,8 @@ static void bench_run(struct kunit *test, const struct bench_layout *layout)
 	static const unsigned int per_mille[] = { 0, 1, 10, 100, 1000 };
 	const struct bench_fmt *fmt = test->param_value;
 	struct bench *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+	const struct bench_rival *arm, *base;
+	struct bench_set *set;
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, b);
@@ -260,17 +267,23 @@ static void bench_run(struct kunit *test, const struct bench_layout *layout)
 				PROT_READ | PROT_WRITE,
 				MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, 0);
 	KUNIT_ASSERT_NE(test, b->user, 0);
-	b->rival = bench_build_arm(test, layout);
-	b->set = b->rival && fmt == bench_fmt_arm ?
-			b->rival : bench_build(test, fmt, layout);
+	arm = bench_rival_arm();
+	base = bench_rival_base(fmt);
+	if (arm)
+		b->set[BENCH_ARM] = bench_build(test, bench_fmt_arm, layout, arm);
+	set = arm && fmt == bench_fmt_arm ? b->set[BENCH_ARM] :
+					    bench_build(test, fmt, layout, base);
+	for (i = 0; i < BENCH_RIVALS; i++)
+		b->set[i] = set;
+	if (base)
+		b->set[BENCH_BASE] = set;
 
 	for (i = 0; i < ARRAY_SIZE(per_mille); i++)
 		bench_measure(b, per_mille[i]);
 
-	if (b->set != b->rival)
-		bench_free(b->set);
-	if (b->rival)
-		bench_free(b->rival);
+	bench_free(set);
+	if (arm && set != b->set[BENCH_ARM])
+		bench_free(b->set[BENCH_ARM]);
 }
 
 static void bench_format_4k(struct kunit *test)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The benchmark of the dirty walkers: bench.c measures, bench_tables.c builds the
- * tables.
+ * tables, or has them built by the rivals: bench_arm.c and bench_base.c.
  */
 #ifndef __IOMMUFD_DIRTY_BENCH_H
 #define __IOMMUFD_DIRTY_BENCH_H
 
 #include <kunit/test.h>
-#include <linux/io-pgtable.h>
+#include <linux/iommu.h>
 #include <linux/iommu_dirty_kunit.h>
 
 #include "../sink/sink.h"
@@ -55,6 +55,8 @@ struct bench_layout {
 	unsigned int steps;
 };
 
+struct bench_rival;
+
 /**
  * struct bench_set - A table with a format and a layout
  * @test: The test that owns it
@@ -63,8 +65,8 @@ struct bench_layout {
  * @table: The table to pass to the walker
  * @leaves: The tables that hold leaves, window by window
  * @per_window: Number of @leaves per window
- * @cfg: The io-pgtable-arm configuration, if io-pgtable-arm has built the table
- * @ops: The io-pgtable-arm operations, or NULL
+ * @rival: Whose code has built the table, or NULL
+ * @data: Of @rival
  */
 struct bench_set {
 	struct kunit *test;
@@ -73,12 +75,32 @@ struct bench_set {
 	struct iommu_dirty_table table;
 	u64 **leaves;
 	unsigned int per_window;
-	struct io_pgtable_cfg cfg;
-	struct io_pgtable_ops *ops;
+	const struct bench_rival *rival;
+	void *data;
+};
+
+/**
+ * struct bench_rival - Page tables and a dirty walker of the base kernel
+ * @name: Name of its code
+ * @init: Create an empty table of @set->fmt and set @set->table.root
+ * @map: Map @size bytes at @iova in pages of @pgsize. Returns 0 or -errno
+ * @read: Mark the dirty entries of a range in @dirty and clean them
+ * @free: Free the table
+ */
+struct bench_rival {
+	const char *name;
+	void (*init)(struct bench_set *set);
+	int (*map)(struct bench_set *set, unsigned long iova, size_t size,
+		   size_t pgsize);
+	int (*read)(struct bench_set *set, unsigned long iova, size_t size,
+		    struct iommu_dirty_bitmap *dirty);
+	void (*free)(struct bench_set *set);
 };
 
 extern const struct bench_fmt bench_fmts[];
 extern const unsigned int bench_fmts_nr;
+
+/* The format of bench_rival_arm() */
 extern const struct bench_fmt *const bench_fmt_arm;
 
 static inline unsigned long bench_iova(const struct bench_layout *layout,
@@ -87,10 +109,12 @@ static inline unsigned long bench_iova(const struct bench_layout *layout,
 	return window * layout->stride;
 }
 
+const struct bench_rival *bench_rival_arm(void);
+const struct bench_rival *bench_rival_base(const struct bench_fmt *fmt);
+
 struct bench_set *bench_build(struct kunit *test, const struct bench_fmt *fmt,
-			      const struct bench_layout *layout);
-struct bench_set *bench_build_arm(struct kunit *test,
-				  const struct bench_layout *layout);
+			      const struct bench_layout *layout,
+			      const struct bench_rival *rival);
 void bench_free(struct bench_set *set);
 unsigned int bench_set_dirty(struct bench_set *set, unsigned int window,
 			     unsigned int per_mille);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IO page tables that bench.c measures. io-pgtable-arm, whose walker is measured
- * too, builds the Arm stage 1 tables; this file builds all others.
+ * The IO page tables that bench.c measures. A rival of the walkers builds its own, as it
+ * does in use; this file builds all others, and makes entries dirty in any table.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -84,7 +84,7 @@ static struct bench_set *bench_alloc_set(struct kunit *test,
 	return set;
 }
 
-/* Find the tables that hold leaves; create them unless io-pgtable-arm has done so */
+/* Find the tables that hold leaves; create them unless a rival has done so */
 static void bench_find_leaves(struct bench_set *set)
 {
 	unsigned int level = set->layout->level;
@@ -99,21 +99,41 @@ static void bench_find_leaves(struct bench_set *set)
 						 i * SZ_2M, level);
 }
 
+static void bench_map(struct bench_set *set)
+{
+	size_t pgsize = set->layout->level ? SZ_2M : SZ_4K;
+	unsigned int window;
+
+	for (window = 0; window < set->layout->nr_windows; window++)
+		KUNIT_ASSERT_EQ(set->test, 0,
+				set->rival->map(set,
+						bench_iova(set->layout, window),
+						IOMMUFD_DIRTY_WINDOW, pgsize));
+}
+
 /**
  * bench_build() - Build a table
  * @test: The test that will own it
  * @fmt: The format
  * @layout: The layout
+ * @rival: Builds the table; NULL if this file does
  *
  * Return: the table, with all leaves clean.
  */
 struct bench_set *bench_build(struct kunit *test, const struct bench_fmt *fmt,
-			      const struct bench_layout *layout)
+			      const struct bench_layout *layout,
+			      const struct bench_rival *rival)
 {
 	struct bench_set *set = bench_alloc_set(test, fmt, layout);
 	unsigned int i, j;
 
-	set->table.root = bench_alloc_table(test);
+	set->rival = rival;
+	if (rival) {
+		rival->init(set);
+		bench_map(set);
+	} else {
+		set->table.root = bench_alloc_table(test);
+	}
 	bench_find_leaves(set);
 	for (i = 0; i < layout->nr_windows * set->per_window; i++)
 		for (j = 0; j < 512; j++)
@@ -121,72 +141,6 @@ struct bench_set *bench_build(struct kunit *test, const struct bench_fmt *fmt,
 				fmt->leaf ^ (layout->level ? fmt->huge : 0);
 	return set;
 }
-
-#ifdef CONFIG_IOMMU_IO_PGTABLE_LPAE
-static void bench_no_flush_all(void *cookie)
-{
-}
-
-static void bench_no_flush_walk(unsigned long iova, size_t size, size_t granule,
-				void *cookie)
-{
-}
-
-static const struct iommu_flush_ops bench_no_flush = {
-	.tlb_flush_all = bench_no_flush_all,
-	.tlb_flush_walk = bench_no_flush_walk,
-};
-
-/**
- * bench_build_arm() - Build an Arm stage 1 table with io-pgtable-arm
- * @test: The test that will own it
- * @layout: The layout
- *
- * Return: the table, or NULL if the kernel has no io-pgtable-arm.
- */
-struct bench_set *bench_build_arm(struct kunit *test,
-				  const struct bench_layout *layout)
-{
-	struct bench_set *set = bench_alloc_set(test, bench_fmt_arm, layout);
-	size_t pgsize = layout->level ? SZ_2M : SZ_4K;
-	unsigned int window;
-
-	set->cfg = (struct io_pgtable_cfg){
-		.quirks = IO_PGTABLE_QUIRK_ARM_HD,
-		.pgsize_bitmap = SZ_4K | pgsize,
-		.ias = BENCH_BITS, .oas = 48,
-		.coherent_walk = true,
-		.tlb = &bench_no_flush,
-	};
-	set->ops = alloc_io_pgtable_ops(ARM_64_LPAE_S1, &set->cfg, NULL);
-	KUNIT_ASSERT_NOT_NULL(test, set->ops);
-	for (window = 0; window < layout->nr_windows; window++) {
-		unsigned long iova = bench_iova(layout, window);
-		unsigned long end = iova + IOMMUFD_DIRTY_WINDOW;
-
-		while (iova < end) {
-			size_t mapped = 0;
-			int rc = set->ops->map_pages(set->ops, iova, 0, pgsize,
-						     (end - iova) / pgsize,
-						     IOMMU_READ | IOMMU_WRITE,
-						     GFP_KERNEL, &mapped);
-
-			KUNIT_ASSERT_EQ(test, rc, 0);
-			iova += mapped;
-		}
-	}
-	set->table.root = phys_to_virt(set->cfg.arm_lpae_s1_cfg.ttbr &
-				       BENCH_ADDR);
-	bench_find_leaves(set);
-	return set;
-}
-#else
-struct bench_set *bench_build_arm(struct kunit *test,
-				  const struct bench_layout *layout)
-{
-	return NULL;
-}
-#endif
 
 static void bench_free_table(const struct bench_set *set, u64 *table,
 			     unsigned int level)
@@ -207,8 +161,8 @@ static void bench_free_table(const struct bench_set *set, u64 *table,
  */
 void bench_free(struct bench_set *set)
 {
-	if (set->ops)
-		free_io_pgtable_ops(set->ops);
+	if (set->rival)
+		set->rival->free(set);
 	else
 		bench_free_table(set, set->table.root, set->table.top_level);
 }
