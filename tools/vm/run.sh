@@ -24,6 +24,9 @@
 #                          also applies to the remaining devices (default: 0, no delay)
 #   --drive FILE           a virtio disk, /dev/vda and so on (read-only)
 #   --nvme FILE            the disk of an NVMe controller (read-only)
+#   --igb N                x86_64: number of Intel 82576 network cards, which no network is
+#                          connected to, each behind a separate root port and therefore
+#                          in a separate IOMMU group (default: 0)
 #   --gcov FILE            for a kernel that counts executed code (build.sh cov): write
 #                          the counters to FILE, as a tar archive, when the command ends
 #   --add FILE[:DEST]      put a file or folder in the guest (default: in /bin)
@@ -48,7 +51,7 @@ set -E
 trap 'exit 125' ERR
 here=$repo/tools/vm
 
-kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 delay=0 append='' timeout=300
+kernel=plain arch='' iommu='' mem=1G cpus=2 edu=2 igb=0 delay=0 append='' timeout=300
 gcov='' log='' silence='' quiet='' shell='' accel='' adds=() drives=() nvmes=()
 while [ $# -gt 0 ]; do
 	[[ $# -gt 1 || $1 != --* || $1 =~ ^--(quiet|shell|)$ ]] ||
@@ -60,6 +63,7 @@ while [ $# -gt 0 ]; do
 	--mem) mem=$2 ;;
 	--cpus) cpus=$2 ;;
 	--edu) edu=$2 ;;
+	--igb) igb=$2 ;;
 	--dma-delay) delay=$2 ;;
 	--drive) drives+=("$2") ;;
 	--nvme) nvmes+=("$2") ;;
@@ -169,6 +173,13 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 	for i in "${!nvmes[@]}"; do
 		devices+=(-drive "file=${nvmes[i]},if=none,format=raw,readonly=on,id=nvme$i"
 			-device "nvme,drive=nvme$i,serial=$i,addr=$((16 + i))")
+	done
+	for ((i = 0; i < igb; i++)); do
+		# QEMU reads addr as hexadecimal. It warns of a card without a network, so give it
+		# a socket that nothing connects to
+		devices+=(-device "pcie-root-port,id=port$i,chassis=$((1 + i)),addr=$(printf %x $((26 + i)))"
+			-netdev "stream,id=net$i,server=on,addr.type=unix,addr.path=$work/net$i"
+			-device "igb,bus=port$i,netdev=net$i")
 	done
 	if [ -n "$gcov" ]; then
 		rm -f "$gcov"

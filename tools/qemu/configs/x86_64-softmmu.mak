@@ -12,3 +12,8 @@ CONFIG_VIRTIO_PCI=y
 CONFIG_VIRTIO_BLK=y
 # a guest disk that vfio-pci can drive
 CONFIG_NVME_PCI=y
+# a network card, for Linux's own tests of VFIO; the card needs a root port, and igb.c
+# functions that QEMU builds only with e1000e
+CONFIG_IGB_PCI_EXPRESS=y
+CONFIG_E1000E_PCI_EXPRESS=y
+CONFIG_PCIE_PORT=y
