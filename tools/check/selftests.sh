@@ -8,19 +8,19 @@
 # logs of devices. The gate runs them in one mode of an emulated IOMMU and in one of the
 # software IOMMU. check-long runs every program in every mode.
 any_format="errors states faults concurrent races access ledger last_page vfio_type1 nvme
-	fail_nth user_faults pinning fuzz list file passive edu_* device* shared progression"
+	igb fail_nth user_faults pinning fuzz list file passive edu_* device* shared progression"
 
 # Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits;
-# nvme needs an NVMe controller; edu_*, window, device*, shared and progression need PCI
-# devices
+# nvme needs an NVMe controller, igb a network card; edu_*, window, device*, shared and
+# progression need PCI devices
 fits() { # mode program
 	case $1:$2 in
 	*-off:nohw | soft-*:soft* | amd-*:coherent) ;;
 	*-off:* | *:nohw | *:soft*) return 1 ;;
 	amd-v1:giant) ;;
 	*:giant | *:coherent) return 1 ;;
-	vtd-*:nvme | amd-*:nvme) ;;
-	*:nvme | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
+	vtd-*:nvme | amd-*:nvme | vtd-*:igb | amd-*:igb) ;;
+	*:nvme | *:igb | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
 	soft-*:window | soft-*:shared) return 1 ;;
 	esac
 }
@@ -74,7 +74,7 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
 		run="DIRTY_DEVICES=$mode $run"
 		;;
-	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk") ;;
+	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk" --igb 1) ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
 	# two 1 GiB pages, which are contiguous in a machine of this size
