@@ -9,9 +9,9 @@
 # shellcheck disable=SC2154 # variables of check.sh
 
 upstream_programs="iommufd iommufd_fail_nth"
-# with a device as the argument; the others in that folder need hardware
+# with a device as the argument, an igb network card, for which they have a driver
 upstream_vfio_programs="vfio_pci_device_test vfio_iommufd_setup_test vfio_dma_mapping_test
-	vfio_pci_device_init_perf_test"
+	vfio_pci_device_init_perf_test vfio_pci_driver_test"
 upstream_passed=$here/upstream-$BASE.passed upstream_listed=1
 [ -f "$upstream_passed" ] || upstream_passed=$logs/upstream-base.passed upstream_listed=''
 upstream_dir=$cache/upstream/$BASE
@@ -49,10 +49,12 @@ upstream_build() { # tree, folder
 # Linux 6.12 has no tests of VFIO
 upstream_has_vfio() { [ "$BASE" != 6.12 ]; }
 
+# After upstream_build, with its time limit
 upstream_build_vfio() { # tree, folder
 	local tree=$1 out=$2 p src=$1/tools/testing/selftests
 	for p in $upstream_vfio_programs; do
-		gcc -O2 -D_GNU_SOURCE= -isystem "$out/headers/usr/include" -I "$src" \
+		gcc -O2 -D_GNU_SOURCE= -isystem "$out/headers/usr/include" \
+			-I "$out/tools/testing/selftests" -I "$src" \
 			-I "$src/vfio/lib/include" -I "$tree/tools/include" \
 			-I "$tree/tools/arch/x86/include" -static -o "$out/$p" "$src/vfio/$p.c" \
 			"$src"/vfio/lib/*.c "$src"/vfio/lib/drivers/*/*.c -luuid -lpthread
@@ -79,9 +81,9 @@ upstream_vfio_run() { # log, kernel configuration
 		adds+=(--add "$upstream_dir/$p")
 		runs+=" \"$p \$1\""
 	done
-	vm "$1" --kernel "$(image "$2")" --iommu vtd-ss --edu 1 --mem 2G \
+	LIMIT=900 vm "$1" --kernel "$(image "$2")" --iommu vtd-ss --edu 0 --igb 1 --mem 2G \
 		--add "$here/guest-run" "${adds[@]}" \
-		"echo 64 >/proc/sys/vm/nr_hugepages; set -- \$(bind-vfio vfio-pci); guest-run $runs"
+		"echo 64 >/proc/sys/vm/nr_hugepages; set -- \$(bind-vfio); LIMIT=900 guest-run $runs"
 }
 
 upstream_vfio() { # name, kernel configuration
