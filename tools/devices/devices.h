@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Userspace drivers of PCI devices that use VFIO character devices: QEMU's edu device
- * (edu.c) and NVMe controllers (nvme.c). The selftests, `iommu-dirty migrate` and the
- * tests of the library use them. A program that links them must provide lib_fatal(),
- * lib_note(), mem_alloc() and mem_free().
+ * (edu.c), NVMe controllers (nvme.c) and Intel 82576 network cards (igb.c). The selftests,
+ * `iommu-dirty migrate` and the tests of the library use them. A program that links them
+ * must provide lib_fatal(), lib_note(), mem_alloc() and mem_free().
  *
  * Most calls come in two forms: __x() returns 0 or -errno, x() ends the program if it
  * fails.
