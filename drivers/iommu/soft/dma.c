@@ -24,7 +24,7 @@
 #define BUF		0x40000		/* address of the buffer */
 
 LIST_HEAD(soft_devices);
-/* Protects soft_device::domain */
+/* Protects soft_device::attached and the PASIDs of ports */
 static DEFINE_RWLOCK(soft_attach_lock);
 
 /**
@@ -67,7 +67,7 @@ static void soft_update_late(struct soft_device *sdev, u64 *pte, u64 old,
 static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 		      struct soft_xlat *xlat)
 {
-	struct soft_domain *domain = port->domain;
+	struct soft_domain *domain = port->to.domain;
 	const struct soft_fmt *fmt = domain->fmt;
 	bool update = soft_updates_bits(domain);
 	bool late = write && READ_ONCE(port->dev->inject.late_dirty);
@@ -122,9 +122,9 @@ static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 	bool ok = false;
 
 	spin_lock(&port->lock);
-	iova += port->offset;
+	iova += port->to.offset;
 	xlat = &port->tlb[(iova >> 12) % SOFT_TLB];
-	if (port->domain) {
+	if (port->to.domain) {
 		ok = xlat->valid && xlat->pfn == iova >> 12 &&
 		     (xlat->write || !write);
 		if (!ok)
@@ -158,29 +158,67 @@ void soft_dma_init(struct soft_device *sdev)
 	}
 }
 
+/* The DMAs of the port use another page table from now on; soft_attach_lock is held */
+static void soft_port_attach(struct soft_port *port,
+			     const struct soft_attach *to)
+{
+	spin_lock(&port->lock);
+	port->to = *to;
+	memset(port->tlb, 0, sizeof(port->tlb));
+	spin_unlock(&port->lock);
+}
+
+/* The first half, or the other one; soft_attach_lock is held */
+static void soft_attach_half(struct soft_device *sdev, ioasid_t pasid,
+			     const struct soft_attach *to, bool ports)
+{
+	unsigned int i;
+
+	if (!ports) {
+		sdev->attached[pasid] = *to;
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(sdev->ports); i++)
+		if (sdev->ports[i].pasid == pasid)
+			soft_port_attach(&sdev->ports[i], to);
+}
+
 /**
- * soft_dma_attach() - Change the page table of a device
+ * soft_dma_attach() - Change the page table of a device, or of a PASID of it
  * @sdev: The device
+ * @pasid: The PASID, or IOMMU_NO_PASID
  * @domain: The page table, or NULL for none
  * @offset: Offset that a first stage before it adds to IOVAs
  *
  * After it returns, no DMA uses the page table that was attached before.
  */
-void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain,
-		     u64 offset)
+void soft_dma_attach(struct soft_device *sdev, ioasid_t pasid,
+		     struct soft_domain *domain, u64 offset)
 {
-	unsigned int i;
+	const struct soft_attach to = { domain, offset };
 
 	write_lock(&soft_attach_lock);
-	sdev->domain = domain;
-	for (i = 0; i < ARRAY_SIZE(sdev->ports); i++) {
-		struct soft_port *port = &sdev->ports[i];
+	soft_attach_half(sdev, pasid, &to, domain);
+	if (READ_ONCE(sdev->inject.hold_attach)) {
+		write_unlock(&soft_attach_lock);
+		soft_pause(sdev, &sdev->inject.hold_attach);
+		write_lock(&soft_attach_lock);
+	}
+	soft_attach_half(sdev, pasid, &to, !domain);
+	write_unlock(&soft_attach_lock);
+}
 
-		spin_lock(&port->lock);
-		port->domain = domain;
-		port->offset = offset;
-		memset(port->tlb, 0, sizeof(port->tlb));
-		spin_unlock(&port->lock);
+/**
+ * soft_dma_set_pasid() - Choose the PASID of the DMAs of a port
+ * @port: The port
+ * @pasid: The PASID, or IOMMU_NO_PASID
+ */
+void soft_dma_set_pasid(struct soft_port *port, ioasid_t pasid)
+{
+	write_lock(&soft_attach_lock);
+	if (port->pasid != pasid) {
+		port->pasid = pasid;
+		soft_port_attach(port, &port->dev->attached[pasid]);
 	}
 	write_unlock(&soft_attach_lock);
 }
@@ -210,14 +248,16 @@ void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 			 unsigned long last)
 {
 	struct soft_device *sdev;
+	struct soft_port *port;
 	unsigned int i;
 
 	read_lock(&soft_attach_lock);
 	list_for_each_entry(sdev, &soft_devices, list) {
-		if (sdev->domain != domain)
-			continue;
-		for (i = 0; i < ARRAY_SIZE(sdev->ports); i++)
-			soft_port_invalidate(&sdev->ports[i], first, last);
+		for (i = 0; i < ARRAY_SIZE(sdev->ports); i++) {
+			port = &sdev->ports[i];
+			if (sdev->attached[port->pasid].domain == domain)
+				soft_port_invalidate(port, first, last);
+		}
 	}
 	read_unlock(&soft_attach_lock);
 }
@@ -304,7 +344,8 @@ int soft_storm_start(struct soft_device *sdev)
 
 	lockdep_assert_held(&sdev->lock);
 
-	if (storm->threads > SOFT_THREADS || storm->length < SZ_4K)
+	if (storm->threads > SOFT_THREADS || storm->length < SZ_4K ||
+	    storm->pasid >= SOFT_PASIDS)
 		return -EINVAL;
 	soft_storm_stop(sdev);
 	for (i = 1; i <= storm->threads; i++) {
@@ -317,6 +358,7 @@ int soft_storm_start(struct soft_device *sdev)
 			soft_storm_stop(sdev);
 			return PTR_ERR(task);
 		}
+		soft_dma_set_pasid(port, storm->pasid);
 		/* The thread may end before it is stopped */
 		port->task = get_task_struct(task);
 		atomic_inc(&sdev->running);

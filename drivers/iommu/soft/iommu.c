@@ -47,9 +47,31 @@ int soft_fault(struct soft_device *sdev, enum soft_op op)
 	return rc;
 }
 
+/**
+ * soft_pause() - Wait until a test lets the call go on
+ * @sdev: The device
+ * @hold: Its soft_inject::hold_flush or hold_attach
+ *
+ * Only a killed task stops waiting early, and then goes on: as on hardware, neither a
+ * flush nor the second half of attaching can fail.
+ */
+void soft_pause(struct soft_device *sdev, const u64 *hold)
+{
+	atomic_inc(&sdev->held);
+	wait_event_killable(sdev->holds, !READ_ONCE(*hold));
+	atomic_dec(&sdev->held);
+}
+
 static int soft_block(SOFT_ATTACH_ARGS)
 {
-	soft_dma_attach(to_soft_device(dev), NULL, 0);
+	soft_dma_attach(to_soft_device(dev), IOMMU_NO_PASID, NULL, 0);
+	return 0;
+}
+
+static int soft_block_pasid(struct iommu_domain *domain, struct device *dev,
+			    ioasid_t pasid, struct iommu_domain *old)
+{
+	soft_dma_attach(to_soft_device(dev), pasid, NULL, 0);
 	return 0;
 }
 
@@ -57,17 +79,34 @@ static struct iommu_domain soft_blocked_domain = {
 	.type = IOMMU_DOMAIN_BLOCKED,
 	.ops = &(const struct iommu_domain_ops) {
 		.attach_dev = soft_block,
+		.set_dev_pasid = soft_block_pasid,
 	},
 };
 
-static int soft_attach(SOFT_ATTACH_ARGS)
+static int soft_attach_to(struct device *dev, ioasid_t pasid,
+			  struct soft_domain *domain, u64 offset)
 {
 	struct soft_device *sdev = to_soft_device(dev);
+	int rc;
 
-	if (to_soft_domain(domain)->fmt != sdev->fmt)
+	if (domain->fmt != sdev->fmt)
 		return -EINVAL;
-	soft_dma_attach(sdev, to_soft_domain(domain), 0);
+	rc = soft_fault(sdev, SOFT_OP_ATTACH);
+	if (rc)
+		return rc;
+	soft_dma_attach(sdev, pasid, domain, offset);
 	return 0;
+}
+
+static int soft_attach(SOFT_ATTACH_ARGS)
+{
+	return soft_attach_to(dev, IOMMU_NO_PASID, to_soft_domain(domain), 0);
+}
+
+static int soft_attach_pasid(struct iommu_domain *domain, struct device *dev,
+			     ioasid_t pasid, struct iommu_domain *old)
+{
+	return soft_attach_to(dev, pasid, to_soft_domain(domain), 0);
 }
 
 static int soft_map_pages(struct iommu_domain *domain, unsigned long iova,
@@ -107,26 +146,15 @@ static size_t soft_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	return size;
 }
 
-/*
- * Only a killed task stops waiting early, and then flushes: as on hardware, a flush
- * cannot fail. Exiting tasks, and kernel threads that close files for them, cannot be
- * killed, so soft_iotlb_sync() lets them pass.
- */
-static void soft_wait_flush(struct soft_device *sdev)
-{
-	atomic_inc(&sdev->held);
-	wait_event_killable(sdev->flushes, !READ_ONCE(sdev->inject.hold_flush));
-	atomic_dec(&sdev->held);
-}
-
 static void soft_iotlb_sync(struct iommu_domain *domain,
 			    struct iommu_iotlb_gather *gather)
 {
 	struct soft_device *sdev = to_soft_domain(domain)->dev;
 
+	/* Exiting tasks, and kernel threads that close files for them, cannot be killed */
 	if (READ_ONCE(sdev->inject.hold_flush) &&
 	    !(current->flags & (PF_EXITING | PF_KTHREAD)))
-		soft_wait_flush(sdev);
+		soft_pause(sdev, &sdev->inject.hold_flush);
 	soft_dma_invalidate(to_soft_domain(domain), gather->start, gather->end);
 	iommu_put_pages_list(&gather->freelist);
 }
@@ -250,12 +278,19 @@ static int soft_attach_nested(SOFT_ATTACH_ARGS)
 {
 	struct soft_nested *nested =
 		container_of(domain, struct soft_nested, domain);
-	struct soft_device *sdev = to_soft_device(dev);
 
-	if (nested->parent->fmt != sdev->fmt)
-		return -EINVAL;
-	soft_dma_attach(sdev, nested->parent, nested->offset);
-	return 0;
+	return soft_attach_to(dev, IOMMU_NO_PASID, nested->parent,
+			      nested->offset);
+}
+
+static int soft_attach_nested_pasid(struct iommu_domain *domain,
+				    struct device *dev, ioasid_t pasid,
+				    struct iommu_domain *old)
+{
+	struct soft_nested *nested =
+		container_of(domain, struct soft_nested, domain);
+
+	return soft_attach_to(dev, pasid, nested->parent, nested->offset);
 }
 
 /* The offset never changes, so there is nothing to invalidate */
@@ -273,6 +308,7 @@ static void soft_free_nested(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops soft_nested_ops = {
 	.attach_dev = soft_attach_nested,
+	.set_dev_pasid = soft_attach_nested_pasid,
 	.cache_invalidate_user = soft_invalidate_user,
 	.free = soft_free_nested,
 };
@@ -281,7 +317,7 @@ static const struct iommu_domain_ops soft_nested_ops = {
  * soft_alloc_nested() - iommu_ops::domain_alloc_nested()
  * @dev: The device
  * @parent: The second stage
- * @flags: Must be 0
+ * @flags: Must be 0, or IOMMU_HWPT_ALLOC_PASID
  * @user_data: struct soft_hwpt_data
  *
  * Return: the domain or an error pointer.
@@ -294,7 +330,7 @@ soft_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
 	struct soft_hwpt_data data;
 	int rc;
 
-	if (flags)
+	if (flags & ~SOFT_ALLOC_PASID)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (parent->ops != soft_iommu_ops.default_domain_ops)
 		return ERR_PTR(-EINVAL);
@@ -328,7 +364,8 @@ soft_alloc_paging_flags(struct device *dev, u32 flags,
 			const struct iommu_user_data *user_data)
 {
 	if (user_data || (flags & ~(IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
-				    IOMMU_HWPT_ALLOC_NEST_PARENT)))
+				    IOMMU_HWPT_ALLOC_NEST_PARENT |
+				    SOFT_ALLOC_PASID)))
 		return ERR_PTR(-EOPNOTSUPP);
 	return soft_alloc(dev, flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 }
@@ -349,6 +386,7 @@ const struct iommu_ops soft_iommu_ops = {
 	.dirty_cost = soft_dirty_cost,
 	.default_domain_ops = &(const struct iommu_domain_ops) {
 		.attach_dev = soft_attach,
+		.set_dev_pasid = soft_attach_pasid,
 		.map_pages = soft_map_pages,
 		.unmap_pages = soft_unmap_pages,
 		.iotlb_sync = soft_iotlb_sync,

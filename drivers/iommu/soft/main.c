@@ -28,6 +28,12 @@ static void soft_release(struct device *dev)
 	kvfree(to_soft_device(dev));
 }
 
+/* For dev_iommu::max_pasids */
+static const struct property_entry soft_properties[] = {
+	PROPERTY_ENTRY_U32("pasid-num-bits", SOFT_PASID_BITS),
+	{}
+};
+
 static int __init soft_add_device(const struct soft_fmt *fmt, unsigned int id)
 {
 	struct soft_device *sdev = kvzalloc(sizeof(*sdev), GFP_KERNEL);
@@ -39,7 +45,7 @@ static int __init soft_add_device(const struct soft_fmt *fmt, unsigned int id)
 	sdev->fmt = fmt;
 	mutex_init(&sdev->lock);
 	spin_lock_init(&sdev->inject_lock);
-	init_waitqueue_head(&sdev->flushes);
+	init_waitqueue_head(&sdev->holds);
 	soft_dma_init(sdev);
 	soft_log_init(&sdev->log);
 
@@ -52,6 +58,9 @@ static int __init soft_add_device(const struct soft_fmt *fmt, unsigned int id)
 	mutex_lock(&iommu_probe_device_lock);
 	rc = iommu_fwspec_init(&pdev->dev, soft_iommu.fwnode);
 	mutex_unlock(&iommu_probe_device_lock);
+	if (!rc)
+		rc = device_create_managed_software_node(&pdev->dev,
+							 soft_properties, NULL);
 	if (rc) {
 		kvfree(sdev);
 		return rc;
@@ -103,6 +112,7 @@ static int __init soft_add_iommu(void)
 	if (IS_ERR(fwnode))
 		return PTR_ERR(fwnode);
 	soft_iommu.fwnode = fwnode;
+	soft_iommu.max_pasids = SOFT_PASIDS;
 	rc = iommu_device_sysfs_add(&soft_iommu, NULL, NULL, "soft-iommu");
 	if (rc)
 		return rc;

@@ -36,6 +36,8 @@
 #define SOFT_TLB	256	/* cached translations of a port */
 #define SOFT_THREADS	8	/* maximum, of a device */
 #define SOFT_BUF_SIZE	4096
+#define SOFT_PASID_BITS	2
+#define SOFT_PASIDS	BIT(SOFT_PASID_BITS)	/* of a device; 0: without a PASID */
 
 /* Commands of a device, as for QEMU's edu device */
 #define SOFT_CMD_RUN	BIT_ULL(0)
@@ -147,10 +149,20 @@ struct soft_xlat {
 };
 
 /**
+ * struct soft_attach - What a device, or a PASID of it, is attached to
+ * @domain: The page table; NULL: blocked
+ * @offset: Offset that the first stage adds to an IOVA
+ */
+struct soft_attach {
+	struct soft_domain *domain;
+	u64 offset;
+};
+
+/**
  * struct soft_port - A port does one DMA at a time, through a translation cache
  * @lock: Held during each DMA, so that invalidating the cache waits for the DMA
- * @domain: The domain that the device is attached to; NULL: blocked
- * @offset: Offset that the first stage adds to an IOVA
+ * @pasid: The PASID of its DMAs; protected by soft_attach_lock
+ * @to: What the PASID is attached to
  * @dev: The device
  * @task: The thread that writes through this port, or NULL
  * @number: Number of the last write of @task
@@ -158,8 +170,8 @@ struct soft_xlat {
  */
 struct soft_port {
 	spinlock_t lock;	/* the cache, and a DMA in progress */
-	struct soft_domain *domain;
-	u64 offset;
+	ioasid_t pasid;
+	struct soft_attach to;
 	struct soft_device *dev;
 	struct task_struct *task;
 	u64 number;
@@ -174,6 +186,7 @@ struct soft_port {
  * @threads: Number of threads
  * @limit: Number of writes of each thread; 0: until stopped
  * @sequential: Write in ascending order instead of at random
+ * @pasid: PASID of the writes; 0: none
  */
 struct soft_storm {
 	u64 iova;
@@ -182,6 +195,7 @@ struct soft_storm {
 	u64 threads;
 	u64 limit;
 	u64 sequential;
+	u64 pasid;
 };
 
 /* Kinds of provider that soft_log_offer() registers */
@@ -204,6 +218,7 @@ enum {
  * @SOFT_OP_ENABLE: Enabling of dirty tracking in a page table: it stays off
  * @SOFT_OP_DISABLE: Disabling of dirty tracking in a page table: it stays on
  * @SOFT_OP_HARVEST: Harvest of a page table: only the first half is walked
+ * @SOFT_OP_ATTACH: Attaching of the device, or of a PASID: it stays as it was
  */
 enum soft_op {
 	SOFT_OP_START = 1,
@@ -215,6 +230,7 @@ enum soft_op {
 	SOFT_OP_ENABLE,
 	SOFT_OP_DISABLE,
 	SOFT_OP_HARVEST,
+	SOFT_OP_ATTACH,
 };
 
 /**
@@ -235,6 +251,8 @@ enum soft_op {
  *	late: after the entry has changed
  * @slow: Microseconds that each report of the log takes
  * @multiple: Ranges are multiples of this many pages; 0: 1; at most 2^30
+ * @hold_attach: 1: attaching and detaching wait half-way until it is 0: the device uses
+ *	the page table already, or still, but invalidations do not reach it
  */
 struct soft_inject {
 	u64 op;
@@ -250,6 +268,7 @@ struct soft_inject {
 	u64 late_dirty;
 	u64 slow;
 	u64 multiple;
+	u64 hold_attach;
 };
 
 /**
@@ -295,7 +314,7 @@ struct soft_log {
  * @pdev: The platform device
  * @fmt: Format of the page tables that it can use
  * @list: Entry in soft_devices, which does not change once there are users
- * @domain: The domain that it is attached to; protected by soft_attach_lock
+ * @attached: What each PASID is attached to; protected by soft_attach_lock
  * @lock: Protects the registers and the buffer
  * @src: Register: source of a DMA
  * @dst: Register: destination of a DMA
@@ -306,8 +325,8 @@ struct soft_log {
  * @log: The log of its writes
  * @inject_lock: Held while @inject is written and while a fault is counted
  * @inject: Injected faults and limits
- * @flushes: Wait queue of flushes, for soft_inject::hold_flush
- * @held: Number of waiting flushes, and of writes that soft_inject::late_dirty delays
+ * @holds: Wait queue for soft_inject::hold_flush and hold_attach
+ * @held: Number of waiters there, and of writes that soft_inject::late_dirty delays
  * @buf: Buffer that DMA copies from and to
  * @ports: The first port serves the registers, each other one a thread
  */
@@ -315,7 +334,7 @@ struct soft_device {
 	struct platform_device pdev;
 	const struct soft_fmt *fmt;
 	struct list_head list;
-	struct soft_domain *domain;
+	struct soft_attach attached[SOFT_PASIDS];
 	struct mutex lock;	/* registers and buffer */
 	u64 src;
 	u64 dst;
@@ -326,7 +345,7 @@ struct soft_device {
 	struct soft_log log;
 	spinlock_t inject_lock;	/* see above */
 	struct soft_inject inject;
-	wait_queue_head_t flushes;
+	wait_queue_head_t holds;
 	atomic_t held;
 	u8 buf[SOFT_BUF_SIZE];
 	struct soft_port ports[1 + SOFT_THREADS];
@@ -379,10 +398,12 @@ u64 *soft_table_lookup(struct soft_domain *domain, unsigned long iova,
 		       unsigned int *level, bool set_accessed);
 
 int soft_fault(struct soft_device *sdev, enum soft_op op);
+void soft_pause(struct soft_device *sdev, const u64 *hold);
 bool soft_updates_bits(const struct soft_domain *domain);
 void soft_dma_init(struct soft_device *sdev);
-void soft_dma_attach(struct soft_device *sdev, struct soft_domain *domain,
-		     u64 offset);
+void soft_dma_attach(struct soft_device *sdev, ioasid_t pasid,
+		     struct soft_domain *domain, u64 offset);
+void soft_dma_set_pasid(struct soft_port *port, ioasid_t pasid);
 void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 			 unsigned long last);
 void soft_dma_run(struct soft_device *sdev, u64 cmd);

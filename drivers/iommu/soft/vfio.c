@@ -28,11 +28,13 @@
 /* Number of writes that the threads have tried, and of DMAs that were not allowed */
 #define REG_WRITES	0x100088
 #define REG_FAULTS	0x100090
-/* Number of flushes held by soft_inject::hold_flush and writes by late_dirty */
+/* Number of calls and writes held by hold_flush, hold_attach and late_dirty */
 #define REG_HELD	0x100098
 /* struct soft_inject, register by register */
 #define REG_INJECT	0x100200
 #define REG_INJECT_END	(REG_INJECT + sizeof(struct soft_inject))
+/* PASID of the DMAs of the registers; 0: none */
+#define REG_PASID	0x1000a0
 /* Provider to register: SOFT_PROVIDER_* */
 #define REG_PROVIDER	0x100280
 #define REGION_SIZE	0x101000
@@ -96,6 +98,8 @@ static u64 soft_reg_read(struct soft_device *sdev, loff_t reg)
 		return atomic64_read(&sdev->faults);
 	case REG_HELD:
 		return atomic_read(&sdev->held);
+	case REG_PASID:
+		return sdev->ports[0].pasid;
 	default:
 		/* REG_CMD: a DMA ends before the write that starts it returns */
 		return 0;
@@ -117,7 +121,7 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 		spin_lock(&sdev->inject_lock);
 		WRITE_ONCE(*plain, val);
 		spin_unlock(&sdev->inject_lock);
-		wake_up_all(&sdev->flushes);
+		wake_up_all(&sdev->holds);
 		return 0;
 	}
 	switch (reg) {
@@ -128,6 +132,11 @@ static int soft_reg_write(struct soft_device *sdev, loff_t reg, u64 val)
 		if (val)
 			return soft_storm_start(sdev);
 		soft_storm_stop(sdev);
+		return 0;
+	case REG_PASID:
+		if (val >= SOFT_PASIDS)
+			return -EINVAL;
+		soft_dma_set_pasid(&sdev->ports[0], val);
 		return 0;
 	default:
 		return 0;
@@ -233,6 +242,7 @@ static void soft_vfio_close(struct vfio_device *vdev)
 
 	mutex_lock(&sdev->lock);
 	soft_storm_stop(sdev);
+	soft_dma_set_pasid(&sdev->ports[0], IOMMU_NO_PASID);
 	mutex_unlock(&sdev->lock);
 	/* The threads have ended, and the user cannot access the registers any more */
 	sdev->log.provider.quiet = true;
@@ -243,7 +253,7 @@ static void soft_vfio_close(struct vfio_device *vdev)
 	spin_lock(&sdev->inject_lock);
 	memset(&sdev->inject, 0, sizeof(sdev->inject));
 	spin_unlock(&sdev->inject_lock);
-	wake_up_all(&sdev->flushes);
+	wake_up_all(&sdev->holds);
 }
 
 static const struct vfio_device_ops soft_vfio_ops = {
@@ -254,6 +264,7 @@ static const struct vfio_device_ops soft_vfio_ops = {
 	.unbind_iommufd = vfio_iommufd_physical_unbind,
 	.attach_ioas = vfio_iommufd_physical_attach_ioas,
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+	SOFT_VFIO_PASID_OPS
 	.read = soft_vfio_read,
 	.write = soft_vfio_write,
 	SOFT_REGION_OP,

@@ -43,6 +43,9 @@ static inline void soft_free_pages(void *table, size_t size)
 #define SOFT_ATTACH_ARGS \
 	struct iommu_domain *domain, struct device *dev
 
+/* IOMMU_HWPT_ALLOC_PASID: users cannot attach PASIDs before Linux 6.15 */
+#define SOFT_ALLOC_PASID		0U
+
 /* iommu.c */
 struct iommu_domain *
 soft_alloc_paging_flags(struct device *dev, u32 flags,
@@ -74,6 +77,7 @@ int soft_vfio_region_info(struct vfio_device *vdev,
 			  struct vfio_info_cap *caps);
 
 #define SOFT_REGION_OP .ioctl = soft_vfio_ioctl
+#define SOFT_VFIO_PASID_OPS
 
 /* The ioctls that vfio handles itself in later kernels */
 static inline long soft_vfio_base_ioctl(struct vfio_device *vdev,

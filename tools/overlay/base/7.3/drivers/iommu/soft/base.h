@@ -9,6 +9,7 @@
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/vfio.h>
+#include <uapi/linux/iommufd.h>
 
 #include "../iommu-pages.h"
 
@@ -21,6 +22,8 @@ static inline void soft_free_pages(void *table, size_t size)
 #define SOFT_ATTACH_ARGS \
 	struct iommu_domain *domain, struct device *dev, \
 	struct iommu_domain *old
+
+#define SOFT_ALLOC_PASID		IOMMU_HWPT_ALLOC_PASID
 
 /* iommu.c */
 struct iommu_domain *
@@ -42,6 +45,10 @@ int soft_vfio_region_info(struct vfio_device *vdev,
 #define SOFT_REGION_OP \
 	.get_region_info_caps = soft_vfio_region_info, \
 	.ioctl = soft_vfio_ioctl
+
+#define SOFT_VFIO_PASID_OPS \
+	.pasid_attach_ioas = vfio_iommufd_physical_pasid_attach_ioas, \
+	.pasid_detach_ioas = vfio_iommufd_physical_pasid_detach_ioas,
 
 /* vfio handles the rest itself */
 static inline long soft_vfio_base_ioctl(struct vfio_device *vdev,
