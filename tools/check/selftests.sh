@@ -23,6 +23,10 @@ fits() { # mode program
 	*:nvme | *:igb | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
 	soft-*:window | soft-*:shared) return 1 ;;
 	esac
+	# PASIDs of users come with Linux 6.15
+	case ${tests_base:-$BASE}:$2 in
+	6.12:soft_pasid) return 1 ;;
+	esac
 }
 
 tests_for() { # mode program...
@@ -106,9 +110,10 @@ needs_selftests() { # kernel configuration
 
 # Adds a job for each mode that has a program to run; the slowest modes come first
 jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VALUE...
-	local prefix=$1 modes=$2 programs=$3 config=$4 mode t found=''
+	local prefix=$1 modes=$2 programs=$3 config=$4 mode t found='' tests_base=$BASE
 	shift 4
 	needs_selftests "$config"
+	[[ $config != *:* ]] || tests_base=${config%%:*}
 	for mode in $modes; do
 		# shellcheck disable=SC2086 # a list
 		t=$(tests_for "$mode" $programs)

@@ -31,6 +31,7 @@
 #include "machine.h"
 #include "mem.h"
 #include "oracle.h"
+#include "pasid.h"
 #include "side.h"
 #include "soft.h"
 #include "tracker.h"

@@ -21,6 +21,7 @@ struct storm {
 	__u64 threads;
 	__u64 limit;		/* writes of each thread, 0: until stopped */
 	__u64 sequential;	/* 1: in ascending order, 0: at random */
+	__u64 pasid;		/* of all writes, 0: none */
 };
 
 int __storm_start(struct edu *edu, const struct storm *storm);
@@ -55,7 +56,7 @@ void soft_provider(struct edu *edu, unsigned int provider);
  */
 enum {
 	FAULT_START = 1, FAULT_STOP, FAULT_READ, FAULT_UPDATE, FAULT_HOLD, FAULT_RELEASE,
-	FAULT_ENABLE, FAULT_DISABLE, FAULT_HARVEST,
+	FAULT_ENABLE, FAULT_DISABLE, FAULT_HARVEST, FAULT_ATTACH,
 };
 
 struct soft_faults {
@@ -72,6 +73,7 @@ struct soft_faults {
 	__u64 late_dirty;	/* 1: delay setting a dirty bit until the entry changes */
 	__u64 slow;		/* delay of each report in microseconds */
 	__u64 multiple;		/* ranges are multiples of this many pages */
+	__u64 hold_attach;	/* 1: attaching and detaching wait half-way until this is 0 */
 };
 
 void soft_faults(struct edu *edu, struct soft_faults faults);
@@ -80,7 +82,7 @@ void soft_fail_once(struct edu *edu, __u64 op, __u64 error);
 /* Counts the calls of an op from now on, instead of a fault */
 void soft_count(struct edu *edu, __u64 op);
 __u64 soft_counted(struct edu *edu);
-/* Waits until hold_flush holds a flush or late_dirty holds a write */
+/* Waits until hold_flush, hold_attach or late_dirty holds a call or write */
 void soft_wait_held(struct edu *edu);
 
 #endif
