@@ -11,8 +11,8 @@ any_format="errors states faults concurrent races access ledger last_page vfio_t
 	igb fail_nth user_faults pinning fuzz list file passive edu_* device* shared progression"
 
 # Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits;
-# nvme needs an NVMe controller, igb a network card; edu_*, window, device*, shared and
-# progression need PCI devices
+# nvme needs an NVMe controller, igb a network card; edu_*, window, device*, shared,
+# progression and dmabuf_vfio need PCI devices
 fits() { # mode program
 	case $1:$2 in
 	*-off:nohw | soft-*:soft* | amd-*:coherent) ;;
@@ -21,11 +21,11 @@ fits() { # mode program
 	*:giant | *:coherent) return 1 ;;
 	vtd-*:nvme | amd-*:nvme | vtd-*:igb | amd-*:igb) ;;
 	*:nvme | *:igb | soft-*:edu_* | soft-*:device* | soft-*:progression) return 1 ;;
-	soft-*:window | soft-*:shared) return 1 ;;
+	soft-*:window | soft-*:shared | soft-*:dmabuf_vfio) return 1 ;;
 	esac
-	# PASIDs of users come with Linux 6.15
+	# What came after Linux 6.12: users attach PASIDs, and map dma-bufs
 	case ${tests_base:-$BASE}:$2 in
-	6.12:soft_pasid) return 1 ;;
+	6.12:soft_pasid | 6.12:dmabuf*) return 1 ;;
 	esac
 }
 

@@ -23,6 +23,7 @@
 #include "access.h"
 #include "consumer.h"
 #include "devices.h"
+#include "dmabuf.h"
 #include "env.h"
 #include "fail.h"
 #include "feature.h"
