@@ -283,6 +283,26 @@ TEST_F(dmabuf, blind)
 	}
 }
 
+/* Software cannot write to a dma-buf; what it could write before that is dirty */
+TEST_F(dmabuf, access)
+{
+	struct env *env = &self->env;
+	int access = __access_create(env->fd, env->ioas);
+	__u64 data[SZ_4K / 8];
+
+	check(access);
+	env_twin(env);
+	env_start(env);
+	memset(data, 0x5a, sizeof(data));
+	EXPECT_EQ(-EINVAL, __access_write(env->fd, access, AT(NEAR) + 8, data, 8));
+	EXPECT_EQ(-EINVAL, __access_write(env->fd, access, AT(NEAR + 1), data, SZ_4K));
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+	EXPECT_EQ(-EINVAL, __access_write(env->fd, access, AT(NEAR) - 16, data, SZ_4K));
+	EXPECT_EQ(1, oracle_read(&self->o, 0));
+	EXPECT_TRUE(bitmap_test(self->o.bitmap, NEAR - 1));
+	access_destroy(access);
+}
+
 /* A HWPT that joins after the dma-buf is gone maps nothing there, and leaves as ever */
 static void join_and_leave(struct env *env)
 {

@@ -124,7 +124,7 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 void iommufd_dirty_unmap_begin(struct iopt_area *area,
 			       struct iopt_pages *pages);
 void iommufd_dirty_unmap_end(struct iopt_area *area, struct iopt_pages *pages);
-void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
+void iommufd_dirty_wrote(struct iopt_area *area, unsigned long iova,
 			 unsigned long last);
 void iommufd_dirty_pin(struct iommufd_dirty_access *access, unsigned int flags);
 void iommufd_dirty_unpin(struct iopt_area *area,
@@ -234,7 +234,7 @@ static inline void iommufd_dirty_unmap_end(struct iopt_area *area,
 {
 }
 
-static inline void iommufd_dirty_wrote(struct io_pagetable *iopt,
+static inline void iommufd_dirty_wrote(struct iopt_area *area,
 				       unsigned long iova, unsigned long last)
 {
 }

@@ -21,18 +21,9 @@
 /* Delay between two attempts to take a mutex */
 #define PATIENCE_US	100
 
-/**
- * iommufd_dirty_wrote() - Record a write by software
- * @iopt: The IOAS
- * @iova: First byte
- * @last: Last byte, inclusive
- *
- * Called after the write, so a reader that finds the page dirty finds the data.
- *
- * Context: iova_rwsem is held.
- */
-void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
-			 unsigned long last)
+/* After the write, so a reader that finds the page dirty finds the data */
+static void record(struct io_pagetable *iopt, unsigned long iova,
+		   unsigned long last)
 {
 	struct iommufd_dirty_tracker *tracker;
 
@@ -43,6 +34,23 @@ void iommufd_dirty_wrote(struct io_pagetable *iopt, unsigned long iova,
 	list_for_each_entry(tracker, &iopt->dirty.trackers, item)
 		if (!tracker->domain && !READ_ONCE(tracker->abandoned))
 			iommufd_dirty_ledger_mark(&tracker->ledger, iova, last);
+}
+
+/**
+ * iommufd_dirty_wrote() - Software has written, or has tried to
+ * @area: The area
+ * @iova: First byte, within the area
+ * @last: Last byte, inclusive, within the area
+ *
+ * Software cannot write to a dma-buf, so nothing of it becomes dirty.
+ *
+ * Context: iova_rwsem is held.
+ */
+void iommufd_dirty_wrote(struct iopt_area *area, unsigned long iova,
+			 unsigned long last)
+{
+	if (iommufd_dirty_is_memory(area->pages))
+		record(area->iopt, iova, last);
 }
 
 /**
@@ -94,8 +102,8 @@ void iommufd_dirty_unpin(struct iopt_area *area,
 	lockdep_assert_held(&area->pages->mutex);
 
 	if (access->writes)
-		iommufd_dirty_wrote(area->iopt, area_iova(area, index),
-				    area_last_iova(area, last_index));
+		record(area->iopt, area_iova(area, index),
+		       area_last_iova(area, last_index));
 }
 
 /*
@@ -200,7 +208,7 @@ int iommufd_access_mark_dirty(struct iommufd_access *access, unsigned long iova,
 	}
 	iopt = &access->ioas_unpin->iopt;
 	down_read(&iopt->iova_rwsem);
-	iommufd_dirty_wrote(iopt, iova, last);
+	record(iopt, iova, last);
 	up_read(&iopt->iova_rwsem);
 	mutex_unlock(&access->ioas_lock);
 	return 0;
