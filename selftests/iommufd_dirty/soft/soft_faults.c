@@ -2,8 +2,8 @@
 /*
  * Tests an IOMMU driver that fails or is slow, with devices of the software IOMMU:
  * tracking cannot be enabled in a page table, harvests fail halfway, and IOTLB flushes
- * are held while other calls run. No write of a device may be missed, and tracking is
- * enabled in all page tables or in none.
+ * and attaching are held while other calls run. No write of a device may be missed, and
+ * tracking is enabled in all page tables or in none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -364,6 +364,71 @@ TEST_F(soft_faults, start_during_set)
 	EXPECT_EQ(1ULL << 0 | 1ULL << (PAGES - 1), word);
 	EXPECT_EQ(0, __hwpt_set_dirty(env->fd, c.id, false));
 	EXPECT_TRUE(tracked(&self->o, 1));
+}
+
+struct attach_call {
+	struct edu *edu;
+	__u32 hwpt;
+};
+
+static int attach_call(void *arg)
+{
+	struct attach_call *c = arg;
+
+	return __edu_attach(c->edu, c->hwpt);
+}
+
+static int read_call(void *arg)
+{
+	return oracle_read(arg, 0);
+}
+
+/*
+ * Device 0 moves to another page table. When that is half done, it uses the page table
+ * already, but flushes do not reach it. So @call must wait. Returns what it returns.
+ * soft_pasid.c has more of this, for PASIDs.
+ */
+static int while_half_attached(struct __test_metadata *_metadata, struct oracle *o,
+			       int (*call)(void *arg), void *arg)
+{
+	struct attach_call c = { &o->env->edu[0], dirty_hwpt(o->env, 0) };
+	struct side attach, other;
+
+	soft_faults(c.edu, (struct soft_faults) { .hold_attach = 1 });
+	side_start(&attach, attach_call, &c);
+	soft_wait_held(c.edu);
+	env_load(o->env, 0);
+	oracle_write(o, 0, 3);
+	side_start(&other, call, arg);
+	EXPECT_FALSE(side_wait(&other));
+	soft_faults(c.edu, (struct soft_faults) {});
+	EXPECT_EQ(0, side_end(&attach));
+	return side_end(&other);
+}
+
+TEST_F(soft_faults, read_half_attached)
+{
+	struct env *env = &self->env;
+
+	env_start(env);
+	EXPECT_EQ(1, while_half_attached(_metadata, &self->o, read_call, &self->o));
+	oracle_check(&self->o);
+	env_load(env, 0);
+	oracle_write(&self->o, 0, 3);
+	EXPECT_EQ(1, oracle_read(&self->o, 0));
+	oracle_check(&self->o);
+	EXPECT_EQ(0, oracle_differing(&self->o));
+}
+
+TEST_F(soft_faults, start_half_attached)
+{
+	struct env *env = &self->env;
+
+	EXPECT_EQ(0, while_half_attached(_metadata, &self->o, start_call, env));
+	EXPECT_EQ(0, oracle_read(&self->o, 0));
+	env_load(env, 0);
+	oracle_write(&self->o, 0, 3);
+	EXPECT_EQ(1, oracle_read(&self->o, 0));
 }
 
 static void *read_run(void *arg)
