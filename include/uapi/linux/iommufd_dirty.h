@@ -847,8 +847,8 @@ enum iommu_dirty_object_flags {
  * @type: enum iommu_dirty_object_type
  * @id: Object id
  * @parent_id: HWPT: its IOAS. Nested HWPT: the HWPT that it is nested in.
- *	Device: the HWPT that it is attached to, or 0. Tracker: the @target_id
- *	of ALLOC. IOAS: 0
+ *	Device: the HWPT that it is attached to, or 0; what its PASIDs are
+ *	attached to is not reported. Tracker: the @target_id of ALLOC. IOAS: 0
  * @flags: Combination of enum iommu_dirty_object_flags
  * @state: enum iommu_dirty_state. Tracker: its state. HWPT: RUNNING if
  *	IOMMU_HWPT_SET_DIRTY_TRACKING has enabled tracking. Device: RUNNING if
