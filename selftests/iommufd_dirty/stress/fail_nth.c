@@ -466,7 +466,7 @@ TEST_F_TIMEOUT(fail_nth, detach, 240)
 }
 
 #define OTHER_IOVA	(GROUND_IOVA + SZ_1G)
-#define SWEEPS		100
+#define SWEEPS		200
 
 static int call_map(struct ground *g)
 {
@@ -531,8 +531,9 @@ static unsigned int errors_of(struct ground *g, const struct sweep *s)
 
 /*
  * An observer adds no allocation that can make a call of the owner fail: one more would add
- * an error to each sweep. Compares the minimum of many sweeps, because now and then the
- * allocator itself allocates. The order is random, or it could do so in step with it.
+ * an error to each sweep. Compares averages, because the number varies by itself: now and
+ * then the allocator allocates, and a map may find tables that an earlier one has left. The
+ * order is random, or that could happen in step with it.
  */
 TEST_F_TIMEOUT(fail_nth, observed, 240)
 {
@@ -550,25 +551,21 @@ TEST_F_TIMEOUT(fail_nth, observed, 240)
 	tracker_stop(g->env.fd, g->second.tracker);
 	fd = tracker_file(g->env.fd, g->env.ioas, IOMMU_DIRTY_ALLOC_PASSIVE);
 	for (i = 0; i < 3; i++) {
-		unsigned int fewest[2] = { MAX_NTH, MAX_NTH }, most[2] = {};
+		unsigned int errors[2] = {}, observed = 0;
 
 		for (round = 0; round < 2 * SWEEPS; round++) {
-			unsigned int now, observed = random_below(2);
-
+			/* Each two sweeps are one of each */
+			observed = round % 2 ? !observed : random_below(2);
 			if (observed)
 				tracker_start(fd, 0);
-			now = errors_of(g, &calls[i]);
+			errors[observed] += errors_of(g, &calls[i]);
 			if (observed)
 				tracker_stop(fd, 0);
-			if (now < fewest[observed])
-				fewest[observed] = now;
-			if (now > most[observed])
-				most[observed] = now;
 		}
-		lib_note("call %u: %u to %u errors alone, %u to %u observed", i, fewest[0],
-			 most[0], fewest[1], most[1]);
-		EXPECT_LE(1, fewest[0]);
-		EXPECT_EQ(fewest[0], fewest[1]);
+		lib_note("call %u: %u errors alone, %u observed, in %u sweeps each", i, errors[0],
+			 errors[1], SWEEPS);
+		EXPECT_LE(SWEEPS, errors[0]);
+		EXPECT_GT(errors[0] + SWEEPS / 2, errors[1]);
 	}
 	close(fd);
 }
