@@ -384,7 +384,7 @@ static int read_call(void *arg)
 }
 
 /*
- * Device 0 moves to another page table. When that is half done, it uses the page table
+ * Device 0 is attached to a new page table. When that is half done, it uses the page table
  * already, but flushes do not reach it. So @call must wait. Returns what it returns.
  * soft_pasid.c has more of this, for PASIDs.
  */
@@ -424,6 +424,8 @@ TEST_F(soft_faults, start_half_attached)
 {
 	struct env *env = &self->env;
 
+	/* Or flushes of the page table that it leaves would reach the device */
+	edu_detach(&env->edu[0]);
 	EXPECT_EQ(0, while_half_attached(_metadata, &self->o, start_call, env));
 	EXPECT_EQ(0, oracle_read(&self->o, 0));
 	env_load(env, 0);
