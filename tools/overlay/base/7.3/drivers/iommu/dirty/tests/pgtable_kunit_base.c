@@ -4,47 +4,19 @@
  * Linux 7.3. The tests read the address and the level of the root from what the driver
  * would write to the hardware. Used by pgtable_kunit.c, see pgtable_kunit.h.
  */
-#include <linux/generic_pt/iommu.h>
 #include <linux/io.h>
 #include <linux/mem_encrypt.h>
 #include <linux/module.h>
-#include <linux/numa.h>
 #include <linux/sizes.h>
 
 #include "../../iommu-pages.h"
+#include "gpt_base.h"
 #include "pgtable_kunit.h"
 
 /* Since Linux 6.13 it unmaps the whole block */
 const bool pgt_arm_splits;
 
 #ifdef CONFIG_IOMMU_PT
-/* The table of struct pgt::data */
-struct gpt {
-	union {
-		struct iommu_domain domain;
-		struct pt_iommu iommu;
-		struct pt_iommu_amdv1 amdv1;
-		struct pt_iommu_vtdss vtdss;
-		struct pt_iommu_x86_64 x86_64;
-	};
-	spinlock_t lock;	/* held while levels are added */
-};
-
-static spinlock_t *gpt_top_lock(struct pt_iommu *iommu)
-{
-	return &container_of(iommu, struct gpt, iommu)->lock;
-}
-
-static void gpt_change_top(struct pt_iommu *iommu, phys_addr_t top,
-			   unsigned int level)
-{
-}
-
-static const struct pt_iommu_driver_ops gpt_driver_ops = {
-	.get_top_lock = gpt_top_lock,
-	.change_top = gpt_change_top,
-};
-
 static const struct iommu_domain_ops gpt_domain_ops = {};
 
 static void gpt_free(void *data)
@@ -61,9 +33,7 @@ static struct gpt *gpt_alloc(struct pgt *pgt)
 
 	KUNIT_ASSERT_NOT_NULL(pgt->pt.test, gpt);
 	pgt->data = gpt;
-	spin_lock_init(&gpt->lock);
-	gpt->iommu.nid = NUMA_NO_NODE;
-	gpt->iommu.driver_ops = &gpt_driver_ops;
+	gpt_prepare(gpt);
 	gpt->domain.ops = &gpt_domain_ops;
 	return gpt;
 }

@@ -3,46 +3,18 @@
  * Rivals of the walkers that depend on the base kernel, see struct bench_rival. In Linux
  * 7.3, generic_pt has a dirty walker for the second stage of VT-d and for AMD v1.
  */
-#include <linux/generic_pt/iommu.h>
 #include <linux/io.h>
 #include <linux/module.h>
-#include <linux/numa.h>
 
+#include "../../../dirty/tests/gpt_base.h"
 #include "bench.h"
-
-struct gpt {
-	union {
-		struct iommu_domain domain;
-		struct pt_iommu iommu;
-		struct pt_iommu_amdv1 amdv1;
-		struct pt_iommu_vtdss vtdss;
-	};
-	spinlock_t lock;	/* for the top of the table, which does not change */
-};
-
-static spinlock_t *gpt_top_lock(struct pt_iommu *iommu)
-{
-	return &container_of(iommu, struct gpt, iommu)->lock;
-}
-
-static void gpt_change_top(struct pt_iommu *iommu, phys_addr_t top,
-			   unsigned int level)
-{
-}
-
-static const struct pt_iommu_driver_ops gpt_driver_ops = {
-	.get_top_lock = gpt_top_lock,
-	.change_top = gpt_change_top,
-};
 
 static struct gpt *gpt_alloc(struct bench_set *set)
 {
 	struct gpt *gpt = kunit_kzalloc(set->test, sizeof(*gpt), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(set->test, gpt);
-	spin_lock_init(&gpt->lock);
-	gpt->iommu.nid = NUMA_NO_NODE;
-	gpt->iommu.driver_ops = &gpt_driver_ops;
+	gpt_prepare(gpt);
 	set->data = gpt;
 	return gpt;
 }
