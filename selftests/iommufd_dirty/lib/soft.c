@@ -20,6 +20,9 @@
 #define REG_INJECT	0x100200	/* struct soft_faults */
 #define REG_PROVIDER	0x100280
 
+/* As in the kernel's drivers/iommu/soft/soft.h */
+#define SOFT_HWPT_DATA	0x50f7
+
 /* More than any test calls */
 #define SOFT_UNCOUNTED	0x100000000ULL
 
@@ -133,4 +136,23 @@ void soft_wait_held(struct edu *edu)
 {
 	while (!edu_read(edu, REG_HELD))
 		sched_yield();
+}
+
+int __soft_nest(struct edu *edu, int iommufd, __u32 parent, __u32 flags, __u64 offset,
+		__u32 *hwpt)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dev_id = edu->dev_id,
+		.pt_id = parent,
+		.data_type = SOFT_HWPT_DATA,
+		.data_len = sizeof(offset),
+		.data_uptr = (uintptr_t)&offset,
+	};
+	int rc = __iommufd_ioctl(iommufd, IOMMU_HWPT_ALLOC, &cmd);
+
+	if (!rc)
+		*hwpt = cmd.out_hwpt_id;
+	return rc;
 }

@@ -37,6 +37,10 @@ void storm_wait(struct edu *edu, __u64 writes);
 /* Makes the software IOMMU skip the IOTLB flush of a READ */
 void storm_skip_flush(bool on);
 
+/* Allocates a nested HWPT, whose first stage adds @offset to IOVAs; @flags as for the ioctl */
+int __soft_nest(struct edu *edu, int iommufd, __u32 parent, __u32 flags, __u64 offset,
+		__u32 *hwpt);
+
 /*
  * Opens a device of another format than the devices of the test, without faults. Returns
  * NULL or the reason to skip

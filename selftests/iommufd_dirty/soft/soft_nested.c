@@ -6,17 +6,11 @@
  */
 #include <kselftest_harness.h>
 
-#include <errno.h>
-#include <sys/ioctl.h>
-
 #include "lib.h"
 
 #define IOVA	0x40000000ULL
 #define PAGES	64
 #define OFFSET	0x5000ULL
-
-/* As in the kernel's drivers/iommu/soft/soft.h */
-#define SOFT_HWPT_DATA	0x50f7
 
 FIXTURE(soft_nested)
 {
@@ -28,19 +22,7 @@ FIXTURE(soft_nested)
 
 static int nest(struct env *env, __u32 parent, __u64 offset, __u32 *hwpt)
 {
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
-		.dev_id = env->edu[0].dev_id,
-		.pt_id = parent,
-		.data_type = SOFT_HWPT_DATA,
-		.data_len = sizeof(offset),
-		.data_uptr = (uintptr_t)&offset,
-	};
-
-	if (ioctl(env->fd, IOMMU_HWPT_ALLOC, &cmd))
-		return -errno;
-	*hwpt = cmd.out_hwpt_id;
-	return 0;
+	return __soft_nest(&env->edu[0], env->fd, parent, 0, offset, hwpt);
 }
 
 FIXTURE_SETUP(soft_nested)

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <kselftest_harness.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
 
 #include "lib.h"
 
@@ -17,8 +16,7 @@
 #define HWPTS	3
 #define OFFSET	0x5000ULL
 
-/* As in the kernel's drivers/iommu/soft/soft.h, and tests/break.h */
-#define SOFT_HWPT_DATA	0x50f7
+/* As in the kernel's tests/break.h */
 #define BREAK_FORGET	9
 
 FIXTURE(soft_pasid)
@@ -274,25 +272,6 @@ TEST_F(soft_pasid, other_ioas)
 	object_destroy(env->fd, hwpt);
 }
 
-static int alloc_nested(struct env *env, __u32 parent, __u32 *hwpt)
-{
-	__u64 offset = OFFSET;
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
-		.flags = HWPT_ALLOC_PASID,
-		.dev_id = env->edu[0].dev_id,
-		.pt_id = parent,
-		.data_type = SOFT_HWPT_DATA,
-		.data_len = sizeof(offset),
-		.data_uptr = (uintptr_t)&offset,
-	};
-
-	if (ioctl(env->fd, IOMMU_HWPT_ALLOC, &cmd))
-		return -errno;
-	*hwpt = cmd.out_hwpt_id;
-	return 0;
-}
-
 /* A PASID that is attached to a nested HWPT writes through the parent */
 TEST_F(soft_pasid, nested)
 {
@@ -302,7 +281,7 @@ TEST_F(soft_pasid, nested)
 
 	check(__pasid_hwpt(env, 0, IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 			   IOMMU_HWPT_ALLOC_NEST_PARENT, &parent));
-	ASSERT_EQ(0, alloc_nested(env, parent, &nested));
+	ASSERT_EQ(0, __soft_nest(edu, env->fd, parent, HWPT_ALLOC_PASID, OFFSET, &nested));
 	env_start(env);
 	pasid_attach(edu, 1, self->hwpt[0]);
 	write_page(&self->o, 1, 3);
