@@ -16,7 +16,10 @@ endif
 
 HDRS := $(addprefix $(OUT)/include/linux/,iommufd.h vfio.h)
 
-# The system's own are older than the kernel that runs; as headers_install does
-$(OUT)/include/linux/%.h: $(KSRC)/include/uapi/linux/%.h
+# The system's own are older than the kernel that runs; as headers_install does. Compared by
+# content, because KSRC may be another tree than last time
+$(OUT)/include/linux/%.h: $(KSRC)/include/uapi/linux/%.h FORCE
 	@mkdir -p $(@D)
-	sed 's/\<__user //g' $< > $@
+	@sed -e 's/\<__user //g' -e 's/ __counted_by([a-z_]*)//' $< >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+.PHONY: FORCE
