@@ -16,7 +16,7 @@ help: ## this list (the default)
 	@echo "Variables:"
 	@echo "  STAGE=\"a b\" only those stages of check (tools/check/check.sh has the list)"
 	@echo "  ARCH=arm64  for check*, kernel*, qemu, vm-shell: emulated arm64"
-	@echo "  BASE=7.3    Linux 7.3 instead of 6.12: for kernel*, check, bench, vm-shell"
+	@echo "  BASE=7.3    Linux 7.3 instead of 6.12: for demo, kernel*, check, bench, vm-shell"
 	@echo "  KSRC=tree   this kernel tree instead of Debian's linux-source-6.12"
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
 
