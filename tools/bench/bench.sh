@@ -4,7 +4,7 @@
 # the bitmap of a user process. The layouts are 64 GiB of IOVA in 4 KiB entries, the
 # same in 2 MiB entries, and three mappings far apart. The passes alternate with a
 # sequential read of the entries and with the base kernel's walkers: io-pgtable-arm and,
-# in Linux 7.3, generic_pt for VT-d's second stage and AMD v1.
+# in Linux 7.3, the two of generic_pt for VT-d and AMD.
 #
 # Usage: [BASE=version | KSRC=tree] bench.sh [--json]
 . "$(dirname "$0")/../setup/common.sh"

@@ -46,6 +46,7 @@ enum bench_what {
 	BENCH_SEQUENTIAL,
 	BENCH_CLEAR,
 	BENCH_NO_CLEAR,
+	BENCH_HARVEST,
 	BENCH_RIVALS,
 	BENCH_ARM = BENCH_RIVALS,
 	BENCH_BASE,
@@ -53,7 +54,7 @@ enum bench_what {
 };
 
 static const char *const bench_names[BENCH_RIVALS] = {
-	"sequential", "clear", "no_clear",
+	"sequential", "clear", "no_clear", "harvest_dirty",
 };
 
 struct bench {
@@ -92,9 +93,11 @@ static void bench_sequential(struct bench *b, unsigned int window)
 }
 
 /* Harvest a window like read.c. Returns the number of newly set bits */
-static u64 bench_ours(struct bench *b, unsigned int window, unsigned int flags)
+static u64 bench_ours(struct bench *b, unsigned int window,
+		      enum bench_what what)
 {
-	struct bench_set *set = b->set[BENCH_CLEAR];
+	unsigned int flags = what == BENCH_NO_CLEAR ? IOMMU_DIRTY_WALK_NO_CLEAR : 0;
+	struct bench_set *set = b->set[what];
 	struct iommufd_dirty_bitmap bitmap;
 	struct iommu_dirty_walk walk;
 
@@ -109,7 +112,10 @@ static u64 bench_ours(struct bench *b, unsigned int window, unsigned int flags)
 	KUNIT_ASSERT_EQ(b->test,
 			iommufd_dirty_bitmap_pin(&bitmap, walk.iova,
 						 &walk.last), 0);
-	set->fmt->walk(&set->table, &walk);
+	if (what == BENCH_HARVEST)
+		KUNIT_ASSERT_EQ(b->test, set->rival->harvest(set, &walk), 0);
+	else
+		set->fmt->walk(&set->table, &walk);
 	iommufd_dirty_bitmap_unpin(&bitmap);
 	return bitmap.added;
 }
@@ -144,9 +150,9 @@ static u64 bench_one(struct bench *b, enum bench_what what, unsigned int window)
 {
 	switch (what) {
 	case BENCH_CLEAR:
-		return bench_ours(b, window, 0);
 	case BENCH_NO_CLEAR:
-		return bench_ours(b, window, IOMMU_DIRTY_WALK_NO_CLEAR);
+	case BENCH_HARVEST:
+		return bench_ours(b, window, what);
 	case BENCH_SEQUENTIAL:
 		bench_sequential(b, window);
 		return 0;
@@ -275,6 +281,8 @@ static void bench_run(struct kunit *test, const struct bench_layout *layout)
 					    bench_build(test, fmt, layout, base);
 	for (i = 0; i < BENCH_RIVALS; i++)
 		b->set[i] = set;
+	if (!base || !base->harvest)
+		b->set[BENCH_HARVEST] = NULL;
 	if (base)
 		b->set[BENCH_BASE] = set;
 

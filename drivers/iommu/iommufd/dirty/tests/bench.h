@@ -85,6 +85,8 @@ struct bench_set {
  * @init: Create an empty table of @set->fmt and set @set->table.root
  * @map: Map @size bytes at @iova in pages of @pgsize. Returns 0 or -errno
  * @read: Mark the dirty entries of a range in @dirty and clean them
+ * @harvest: A walker of the base kernel that marks in a sink, like ours; NULL if it has
+ *	none
  * @free: Free the table
  */
 struct bench_rival {
@@ -94,6 +96,7 @@ struct bench_rival {
 		   size_t pgsize);
 	int (*read)(struct bench_set *set, unsigned long iova, size_t size,
 		    struct iommu_dirty_bitmap *dirty);
+	int (*harvest)(struct bench_set *set, struct iommu_dirty_walk *walk);
 	void (*free)(struct bench_set *set);
 };
 
