@@ -26,6 +26,7 @@ jobs_base_7_3() {
 	esac
 	needs_kernel 7.3:debug 7.3:fast 7.3:module 7.3:um
 	jobs_selftests selftests-7.3 "vtd-ss soft-vtd_ss amd-v1" "$(known_tests)" 7.3:debug
+	job_no_iommu no-iommu-7.3 7.3:debug
 	job build-vmm "" build_vmm
 	job build-tools-vm build-7.3:debug tools_vm_programs
 	job vmm-7.3-vtd-ss "build-7.3:fast build-qemu build-vmm build-tools-vm" vmm_mode vmm-7.3-vtd-ss vtd-ss \

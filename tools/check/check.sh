@@ -10,7 +10,8 @@
 #   builds      the kernel builds with IOMMUFD=m, and with the trackers off
 #   kunit-um    KUnit as a program (ARCH=um)
 #   no-dirty-bits  the errors of trackers on an IOMMU without dirty bits; before that,
-#               in the same machine, the KUnit tests that need two CPUs
+#               in the same machine, the KUnit tests that need two CPUs; on Linux 7.3 also
+#               devices without an IOMMU
 #   selftests   selftests/iommufd_dirty in virtual machines with the debug kernel:
 #               every page table format of the emulated IOMMUs, and one of the
 #               software IOMMU (two on arm64)
@@ -134,6 +135,7 @@ for stage in "${stages[@]}"; do
 		[ "$arch" != x86_64 ] ||
 			job "no-dirty-bits-amd" "build-debug build-qemu build-selftests" \
 				selftests_mode no-dirty-bits-amd amd-off "nohw coherent" debug
+		[ "$BASE" = 6.12 ] || job_no_iommu no-iommu debug
 		;;
 	builds)
 		needs_kernel module off

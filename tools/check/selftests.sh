@@ -10,13 +10,14 @@
 any_format="errors states faults concurrent races access ledger last_page vfio_type1 nvme
 	igb fail_nth user_faults pinning fuzz list file passive edu_* device* shared progression"
 
-# Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits;
+# Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits,
+# noiommu only without an IOMMU, both in the stage no-dirty-bits;
 # nvme needs an NVMe controller, igb a network card; edu_*, window, device*, shared,
 # progression and dmabuf_vfio need PCI devices
 fits() { # mode program
 	case $1:$2 in
 	*-off:nohw | soft-*:soft* | amd-*:coherent) ;;
-	*-off:* | *:nohw | *:soft*) return 1 ;;
+	*-off:* | *:nohw | *:noiommu | *:soft*) return 1 ;;
 	amd-v1:giant) ;;
 	*:giant | *:coherent) return 1 ;;
 	vtd-*:nvme | amd-*:nvme | vtd-*:igb | amd-*:igb) ;;
@@ -78,6 +79,7 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
 		run="DIRTY_DEVICES=$mode $run"
 		;;
+	none) machine=(--arch "$arch" --iommu none --edu 1 --append vfio.enable_unsafe_noiommu_mode=1) ;;
 	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk" --igb 1) ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
@@ -123,6 +125,11 @@ jobs_selftests() { # prefix, modes, programs, kernel configuration, VARIABLE=VAL
 			with "$@" selftests_mode "$prefix-$mode" "$mode" "$t" "$config"
 	done
 	[ -n "$found" ] || die "no program runs in the modes $modes: $programs"
+}
+
+# Linux 7.3 lets users have devices without an IOMMU
+job_no_iommu() { # name, kernel configuration
+	job "$1" "build-$2 build-qemu build-selftests" selftests_mode "$1" none noiommu "$2"
 }
 
 # The machine without dirty bits first runs the KUnit tests that UML cannot run. To test

@@ -78,7 +78,8 @@ int vfio_cdev(const char *dir, const char *name, char *file, size_t size)
 	if (!d)
 		return -ENOENT;
 	while ((ent = readdir(d))) {
-		if (strncmp(ent->d_name, "vfio", 4))
+		/* or noiommu-vfio */
+		if (!strstr(ent->d_name, "vfio"))
 			continue;
 		snprintf(file, size, "/dev/vfio/devices/%s", ent->d_name);
 		rc = 0;
