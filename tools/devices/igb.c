@@ -6,7 +6,9 @@
  * each direction and no interrupts.
  */
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -210,6 +212,8 @@ void igb_start(struct igb *igb, __u32 ioas, void *rings, __u64 iova)
 {
 	igb->tx = rings;
 	igb->rx = rings + IGB_RING_SIZE;
+	igb->tx_tail = 0;
+	igb->rx_tail = 0;
 	check(__vfio_attach(igb->fd, ioas));
 	reset(igb);
 	set_loopback(igb);
@@ -221,6 +225,12 @@ void igb_start(struct igb *igb, __u32 ioas, void *rings, __u64 iova)
 	/* 8.10.10 and 8.12.13: only now the queues get enabled */
 	wait_reg(igb, REG_RX + RING_DCTL, DCTL_ENABLE, DCTL_ENABLE);
 	wait_reg(igb, REG_TX + RING_DCTL, DCTL_ENABLE, DCTL_ENABLE);
+}
+
+void igb_function_reset(struct igb *igb)
+{
+	if (ioctl(igb->fd, VFIO_DEVICE_RESET))
+		fatal("%s: VFIO_DEVICE_RESET: error %d", igb->bdf, errno);
 }
 
 static void add_tx(struct igb *igb, __u64 src, size_t len, __u32 flags)

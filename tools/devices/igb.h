@@ -34,6 +34,8 @@ void igb_open(struct igb *igb, unsigned int index, int iommufd);
  * bytes at @rings, which the IOAS maps at @iova.
  */
 void igb_start(struct igb *igb, __u32 ioas, void *rings, __u64 iova);
+/* Resets the PCI function by VFIO_DEVICE_RESET. The card must be started again */
+void igb_function_reset(struct igb *igb);
 /*
  * Prepares a copy of @len bytes, as a frame. @src must not cross a 4 KiB page: QEMU's card
  * silently drops a frame if the pages are not contiguous for the host. The card takes bytes
