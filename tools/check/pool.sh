@@ -166,6 +166,6 @@ jobs_run() {
 	job_text "${sums[@]}"
 	echo
 	# check-long has several runs, and prints all their sums at the end
-	[ -z "${SUMS:-}" ] || echo "$arch: $(job_text "${sums[@]}")" >>"$SUMS"
+	[ -z "${SUMS:-}" ] || echo "Linux $BASE, $arch: $(job_text "${sums[@]}")" >>"$SUMS"
 	[ "${sums[1]}" -eq 0 ] && [ "${sums[0]}" -gt 0 ]
 }
