@@ -28,14 +28,10 @@
 #endif
 
 /* Ends the program, or the running test */
-void lib_fatal(const char *file, int line, const char *fmt, ...);
+_Noreturn void lib_fatal(const char *file, int line, const char *fmt, ...);
 void lib_note(const char *fmt, ...);
 
-#define fatal(...)						\
-({								\
-	lib_fatal(__FILE__, __LINE__, __VA_ARGS__);		\
-	__builtin_unreachable();				\
-})
+#define fatal(...) lib_fatal(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Returns the value of @call; fatal if it is negative */
 #define check(call)						\

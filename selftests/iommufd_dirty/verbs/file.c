@@ -439,7 +439,10 @@ static void pass(int socket, int *file, bool receive)
 	if (receive) {
 		if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC) != 1)
 			fatal("recvmsg: error %d", errno);
-		memcpy(file, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(*file));
+		head = CMSG_FIRSTHDR(&msg);
+		if (!head)
+			fatal("recvmsg: no file");
+		memcpy(file, CMSG_DATA(head), sizeof(*file));
 		return;
 	}
 	head = CMSG_FIRSTHDR(&msg);
