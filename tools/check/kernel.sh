@@ -63,7 +63,7 @@ suites() {
 		sed -n '/struct kunit_suite/,/^}/s/.*\.name = "\(.*\)".*/--suite \1/p' {} + | grep .
 }
 
-# The same for the base kernel's own suites, see um-kunit.config
+# The same for the base kernel's own suites under ARCH=um, see um-kunit.config
 suites_of_base() { # base
 	local fmt
 	[ "$1" != 6.12 ] || return 0
@@ -86,6 +86,8 @@ stage_kunit_um() { # name, kernel configuration
 stage_kunit_vm() {
 	local log=$logs/kunit-vm.log list
 	list=$(suites .)
+	# the base kernel's own, see arm64-kunit.config
+	[ "$arch" != arm64 ] || list+=" --suite arm-smmu-v3-kunit-test"
 	vm "$log" --iommu "${default_modes%% *}" --kernel "$(image debug)" \
 		--append "kunit.enable=1 loglevel=7" true
 	# shellcheck disable=SC2086 # a list
