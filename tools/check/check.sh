@@ -78,7 +78,8 @@ arm64)
 	default_modes="smmu-s1 smmu-s2 soft-arm_s1 soft-arm_s2"
 	full_modes="smmu-s1 soft-arm_s1"
 	hardware_modes="smmu-s1 smmu-s2"
-	all_modes="smmu-s1 smmu-s2 smmu-off $soft"
+	# the other formats of the software IOMMU run on x86_64
+	all_modes="smmu-s1 smmu-s2 smmu-off soft-arm_s1 soft-arm_s2"
 	off=smmu-off target=aarch64 cross=aarch64-linux-gnu- logs=$cache/check/arm64
 	;;
 *) die "unknown architecture $arch, known are: x86_64 arm64" ;;
