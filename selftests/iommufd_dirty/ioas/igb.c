@@ -224,8 +224,8 @@ TEST_F(igb, everything)
 }
 
 /*
- * Linux 7.3 blocks the DMA of a card while it resets its function, and attaches it to its
- * domain again: what was written before is not lost, and it is tracked as before.
+ * Linux 7.3 blocks the DMA of a card with ATS while it resets its function, and attaches it
+ * to its domain again: what was written before is not lost, and it is tracked as before.
  */
 TEST_F(igb, reset)
 {
