@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs the pre-copy rounds for the memory of an IOAS, without a destination:
- * example-precopy FD IOAS IOVA LENGTH
+ * The rounds of a live migration: example-precopy FD IOAS IOVA LENGTH
+ *
+ * FD is the iommufd of a VMM. In place of sending memory, this prints which. After the
+ * line "quiesce" it waits until the VMM has stopped its CPUs and devices, and says so.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
-
+#include <string.h>
+#include <time.h>
 #include <iommudirty.h>
 
 static noreturn void fail(void)
@@ -17,67 +20,62 @@ static noreturn void fail(void)
 	exit(1);
 }
 
-/* A VMM sends the memory that is mapped at @iova: see idirty_map(3) */
-static int send_run(void *arg, uint64_t iova, uint64_t length)
+static void send(const struct idirty_range *run)
 {
-	unsigned long long *bytes = arg;
-
-	(void)iova;
-	*bytes += length;
-	return 0;
+	printf("%#llx %llu\n", (unsigned long long)run->iova, (unsigned long long)run->length);
 }
 
-static enum idirty_decision decide(void *arg, const struct idirty_round *round,
-				   enum idirty_decision proposed)
+static void read_and_send(struct idirty_tracker *t, struct idirty_read *read)
 {
-	(void)arg;
-	printf("round %u: %llu bytes sent, %llu dirty now\n", round->round,
-	       (unsigned long long)round->sent_bytes, (unsigned long long)round->dirty_bytes);
-	return proposed;
-}
+	const struct idirty_range ram = { read->iova, read->length };
+	const struct timespec network = { .tv_nsec = 1000000 };
+	struct idirty_range run;
+	uint64_t pos = 0;
 
-/* A VMM stops all devices */
-static int quiesce(void *arg)
-{
-	(void)arg;
-	printf("stop\n");
-	return 0;
-}
-
-static void migrate(struct idirty_tracker *t, const struct idirty_range *range)
-{
-	static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, NULL };
-	const struct idirty_precopy_limits limits = { .rounds = 3, .force = 1 };
-	struct idirty_precopy_result result;
-	unsigned long long bytes = 0;
-	struct idirty_precopy *p;
-
-	if (idirty_precopy_new(&t, 1, range, 1, 4096, &p))
+	/* READ only sets bits. No page may be copied before it has returned */
+	memset(read->bitmap, 0, idirty_bitmap_bytes(ram.iova, ram.length, read->page_size));
+	if (idirty_read(&t, 1, read, NULL))
 		fail();
-	if (idirty_precopy_run(p, &limits, &ops, &bytes, &result))
-		fail();
-	printf("%s after %u rounds\n",
-	       result.decision == IDIRTY_FINISH ? "done" : "given up", result.rounds);
-	idirty_precopy_free(p);
+	while (idirty_bitmap_next_run(read->bitmap, &ram, read->page_size, &pos, &run))
+		send(&run);
+	fflush(stdout);
+	nanosleep(&network, NULL);
 }
 
 int main(int argc, char **argv)
 {
+	struct idirty_read read = { .page_size = 4096 };
 	struct idirty_target target;
-	struct idirty_range range;
 	struct idirty_tracker *t;
 	struct idirty *ctx;
+	int rounds = 5;
 
 	if (argc != 5)
 		return 2;
 	target = (struct idirty_target)IDIRTY_TARGET(strtoul(argv[2], NULL, 0));
-	range = (struct idirty_range){ strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0) };
+	target.flags = IDIRTY_ALLOC_FILE;	/* however this ends, the tracker ends, too */
+	read.iova = strtoull(argv[3], NULL, 0);
+	read.length = strtoull(argv[4], NULL, 0);
+	read.bitmap = malloc(idirty_bitmap_bytes(read.iova, read.length, read.page_size));
+	if (!read.bitmap)
+		return 1;
+	/* START fails if writes could be missed; the error says whose, and why */
 	if (idirty_open(atoi(argv[1]), &ctx) || idirty_alloc(ctx, &target, &t) ||
 	    idirty_start(t, 0, NULL, 0, NULL))
 		fail();
-	migrate(t, &range);
-	if (idirty_destroy(t))
+
+	send(&(struct idirty_range){ read.iova, read.length });
+	do {
+		read_and_send(t, &read);
+	} while (read.out_pages > 16 && --rounds);
+	printf("quiesce\n");
+	fflush(stdout);
+	getchar();
+	/* The last READ: devices have written since the one before, but write no more */
+	read_and_send(t, &read);
+	if (idirty_stop(t) || idirty_destroy(t))
 		fail();
 	idirty_close(ctx);
+	free(read.bitmap);
 	return 0;
 }

@@ -26,3 +26,12 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
 	fake_write(100);
 	return 0;
 }
+
+/* Examples in Rust sleep by either */
+int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
+			   struct timespec *left)
+{
+	(void)clock;
+	(void)flags;
+	return __wrap_nanosleep(time, left);
+}

@@ -7,7 +7,7 @@ example() { # name argument...
 	name=$1
 	shift
 	echo "== $name"
-	"$dir/fake-$name" "$@" 2>&1 || echo "exit code $?"
+	"$dir/fake-$name" "$@" 2>&1 </dev/null || echo "exit code $?"
 }
 example bitmap
 example map
@@ -19,4 +19,5 @@ example read 5 7 0x100000000 0x1000000
 example read 5 7 0x100000000
 example observe 5 7 0x100000000 0x1000000
 example precopy 5 7 0x100000000 0x1000000
-example vmm 5 7 0x100000000 0x1000000
+example precopy 5 99 0x100000000 0x1000000
+example precopy_run 5 7 0x100000000 0x1000000

@@ -64,6 +64,9 @@ void fake_destroy_ioas(void);
 /* The library calls these instead of ioctl() and clock_gettime() */
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+/* Examples call this instead of clock_nanosleep() */
+int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
+			   struct timespec *left);
 
 #define expect(cond)								\
 do {										\

@@ -8,7 +8,11 @@
  *   test-vm run COMMAND...	runs each command while the device writes; its arguments
  *				are the file descriptor of an iommufd, an IOAS, an IOVA
  *				and a length. It must succeed and print something
+ *   test-vm precopy COMMAND...	a migration by each command, see examples/precopy.c
  *   test-vm progression COMMAND	a migration, see examples/progression.c
+ *   test-vm with DRIVER COMMAND	no test: runs a command that prints TAP itself while the
+ *				device writes. It gets the same arguments as by run, and
+ *				the id of the device
  *   test-vm load DRIVER FILE SECONDS [container | both]
  *				no test: lets the device write, and stores the number
  *				of bytes written so far in FILE; the device is in an
@@ -21,6 +25,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -107,8 +112,11 @@ static void *run(void *arg)
 {
 	struct stage *s = arg;
 
-	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
 		stage_write_some(s, 1);
+		if (s->pause)
+			usleep(s->pause);
+	}
 	return NULL;
 }
 
@@ -225,6 +233,23 @@ static void run_commands(char **commands)
 	stage_close(&s);
 }
 
+/* Returns 0 if the command has succeeded */
+static int run_with(const char *driver, const char *command)
+{
+	char line[200];
+	struct stage s;
+	int rc;
+
+	stage_open(&s, driver, NULL);
+	stage_run(&s);
+	fcntl(s.fd, F_SETFD, 0);
+	snprintf(line, sizeof(line), "%s %d %u %#llx %llu %u", command, s.fd, s.ioas, VM_IOVA,
+		 (unsigned long long)VM_SIZE, s.edu.dev_id);
+	rc = system(line);
+	stage_close(&s);
+	return !!rc;
+}
+
 /* Opens a stage with a VFIO container instead of /dev/iommu; returns the group file */
 static int container_open(struct stage *s, const char *driver, unsigned int index)
 {
@@ -304,6 +329,8 @@ int main(int argc, char **argv)
 		load(argv[2], argv[3], atof(argv[4]), argc > 5 ? argv[5] : "");
 		return 0;
 	}
+	if (!strcmp(what, "with") && argc == 4)
+		return run_with(argv[2], argv[3]);
 	printf("TAP version 13\n");
 	hide_trackers = !strcmp(what, "hwpt") || !strcmp(what, "vfio");
 	if (!strcmp(what, "trackers"))
@@ -314,10 +341,12 @@ int main(int argc, char **argv)
 		run_vfio();
 	else if (!strcmp(what, "run") && argc > 2)
 		run_commands(argv + 2);
+	else if (!strcmp(what, "precopy") && argc > 2)
+		test_precopy_examples(argv + 2);
 	else if (!strcmp(what, "progression") && argc == 3)
 		test_progression(argv[2]);
 	else
-		fatal("trackers, hwpt, vfio, run, progression or load");
+		fatal("trackers, hwpt, vfio, run, precopy, progression, with or load");
 	printf("1..%u\n", tests);
 	return failures > 0;
 }

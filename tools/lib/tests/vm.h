@@ -33,6 +33,7 @@ struct stage {
 	/* A thread that lets the device write until @stop is set */
 	pthread_t thread;
 	bool running, stop;
+	unsigned int pause;	/* between its writes, in microseconds */
 	uint64_t writes;
 };
 
@@ -61,6 +62,9 @@ bool run_command(const char *command);
 
 /* vm-progression.c: @command is that of example-progression */
 void test_progression(const char *command);
+
+/* vm-precopy.c: each is an example named precopy */
+void test_precopy_examples(char **commands);
 
 /* vm-tests.c */
 void test_rounds(struct stage *s, const struct idirty_target *target, const char *name);
