@@ -26,7 +26,7 @@ demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 	@tools/demo/demo.sh $(DEMO)
 
 ##@ Test
-.PHONY: check check-long check-static check-builds check-kunit check-vm check-vmm check-tools check-kcsan
+.PHONY: check check-long check-static check-builds check-kunit check-vm check-vmm check-tools check-rust check-kcsan
 check: ## the gate; ends with "N passed, N failed, N skipped"
 	@tools/check/check.sh --arch $(ARCH) $(STAGE)
 check-long: ## every test in every mode, races, mutations, analysers, arm64: hours
@@ -47,6 +47,8 @@ check-vmm: ## Debian's QEMU migrates a virtual machine with a device
 	@tools/check/check.sh --arch $(ARCH) vmm
 check-tools: ## the library and iommu-dirty: under sanitizers, and in a virtual machine
 	@tools/check/check.sh tools tools-vm
+check-rust: ## the Rust crate: its tests without a device, clippy, rustfmt
+	@tools/check/check.sh rust
 check-kcsan: ## selftests under KCSAN and kmemleak, in a separate kernel
 	@tools/check/check.sh --arch $(ARCH) kcsan
 .PHONY: coverage

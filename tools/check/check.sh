@@ -16,6 +16,7 @@
 #               every page table format of the emulated IOMMUs, and one of the
 #               software IOMMU (two on arm64)
 #   tools       the C library and iommu-dirty: tests without a kernel, under sanitizers
+#   rust        the Rust crate: tests without a device, clippy, rustfmt
 #   tools-vm    iommu-dirty migrates a device in a virtual machine and observes that
 #   vmm         Debian's unmodified QEMU migrates a virtual machine with a device
 #   upstream    the kernel's own iommufd selftest: every test that passes on the
@@ -63,7 +64,7 @@ done
 soft="soft-vtd_ss soft-x86_64 soft-amd_v1 soft-arm_s1 soft-arm_s2 soft-riscv"
 case $arch in
 x86_64)
-	gate="selftests tools-vm vmm upstream tools static sparse builds no-dirty-bits kunit-um"
+	gate="selftests tools-vm vmm upstream tools rust static sparse builds no-dirty-bits kunit-um"
 	[ "$BASE" != 6.12 ] || [ -n "${KSRC:-}" ] || gate+=" base-7.3"
 	more="kunit-vm torture kcsan tools-vm-base upstream-base analyse mutate coverage"
 	default_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2"
@@ -105,7 +106,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'jobs_stop; exit 130' INT TERM
 
-for file in pool lib overlay static kernel selftests upstream tools vmm base analyse mutate coverage; do
+for file in pool lib overlay static kernel selftests upstream tools rust vmm base analyse mutate coverage; do
 	# shellcheck disable=SC1090 # files in this folder
 	[ ! -f "$here/$file.sh" ] || . "$here/$file.sh"
 done
@@ -157,6 +158,7 @@ for stage in "${stages[@]}"; do
 		;;
 	static) job static "" stage_static ;;
 	tools) job tools "" stage_tools ;;
+	rust) job rust "" stage_rust ;;
 	vmm)
 		if [ -n "$long" ]; then
 			jobs_vmm all "${MODES:-$all_modes}"

@@ -370,7 +370,7 @@ with_libraries() { # program
 # Builds the programs that both machines use
 tools_vm_programs() {
 	local f tree src out=$cache/tools
-	"$repo/tools/setup/setup.sh" tools
+	"$repo/tools/setup/setup.sh" tools rust
 	tree=$("$overlay/build.sh" tree)
 	src=$("$repo/tools/setup/sources.sh")/tools
 	mkdir -p "$out"
@@ -379,6 +379,7 @@ tools_vm_programs() {
 	logged "$logs/tools-vm-iommu.log" make -C "$src/iommu" -j "$jobs" \
 		OUT="$out/iommu-static" LIB="$out/lib-vm" KSRC="$tree" STATIC=1 all
 	gcc -static -O2 -Wall -Wextra -Werror -o "$out/map-changes" "$repo/tools/qemu/map-changes.c"
+	! rust_found || rust_make vm rust rust-vm vm
 }
 
 tools_vm_options() { # sets add, examples
@@ -386,24 +387,33 @@ tools_vm_options() { # sets add, examples
 	add=(--add "$here/guest-run" --add "$repo/tools/iommu/tests/tap.sh"
 		--add "$out/iommu-static/iommu-dirty" --add "$out/lib-vm/test-vm")
 	examples=''
-	for f in open alloc read observe precopy rounds; do
+	for f in open alloc read observe precopy_run rounds; do
 		add+=(--add "$out/lib-vm/vm/example-$f")
 		examples+=" example-$f"
 	done
-	add+=(--add "$out/lib-vm/vm/example-progression")
+	for f in precopy progression; do
+		add+=(--add "$out/lib-vm/vm/example-$f")
+	done
 }
 
 # On the debug kernel: iommu-dirty observes a migration, and the library is tested with
 # devices. map-changes tests the emulator, on which all other tests depend
 tools_vm() {
-	local image add examples perf out=$cache/tools log=$logs/tools-vm.log
+	local image add examples perf out=$cache/tools log=$logs/tools-vm.log rust=''
 	image=$(image debug)
 	tools_vm_options
+	if rust_found; then
+		add+=(--add "$out/rust-vm/vm/rust-rig" --add "$out/rust-vm/vm/rust-precopy")
+		rust="'test-vm precopy rust-precopy' 'test-vm with edu_vfio_pci rust-rig'"
+	else
+		skipped tools-vm "the crate: no rustc and cargo"
+	fi
 	read -ra perf <<<"$(with_libraries "$(command -v perf)" | xargs)"
 	LIMIT=600 vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
 		--add "$repo/tools/iommu/tests/guest.sh" "${perf[@]}" --add "$out/map-changes" \
 		"LIMIT=600 guest-run map-changes guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
-			'test-vm run$examples' 'test-vm progression example-progression'"
+			'test-vm run$examples' 'test-vm precopy example-precopy' \
+			'test-vm progression example-progression' $rust"
 	count tools-vm "$log"
 }
 
