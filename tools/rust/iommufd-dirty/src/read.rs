@@ -228,20 +228,20 @@ pub fn scan(
 }
 
 impl Tracker<'_> {
-    /// READ of this tracker: see [`read`](crate::read). Returns the number of new bits
+    /// READ of this tracker: see [`read`](crate::read()). Returns the number of new bits
     ///
     /// # Errors
     ///
-    /// As for [`read`](crate::read).
+    /// As for [`read`](crate::read()).
     pub fn read(&self, bitmap: &Bitmap, flags: u32) -> Result<u64> {
         read(&[self], bitmap, flags).map(|pages| pages.iter().sum())
     }
 
-    /// SCAN of this tracker: see [`scan`](crate::scan)
+    /// SCAN of this tracker: see [`scan`](crate::scan())
     ///
     /// # Errors
     ///
-    /// As for [`scan`](crate::scan).
+    /// As for [`scan`](crate::scan()).
     pub fn scan(
         &self,
         range: Range,
