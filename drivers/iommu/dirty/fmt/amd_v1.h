@@ -22,6 +22,7 @@
 #define AMD_V1_NEXT		GENMASK_ULL(11, 9)
 #define AMD_V1_NEXT_LEAF	(0ULL << 9)	/* leaf of the level's page size */
 #define AMD_V1_NEXT_SIZED	(7ULL << 9)	/* leaf, the address encodes its size */
+#define AMD_V1_IR		BIT_ULL(61)
 #define AMD_V1_IW		BIT_ULL(62)
 #define AMD_V1_ADDR		GENMASK_ULL(51, 12)
 
@@ -77,3 +78,35 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 #define FMT_CLEAN_CLEAR		AMD_V1_HD
 #define FMT_PROTECT		AMD_V1_IW
 #define FMT_SETTLED		(AMD_V1_HA | AMD_V1_HD)
+
+/* Bits 4 to 1 are ignored */
+#define FMT_SPLIT		iommu_dirty_split_amd_v1
+#define FMT_MERGE		iommu_dirty_merge_amd_v1
+#define FMT_SPLIT_MARK		BIT_ULL(4)
+
+static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
+{
+	return __sme_set(phys) | (u64)level << 9 | AMD_V1_PRESENT | AMD_V1_IR |
+	       AMD_V1_IW;
+}
+
+/* A leaf of its level's page size is alike at all levels */
+static inline u64 fmt_child(u64 pte, unsigned int level)
+{
+	return pte;
+}
+
+static inline u64 fmt_parent(u64 pte, unsigned int level)
+{
+	return pte;
+}
+
+/* The entries of a group are equal */
+static inline u64 fmt_single(u64 pte, unsigned int level, unsigned int shift,
+			     unsigned int i)
+{
+	unsigned int size_shift = ffz(pte | (BIT_ULL(12) - 1)) + 1;
+
+	return (pte & ~(AMD_V1_NEXT | GENMASK_ULL(size_shift - 1, 12))) |
+	       (u64)i << shift;
+}

@@ -69,3 +69,34 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 		return 4;
 	}
 }
+
+/*
+ * Bits 58 to 51 and 11 to 2 of an entry that points to a table are ignored; io-pgtable-arm
+ * uses bit 55. nT is bit 16 of a block.
+ */
+#define FMT_SPLIT_MARK		BIT_ULL(56)
+#define FMT_NT			BIT_ULL(16)
+
+static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
+{
+	return (phys & GENMASK_ULL(47, 12)) |
+	       (phys >> 36 & GENMASK_ULL(15, 12)) | ARM_TYPE;
+}
+
+/* The lowest level has another type of leaf, and address bits instead of nT */
+static inline u64 fmt_child(u64 pte, unsigned int level)
+{
+	return level == 1 ? (pte & ~FMT_NT) | ARM_TYPE : pte;
+}
+
+static inline u64 fmt_parent(u64 pte, unsigned int level)
+{
+	return (pte & ~ARM_TYPE) | ARM_TYPE_BLOCK;
+}
+
+/* Each entry of a group has its own address */
+static inline u64 fmt_single(u64 pte, unsigned int level, unsigned int shift,
+			     unsigned int i)
+{
+	return pte & ~ARM_CONTIG;
+}

@@ -10,6 +10,8 @@
 #define ARM_S2_WRITE		BIT_ULL(ARM_S2_WRITE_SHIFT)
 
 #define FMT_WALK		iommu_dirty_walk_arm_s2
+#define FMT_SPLIT		iommu_dirty_split_arm_s2
+#define FMT_MERGE		iommu_dirty_merge_arm_s2
 
 #define FMT_TRACKED		(ARM_VALID | ARM_DBM)
 #define FMT_DIRTY		ARM_S2_WRITE

@@ -57,3 +57,32 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 #define FMT_CLEAN_CLEAR		RISCV_DIRTY
 #define FMT_PROTECT		RISCV_WRITE
 #define FMT_SETTLED		(RISCV_ACCESSED | RISCV_DIRTY)
+
+/* RSW, bits 9 and 8, is for software */
+#define FMT_SPLIT		iommu_dirty_split_riscv
+#define FMT_MERGE		iommu_dirty_merge_riscv
+#define FMT_SPLIT_MARK		BIT_ULL(9)
+#define FMT_ADDR_SHIFT		2
+
+static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
+{
+	return phys >> 2 | RISCV_VALID;
+}
+
+/* Leaves are alike at all levels */
+static inline u64 fmt_child(u64 pte, unsigned int level)
+{
+	return pte;
+}
+
+static inline u64 fmt_parent(u64 pte, unsigned int level)
+{
+	return pte;
+}
+
+/* The lowest four bits of the page number encode the size of the group */
+static inline u64 fmt_single(u64 pte, unsigned int level, unsigned int shift,
+			     unsigned int i)
+{
+	return (pte & ~(RISCV_NAPOT | GENMASK_ULL(13, 10))) | (u64)i << 10;
+}

@@ -49,3 +49,23 @@ static inline phys_addr_t fmt_table(u64 pte)
 /* An entry that was only writable would not be present any more without write permission */
 #define FMT_PROTECT_SET		VTD_SS_READ
 #define FMT_SETTLED		(VTD_SS_ACCESSED | VTD_SS_DIRTY)
+
+/* Bits 6 to 3 of an entry that points to a table are ignored */
+#define FMT_SPLIT		iommu_dirty_split_vtd_ss
+#define FMT_MERGE		iommu_dirty_merge_vtd_ss
+#define FMT_SPLIT_MARK		BIT_ULL(3)
+
+static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
+{
+	return phys | VTD_SS_READ | VTD_SS_WRITE;
+}
+
+static inline u64 fmt_child(u64 pte, unsigned int level)
+{
+	return level == 1 ? pte & ~VTD_SS_PAGE_SIZE : pte;
+}
+
+static inline u64 fmt_parent(u64 pte, unsigned int level)
+{
+	return pte | VTD_SS_PAGE_SIZE;
+}

@@ -16,6 +16,7 @@
 
 #define X86_64_PRESENT		BIT_ULL(0)
 #define X86_64_WRITE		BIT_ULL(1)
+#define X86_64_USER		BIT_ULL(2)
 #define X86_64_ACCESSED		BIT_ULL(5)
 #define X86_64_DIRTY		BIT_ULL(6)
 #define X86_64_PAGE_SIZE	BIT_ULL(7)	/* leaf, above the lowest level */
@@ -51,3 +52,26 @@ static inline phys_addr_t fmt_table(u64 pte)
 #define FMT_CLEAN_CLEAR		(X86_64_ACCESSED | X86_64_DIRTY)
 #define FMT_PROTECT		X86_64_WRITE
 #define FMT_SETTLED		(X86_64_ACCESSED | X86_64_DIRTY)
+
+/* Bit 11 of an entry that points to a table is ignored */
+#define FMT_SPLIT		iommu_dirty_split_x86_64
+#define FMT_MERGE		iommu_dirty_merge_x86_64
+#define FMT_SPLIT_MARK		BIT_ULL(11)
+/* PAT is elsewhere in a smaller leaf; no driver uses it */
+#define FMT_UNSPLITTABLE	BIT_ULL(12)
+
+static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
+{
+	return __sme_set(phys) | X86_64_PRESENT | X86_64_WRITE | X86_64_USER |
+	       X86_64_ACCESSED;
+}
+
+static inline u64 fmt_child(u64 pte, unsigned int level)
+{
+	return level == 1 ? pte & ~X86_64_PAGE_SIZE : pte;
+}
+
+static inline u64 fmt_parent(u64 pte, unsigned int level)
+{
+	return pte | X86_64_PAGE_SIZE;
+}
