@@ -11,11 +11,18 @@
 #include <kunit/test.h>
 #include <linux/iommu_dirty.h>
 #include <linux/iommu_dirty_kunit.h>
+#include <linux/iommu_dirty_split.h>
 
 /**
  * struct kfmt - A page-table format
  * @name: Name of the test parameter
  * @walk: The walker under test
+ * @split: Splits large entries
+ * @merge: Merges them again
+ * @mark: Bit of an entry that points to a table from a split
+ * @bbm: Hardware needs a feature for that (Arm)
+ * @late: The specification does not exclude that hardware sets the dirty bit of an entry
+ *	that has changed since hardware read it
  * @page_shift: log2 of the size of a level 0 page and of a table
  * @top_level: Level of the root of the deepest table
  * @leaf_level: Highest level that has leaves
@@ -41,6 +48,13 @@ struct kfmt {
 	const char *name;
 	void (*walk)(const struct iommu_dirty_table *table,
 		     struct iommu_dirty_walk *walk);
+	int (*split)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_split *split);
+	int (*merge)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_split *split);
+	u64 mark;
+	bool bbm;
+	bool late;
 	unsigned int page_shift;
 	unsigned int top_level;
 	unsigned int leaf_level;
@@ -109,6 +123,8 @@ void kpt_init(struct kpt *pt, struct kunit *test, unsigned int top_level);
 u64 *kpt_entry(struct kpt *pt, unsigned long iova, unsigned int level);
 u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
 	     unsigned int group);
+bool kpte_is_leaf(const struct kfmt *fmt, u64 pte, unsigned int level);
+unsigned int kpte_group(const struct kfmt *fmt, u64 pte, unsigned int level);
 struct kpt_leaf kpt_find(const struct kpt *pt, unsigned long iova);
 
 static inline unsigned long kpt_last(const struct kpt *pt)

@@ -13,6 +13,7 @@
 
 #define BIT51	0x0008000000000000ULL
 #define BIT52	0x0010000000000000ULL
+#define BIT56	0x0100000000000000ULL
 #define BIT63	0x8000000000000000ULL
 
 /* Valid, AF, inner shareable; AP[2:1] or S2AP; DBM */
@@ -20,6 +21,9 @@
 
 #define ARM_S1(_name, _page_shift, _top_level, ...) {			\
 	.name = _name, .walk = iommu_dirty_walk_arm_s1,			\
+	.split = iommu_dirty_split_arm_s1,				\
+	.merge = iommu_dirty_merge_arm_s1,				\
+	.mark = BIT56, .bbm = true, .late = true,			\
 	.page_shift = _page_shift, .top_level = _top_level,		\
 	.leaf_level = 2,						\
 	.table = 0x3, .leaf = ARM_LEAF(3), .huge = 0x2,			\
@@ -28,6 +32,9 @@
 
 #define ARM_S2(_name, _page_shift, _top_level, _roots, ...) {		\
 	.name = _name, .walk = iommu_dirty_walk_arm_s2,			\
+	.split = iommu_dirty_split_arm_s2,				\
+	.merge = iommu_dirty_merge_arm_s2,				\
+	.mark = BIT56, .bbm = true, .late = true,			\
 	.page_shift = _page_shift, .top_level = _top_level,		\
 	.leaf_level = 2, .root_tables = _roots,				\
 	.table = 0x3, .leaf = ARM_LEAF(1), .huge = 0x2,			\
@@ -37,6 +44,9 @@
 const struct kfmt kfmts[] = {
 	{
 		.name = "vtd_ss", .walk = iommu_dirty_walk_vtd_ss,
+		.split = iommu_dirty_split_vtd_ss,
+		.merge = iommu_dirty_merge_vtd_ss,
+		.mark = 0x8, .late = true,
 		.page_shift = 12, .top_level = 4, .leaf_level = 2,
 		.table = 0x3,		/* R W */
 		.leaf = 0x3,
@@ -46,6 +56,9 @@ const struct kfmt kfmts[] = {
 	{
 		/* Devices can write but not read */
 		.name = "vtd_ss_write_only", .walk = iommu_dirty_walk_vtd_ss,
+		.split = iommu_dirty_split_vtd_ss,
+		.merge = iommu_dirty_merge_vtd_ss,
+		.mark = 0x8, .late = true,
 		.page_shift = 12, .top_level = 4, .leaf_level = 2,
 		.table = 0x3,
 		.leaf = 0x2,
@@ -54,6 +67,9 @@ const struct kfmt kfmts[] = {
 	},
 	{
 		.name = "x86_64", .walk = iommu_dirty_walk_x86_64,
+		.split = iommu_dirty_split_x86_64,
+		.merge = iommu_dirty_merge_x86_64,
+		.mark = 0x800, .late = true,
 		.page_shift = 12, .top_level = 4, .leaf_level = 2,
 		.table = 0x27,		/* A U W P */
 		.leaf = 0x7,
@@ -63,6 +79,9 @@ const struct kfmt kfmts[] = {
 	},
 	{
 		.name = "amd_v1", .walk = iommu_dirty_walk_amd_v1,
+		.split = iommu_dirty_split_amd_v1,
+		.merge = iommu_dirty_merge_amd_v1,
+		.mark = 0x10, .late = true,
 		.page_shift = 12, .top_level = 5, .leaf_level = 4,
 		.table = 0x6000000000000001,	/* IW IR PR */
 		.level_shift = 9, .skips = true,
@@ -80,6 +99,9 @@ const struct kfmt kfmts[] = {
 	ARM_S2("arm_s2_64k", 16, 2, 0, 5, 5),
 	{
 		.name = "riscv", .walk = iommu_dirty_walk_riscv,
+		.split = iommu_dirty_split_riscv,
+		.merge = iommu_dirty_merge_riscv,
+		.mark = 0x200,
 		.page_shift = 12, .top_level = 4, .leaf_level = 4,
 		.table = 0x1, .addr_shift = 2,
 		.leaf = 0x17,		/* U W R V */
@@ -193,7 +215,7 @@ u64 *kpt_map(struct kpt *pt, unsigned long iova, unsigned int level,
 	return pte;
 }
 
-static bool kpte_is_leaf(const struct kfmt *fmt, u64 pte, unsigned int level)
+bool kpte_is_leaf(const struct kfmt *fmt, u64 pte, unsigned int level)
 {
 	unsigned int next = pte >> fmt->level_shift & 7;
 
@@ -208,8 +230,7 @@ static bool kpte_is_leaf(const struct kfmt *fmt, u64 pte, unsigned int level)
 }
 
 /* log2 of the number of leaves in the page of this leaf */
-static unsigned int kpte_group(const struct kfmt *fmt, u64 pte,
-			       unsigned int level)
+unsigned int kpte_group(const struct kfmt *fmt, u64 pte, unsigned int level)
 {
 	unsigned int shift = 12;
 
