@@ -13,7 +13,7 @@ linux=$("$repo/tools/overlay/build.sh" bench)
 log=$cache/bench.log
 note "running the benchmark (a few minutes; keep the machine idle), console log: $log"
 timeout 1800 "$linux" mem=900M kunit.enable=1 kunit_shutdown=halt \
-	kunit.filter_glob=iommufd_dirty_bench con=null con0=fd:0,fd:1 \
+	'kunit.filter_glob=iommufd_dirty_bench*' con=null con0=fd:0,fd:1 \
 	</dev/null >"$log" 2>&1 || true
 if grep -q '^[^a-z]*not ok ' "$log"; then
 	die "the benchmark failed, see $log"

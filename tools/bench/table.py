@@ -6,7 +6,7 @@ Each figure is the median time per entry in nanoseconds. The minimum and maximum
 the passes follow in brackets, then ratios of medians: "s" is the time relative to a
 sequential read of the same entries, "r" the speedup over the base kernel's
 io-pgtable-arm, "g" that over its generic_pt, if it has a walker of the format. "!" marks
-a ratio that misses its target."""
+a ratio or a time that misses its target."""
 
 import argparse
 import json
@@ -23,6 +23,8 @@ RATIOS = {
 # minimum speedup over io-pgtable-arm, and over generic_pt
 TARGETS = {0: (1.1, 2, 5), 1: (1.1, 2, 5), 10: (1.1, 2, 5), 1000: (2, 5, 7)}
 JUDGED = "clear"
+# Maximum time per entry in picoseconds: 1 ms for 1 GiB in entries of 2 MiB
+LIMITS = {"split": 10**9 // 512, "merge": 10**9 // 512}
 
 
 def read(path):
@@ -46,6 +48,8 @@ def judge(rows):
         key = (row["layout"], row["format"], row["dirty_per_mille"])
         mine = median[*key, row["what"]]
         row["met"] = {}
+        if row["what"] in LIMITS:
+            row["met"]["limit"] = row["ps_median"] <= LIMITS[row["what"]]
         for i, (name, (_, what)) in enumerate(RATIOS.items()):
             rival = median.get((*key, what))
             if not rival:
@@ -63,6 +67,8 @@ def cell(row):
         *(row[k] / 1000 for k in ("ps_median", "ps_min", "ps_max")))
     if row["what"] in (what for _, what in RATIOS.values()):
         return text
+    if not row["met"].get("limit", True):
+        text += " !"
     for name, (sign, _) in RATIOS.items():
         if name in row:
             text += f" {sign}{row[name]:.2f}{'' if row['met'].get(name, True) else '!'}"

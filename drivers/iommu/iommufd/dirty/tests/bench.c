@@ -67,17 +67,6 @@ struct bench {
 	u64 ns[BENCH_NR][BENCH_STEPS][BENCH_PASSES];
 };
 
-static KUNIT_GENERATOR(bench_gen_params)
-{
-	const struct bench_fmt *next =
-		prev ? (const struct bench_fmt *)prev + 1 : bench_fmts;
-
-	if (next == bench_fmts + bench_fmts_nr)
-		return NULL;
-	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
-	return next;
-}
-
 static void bench_sequential(struct bench *b, unsigned int window)
 {
 	struct bench_set *set = b->set[BENCH_SEQUENTIAL];

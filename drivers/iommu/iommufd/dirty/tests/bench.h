@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The benchmark of the dirty walkers: bench.c measures, bench_tables.c builds the
- * tables, or has them built by the rivals: bench_arm.c and bench_base.c.
+ * The benchmark of the dirty walkers: bench.c measures, bench_split.c measures how long
+ * it takes to split and to merge entries, bench_tables.c builds the tables, or has them
+ * built by the rivals: bench_arm.c and bench_base.c.
  */
 #ifndef __IOMMUFD_DIRTY_BENCH_H
 #define __IOMMUFD_DIRTY_BENCH_H
@@ -9,6 +10,7 @@
 #include <kunit/test.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty_kunit.h>
+#include <linux/iommu_dirty_split.h>
 
 #include "../sink/sink.h"
 
@@ -20,6 +22,8 @@
  * struct bench_fmt - A page-table format
  * @name: Its name
  * @walk: Its walker
+ * @split: Splits its large entries
+ * @merge: Merges them again
  * @table: Bits of an entry that points to a table
  * @level_shift: Position of the table's level in such an entry, or 0
  * @addr_shift: Number of bits by which an entry shifts addresses to the right
@@ -31,6 +35,10 @@ struct bench_fmt {
 	const char *name;
 	void (*walk)(const struct iommu_dirty_table *table,
 		     struct iommu_dirty_walk *walk);
+	int (*split)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_split *split);
+	int (*merge)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_split *split);
 	u64 table;
 	unsigned int level_shift;
 	unsigned int addr_shift;
@@ -102,6 +110,9 @@ struct bench_rival {
 
 extern const struct bench_fmt bench_fmts[];
 extern const unsigned int bench_fmts_nr;
+
+/* For KUNIT_CASE_PARAM() */
+KUNIT_GENERATOR(bench_gen_params);
 
 /* The format of bench_rival_arm() */
 extern const struct bench_fmt *const bench_fmt_arm;

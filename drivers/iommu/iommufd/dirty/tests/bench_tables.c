@@ -12,19 +12,34 @@
 #define BENCH_ADDR	GENMASK_ULL(51, 12)
 
 const struct bench_fmt bench_fmts[] = {
-	{ "vtd_ss", iommu_dirty_walk_vtd_ss, 0x3, 0, 0, 0x103, 0x80, 0x200 },
-	{ "x86_64", iommu_dirty_walk_x86_64, 0x27, 0, 0, 0x27, 0x80, 0x40 },
-	{ "amd_v1", iommu_dirty_walk_amd_v1, 0x6000000000000001, 9, 0,
+	{ "vtd_ss", iommu_dirty_walk_vtd_ss, iommu_dirty_split_vtd_ss,
+	  iommu_dirty_merge_vtd_ss, 0x3, 0, 0, 0x103, 0x80, 0x200 },
+	{ "x86_64", iommu_dirty_walk_x86_64, iommu_dirty_split_x86_64,
+	  iommu_dirty_merge_x86_64, 0x27, 0, 0, 0x27, 0x80, 0x40 },
+	{ "amd_v1", iommu_dirty_walk_amd_v1, iommu_dirty_split_amd_v1,
+	  iommu_dirty_merge_amd_v1, 0x6000000000000001, 9, 0,
 	  0x6000000000000021, 0, 0x40 },
-	{ "arm_s1", iommu_dirty_walk_arm_s1, 0x3, 0, 0, 0x80000000007c3, 0x2,
-	  0x80 },
-	{ "arm_s2", iommu_dirty_walk_arm_s2, 0x3, 0, 0, 0x8000000000743, 0x2,
-	  0x80 },
-	{ "riscv", iommu_dirty_walk_riscv, 0x1, 0, 2, 0x57, 0, 0x80 },
+	{ "arm_s1", iommu_dirty_walk_arm_s1, iommu_dirty_split_arm_s1,
+	  iommu_dirty_merge_arm_s1, 0x3, 0, 0, 0x80000000007c3, 0x2, 0x80 },
+	{ "arm_s2", iommu_dirty_walk_arm_s2, iommu_dirty_split_arm_s2,
+	  iommu_dirty_merge_arm_s2, 0x3, 0, 0, 0x8000000000743, 0x2, 0x80 },
+	{ "riscv", iommu_dirty_walk_riscv, iommu_dirty_split_riscv,
+	  iommu_dirty_merge_riscv, 0x1, 0, 2, 0x57, 0, 0x80 },
 };
 
 const unsigned int bench_fmts_nr = ARRAY_SIZE(bench_fmts);
 const struct bench_fmt *const bench_fmt_arm = &bench_fmts[3];
+
+KUNIT_GENERATOR(bench_gen_params)
+{
+	const struct bench_fmt *next =
+		prev ? (const struct bench_fmt *)prev + 1 : bench_fmts;
+
+	if (next == bench_fmts + bench_fmts_nr)
+		return NULL;
+	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
+	return next;
+}
 
 static u64 *bench_alloc_table(struct kunit *test)
 {
