@@ -41,13 +41,11 @@ struct iommu_dirty_tables {
 /**
  * struct iommu_dirty_orphan - A table that a merge has replaced by a large entry
  * @table: The table; hardware may use it until the flush
- * @pte: The large entry
  * @iova: First byte that the table maps
  * @level: Level of the entries of the table
  */
 struct iommu_dirty_orphan {
 	u64 *table;
-	u64 *pte;
 	unsigned long iova;
 	unsigned int level;
 };
@@ -58,15 +56,13 @@ struct iommu_dirty_orphan {
  * @IOMMU_DIRTY_SPLIT_RECHECK: The same range was split or merged, and flushed: mark what
  *	hardware has made dirty too late, because it had read the old entries. After a
  *	merge, free the tables that it has replaced
- * @IOMMU_DIRTY_SPLIT_BBM1: Arm: hardware supports the nT bit (SMMU_IDR3.BBML is 1)
  * @IOMMU_DIRTY_SPLIT_BBM2: Arm: an entry may change its size while it is in use
  *	(SMMU_IDR3.BBML is 2)
  */
 enum iommu_dirty_split_flags {
 	IOMMU_DIRTY_SPLIT_DIRTY = 1 << 0,
 	IOMMU_DIRTY_SPLIT_RECHECK = 1 << 1,
-	IOMMU_DIRTY_SPLIT_BBM1 = 1 << 2,
-	IOMMU_DIRTY_SPLIT_BBM2 = 1 << 3,
+	IOMMU_DIRTY_SPLIT_BBM2 = 1 << 2,
 };
 
 /**
@@ -85,7 +81,6 @@ enum iommu_dirty_split_flags {
  *	that becomes tables of two levels counts once for each table
  * @left: Number of entries that the last call could not split, because hardware does not
  *	allow it, or of tables that it could not merge, because their entries differ
- * @again: Arm, split: entries were prepared. Flush, and split the range once more
  *
  * The steps of the caller are:
  *
@@ -103,13 +98,14 @@ enum iommu_dirty_split_flags {
  * of one call, and the memory that it allocates, are bounded by the size of the range and
  * of the largest entry.
  *
- * Several calls may share one flush: the caller sets the range before each, and does one
- * recheck, which does not look at the range.
+ * Each call has a flush and a recheck of its own. The recheck does not look at the range.
  *
- * Context: The caller of either function prevents changes to the mappings of the range,
- * as for the walkers, and exclusive walks of it (IOMMU_DIRTY_WALK_EXCLUSIVE). A merge
- * frees tables: its caller also prevents all other walks and all lookups of addresses in
- * the range. The range of a merge lies within a single mapping of the user of the domain.
+ * Context: The caller of either function prevents changes to the mappings of the entries
+ * that overlap the range, as for the walkers; lookups of addresses there, as some drivers
+ * read an entry twice to look one up; and walks that clean with plain stores: exclusive
+ * ones (IOMMU_DIRTY_WALK_EXCLUSIVE) and iommu_dirty_ops::read_and_clear_dirty(). A merge
+ * frees tables: its caller also prevents all other walks of the range. The range of a merge
+ * lies within a single mapping of the user of the domain, who allows large entries there.
  * The caller holds these locks from the first step to the third.
  */
 struct iommu_dirty_split {
@@ -125,7 +121,6 @@ struct iommu_dirty_split {
 	unsigned long flush_last;
 	unsigned long done;
 	unsigned long left;
-	bool again;
 };
 
 /**

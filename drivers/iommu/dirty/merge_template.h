@@ -45,19 +45,6 @@ static bool fmt_is_uniform(const struct iommu_dirty_table *table,
 	return !(differ & ~FMT_VOLATILE);
 }
 
-/* A leaf that was prepared for a split that did not follow may be cached again */
-static int fmt_merge_before(const struct iommu_dirty_table *table,
-			    struct iommu_dirty_split *split, u64 *ptes,
-			    unsigned int idx, unsigned int level,
-			    unsigned long iova)
-{
-	u64 pte = READ_ONCE(ptes[idx]);
-
-	if (FMT_NT && (pte & FMT_NT) && fmt_present(pte) && fmt_is_leaf(pte))
-		atomic64_andnot(FMT_NT, (atomic64_t *)&ptes[idx]);
-	return 0;
-}
-
 static int fmt_merge_after(const struct iommu_dirty_table *table,
 			   struct iommu_dirty_split *split, u64 *pte,
 			   unsigned int level, unsigned long iova)
@@ -70,20 +57,16 @@ static int fmt_merge_after(const struct iommu_dirty_table *table,
 	    iova + ((1UL << shift) - 1) > split->last)
 		return 0;
 	sub = phys_to_virt(fmt_table_shifted(old, fmt_page_shift(table)));
-	if ((FMT_NT && !(split->flags & (IOMMU_DIRTY_SPLIT_BBM1 |
-					 IOMMU_DIRTY_SPLIT_BBM2))) ||
+	if (!fmt_may_change_size(split) ||
 	    !fmt_is_uniform(table, sub, level, &leaf)) {
 		split->left++;
 		return 0;
 	}
 	if (split->nr_orphans == split->max_orphans)
 		return -ENOSPC;
-	if (FMT_NT && !(split->flags & IOMMU_DIRTY_SPLIT_BBM2))
-		leaf |= FMT_NT;
 
 	split->orphans[split->nr_orphans++] = (struct iommu_dirty_orphan){
 		.table = sub,
-		.pte = pte,
 		.iova = iova,
 		.level = level - 1,
 	};
@@ -123,9 +106,6 @@ static int fmt_merge_recheck(const struct iommu_dirty_table *table,
 
 		if (split->sink)
 			fmt_mark_orphan(table, split, orphan);
-		/* The IOTLB has no smaller entries any more that this one could meet */
-		if (FMT_NT)
-			atomic64_andnot(FMT_NT, (atomic64_t *)orphan->pte);
 		split->tables->ops->free(split->tables, orphan->table);
 	}
 	split->nr_orphans = 0;
@@ -133,7 +113,6 @@ static int fmt_merge_recheck(const struct iommu_dirty_table *table,
 }
 
 static const struct fmt_visitor fmt_merge_visitor = {
-	.before = fmt_merge_before,
 	.after = fmt_merge_after,
 };
 

@@ -14,7 +14,7 @@
  *   FMT_ADDR_SHIFT       number of bits by which an entry shifts an address to the
  *                        right; 0 if omitted
  *   FMT_UNSPLITTABLE     bits of a leaf that no smaller leaf can have
- *   FMT_NT               a leaf above level 0 with this bit is not cached (Arm)
+ *   FMT_BBM              true if hardware needs a feature for it (Arm); false if omitted
  *   fmt_make_table(phys, level)
  *                        an entry at @level that points to a table of the next level
  *   fmt_child(pte, level)
@@ -37,8 +37,8 @@
 #ifndef FMT_UNSPLITTABLE
 #define FMT_UNSPLITTABLE	0ULL
 #endif
-#ifndef FMT_NT
-#define FMT_NT	0ULL
+#ifndef FMT_BBM
+#define FMT_BBM	false
 #endif
 #ifdef FMT_GROUPS
 #define FMT_GROUP_BITS	FMT_GROUPS
@@ -155,7 +155,6 @@ static void fmt_split_start(struct iommu_dirty_split *split)
 {
 	split->done = 0;
 	split->left = 0;
-	split->again = false;
 }
 
 static u64 fmt_step(const struct iommu_dirty_table *table, unsigned int level)
@@ -184,29 +183,10 @@ static void fmt_split_flush(struct iommu_dirty_split *split, unsigned long iova,
 	split->flush_last = max(split->flush_last, iova + (1UL << shift) - 1);
 }
 
-/*
- * Check whether hardware allows to replace the leaf @pte by a table now. With
- * break-before-make level 1, a leaf needs nT and a flush first.
- */
-static bool fmt_may_split(struct iommu_dirty_split *split, u64 *pte,
-			  unsigned long iova, unsigned int shift)
+/* Check whether entries may change their size while hardware uses them */
+static bool fmt_may_change_size(const struct iommu_dirty_split *split)
 {
-	u64 old = READ_ONCE(*pte);
-
-	if ((old & FMT_UNSPLITTABLE) ||
-	    (FMT_NT && !(split->flags & (IOMMU_DIRTY_SPLIT_BBM1 |
-					 IOMMU_DIRTY_SPLIT_BBM2)))) {
-		split->left++;
-		return false;
-	}
-	if (FMT_NT && !(split->flags & IOMMU_DIRTY_SPLIT_BBM2) &&
-	    !(old & FMT_NT)) {
-		atomic64_or(FMT_NT, (atomic64_t *)pte);
-		fmt_split_flush(split, iova, shift);
-		split->again = true;
-		return false;
-	}
-	return true;
+	return !FMT_BBM || (split->flags & IOMMU_DIRTY_SPLIT_BBM2);
 }
 
 /*
@@ -224,9 +204,13 @@ static int fmt_split_leaf(const struct iommu_dirty_table *table,
 	u64 *sub;
 	int rc = 0;
 
-	if (!fmt_writable(READ_ONCE(*pte)) ||
-	    !fmt_may_split(split, pte, iova, shift))
+	old = READ_ONCE(*pte);
+	if (!fmt_writable(old))
 		return 0;
+	if ((old & FMT_UNSPLITTABLE) || !fmt_may_change_size(split)) {
+		split->left++;
+		return 0;
+	}
 	sub = split->tables->ops->alloc(split->tables);
 	if (!sub)
 		return -ENOMEM;
@@ -286,7 +270,7 @@ static int fmt_split_group(const struct iommu_dirty_table *table,
 		return 0;
 	if (!fmt_writable(READ_ONCE(ptes[idx])))
 		return 0;
-	if (FMT_NT && !(split->flags & IOMMU_DIRTY_SPLIT_BBM2)) {
+	if (!fmt_may_change_size(split)) {
 		split->left++;
 		return 0;
 	}

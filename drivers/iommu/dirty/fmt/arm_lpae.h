@@ -72,10 +72,12 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
 
 /*
  * Bits 58 to 51 and 11 to 2 of an entry that points to a table are ignored; io-pgtable-arm
- * uses bit 55. nT is bit 16 of a block.
+ * uses bit 55.
  */
 #define FMT_SPLIT_MARK		BIT_ULL(56)
-#define FMT_NT			BIT_ULL(16)
+#define FMT_BBM			true
+/* nT of a block is an address bit of a smaller page; no driver uses it */
+#define FMT_UNSPLITTABLE	BIT_ULL(16)
 
 static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 {
@@ -83,10 +85,10 @@ static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 	       (phys >> 36 & GENMASK_ULL(15, 12)) | ARM_TYPE;
 }
 
-/* The lowest level has another type of leaf, and address bits instead of nT */
+/* The lowest level has another type of leaf */
 static inline u64 fmt_child(u64 pte, unsigned int level)
 {
-	return level == 1 ? (pte & ~FMT_NT) | ARM_TYPE : pte;
+	return level == 1 ? pte | ARM_TYPE : pte;
 }
 
 static inline u64 fmt_parent(u64 pte, unsigned int level)
