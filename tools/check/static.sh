@@ -56,6 +56,10 @@ checkpatch_kernel() { checkpatch -f "$@"; }
 # trace event macros break these rules in every tree
 checkpatch_trace() { checkpatch --ignore "PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE" -f "$@"; }
 checkpatch_hooks() { checkpatch --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID "${@/#/$repo/}"; }
+# generic_pt defines a macro right after the function that it names
+checkpatch_generic_pt() {
+	checkpatch --ignore FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,LINE_SPACING "${@/#/$repo/}"
+}
 checkpatch_user() { checkpatch --no-tree -f "${@/#/$repo/}"; }
 kernel_doc() { "$tree/scripts/kernel-doc" -none -Werror "$@"; }
 shell_check() { shellcheck -x -P SCRIPTDIR "$@"; }
@@ -103,8 +107,10 @@ stage_static() {
 	batch checkpatch "$salt" list checkpatch_trace
 	mapfile -t list < <(ours -name '*.[ch]')
 	batch kernel-doc "$salt" list kernel_doc
-	mapfile -t list < <(cd "$repo" && find tools/overlay/hooks -name '*.patch' | sort)
+	mapfile -t list < <(cd "$repo" && find tools/overlay/hooks -name '*.patch' ! -name '*-iommupt-*' | sort)
 	batch checkpatch "$salt" list checkpatch_hooks
+	mapfile -t list < <(cd "$repo" && find tools/overlay/hooks -name '*-iommupt-*.patch' | sort)
+	batch checkpatch "$salt" list checkpatch_generic_pt
 	mapfile -t list < <(cd "$repo" && find selftests tools -name '*.[ch]' | sort)
 	batch checkpatch "$salt" list checkpatch_user
 	mapfile -t list < <(cd "$repo" && grep -rlE -e '^#!/bin/(ba)?sh' -e '^# shellcheck shell=' tools .ci | sort)

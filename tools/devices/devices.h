@@ -28,10 +28,12 @@
 #endif
 
 /* Ends the program, or the running test */
-_Noreturn void lib_fatal(const char *file, int line, const char *fmt, ...);
+void lib_fatal(const char *file, int line, const char *fmt, ...);
 void lib_note(const char *fmt, ...);
 
-#define fatal(...) lib_fatal(__FILE__, __LINE__, __VA_ARGS__)
+/* An expression that cppcheck understands */
+#define fatal(...) \
+	(lib_fatal(__FILE__, __LINE__, __VA_ARGS__), __builtin_unreachable())
 
 /* Returns the value of @call; fatal if it is negative */
 #define check(call)						\
