@@ -79,7 +79,11 @@ selftests_vm() { # log mode programs kernel [option of run.sh...]
 		machine=(--arch "$arch" --iommu none --edu 0 --append iommu_dirty_soft.devices=3)
 		run="DIRTY_DEVICES=$mode $run"
 		;;
-	none) machine=(--arch "$arch" --iommu none --edu 1 --append vfio.enable_unsafe_noiommu_mode=1) ;;
+	none)
+		machine=(--arch "$arch" --iommu none --edu 1 --append vfio.enable_unsafe_noiommu_mode=1)
+		# VFIO sets this flag (TAINT_USER) for such a device
+		run="echo 64 >/proc/sys/kernel/tainted; $run"
+		;;
 	vtd-* | amd-*) machine=(--iommu "$mode" "${edu[@]}" --nvme "$disk" --drive "$disk" --igb 1) ;;
 	*) machine=(--iommu "$mode" "${edu[@]}") ;;
 	esac
