@@ -184,12 +184,6 @@ static u64 bench_turn(struct bench *b, enum bench_what what, unsigned int first,
 	return ns;
 }
 
-static int bench_cmp(const void *a, const void *b)
-{
-	return *(const u64 *)a < *(const u64 *)b ? -1 :
-	       *(const u64 *)a > *(const u64 *)b;
-}
-
 static void bench_print(struct bench *b, enum bench_what what,
 			unsigned int per_mille)
 {
@@ -202,16 +196,14 @@ static void bench_print(struct bench *b, enum bench_what what,
 	for (step = 0; step < b->layout->steps; step++) {
 		u64 *ns = b->ns[what][step];
 
-		sort(ns, BENCH_PASSES, sizeof(*ns), bench_cmp, NULL);
+		sort(ns, BENCH_PASSES, sizeof(*ns), bench_compare, NULL);
 		median += ns[BENCH_PASSES / 2];
 		low += ns[0];
 		high += ns[BENCH_PASSES - 1];
 	}
-	pr_info("bench: {\"layout\":\"%s\",\"format\":\"%s\",\"what\":\"%s\",\"dirty_per_mille\":%u,\"ps_median\":%llu,\"ps_min\":%llu,\"ps_max\":%llu}\n",
-		b->layout->name, b->set[BENCH_CLEAR]->fmt->name,
-		what < BENCH_RIVALS ? bench_names[what] : set->rival->name,
-		per_mille, median * 1000 / entries, low * 1000 / entries,
-		high * 1000 / entries);
+	bench_result(b->set[BENCH_CLEAR],
+		     what < BENCH_RIVALS ? bench_names[what] : set->rival->name,
+		     per_mille, entries, median, low, high);
 }
 
 static void bench_measure(struct bench *b, unsigned int per_mille)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The benchmark of the dirty walkers: bench.c measures, bench_split.c measures how long
- * it takes to split and to merge entries, bench_tables.c builds the tables, or has them
- * built by the rivals: bench_arm.c and bench_base.c.
+ * it takes to split and to merge entries, bench_result.c prints the results, bench_tables.c
+ * builds the tables, or has them built by the rivals: bench_arm.c and bench_base.c.
  */
 #ifndef __IOMMUFD_DIRTY_BENCH_H
 #define __IOMMUFD_DIRTY_BENCH_H
@@ -122,6 +122,11 @@ static inline unsigned long bench_iova(const struct bench_layout *layout,
 {
 	return window * layout->stride;
 }
+
+int bench_compare(const void *a, const void *b);
+void bench_result(const struct bench_set *set, const char *what,
+		  unsigned int per_mille, unsigned long entries, u64 median,
+		  u64 low, u64 high);
 
 const struct bench_rival *bench_rival_arm(void);
 const struct bench_rival *bench_rival_base(const struct bench_fmt *fmt);

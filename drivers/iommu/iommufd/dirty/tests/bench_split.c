@@ -74,20 +74,11 @@ static u64 bench_window(struct bench_set *set, struct bench_split *bench,
 	return ktime_to_ns(ktime_sub(ktime_get(), start));
 }
 
-static int bench_cmp(const void *a, const void *b)
-{
-	return *(const u64 *)a < *(const u64 *)b ? -1 :
-	       *(const u64 *)a > *(const u64 *)b;
-}
-
 static void bench_print(const struct bench_set *set, const char *what, u64 *ns)
 {
-	sort(ns, BENCH_RESULTS, sizeof(*ns), bench_cmp, NULL);
-	pr_info("bench: {\"layout\":\"%s\",\"format\":\"%s\",\"what\":\"%s\",\"dirty_per_mille\":0,\"ps_median\":%llu,\"ps_min\":%llu,\"ps_max\":%llu}\n",
-		set->layout->name, set->fmt->name, what,
-		ns[BENCH_RESULTS / 2] * 1000 / BENCH_ENTRIES,
-		ns[0] * 1000 / BENCH_ENTRIES,
-		ns[BENCH_RESULTS - 1] * 1000 / BENCH_ENTRIES);
+	sort(ns, BENCH_RESULTS, sizeof(*ns), bench_compare, NULL);
+	bench_result(set, what, 0, BENCH_ENTRIES, ns[BENCH_RESULTS / 2], ns[0],
+		     ns[BENCH_RESULTS - 1]);
 }
 
 static void bench_format(struct kunit *test)
