@@ -5,11 +5,7 @@
  * and the locks of the caller.
  *
  * A format's .c file includes this file after split_template.h. It defines the function
- * FMT_MERGE. The format header provides its name, and
- *
- *   fmt_parent(pte, level)
- *                        the leaf at @level with the address and the other properties
- *                        of the leaf @pte of the next level
+ * FMT_MERGE, which the format header names.
  *
  * How a table is merged: Check that its entries are leaves that differ only in their
  * addresses, which are contiguous, and in A and D. Exchange the pointer to it for a clean
@@ -38,7 +34,7 @@ static bool fmt_is_uniform(const struct iommu_dirty_table *table,
 	    (level > 1 && !fmt_is_leaf(first)) ||
 	    (fmt_table_shifted(first, page_shift) & (size - 1)))
 		return false;
-	*leaf = fmt_cleaned(fmt_parent(first, level));
+	*leaf = fmt_cleaned((first & ~FMT_SMALL) | FMT_LARGE);
 	differ = first ^ fmt_child(*leaf, level);
 	for (i = 1; i < BIT(page_shift - 3); i++)
 		differ |= READ_ONCE(sub[i]) ^ (first + i * step);

@@ -13,13 +13,13 @@
  *                        split: neither hardware nor drivers look at it there
  *   FMT_ADDR_SHIFT       number of bits by which an entry shifts an address to the
  *                        right; 0 if omitted
- *   FMT_UNSPLITTABLE     bits of a leaf that no smaller leaf can have
+ *   FMT_UNSPLITTABLE     bits of a leaf that no smaller leaf can have; 0 if omitted
+ *   FMT_LARGE            bits of a leaf above level 0 that one of level 0 has not; 0 if
+ *                        omitted
+ *   FMT_SMALL            the reverse; 0 if omitted
  *   FMT_BBM              true if hardware needs a feature for it (Arm); false if omitted
  *   fmt_make_table(phys, level)
  *                        an entry at @level that points to a table of the next level
- *   fmt_child(pte, level)
- *                        the leaf of the next level with the address and the other
- *                        properties of the leaf @pte at @level
  *   fmt_single(pte, level, shift, i)
  *                        with FMT_GROUPS: entry @i of a group as a leaf of its own
  *
@@ -36,6 +36,12 @@
 #endif
 #ifndef FMT_UNSPLITTABLE
 #define FMT_UNSPLITTABLE	0ULL
+#endif
+#ifndef FMT_LARGE
+#define FMT_LARGE	0ULL
+#endif
+#ifndef FMT_SMALL
+#define FMT_SMALL	0ULL
 #endif
 #ifndef FMT_BBM
 #define FMT_BBM	false
@@ -94,7 +100,7 @@ static int fmt_visit_table(const struct iommu_dirty_table *table,
 	int rc = 0;
 
 	for (; idx <= last_idx && rc >= 0; idx++, iova += 1UL << shift) {
-		unsigned long sub_first = max(first, iova), sub_last;
+		unsigned long sub_first = max(first, iova), sub_last = last;
 		unsigned int next;
 		u64 *sub;
 		u64 pte;
@@ -107,15 +113,9 @@ static int fmt_visit_table(const struct iommu_dirty_table *table,
 		if (!fmt_present(pte) || fmt_is_leaf(pte))
 			continue;
 
-		/* As in fmt_walk_table() */
-		next = fmt_next_level(pte, level);
-		if (WARN_ON_ONCE(next >= level))
+		sub = fmt_below(table, pte, level, iova, &next, &sub_last);
+		if (!sub || sub_first > sub_last)
 			continue;
-		sub_last = min(last, iova + (1UL << fmt_shift(table, next + 1)) - 1);
-		if (sub_first > sub_last)
-			continue;
-
-		sub = phys_to_virt(fmt_table_shifted(pte, fmt_page_shift(table)));
 		if (next)
 			rc = fmt_visit_table(table, split, visitor, sub, next,
 					     sub_first, sub_last);
@@ -160,6 +160,12 @@ static void fmt_split_start(struct iommu_dirty_split *split)
 static u64 fmt_step(const struct iommu_dirty_table *table, unsigned int level)
 {
 	return 1ULL << (fmt_shift(table, level) - FMT_ADDR_SHIFT);
+}
+
+/* A leaf of the level below @level, with the address and properties of the leaf @pte */
+static u64 fmt_child(u64 pte, unsigned int level)
+{
+	return level == 1 ? (pte & ~FMT_LARGE) | FMT_SMALL : pte;
 }
 
 /* Others never become dirty */

@@ -455,6 +455,22 @@ static __always_inline u64 *fmt_next_leaves(const struct iommu_dirty_table *tabl
 }
 
 /*
+ * The table that @pte points to, an entry at @level for @iova. Returns in @next the level of
+ * its entries. An entry that skips levels maps only its lowest IOVAs, which limit @last.
+ */
+static __always_inline u64 *fmt_below(const struct iommu_dirty_table *table,
+				      u64 pte, unsigned int level,
+				      unsigned long iova, unsigned int *next,
+				      unsigned long *last)
+{
+	*next = fmt_next_level(pte, level);
+	if (WARN_ON_ONCE(*next >= level))
+		return NULL;
+	*last = min(*last, iova + (1UL << fmt_shift(table, *next + 1)) - 1);
+	return phys_to_virt(fmt_table_shifted(pte, fmt_page_shift(table)));
+}
+
+/*
  * Walk @first to @last, inclusive, which is within the range and within the span of
  * the table @ptes. Recurses once per level.
  */
@@ -476,7 +492,7 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 		unsigned long iova = base + ((unsigned long)idx << shift);
 		u64 pte = READ_ONCE(ptes[idx]);
 		unsigned long sub_first = max(first, iova);
-		unsigned long sub_last;
+		unsigned long sub_last = last;
 		unsigned int next;
 		u64 *sub;
 
@@ -502,15 +518,9 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 			continue;
 		}
 
-		/* An entry that skips levels maps only its lowest IOVAs */
-		next = fmt_next_level(pte, level);
-		if (WARN_ON_ONCE(next >= level))
+		sub = fmt_below(table, pte, level, iova, &next, &sub_last);
+		if (!sub || sub_first > sub_last)
 			continue;
-		sub_last = min(last, iova + (1UL << fmt_shift(table, next + 1)) - 1);
-		if (sub_first > sub_last)
-			continue;
-
-		sub = phys_to_virt(fmt_table_shifted(pte, fmt_page_shift(table)));
 		if (next)
 			fmt_walk_table(table, walk, sub, next, sub_first,
 				       sub_last);

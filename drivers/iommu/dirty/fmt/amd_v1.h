@@ -90,17 +90,6 @@ static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 	       AMD_V1_IW;
 }
 
-/* A leaf of its level's page size is alike at all levels */
-static inline u64 fmt_child(u64 pte, unsigned int level)
-{
-	return pte;
-}
-
-static inline u64 fmt_parent(u64 pte, unsigned int level)
-{
-	return pte;
-}
-
 /* The entries of a group are equal */
 static inline u64 fmt_single(u64 pte, unsigned int level, unsigned int shift,
 			     unsigned int i)

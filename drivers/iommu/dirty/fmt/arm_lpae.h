@@ -75,6 +75,7 @@ static inline unsigned int fmt_group_shift(u64 pte, unsigned int level,
  * uses bit 55.
  */
 #define FMT_SPLIT_MARK		BIT_ULL(56)
+#define FMT_SMALL		(ARM_TYPE ^ ARM_TYPE_BLOCK)
 #define FMT_BBM			true
 /* nT of a block is an address bit of a smaller page; no driver uses it */
 #define FMT_UNSPLITTABLE	BIT_ULL(16)
@@ -83,17 +84,6 @@ static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 {
 	return (phys & GENMASK_ULL(47, 12)) |
 	       (phys >> 36 & GENMASK_ULL(15, 12)) | ARM_TYPE;
-}
-
-/* The lowest level has another type of leaf */
-static inline u64 fmt_child(u64 pte, unsigned int level)
-{
-	return level == 1 ? pte | ARM_TYPE : pte;
-}
-
-static inline u64 fmt_parent(u64 pte, unsigned int level)
-{
-	return (pte & ~ARM_TYPE) | ARM_TYPE_BLOCK;
 }
 
 /* Each entry of a group has its own address */

@@ -69,17 +69,6 @@ static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 	return phys >> 2 | RISCV_VALID;
 }
 
-/* Leaves are alike at all levels */
-static inline u64 fmt_child(u64 pte, unsigned int level)
-{
-	return pte;
-}
-
-static inline u64 fmt_parent(u64 pte, unsigned int level)
-{
-	return pte;
-}
-
 /* The lowest four bits of the page number encode the size of the group */
 static inline u64 fmt_single(u64 pte, unsigned int level, unsigned int shift,
 			     unsigned int i)

@@ -54,18 +54,9 @@ static inline phys_addr_t fmt_table(u64 pte)
 #define FMT_SPLIT		iommu_dirty_split_vtd_ss
 #define FMT_MERGE		iommu_dirty_merge_vtd_ss
 #define FMT_SPLIT_MARK		BIT_ULL(3)
+#define FMT_LARGE		VTD_SS_PAGE_SIZE
 
 static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 {
 	return phys | VTD_SS_READ | VTD_SS_WRITE;
-}
-
-static inline u64 fmt_child(u64 pte, unsigned int level)
-{
-	return level == 1 ? pte & ~VTD_SS_PAGE_SIZE : pte;
-}
-
-static inline u64 fmt_parent(u64 pte, unsigned int level)
-{
-	return pte | VTD_SS_PAGE_SIZE;
 }

@@ -57,6 +57,7 @@ static inline phys_addr_t fmt_table(u64 pte)
 #define FMT_SPLIT		iommu_dirty_split_x86_64
 #define FMT_MERGE		iommu_dirty_merge_x86_64
 #define FMT_SPLIT_MARK		BIT_ULL(11)
+#define FMT_LARGE		X86_64_PAGE_SIZE
 /* PAT is elsewhere in a smaller leaf; no driver uses it */
 #define FMT_UNSPLITTABLE	BIT_ULL(12)
 
@@ -64,14 +65,4 @@ static inline u64 fmt_make_table(phys_addr_t phys, unsigned int level)
 {
 	return __sme_set(phys) | X86_64_PRESENT | X86_64_WRITE | X86_64_USER |
 	       X86_64_ACCESSED;
-}
-
-static inline u64 fmt_child(u64 pte, unsigned int level)
-{
-	return level == 1 ? pte & ~X86_64_PAGE_SIZE : pte;
-}
-
-static inline u64 fmt_parent(u64 pte, unsigned int level)
-{
-	return pte | X86_64_PAGE_SIZE;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of merging what was split: each size of every format, writes by hardware
- * between the steps, tables that must stay, and the steps that Arm needs.
+ * between the steps, tables that must stay, and what Arm needs.
  */
 #include <linux/slab.h>
 
