@@ -9,7 +9,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -35,14 +34,6 @@ FIXTURE_TEARDOWN(ledger)
 	env_close(&self->env);
 }
 
-static __u64 now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 /* Nanoseconds of the fastest of 300 rounds that map and unmap a page */
 static __u64 time_unmaps(struct env *env, __u32 ioas, void *mem)
 {
@@ -50,10 +41,10 @@ static __u64 time_unmaps(struct env *env, __u32 ioas, void *mem)
 	unsigned int i;
 
 	for (i = 0; i < 300; i++) {
-		begin = now();
+		begin = lib_clock();
 		ioas_map(env->fd, ioas, mem, SZ_4K, 0);
 		ioas_unmap(env->fd, ioas, 0, SZ_4K);
-		begin = now() - begin;
+		begin = lib_clock() - begin;
 		if (begin < fastest)
 			fastest = begin;
 	}
@@ -227,9 +218,9 @@ TEST_F_TIMEOUT(ledger, charged_at_limit, 120)
 	scan.tracker = tracker;
 	put_text(OBSERVER "/memory.max", "0");
 	tried = observer_event("\nmax ");
-	ms = now() / 1000000;
+	ms = lib_clock() / 1000000;
 	fill_ledger(env, ioas, mem, CHUNKS);
-	ms = now() / 1000000 - ms;
+	ms = lib_clock() / 1000000 - ms;
 	tried = observer_event("\nmax ") - tried;
 	lib_note("asked %ld times for memory for %u chunks, in %ld ms", tried, CHUNKS, ms);
 	EXPECT_LT(0, tried);

@@ -40,6 +40,8 @@
 /* Redeclared to check the formats; lib_fatal() fails the running test */
 void __printf(3, 4) lib_fatal(const char *file, int line, const char *fmt, ...);
 void __printf(1, 2) lib_note(const char *fmt, ...);
+/* The monotonic clock, in nanoseconds */
+__u64 lib_clock(void);
 
 /* In a fixture: skip the test if @open returns a reason. @leave: "return" */
 #define OPEN_OR_SKIP(leave, open)					\

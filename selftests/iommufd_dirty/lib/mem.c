@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers for DMA and bitmaps, and the functions that print notes and fail a test.
+ * Buffers for DMA and bitmaps, the functions that print notes and fail a test, and the
+ * clock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib.h"
@@ -43,6 +45,14 @@ void lib_note(const char *fmt, ...)
 	va_start(args, fmt);
 	print(fmt, args);
 	va_end(args);
+}
+
+__u64 lib_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
 void *mem_alloc(size_t size)
