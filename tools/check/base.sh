@@ -24,13 +24,13 @@ jobs_base_7_3() {
 		die "kernel.sh 7.3 ended with code $rc"
 		;;
 	esac
-	needs_kernel 7.3:debug 7.3:fast 7.3:module 7.3:um
+	needs_kernel 7.3:debug 7.3:um
 	jobs_selftests selftests-7.3 "vtd-ss soft-vtd_ss amd-v1" "$(known_tests)" 7.3:debug
 	job_no_iommu no-iommu-7.3 7.3:debug
 	job build-vmm "" build_vmm
 	job build-tools-vm build-7.3:debug tools_vm_programs
-	job vmm-7.3-vtd-ss "build-7.3:fast build-qemu build-vmm build-tools-vm" vmm_mode vmm-7.3-vtd-ss vtd-ss \
-		"$(vmm_each 10: "$vmm_ways")$(vmm_each 11: "$vmm_ways")" 7.3:fast
+	job vmm-7.3-vtd-ss "build-7.3:debug build-qemu build-vmm build-tools-vm" vmm_mode vmm-7.3-vtd-ss vtd-ss \
+		"$(vmm_each 10: "$vmm_ways")$(vmm_each 11: "$vmm_ways")" 7.3:debug
 	job sparse-7.3 build-7.3:debug stage_sparse sparse-7.3 7.3:debug
 	job kunit-um-7.3 build-7.3:um stage_kunit_um kunit-um-7.3 7.3:um
 }

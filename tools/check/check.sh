@@ -31,6 +31,7 @@
 #   kunit-vm    all KUnit suites in a virtual machine with the debug kernel
 #   selftests   every program in every mode and format
 #   torture     2,000 rounds of the torture test, a million calls of the fuzzer
+#   kasan       the selftests of the gate on a kernel with KASAN
 #   kcsan       the selftests with threads, on a kernel with KCSAN and kmemleak
 #   vmm         all combinations
 #   upstream    on the debug kernel
@@ -39,7 +40,7 @@
 #   mutate      faults in the sources, each of which a test must detect
 #   coverage    line and branch coverage of our code, as a table
 #
-# STAGE is the name of any stage above. For selftests, kcsan and coverage, TESTS="a b"
+# STAGE is the name of any stage above. For selftests, kasan, kcsan and coverage, TESTS="a b"
 # selects the programs, and MODES="a b" the IOMMU modes (of tools/vm/run.sh, or
 # soft-FORMAT). MODES also applies to vmm.
 # shellcheck disable=SC2034 # used by the other files in this folder
@@ -66,7 +67,7 @@ case $arch in
 x86_64)
 	gate="selftests tools-vm vmm upstream tools rust static sparse builds no-dirty-bits kunit-um"
 	[ "$BASE" != 6.12 ] || [ -n "${KSRC:-}" ] || gate+=" base-7.3"
-	more="kunit-vm torture kcsan tools-vm-base upstream-base analyse mutate coverage"
+	more="kunit-vm torture kasan kcsan tools-vm-base upstream-base analyse mutate coverage"
 	default_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2"
 	full_modes="vtd-ss soft-vtd_ss"
 	hardware_modes="vtd-ss vtd-fs amd-v1 amd-v2 vtd-off"
@@ -75,7 +76,7 @@ x86_64)
 	;;
 arm64)
 	gate="selftests vmm sparse builds no-dirty-bits kunit-vm"
-	more=""
+	more="kasan"
 	default_modes="smmu-s1 smmu-s2 soft-arm_s1 soft-arm_s2"
 	full_modes="smmu-s1 soft-arm_s1"
 	hardware_modes="smmu-s1 smmu-s2"
@@ -96,8 +97,11 @@ stages=("$@")
 for stage in "${stages[@]}"; do
 	[[ " $gate $more " == *" $stage "* ]] || die "unknown stage $stage on $arch, known are: $gate $more"
 done
-[ -z "$long" ] || default_modes=$all_modes
-if [ -n "$long${MODES:-}${TESTS:-}" ]; then
+# in other modes, a run without --long leaves out programs that do not depend on the format
+[ -z "${MODES:-}${TESTS:-}" ] || full_modes=$all_modes
+gate_modes=$default_modes gate_full=$full_modes
+if [ -n "$long" ]; then
+	default_modes=$all_modes
 	full_modes=$all_modes
 fi
 
@@ -121,6 +125,10 @@ for stage in "${stages[@]}"; do
 	fi
 	case $stage in
 	selftests) jobs_selftests selftests "${MODES:-$default_modes}" "${TESTS:-$(known_tests)}" debug ;;
+	kasan)
+		full_modes=$gate_full jobs_selftests kasan "${MODES:-$gate_modes}" \
+			"${TESTS:-$(known_tests)}" kasan
+		;;
 	kcsan)
 		# programs with threads; soft devices are kernel threads, emulated devices are not
 		jobs_selftests kcsan "${MODES:-soft-vtd_ss vtd-ss}" \

@@ -72,14 +72,14 @@ image() { cat "$work/image-$1"; }
 # Boots a kernel, with the console in a log. The console may be silent for two minutes
 # longer than guest-run lets a program run (LIMIT seconds, or 300). Sets vm_code to the
 # exit code of run.sh. A machine that does not power off is a failure, unless the caller
-# has set may_die
+# has set may_die. On a debug kernel, freed objects are filled with a pattern
 vm() { # log run.sh arguments...
 	local log=$1
 	shift
 	rm -f "$log" "$log.machine"*
 	vm_code=0
 	"$repo/tools/vm/run.sh" --quiet --log "$log" --timeout $((${LIMIT:-300} * 6)) \
-		--silence $((${LIMIT:-300} + 120)) "$@" || vm_code=$?
+		--silence $((${LIMIT:-300} + 120)) --append slab_debug=FP "$@" || vm_code=$?
 	[ -z "${may_die:-}" ] || return 0
 	case $vm_code in
 	124 | 125 | 126) failed "${log##*/}: run.sh ended with code $vm_code" ;;

@@ -6,15 +6,16 @@
 #
 #   plain     for the demo and for timing
 #   fast      for the kernel's own tests of iommufd and for migrations with QEMU
-#   debug     for tests: lockdep, KASAN, UBSAN, fault injection, KUnit
+#   debug     for tests: lockdep, UBSAN, freed pages unmapped, fault injection, KUnit
+#   kasan     like debug, with KASAN and checks of freed timers and work
 #   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
 #   off       only these objects, with IOMMUFD_DIRTY off
 #   tree      only unpacks the tree and applies the overlay; prints its path
 #
 # For x86_64, the default, also:
 #
-#   kcsan     like debug, with KCSAN and kmemleak instead of KASAN
-#   cov       like debug, without sanitizers; counts which code of the project runs
+#   kcsan     like debug, with KCSAN and kmemleak
+#   cov       like debug, without UBSAN; counts which code of the project runs
 #   base      like fast, without the overlay
 #   base-plain  like plain, without the overlay: the baseline of a benchmark
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
@@ -24,7 +25,7 @@
 # Without KSRC, the tree is Debian's linux-source-6.12, or that of another BASE (7.3),
 # unpacked in the cache. All builds go into the cache. A build stops if an option of
 # configs/*.config does not get the requested value. Warnings are errors in fast, debug,
-# kcsan, cov, module, off and base.
+# kasan, kcsan, cov, module, off and base.
 . "$(dirname "$0")/../setup/common.sh"
 
 usage="usage: build.sh [--arch x86_64|arm64] CONFIG"
@@ -134,7 +135,7 @@ x86_64)
 	;;
 arm64)
 	case $config in
-	plain | fast | debug | module | off) build=arm64-$config ;;
+	plain | fast | debug | kasan | module | off) build=arm64-$config ;;
 	tree) ;;
 	*) die "unknown configuration $config for arm64, see the head of $0" ;;
 	esac
@@ -155,11 +156,12 @@ case $config in
 tree)
 	echo "$tree"
 	;;
-plain | fast | debug | kcsan | cov)
+plain | fast | debug | kasan | kcsan | cov)
 	fragments=(core.config "$cpu")
 	case $config in
 	fast) fragments+=(upstream.config) ;;
 	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
+	kasan) fragments+=(debug.config dirty-kunit.config soft.config kasan.config) ;;
 	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
 	cov) fragments+=(debug.config dirty-kunit.config soft.config cov.config) ;;
 	esac
