@@ -83,7 +83,7 @@ bench-map: ## what mapping costs without a tracker, and beside an observer
 .PHONY: kernel kernel-debug qemu vm-shell docs patches check-patches clean
 kernel: ## the kernel with the overlay; prints where the image is
 	@tools/overlay/build.sh --arch $(ARCH) plain
-kernel-debug: ## the same with lockdep, KASAN, UBSAN and fault injection
+kernel-debug: ## the same with lockdep, UBSAN and fault injection
 	@tools/overlay/build.sh --arch $(ARCH) debug
 qemu: ## QEMU whose IOMMU sets dirty bits; prints where it is
 	@tools/qemu/build.sh $(ARCH:arm64=aarch64)
