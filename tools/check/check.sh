@@ -42,7 +42,8 @@
 #
 # STAGE is the name of any stage above. For selftests, kasan, kcsan and coverage, TESTS="a b"
 # selects the programs, and MODES="a b" the IOMMU modes (of tools/vm/run.sh, or
-# soft-FORMAT). MODES also applies to vmm.
+# soft-FORMAT). MODES also applies to vmm. For mutate, TESTS selects the faults that these
+# programs must detect.
 # shellcheck disable=SC2034 # used by the other files in this folder
 . "$(dirname "$0")/../setup/common.sh"
 

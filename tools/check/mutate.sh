@@ -14,7 +14,8 @@ jobs_mutate() {
 	needs_qemu
 	job build-selftests build-tree build_selftests
 	job mutate-vm "build-tree build-qemu build-selftests" stage_mutate vm
-	job mutate-native build-tree stage_mutate native
+	# programs of selftests, which run in a virtual machine
+	[ -n "${TESTS:-}" ] || job mutate-native build-tree stage_mutate native
 }
 
 # Creates the copies; sets dir, src and linux
@@ -90,7 +91,10 @@ stage_mutate() { # native|vm
 	mutate_copies "$lane"
 	while IFS=$'\t' read -r number where test text; do
 		case $lane:$where in
-		vm:vm* | native:um | native:lib) echo "$number	$where	$test	$text" ;;
+		vm:vm* | native:um | native:lib)
+			[[ -n ${TESTS:-} && " $TESTS " != *" ${test%%[.!]*} "* ]] ||
+				echo "$number	$where	$test	$text"
+			;;
 		esac
 	done < <("$here/mutations.py" list) >"$work/mutate-$lane"
 	while IFS=$'\t' read -r where test; do
