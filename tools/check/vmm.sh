@@ -59,8 +59,8 @@ vmm_all() { # mode
 	esac
 }
 
-# Cases on the debug kernel, where a case takes twice as long: "unflushed", because
-# only this kernel can leave out the IOTLB flush, and some for the checks of this kernel
+# Cases on the debug kernel, which is slower: "unflushed", because only this kernel can
+# leave out the IOTLB flush, and some for the checks of this kernel
 vmm_debug() { # gate|all mode
 	case $1:$2 in
 	*:*-off) ;;
