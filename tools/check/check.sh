@@ -30,7 +30,8 @@
 #
 #   kunit-vm    all KUnit suites in a virtual machine with the debug kernel
 #   selftests   every program in every mode and format
-#   torture     2,000 rounds of the torture test, a million calls of the fuzzer
+#   torture     2,000 rounds of the torture test, a million calls of the fuzzer, on the
+#               fast kernel
 #   kasan       the selftests of the gate on a kernel with KASAN
 #   kcsan       the selftests with threads, on a kernel with KCSAN and kmemleak
 #   vmm         all combinations
@@ -136,7 +137,8 @@ for stage in "${stages[@]}"; do
 			"${TESTS:-torture together soft_unmap soft_ranges concurrent races unmap trackers access fuzz}" kcsan
 		;;
 	torture)
-		jobs_selftests long "soft-vtd_ss vtd-ss" "torture fuzz" debug \
+		# on the debug kernel, which runs fewer rounds in the gate, it would take hours
+		jobs_selftests long "soft-vtd_ss vtd-ss" "torture fuzz" fast \
 			TORTURE_ROUNDS=2000 FUZZ_CALLS=1000000 LIMIT=6000
 		;;
 	no-dirty-bits)

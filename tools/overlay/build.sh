@@ -5,7 +5,7 @@
 # Usage: [BASE=version | KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
 #
 #   plain     for the demo and for timing
-#   fast      for the kernel's own tests of iommufd and for migrations with QEMU
+#   fast      for the kernel's own tests of iommufd, migrations with QEMU, long torture
 #   debug     for tests: lockdep, UBSAN, freed pages unmapped, fault injection, KUnit
 #   kasan     like debug, with KASAN and checks of freed timers and work
 #   module    only the objects of drivers/iommu and drivers/vfio, with IOMMUFD=m
@@ -16,7 +16,7 @@
 #
 #   kcsan     like debug, with KCSAN and kmemleak
 #   cov       like debug, without UBSAN; counts which code of the project runs
-#   base      like fast, without the overlay
+#   base      like fast, without the overlay and what tests it
 #   base-plain  like plain, without the overlay: the baseline of a benchmark
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
 #   um-cov    like um; counts which code runs
@@ -159,7 +159,7 @@ tree)
 plain | fast | debug | kasan | kcsan | cov)
 	fragments=(core.config "$cpu")
 	case $config in
-	fast) fragments+=(upstream.config) ;;
+	fast) fragments+=(upstream.config soft.config stress.config) ;;
 	debug) fragments+=(debug.config dirty-kunit.config soft.config) ;;
 	kasan) fragments+=(debug.config dirty-kunit.config soft.config kasan.config) ;;
 	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
