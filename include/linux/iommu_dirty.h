@@ -173,10 +173,14 @@ enum iommu_dirty_cost {
  * struct iommu_dirty_desc - An IOMMU driver's description of a domain
  * @format: Format of its page table
  * @reason: Why its dirty bits can or cannot be tracked
+ * @split_reason: Why its large entries can or cannot be split. What cannot be tracked is
+ *	never split, so a driver need not repeat that. IOMMU_DIRTY_REASON_NO_DRIVER
+ *	unless the driver changes it
  */
 struct iommu_dirty_desc {
 	enum iommu_dirty_format format;
 	enum iommu_dirty_reason reason;
+	enum iommu_dirty_reason split_reason;
 };
 
 /**

@@ -157,6 +157,42 @@ iommu_dirty_split_needs_flush(const struct iommu_dirty_split *split)
 	return split->flush_iova <= split->flush_last;
 }
 
+/**
+ * iommu_dirty_split_steps() - Do all steps of a split or a merge but those of the locks
+ * @domain: The domain
+ * @table: Its page table
+ * @split: The split or merge
+ * @step: The function of the format
+ * @flush: Flushes a range, its last byte inclusive, as struct iommu_dirty_split requires
+ *
+ * For iommu_dirty_ops::split() and ::merge(). @split is then ready for the next range.
+ *
+ * Context: as for @step; @flush is called in the same context.
+ * Return: what the first call of @step has returned.
+ */
+static inline int
+iommu_dirty_split_steps(struct iommu_domain *domain,
+			const struct iommu_dirty_table *table,
+			struct iommu_dirty_split *split,
+			int (*step)(const struct iommu_dirty_table *table,
+				    struct iommu_dirty_split *split),
+			void (*flush)(struct iommu_domain *domain,
+				      unsigned long iova, unsigned long last))
+{
+	int rc = step(table, split);
+
+	/* After an error, too: what was changed before it is in use */
+	if (!iommu_dirty_split_needs_flush(split))
+		return rc;
+	flush(domain, split->flush_iova, split->flush_last);
+	split->flags |= IOMMU_DIRTY_SPLIT_RECHECK;
+	step(table, split);
+	split->flags &= ~IOMMU_DIRTY_SPLIT_RECHECK;
+	split->flush_iova = ULONG_MAX;
+	split->flush_last = 0;
+	return rc;
+}
+
 int iommu_dirty_split_amd_v1(const struct iommu_dirty_table *table,
 			     struct iommu_dirty_split *split);
 int iommu_dirty_split_arm_s1(const struct iommu_dirty_table *table,

@@ -128,7 +128,7 @@ enum iommu_dirty_format {
 };
 
 /**
- * enum iommu_dirty_reason - Why a member can or cannot be tracked
+ * enum iommu_dirty_reason - Why a member can or cannot be tracked, or split
  * @IOMMU_DIRTY_REASON_OK: It can be tracked
  * @IOMMU_DIRTY_REASON_NO_DRIVER: The IOMMU driver offers no dirty tracking.
  *	Device: no driver provides it
@@ -145,6 +145,8 @@ enum iommu_dirty_format {
  *	to page tables bypass the CPU caches, so software cannot share the
  *	tables
  * @IOMMU_DIRTY_REASON_UNBOUND: The device is no longer bound to this file
+ * @IOMMU_DIRTY_REASON_NO_BBML: Arm: entries cannot change their size while they
+ *	are in use, as SMMU_IDR3.BBML is not 2; only for splitting
  */
 enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_OK = 0,
@@ -155,6 +157,7 @@ enum iommu_dirty_reason {
 	IOMMU_DIRTY_REASON_ENABLE_FAILED = 5,
 	IOMMU_DIRTY_REASON_INCOHERENT = 6,
 	IOMMU_DIRTY_REASON_UNBOUND = 7,
+	IOMMU_DIRTY_REASON_NO_BBML = 8,
 };
 
 /**
@@ -181,6 +184,8 @@ enum iommu_dirty_member_type {
  * @IOMMU_DIRTY_MEMBER_QUIESCES_P2P: VFIO's P2P states are such states, too.
  *	Otherwise the device starts no DMA to its peers in them, but may still
  *	write to memory
+ * @IOMMU_DIRTY_MEMBER_SPLITS: Large entries of the HWPT can be split:
+ *	IOMMU_DIRTY_START_SPLIT and IOMMU_DIRTY_START_SPLIT_LAZY have an effect
  */
 enum iommu_dirty_member_flags {
 	IOMMU_DIRTY_MEMBER_TRACKED = 1 << 0,
@@ -188,6 +193,7 @@ enum iommu_dirty_member_flags {
 	IOMMU_DIRTY_MEMBER_LIVE = 1 << 2,
 	IOMMU_DIRTY_MEMBER_QUIESCES = 1 << 3,
 	IOMMU_DIRTY_MEMBER_QUIESCES_P2P = 1 << 4,
+	IOMMU_DIRTY_MEMBER_SPLITS = 1 << 5,
 };
 
 /**
@@ -197,11 +203,22 @@ enum iommu_dirty_member_flags {
  * @format: enum iommu_dirty_format, 0 if the member has no IO page table
  * @reason: enum iommu_dirty_reason
  * @flags: Combination of enum iommu_dirty_member_flags
- * @__reserved: 0
+ * @split_reason: HWPT without IOMMU_DIRTY_MEMBER_SPLITS: enum
+ *	iommu_dirty_reason, why its large entries cannot be split. Otherwise 0
  * @io_page_sizes: Bitmap of the sizes, in bytes, that an entry of the IO page
  *	table can have, or that a device can track by. One written byte makes
  *	all of an entry dirty. 0 if unknown: VFIO drivers report it only at
  *	START
+ * @split: HWPT: number of large entries that have been split. An entry that
+ *	becomes tables of two levels counts once for each table
+ * @unsplit: HWPT: how often entries stayed large that were to be split: there
+ *	was no memory, or software was pinning pages there
+ * @merged: HWPT: number of tables that have become large entries again
+ * @unmerged: HWPT: how often a table from a split could not become a large
+ *	entry again: its entries differed, or software was pinning pages there
+ *
+ * The numbers count from the time at which the HWPT was made. Tables from a split
+ * also go when what they map is unmapped.
  */
 struct iommu_dirty_member {
 	__u32 type;
@@ -209,8 +226,12 @@ struct iommu_dirty_member {
 	__u32 format;
 	__u32 reason;
 	__u32 flags;
-	__u32 __reserved;
+	__u32 split_reason;
 	__aligned_u64 io_page_sizes;
+	__aligned_u64 split;
+	__aligned_u64 unsplit;
+	__aligned_u64 merged;
+	__aligned_u64 unmerged;
 };
 
 /**
@@ -322,9 +343,16 @@ struct iommu_dirty_tracker_info {
  *	the range of a READ or SCAN that the tracker does not cover as dirty. If
  *	the device cannot be tracked, start with @num_ranges 0: nothing is
  *	covered
+ * @IOMMU_DIRTY_START_SPLIT: IOAS: split large entries of the IO page tables into
+ *	the smallest ones before START returns, and those of new mappings and
+ *	new HWPTs, so that one written byte makes one small page dirty
+ * @IOMMU_DIRTY_START_SPLIT_LAZY: IOAS: split a large entry after it was found
+ *	dirty. It is reported as a whole once, and precisely after that
  */
 enum iommu_dirty_start_flags {
 	IOMMU_DIRTY_START_DEGRADED = 1 << 0,
+	IOMMU_DIRTY_START_SPLIT = 1 << 1,
+	IOMMU_DIRTY_START_SPLIT_LAZY = 1 << 2,
 };
 
 /**
@@ -368,6 +396,18 @@ struct iommu_dirty_run {
  * a HWPT that leaves, and of a range that is unmapped by any means, are kept.
  * They are reported at their IOVA even if nothing is mapped there any more.
  *
+ * With IOMMU_DIRTY_START_SPLIT or IOMMU_DIRTY_START_SPLIT_LAZY, the tracker
+ * splits large entries of the IO page tables as long as it runs, of those HWPTs
+ * where that is possible: START does not fail because of others, and INFO reports
+ * which these are (IOMMU_DIRTY_MEMBER_SPLITS). What stays large is reported
+ * coarsely, but not lost. The entries become large again when the last such
+ * tracker of the IOAS is stopped. Small entries need memory, 2 GiB per TiB of IOVA
+ * with pages of 4 KiB, and cost devices speed: the IOTLB reaches less far. The
+ * memory is charged to the caller of START, or of the READ, map or attach that
+ * makes the entries small. IOMMU_DIRTY_START_SPLIT fails if there is no memory, and
+ * then makes the entries large again; no other call fails because of that. All
+ * trackers of the IOAS see small entries.
+ *
  * A device tracker tracks what the device writes within @ranges. Ranges are
  * rounded outwards to whole pages of the requested size and of the size that
  * the device tracks by, or to multiples of 64 such pages if the driver may need
@@ -396,7 +436,9 @@ struct iommu_dirty_run {
  *   logs with VFIO_DEVICE_FEATURE_DMA_LOGGING_START; or the device's driver
  *   has its log in use.
  * * -EINVAL: @num_ranges or @page_size is out of its limits, a range is empty,
- *   or one of @num_ranges, @ranges and @page_size is not 0 for an IOAS.
+ *   or one of @num_ranges, @ranges and @page_size is not 0 for an IOAS; both
+ *   IOMMU_DIRTY_START_SPLIT and IOMMU_DIRTY_START_SPLIT_LAZY, or one of them for
+ *   a device or for a passive tracker.
  * * -EOVERFLOW: a range extends beyond the end of the address space, or up to
  *   the end if the device does not support such ranges.
  * * -E2BIG: the device cannot track that much, even as a single range; or all
@@ -440,6 +482,12 @@ struct iommu_dirty_tracker_start {
  *
  * Stop tracking and discard the dirty pages that were not read. Hardware tracks
  * on as long as anybody else needs it. Stopping a stopped tracker succeeds.
+ *
+ * If the tracker has split large entries, and no other tracker of the IOAS does,
+ * they become large again where their small entries are still contiguous and have
+ * the same permissions. That takes time in proportion to the size of the IOAS. A
+ * signal that kills the caller ends it; STOP has then done the rest. The members
+ * in INFO count what became large and what did not.
  *
  * Return:
  * * 0 on success

@@ -66,8 +66,21 @@ struct iommufd_dirty_log_call;
 struct iommufd_dirty_tracker;
 
 /**
+ * enum iommufd_dirty_splits - When a tracker splits large entries
+ * @IOMMUFD_DIRTY_SPLIT_NEVER: Never
+ * @IOMMUFD_DIRTY_SPLIT_LAZY: When they were found dirty
+ * @IOMMUFD_DIRTY_SPLIT_EAGER: As soon as they are mapped
+ */
+enum iommufd_dirty_splits {
+	IOMMUFD_DIRTY_SPLIT_NEVER = 0,
+	IOMMUFD_DIRTY_SPLIT_LAZY,
+	IOMMUFD_DIRTY_SPLIT_EAGER,
+};
+
+/**
  * struct iommufd_dirty_start_args - Arguments of START and UPDATE
  * @degraded: START: use degraded mode, which reports what cannot be tracked as dirty
+ * @splits: START, IOAS tracker: when to split large entries
  * @gap_dirty: UPDATE: if tracking has a gap while the ranges are exchanged, report all
  *	of them as dirty rather than fail
  * @ranges: Device tracker: the ranges to track. Out: the ranges that are tracked
@@ -77,6 +90,7 @@ struct iommufd_dirty_tracker;
  */
 struct iommufd_dirty_start_args {
 	bool degraded;
+	enum iommufd_dirty_splits splits;
 	bool gap_dirty;
 	struct iommufd_dirty_ranges *ranges;
 	u64 page_size;
@@ -206,6 +220,8 @@ void iommufd_dirty_device_list(struct iommufd_device *idev,
  * @state: enum iommu_dirty_state, protected by the same locks as that list
  * @stops: How often it was stopped; protected as @state
  * @degraded: START asked for degraded mode; changes only while it is stopped
+ * @splits: When it splits large entries; changes only while it is stopped, protected by
+ *	iommufd_ioas::mutex
  * @vfio_compat: It serves VFIO_IOMMU_DIRTY_PAGES
  * @user_log: It serves VFIO_DEVICE_FEATURE_DMA_LOGGING_START, see device/log.c
  * @abandoned: The caller of START was killed before START finished, so the tracker
@@ -234,6 +250,7 @@ struct iommufd_dirty_tracker {
 	enum iommu_dirty_state state;
 	unsigned long stops;
 	bool degraded;
+	enum iommufd_dirty_splits splits;
 	bool vfio_compat;
 	bool user_log;
 	bool abandoned;

@@ -15,6 +15,7 @@
 #include <uapi/linux/iommufd_dirty.h>
 
 struct io_pagetable;
+struct iommu_dirty_orphan;
 struct iopt_area;
 struct iopt_pages;
 struct iommu_domain;
@@ -45,6 +46,13 @@ struct vfio_iommu_type1_dma_unmap;
  *	iova_rwsem held for writing; read with any of them held
  * @num_trackers: How many of them cover all of the IOAS; protected as @trackers
  * @num_passive: How many of those are passive; protected as @trackers
+ * @num_split: How many trackers split large entries; protected as @trackers
+ * @num_eager: How many of those split entries before they are dirty; protected as
+ *	@trackers
+ * @unsplit: While such a tracker runs: entries may nevertheless be large. Set under
+ *	@harvest_mutex, or under domains_rwsem held for writing; cleared as @trackers
+ * @orphans: Array for a merge, see ioas/split.c; NULL before the first tracker that
+ *	splits. Set with iommufd_ioas::mutex held, used with @harvest_mutex held
  * @anchor: What its trackers hold instead of a reference to it; NULL before the
  *	first tracker; protected by iommufd_ioas::mutex
  * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
@@ -63,6 +71,10 @@ struct iommufd_dirty_iopt {
 	struct list_head trackers;
 	unsigned int num_trackers;
 	unsigned int num_passive;
+	unsigned int num_split;
+	unsigned int num_eager;
+	bool unsplit;
+	struct iommu_dirty_orphan *orphans;
 	struct iommufd_dirty_anchor *anchor;
 	bool hasty;
 	unsigned long patient;
@@ -104,6 +116,12 @@ static inline bool iommufd_dirty_active(const struct iommufd_dirty_iopt *dirty)
 	return !list_empty(&dirty->trackers);
 }
 
+/* Checked before the map hooks, for the same reason; domains_rwsem is held */
+static inline bool iommufd_dirty_eager(const struct iommufd_dirty_iopt *dirty)
+{
+	return dirty->num_eager;
+}
+
 void iommufd_dirty_init_iopt(struct io_pagetable *iopt);
 bool iommufd_dirty_capable(struct iommufd_device *idev, u32 flags);
 u32 iommufd_dirty_auto_flags(struct iommufd_ioas *ioas,
@@ -121,6 +139,9 @@ int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 void iommufd_dirty_fill_failed(struct io_pagetable *iopt);
 void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 				 struct iommu_domain *domain);
+void iommufd_dirty_mapped(struct iopt_area *area, struct iopt_pages *pages);
+void iommufd_dirty_joined(struct io_pagetable *iopt,
+			  struct iommu_domain *domain);
 void iommufd_dirty_unmap_begin(struct iopt_area *area,
 			       struct iopt_pages *pages);
 void iommufd_dirty_unmap_end(struct iopt_area *area, struct iopt_pages *pages);
@@ -168,6 +189,11 @@ struct iommufd_dirty_idev {};
 struct iommufd_dirty_hwpt {};
 
 static inline bool iommufd_dirty_active(const struct iommufd_dirty_iopt *dirty)
+{
+	return false;
+}
+
+static inline bool iommufd_dirty_eager(const struct iommufd_dirty_iopt *dirty)
 {
 	return false;
 }
@@ -221,6 +247,16 @@ static inline void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 
 static inline void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 					       struct iommu_domain *domain)
+{
+}
+
+static inline void iommufd_dirty_mapped(struct iopt_area *area,
+					struct iopt_pages *pages)
+{
+}
+
+static inline void iommufd_dirty_joined(struct io_pagetable *iopt,
+					struct iommu_domain *domain)
 {
 }
 

@@ -138,13 +138,31 @@ int iommufd_dirty_tracker_alloc(struct iommufd_ucmd *ucmd)
 						     alloc_object(ucmd);
 }
 
-/* An IOAS tracker takes neither ranges nor a page size */
+#define SPLIT_FLAGS	(IOMMU_DIRTY_START_SPLIT | IOMMU_DIRTY_START_SPLIT_LAZY)
+
+/*
+ * An IOAS tracker takes neither ranges nor a page size. A device tracker has no page table,
+ * and a passive one must not change those of others.
+ */
 static int start_check(const struct iommufd_dirty_tracker *tracker,
 		       const struct iommu_dirty_tracker_start *cmd)
 {
+	u32 splits = cmd->flags & SPLIT_FLAGS;
+
+	if (splits == SPLIT_FLAGS ||
+	    (splits && (tracker->device || tracker->passive)))
+		return -EINVAL;
 	if (tracker->device)
 		return 0;
 	return cmd->num_ranges || cmd->ranges || cmd->page_size ? -EINVAL : 0;
+}
+
+static enum iommufd_dirty_splits start_splits(u32 flags)
+{
+	if (flags & IOMMU_DIRTY_START_SPLIT)
+		return IOMMUFD_DIRTY_SPLIT_EAGER;
+	return flags & IOMMU_DIRTY_START_SPLIT_LAZY ? IOMMUFD_DIRTY_SPLIT_LAZY :
+						      IOMMUFD_DIRTY_SPLIT_NEVER;
 }
 
 static int start_tracker(struct iommufd_dirty_tracker *tracker,
@@ -152,6 +170,7 @@ static int start_tracker(struct iommufd_dirty_tracker *tracker,
 {
 	struct iommufd_dirty_start_args req = {
 		.degraded = cmd->flags & IOMMU_DIRTY_START_DEGRADED,
+		.splits = start_splits(cmd->flags),
 		.page_size = cmd->page_size,
 	};
 	int rc;
@@ -200,7 +219,8 @@ int iommufd_dirty_tracker_start(struct iommufd_ucmd *ucmd)
 	cmd->out_reason = 0;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		return -EFAULT;
-	if ((cmd->flags & ~IOMMU_DIRTY_START_DEGRADED) || cmd->__reserved)
+	if ((cmd->flags & ~(IOMMU_DIRTY_START_DEGRADED | SPLIT_FLAGS)) ||
+	    cmd->__reserved)
 		return -EOPNOTSUPP;
 
 	tracker = iommufd_dirty_get(ucmd, cmd->tracker_id);

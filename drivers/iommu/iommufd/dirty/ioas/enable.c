@@ -126,6 +126,8 @@ void iommufd_dirty_enable_failed(struct iommufd_ioas *ioas)
 		    domain->dirty_ops->set_dirty_tracking(domain, true))
 			continue;
 		domain->dirty_failed = false;
+		/* Only tracked domains are split */
+		ioas->iopt.dirty.unsplit = true;
 		iommufd_dirty_mark_mapped(&ioas->iopt);
 	}
 }

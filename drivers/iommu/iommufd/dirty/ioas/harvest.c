@@ -58,12 +58,21 @@ bool iommufd_dirty_mapped_next(struct io_pagetable *iopt, unsigned long iova,
 	return area;
 }
 
-/*
- * Lower @last so that there is one window to look at, with at most HARVEST_MAX_AREAS areas.
- * A hole can have any size.
+/**
+ * iommufd_dirty_harvest_bound() - Bound what is looked at with the IOAS locked
+ * @tracker: The tracker, whose ledger is looked at, too
+ * @iova: First byte
+ * @last: Last byte, inclusive
+ *
+ * There is one window to look at, with at most HARVEST_MAX_AREAS areas. A hole can have any
+ * size.
+ *
+ * Context: iova_rwsem is held.
+ * Return: the last byte, at most @last.
  */
-static unsigned long harvest_bound(struct iommufd_dirty_tracker *tracker,
-				   unsigned long iova, unsigned long last)
+unsigned long iommufd_dirty_harvest_bound(struct iommufd_dirty_tracker *tracker,
+					  unsigned long iova,
+					  unsigned long last)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	struct iopt_area *area;
@@ -163,12 +172,27 @@ static struct iommu_dirty_sink *harvest_sink(struct iommufd_dirty_feed *feed,
 		       feed->to : iommufd_dirty_feed_sink(feed, domain);
 }
 
+/*
+ * True if dirty large entries are to be split. Whichever tracker finds them dirty: it cleans
+ * them, so that others would not find them dirty any more. What START discards was written
+ * before, which need not go on.
+ */
+static bool harvest_splits(const struct iommufd_dirty_tracker *tracker,
+			   unsigned int flags)
+{
+	return tracker->ioas->iopt.dirty.num_split &&
+	       !(flags & IOMMU_DIRTY_WALK_NO_CLEAR) &&
+	       tracker->state == IOMMU_DIRTY_STATE_RUNNING;
+}
+
 /* Walk the domains that the tracker covers */
 static int harvest_domains(struct iommufd_dirty_tracker *tracker,
 			   struct iommufd_dirty_feed *feed, unsigned long iova,
 			   unsigned long last, unsigned int flags)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	bool splits = harvest_splits(tracker, flags);
+	struct iommu_dirty_sink *sink;
 	struct iommu_domain *domain;
 	unsigned long index;
 	int rc;
@@ -179,8 +203,11 @@ static int harvest_domains(struct iommufd_dirty_tracker *tracker,
 			continue;
 		if (tracker->domain && tracker->domain != domain)
 			continue;
-		rc = harvest_domain(iopt, domain, iova, last, flags,
-				    harvest_sink(feed, flags, domain));
+		sink = harvest_sink(feed, flags, domain);
+		if (splits)
+			iommufd_dirty_split_dirty(iopt, domain, iova, last,
+						  sink);
+		rc = harvest_domain(iopt, domain, iova, last, flags, sink);
 		if (rc)
 			return rc;
 		cond_resched();
@@ -286,8 +313,8 @@ static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * True if an IO page table entry may reach beyond the window. harvest_bound() splits
- * ranges at multiples of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end
+ * True if an IO page table entry may reach beyond the window.
+ * iommufd_dirty_harvest_bound() splits ranges at multiples of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end
  * anywhere, and a HWPT that was made without a request for tracking can have larger
  * entries.
  */
@@ -356,10 +383,44 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 
 	if (down_read_killable(&iopt->iova_rwsem))
 		return -EINTR;
-	*last = harvest_bound(tracker, iova, *last);
+	*last = iommufd_dirty_harvest_bound(tracker, iova, *last);
 	rc = harvest_window(tracker, iova, *last, flags, to);
 	up_read(&iopt->iova_rwsem);
 	return rc;
+}
+
+/**
+ * iommufd_dirty_harvest_lock() - Take the locks of a harvest but iova_rwsem
+ * @iopt: The IOAS
+ *
+ * Return: 0, or -EINTR if killed.
+ */
+int iommufd_dirty_harvest_lock(struct io_pagetable *iopt)
+{
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (down_read_killable(&iopt->dirty.attach_rwsem))
+		goto out_domains;
+	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
+		goto out_attach;
+	return 0;
+
+out_attach:
+	up_read(&iopt->dirty.attach_rwsem);
+out_domains:
+	up_read(&iopt->domains_rwsem);
+	return -EINTR;
+}
+
+/**
+ * iommufd_dirty_harvest_unlock() - Drop the locks of iommufd_dirty_harvest_lock()
+ * @iopt: The IOAS
+ */
+void iommufd_dirty_harvest_unlock(struct io_pagetable *iopt)
+{
+	mutex_unlock(&iopt->dirty.harvest_mutex);
+	up_read(&iopt->dirty.attach_rwsem);
+	up_read(&iopt->domains_rwsem);
 }
 
 static int harvest(const struct iommufd_dirty_asked *asked, unsigned long iova,
@@ -368,25 +429,16 @@ static int harvest(const struct iommufd_dirty_asked *asked, unsigned long iova,
 {
 	struct iommufd_dirty_tracker *tracker = asked->tracker;
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
-	int rc = -EINTR;
+	int rc;
 
-	if (down_read_killable(&iopt->domains_rwsem))
+	rc = iommufd_dirty_harvest_lock(iopt);
+	if (rc)
 		return rc;
-	if (down_read_killable(&iopt->dirty.attach_rwsem))
-		goto out_domains;
-	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
-		goto out_attach;
-
 	if (iommufd_dirty_asked_valid(asked))
 		rc = harvest_locked(tracker, iova, last, flags, sink);
 	else
 		rc = -ENODATA;
-
-	mutex_unlock(&iopt->dirty.harvest_mutex);
-out_attach:
-	up_read(&iopt->dirty.attach_rwsem);
-out_domains:
-	up_read(&iopt->domains_rwsem);
+	iommufd_dirty_harvest_unlock(iopt);
 	return rc;
 }
 
@@ -448,7 +500,7 @@ static int harvest_ledger(const struct iommufd_dirty_asked *asked,
 	if (down_read_killable(&iopt->iova_rwsem))
 		goto out_unlock;
 	rc = 0;
-	*last = harvest_bound(tracker, iova, *last);
+	*last = iommufd_dirty_harvest_bound(tracker, iova, *last);
 	harvest_areas(tracker, iova, *last, NULL, sink);
 	up_read(&iopt->iova_rwsem);
 	if (sink != &ledger->sink)

@@ -123,10 +123,22 @@ int iommufd_dirty_disable(struct iommufd_dirty_tracker *tracker);
 void iommufd_dirty_mark_mapped(struct io_pagetable *iopt);
 
 /* start.c */
+bool iommufd_dirty_window_mapped(struct iommufd_dirty_tracker *tracker,
+				 unsigned long iova, unsigned long last,
+				 struct iommufd_dirty_range *window);
 void iommufd_dirty_abandon(struct work_struct *work);
 bool iommufd_dirty_all_degraded(struct io_pagetable *iopt);
 int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker,
 			 enum iommu_dirty_state state);
+
+/* split.c */
+void iommufd_dirty_split_dirty(struct io_pagetable *iopt,
+			       struct iommu_domain *domain, unsigned long iova,
+			       unsigned long last,
+			       struct iommu_dirty_sink *sink);
+int iommufd_dirty_split(struct iommufd_dirty_tracker *tracker);
+int iommufd_dirty_split_prepare(struct iommufd_ioas *ioas);
+void iommufd_dirty_merge(struct iommufd_dirty_tracker *tracker);
 
 /* members.c */
 bool iommufd_dirty_untracked(struct io_pagetable *iopt);
@@ -143,6 +155,11 @@ int iommufd_dirty_ioas_info(struct iommufd_dirty_tracker *tracker,
 bool iommufd_dirty_mapped_next(struct io_pagetable *iopt, unsigned long iova,
 			       unsigned long last,
 			       struct iommufd_dirty_range *mapped);
+unsigned long iommufd_dirty_harvest_bound(struct iommufd_dirty_tracker *tracker,
+					  unsigned long iova,
+					  unsigned long last);
+int iommufd_dirty_harvest_lock(struct io_pagetable *iopt);
+void iommufd_dirty_harvest_unlock(struct io_pagetable *iopt);
 int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
 			       unsigned long last, unsigned int flags,
 			       struct iommu_dirty_sink *sink);

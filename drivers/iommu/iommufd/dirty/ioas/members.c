@@ -58,6 +58,7 @@ void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 	struct iommu_dirty_desc desc = {
 		.format = IOMMU_DIRTY_FMT_UNKNOWN,
 		.reason = IOMMU_DIRTY_REASON_NO_DRIVER,
+		.split_reason = IOMMU_DIRTY_REASON_NO_DRIVER,
 	};
 
 	lockdep_assert_held(&hwpt->ioas->mutex);
@@ -67,6 +68,9 @@ void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 
 	if (desc.reason == IOMMU_DIRTY_REASON_OK && domain->dirty_failed)
 		desc.reason = IOMMU_DIRTY_REASON_ENABLE_FAILED;
+	/* What cannot be tracked is not split */
+	if (desc.reason != IOMMU_DIRTY_REASON_OK)
+		desc.split_reason = desc.reason;
 
 	*member = (struct iommu_dirty_member){
 		.type = IOMMU_DIRTY_MEMBER_HWPT,
@@ -74,8 +78,15 @@ void iommufd_dirty_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 		.format = desc.format,
 		.reason = desc.reason,
 		.flags = hwpt->auto_domain ? IOMMU_DIRTY_MEMBER_AUTO : 0,
+		.split_reason = desc.split_reason,
 		.io_page_sizes = domain->pgsize_bitmap,
+		.split = READ_ONCE(domain->dirty_split),
+		.unsplit = READ_ONCE(domain->dirty_unsplit),
+		.merged = READ_ONCE(domain->dirty_merged),
+		.unmerged = READ_ONCE(domain->dirty_unmerged),
 	};
+	if (desc.split_reason == IOMMU_DIRTY_REASON_OK)
+		member->flags |= IOMMU_DIRTY_MEMBER_SPLITS;
 }
 
 static void describe_access(struct iommufd_access *access,

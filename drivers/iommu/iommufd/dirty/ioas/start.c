@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * START and STOP of IOAS trackers, and of the classic tracking of HWPTs. START enables
- * dirty tracking in the domains where it is off, then clears what is dirty already, or
- * hands it to the running trackers. Called by tracker.c with no lock held other than
+ * dirty tracking in the domains where it is off, splits large entries if it was asked
+ * to, then clears what is dirty already, or hands it to the running trackers. STOP merges
+ * what was split (split.c). Called by tracker.c with no lock held other than
  * vfio_mutex or that of the classic tracking, and when an IOAS is destroyed.
  *
  * These locks are held where the state of a tracker changes:
@@ -17,6 +18,7 @@
  */
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <trace/events/iommufd_dirty.h>
 
 #include "../tests/break.h"
@@ -102,6 +104,12 @@ static void tracker_count(struct iommufd_dirty_tracker *tracker, int change)
 	WRITE_ONCE(dirty->num_trackers, dirty->num_trackers + change);
 	if (tracker->passive)
 		dirty->num_passive += change;
+	if (tracker->splits)
+		dirty->num_split += change;
+	if (tracker->splits == IOMMUFD_DIRTY_SPLIT_EAGER)
+		dirty->num_eager += change;
+	if (!dirty->num_eager)
+		dirty->unsplit = false;
 }
 
 static void tracker_set_state(struct iommufd_dirty_tracker *tracker,
@@ -148,10 +156,11 @@ bool iommufd_dirty_all_degraded(struct io_pagetable *iopt)
 }
 
 /* Enter IOMMU_DIRTY_STATE_STARTING; iommufd_ioas::mutex is held */
-static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
-			  struct iommu_dirty_member *failed)
+static int tracker_enable(struct iommufd_dirty_tracker *tracker,
+			  struct iommufd_dirty_start_args *req)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
+	bool degraded = req->degraded;
 	int rc;
 
 	rc = tracker_lock_killable(ioas);
@@ -160,14 +169,15 @@ static int tracker_enable(struct iommufd_dirty_tracker *tracker, bool degraded,
 	tracker->degraded = degraded;
 	if (!degraded && !tracker->domain) {
 		iommufd_dirty_enable_failed(ioas);
-		rc = iommufd_dirty_first_untrackable(ioas, failed);
+		rc = iommufd_dirty_first_untrackable(ioas, &req->failed);
 	}
 	if (!rc)
-		rc = iommufd_dirty_enable(tracker, failed);
+		rc = iommufd_dirty_enable(tracker, &req->failed);
 	if (!rc) {
 		if (degraded && !iommufd_dirty_watched(&ioas->iopt) &&
 		    iommufd_dirty_untracked(&ioas->iopt))
 			trace_iommufd_dirty_degraded(ioas->obj.id);
+		tracker->splits = req->splits;
 		tracker_set_state(tracker, IOMMU_DIRTY_STATE_STARTING);
 	}
 	tracker_unlock(ioas);
@@ -262,10 +272,20 @@ static bool ioas_next(struct iommufd_dirty_tracker *tracker,
 	return found;
 }
 
-/* Find the next window that has a mapping, for for_each_dirty_range() */
-static bool forget_next(struct iommufd_dirty_tracker *tracker,
-			unsigned long iova, unsigned long last,
-			struct iommufd_dirty_range *window)
+/**
+ * iommufd_dirty_window_mapped() - Find the next window that has a mapping
+ * @tracker: An IOAS tracker
+ * @iova: Where to start
+ * @last: Where to end, inclusive
+ * @window: Out: the window
+ *
+ * For for_each_dirty_range().
+ *
+ * Return: false if there is none. If killed, true: the caller notices the signal.
+ */
+bool iommufd_dirty_window_mapped(struct iommufd_dirty_tracker *tracker,
+				 unsigned long iova, unsigned long last,
+				 struct iommufd_dirty_range *window)
 {
 	return ioas_next(tracker, iova, last, &iova) &&
 	       iommufd_dirty_window_next(IOMMUFD_DIRTY_WINDOW, iova, last,
@@ -294,7 +314,8 @@ int iommufd_dirty_forget(struct iommufd_dirty_tracker *tracker,
 	int rc;
 
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_FORGET);
-	for_each_dirty_range(window, forget_next, tracker, 0, ULONG_MAX) {
+	for_each_dirty_range(window, iommufd_dirty_window_mapped, tracker, 0,
+			     ULONG_MAX) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		rc = iommufd_dirty_harvest(&asked, window.iova, &window.last, 0,
@@ -332,8 +353,10 @@ static int start_begin(struct iommufd_dirty_tracker *tracker,
 	rc = tracker_abandon(tracker, true);
 	if (rc != -EINTR)
 		rc = tracker_check_start(tracker);
+	if (!rc && req->splits)
+		rc = iommufd_dirty_split_prepare(ioas);
 	if (!rc)
-		rc = tracker_enable(tracker, req->degraded, &req->failed);
+		rc = tracker_enable(tracker, req);
 	mutex_unlock(&ioas->mutex);
 	return rc;
 }
@@ -362,11 +385,25 @@ static bool start_end(struct iommufd_dirty_tracker *tracker, int rc)
 	return true;
 }
 
+/* Between start_begin() and start_end(), which gets what this returns */
+static int start_prepare(struct iommufd_dirty_tracker *tracker,
+			 const struct iommufd_dirty_start_args *req)
+{
+	int rc = 0;
+
+	/* First, as it reports nothing to this tracker: that would be forgotten anyway */
+	if (req->splits == IOMMUFD_DIRTY_SPLIT_EAGER)
+		rc = iommufd_dirty_split(tracker);
+	if (!rc)
+		rc = iommufd_dirty_forget(tracker, IOMMU_DIRTY_STATE_STARTING);
+	return rc;
+}
+
 static int ioas_start(struct iommufd_dirty_tracker *tracker,
 		      struct iommufd_dirty_start_args *req)
 {
 	bool ended = false;
-	int rc, rc_forget;
+	int rc, rc_prepare;
 
 	rc = iommufd_dirty_enter(tracker);
 	if (rc)
@@ -377,25 +414,29 @@ static int ioas_start(struct iommufd_dirty_tracker *tracker,
 		return rc;
 
 	/* This can take long, so drop the locks; STARTING keeps START and STOP out */
-	rc_forget = iommufd_dirty_forget(tracker, IOMMU_DIRTY_STATE_STARTING);
+	rc_prepare = start_prepare(tracker, req);
 
 	rc = iommufd_dirty_enter(tracker);
 	/* An IOAS that goes stops its trackers */
 	if (rc == -ENODEV)
 		return rc;
 	if (!rc) {
-		ended = start_end(tracker, rc_forget);
+		ended = start_end(tracker, rc_prepare);
 		iommufd_dirty_exit(tracker);
 	}
+	if (ended && rc_prepare && req->splits)
+		iommufd_dirty_merge(tracker);
 	if (ended)
-		return rc_forget;
+		return rc_prepare;
 	/* A killed task must not wait for the holders of the locks */
 	WRITE_ONCE(tracker->abandoned, true);
 	queue_delayed_work(system_unbound_wq, &tracker->abandon, 0);
 	return -EINTR;
 }
 
-static int stop_locked(struct iommufd_dirty_tracker *tracker, bool killable)
+/* Sets @merges if what the tracker has split is to be merged now */
+static int stop_locked(struct iommufd_dirty_tracker *tracker, bool killable,
+		       bool *merges)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
 	int rc;
@@ -413,6 +454,11 @@ static int stop_locked(struct iommufd_dirty_tracker *tracker, bool killable)
 		if (!rc)
 			rc = tracker_disable(tracker);
 	}
+	if (tracker->state == IOMMU_DIRTY_STATE_STOPPED) {
+		*merges = tracker->splits;
+		/* Once is enough */
+		tracker->splits = IOMMUFD_DIRTY_SPLIT_NEVER;
+	}
 	mutex_unlock(&ioas->mutex);
 	return rc;
 }
@@ -420,6 +466,7 @@ static int stop_locked(struct iommufd_dirty_tracker *tracker, bool killable)
 static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 {
 	struct iommufd_dirty_anchor *anchor = tracker->anchor;
+	bool merges = false;
 	int rc = 0;
 
 	if (!killable) {
@@ -431,8 +478,11 @@ static int ioas_stop(struct iommufd_dirty_tracker *tracker, bool killable)
 	}
 	/* An IOAS that goes stops its trackers */
 	if (!anchor->gone)
-		rc = stop_locked(tracker, killable);
+		rc = stop_locked(tracker, killable, &merges);
 	up_read(&anchor->rwsem);
+	/* This can take long, so drop the locks */
+	if (merges)
+		iommufd_dirty_merge(tracker);
 	return rc;
 }
 
@@ -459,6 +509,7 @@ void iommufd_dirty_ioas_destroyed(struct iommufd_ioas *ioas)
 	}
 	mutex_unlock(&ioas->mutex);
 	up_write(&anchor->rwsem);
+	kvfree(ioas->iopt.dirty.orphans);
 	iommufd_dirty_anchor_put(anchor);
 }
 
