@@ -6,8 +6,10 @@
  *
  * As in hardware, a dirty bit is set by compare-and-swap on the entry. A write through
  * a cached translation whose entry was dirty sets none. A read that fills the cache
- * sets none either: the next write walks again. A port holds its lock during a DMA of
- * at most one page, so invalidating the port waits for a copy or walk in progress.
+ * sets none either: the next write walks again. Large entries have a cache of their own,
+ * and so have pointers to tables, which a flush that is only for leaves does not
+ * invalidate. A port holds its lock during a DMA of at most one page, so invalidating the
+ * port waits for a copy or walk in progress.
  * For tests, soft_inject::late_dirty sets dirty bits by a plain OR, which no
  * specification should allow.
  */
@@ -63,25 +65,80 @@ static void soft_update_late(struct soft_device *sdev, u64 *pte, u64 old,
 	atomic64_andnot(old & ~new, (atomic64_t *)pte);
 }
 
+static struct soft_xlat *soft_slot(struct soft_port *port, unsigned long iova,
+				   bool large)
+{
+	return large ? &port->large[(iova >> 21) % SOFT_LARGE] :
+		       &port->tlb[(iova >> 12) % SOFT_TLB];
+}
+
+static unsigned long soft_slot_size(bool large)
+{
+	return large ? SZ_2M : SZ_4K;
+}
+
+/* Returns the cached translation that a DMA can use, or NULL */
+static struct soft_xlat *soft_cached(struct soft_port *port, unsigned long iova,
+				     bool write)
+{
+	unsigned int large;
+
+	for (large = 0; large < 2; large++) {
+		struct soft_xlat *xlat = soft_slot(port, iova, large);
+
+		if (xlat->valid && (xlat->write || !write) &&
+		    xlat->iova == ALIGN_DOWN(iova, soft_slot_size(large)))
+			return xlat;
+	}
+	return NULL;
+}
+
+/* Finds the entry; a walk begins with the table of level 0 if that is cached */
+static u64 *soft_find(struct soft_port *port, unsigned long iova,
+		      unsigned int *level, bool set_accessed)
+{
+	struct soft_cached_table *cached =
+		&port->tables[(iova >> 21) % SOFT_TABLES];
+	unsigned long start = ALIGN_DOWN(iova, SZ_2M);
+	u64 *pte;
+
+	if (cached->table && cached->iova == start) {
+		*level = 0;
+		return &cached->table[(iova - start) / SZ_4K];
+	}
+	pte = soft_table_lookup(port->to.domain, iova, level, set_accessed);
+	if (pte && !*level) {
+		cached->iova = start;
+		cached->table = PTR_ALIGN_DOWN(pte, SZ_4K);
+	}
+	return pte;
+}
+
 /* Walks the page table, and caches the translation */
-static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
-		      struct soft_xlat *xlat)
+static struct soft_xlat *soft_walk(struct soft_port *port, unsigned long iova,
+				   bool write)
 {
 	struct soft_domain *domain = port->to.domain;
 	const struct soft_fmt *fmt = domain->fmt;
 	bool update = soft_updates_bits(domain);
 	bool late = write && READ_ONCE(port->dev->inject.late_dirty);
+	struct soft_xlat *xlat;
 	unsigned int level;
 	u64 *pte, old, new;
 
-	pte = soft_table_lookup(domain, iova, &level, update);
+again:
+	pte = soft_find(port, iova, &level, update);
 	if (!pte)
-		return false;
+		return NULL;
 	old = READ_ONCE(*pte);
 	do {
-		if (!(old & fmt->present) ||
-		    (write && !soft_may_write(fmt, old, update)))
-			return false;
+		if (!(old & fmt->present))
+			return NULL;
+		/* It has been split since it was found */
+		if (soft_is_table(fmt, old, level))
+			goto again;
+		if (write && !soft_may_write(fmt, old, update))
+			return NULL;
 		new = old;
 		if (update)
 			new |= fmt->accessed;
@@ -91,13 +148,14 @@ static bool soft_walk(struct soft_port *port, unsigned long iova, bool write,
 	if (new != old && late)
 		soft_update_late(port->dev, pte, old, new);
 
-	xlat->pfn = iova >> 12;
+	xlat = soft_slot(port, iova, level);
+	xlat->iova = ALIGN_DOWN(iova, soft_slot_size(level));
 	xlat->phys = soft_phys(fmt, new) +
-		     ALIGN_DOWN(iova % BIT(soft_shift(level)), SZ_4K);
+		     xlat->iova % BIT(soft_shift(level));
 	xlat->valid = true;
 	xlat->write = soft_may_write(fmt, new, update) &&
 		      (!update || soft_is_dirty(fmt, new));
-	return true;
+	return xlat;
 }
 
 /* Copies whole words, as devices do: others read the memory concurrently */
@@ -117,21 +175,18 @@ static void soft_copy(void *to, const void *from, size_t len)
 static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 		     size_t len, bool write)
 {
-	struct soft_xlat *xlat;
+	struct soft_xlat *xlat = NULL;
 	unsigned long asked = iova;
-	bool ok = false;
 
 	spin_lock(&port->lock);
 	iova += port->to.offset;
-	xlat = &port->tlb[(iova >> 12) % SOFT_TLB];
 	if (port->to.domain) {
-		ok = xlat->valid && xlat->pfn == iova >> 12 &&
-		     (xlat->write || !write);
-		if (!ok)
-			ok = soft_walk(port, iova, write, xlat);
+		xlat = soft_cached(port, iova, write);
+		if (!xlat)
+			xlat = soft_walk(port, iova, write);
 	}
-	if (ok) {
-		void *mem = phys_to_virt(xlat->phys) + iova % SZ_4K;
+	if (xlat) {
+		void *mem = phys_to_virt(xlat->phys) + (iova - xlat->iova);
 
 		soft_copy(write ? mem : buf, write ? buf : mem, len);
 		if (write)
@@ -139,9 +194,9 @@ static bool soft_dma(struct soft_port *port, unsigned long iova, void *buf,
 	}
 	spin_unlock(&port->lock);
 
-	if (!ok)
+	if (!xlat)
 		atomic64_inc(&port->dev->faults);
-	return ok;
+	return xlat;
 }
 
 /**
@@ -165,6 +220,8 @@ static void soft_port_attach(struct soft_port *port,
 	spin_lock(&port->lock);
 	port->to = *to;
 	memset(port->tlb, 0, sizeof(port->tlb));
+	memset(port->large, 0, sizeof(port->large));
+	memset(port->tables, 0, sizeof(port->tables));
 	spin_unlock(&port->lock);
 }
 
@@ -223,16 +280,28 @@ void soft_dma_set_pasid(struct soft_port *port, ioasid_t pasid)
 	write_unlock(&soft_attach_lock);
 }
 
+/* Returns true if the @size bytes at @iova overlap the range */
+static bool soft_overlaps(unsigned long iova, unsigned long size,
+			  unsigned long first, unsigned long last)
+{
+	return iova <= last && iova + (size - 1) >= first;
+}
+
 static void soft_port_invalidate(struct soft_port *port, unsigned long first,
-				 unsigned long last)
+				 unsigned long last, bool leaf)
 {
 	unsigned int i;
 
 	spin_lock(&port->lock);
 	for (i = 0; i < SOFT_TLB; i++)
-		if (port->tlb[i].pfn >= first >> 12 &&
-		    port->tlb[i].pfn <= last >> 12)
+		if (soft_overlaps(port->tlb[i].iova, SZ_4K, first, last))
 			port->tlb[i].valid = false;
+	for (i = 0; i < SOFT_LARGE; i++)
+		if (soft_overlaps(port->large[i].iova, SZ_2M, first, last))
+			port->large[i].valid = false;
+	for (i = 0; i < SOFT_TABLES && !leaf; i++)
+		if (soft_overlaps(port->tables[i].iova, SZ_2M, first, last))
+			port->tables[i].table = NULL;
 	spin_unlock(&port->lock);
 }
 
@@ -241,11 +310,13 @@ static void soft_port_invalidate(struct soft_port *port, unsigned long first,
  * @domain: The domain whose devices are invalidated
  * @first: First byte of the range
  * @last: Last byte of the range, inclusive
+ * @leaf: Only leaves have changed: pointers to tables stay in the caches
  *
- * After it returns, no DMA uses entries that were in the page table before.
+ * After it returns, no DMA uses leaves that were in the page table before; unless @leaf,
+ * nor tables.
  */
 void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
-			 unsigned long last)
+			 unsigned long last, bool leaf)
 {
 	struct soft_device *sdev;
 	struct soft_port *port;
@@ -256,7 +327,7 @@ void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
 		for (i = 0; i < ARRAY_SIZE(sdev->ports); i++) {
 			port = &sdev->ports[i];
 			if (sdev->attached[port->pasid].domain == domain)
-				soft_port_invalidate(port, first, last);
+				soft_port_invalidate(port, first, last, leaf);
 		}
 	}
 	read_unlock(&soft_attach_lock);

@@ -16,6 +16,8 @@ const struct soft_fmt soft_fmts[] = {
 	{
 		.name = "vtd_ss", .id = IOMMU_DIRTY_FMT_VTD_SS,
 		.walk = iommu_dirty_walk_vtd_ss,
+		.split = iommu_dirty_split_vtd_ss,
+		.merge = iommu_dirty_merge_vtd_ss,
 		.bits = 48, .top_level = 3,
 		.addr = BIT51_12, .present = 0x1,	/* R: always set here */
 		.table = 0x3, .table_accessed = 0x100,
@@ -26,6 +28,8 @@ const struct soft_fmt soft_fmts[] = {
 		/* In the upper half of 48 bits, bits 63 to 48 are set, too */
 		.name = "x86_64", .id = IOMMU_DIRTY_FMT_VTD_FS,
 		.walk = iommu_dirty_walk_x86_64,
+		.split = iommu_dirty_split_x86_64,
+		.merge = iommu_dirty_merge_x86_64,
 		.bits = 47, .top_level = 3,
 		.addr = BIT51_12, .present = 0x1,
 		.table = 0x7, .table_accessed = 0x20,	/* U W P */
@@ -36,6 +40,8 @@ const struct soft_fmt soft_fmts[] = {
 	{
 		.name = "amd_v1", .id = IOMMU_DIRTY_FMT_AMD_V1,
 		.walk = iommu_dirty_walk_amd_v1,
+		.split = iommu_dirty_split_amd_v1,
+		.merge = iommu_dirty_merge_amd_v1,
 		.bits = 48, .top_level = 3, .level_shift = 9,
 		.addr = BIT51_12, .present = 0x1,
 		.table = 0x6000000000000001,		/* IW IR PR */
@@ -46,6 +52,8 @@ const struct soft_fmt soft_fmts[] = {
 		/* AF, inner shareable, AP[2:1] = read-only for all; write: DBM */
 		.name = "arm_s1", .id = IOMMU_DIRTY_FMT_ARM_S1,
 		.walk = iommu_dirty_walk_arm_s1,
+		.split = iommu_dirty_split_arm_s1,
+		.merge = iommu_dirty_merge_arm_s1,
 		.bits = 48, .top_level = 3,
 		.addr = BIT47_12, .present = 0x1, .table = 0x3,
 		.leaf = 0x7c3, .huge = 0x2, .leaf_mask = 0x2,
@@ -56,6 +64,8 @@ const struct soft_fmt soft_fmts[] = {
 		/* The same with S2AP = read-only, and 16 tables as the root */
 		.name = "arm_s2", .id = IOMMU_DIRTY_FMT_ARM_S2,
 		.walk = iommu_dirty_walk_arm_s2,
+		.split = iommu_dirty_split_arm_s2,
+		.merge = iommu_dirty_merge_arm_s2,
 		.bits = 43, .top_level = 2, .root_order = 4,
 		.addr = BIT47_12, .present = 0x1, .table = 0x3,
 		.leaf = 0x77f, .huge = 0x2, .leaf_mask = 0x2,
@@ -65,6 +75,8 @@ const struct soft_fmt soft_fmts[] = {
 	{
 		.name = "riscv", .id = IOMMU_DIRTY_FMT_RISCV,
 		.walk = iommu_dirty_walk_riscv,
+		.split = iommu_dirty_split_riscv,
+		.merge = iommu_dirty_merge_riscv,
 		.bits = 47, .top_level = 3, .addr_shift = 2,
 		.addr = BIT53_10, .present = 0x1, .table = 0x1,
 		.leaf = 0x13, .leaf_mask = 0x2,		/* U R V */

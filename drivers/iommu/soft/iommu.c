@@ -12,12 +12,25 @@
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
+#include "../dirty/pages.h"
 #include "soft.h"
 
 static bool skip_flush;
 module_param(skip_flush, bool, 0644);
 MODULE_PARM_DESC(skip_flush,
 		 "For tests that must fail: harvests request no IOTLB flush");
+
+/* What split_flush makes of the flush after a split or merge */
+enum {
+	SOFT_FLUSH_FULL,
+	SOFT_FLUSH_LEAVES,
+	SOFT_FLUSH_NOTHING,
+};
+
+static unsigned int split_flush;
+module_param(split_flush, uint, 0644);
+MODULE_PARM_DESC(split_flush,
+		 "For tests that must fail: splits and merges flush only leaves (1) or nothing (2)");
 
 struct iommu_device soft_iommu;
 
@@ -130,7 +143,7 @@ static int soft_map_pages(struct iommu_domain *domain, unsigned long iova,
 err_unmap:
 	/* Unmap the mapped part of this page; the caller unmaps the pages before it */
 	soft_table_unmap(soft, iova, pgsize, &freelist);
-	soft_dma_invalidate(soft, iova, iova + pgsize - 1);
+	soft_dma_invalidate(soft, iova, iova + pgsize - 1, false);
 	iommu_put_pages_list(&freelist);
 	return rc;
 }
@@ -155,13 +168,15 @@ static void soft_iotlb_sync(struct iommu_domain *domain,
 	if (READ_ONCE(sdev->inject.hold_flush) &&
 	    !(current->flags & (PF_EXITING | PF_KTHREAD)))
 		soft_pause(sdev, &sdev->inject.hold_flush);
-	soft_dma_invalidate(to_soft_domain(domain), gather->start, gather->end);
+	/* As Intel's driver: if no table goes, no pointer to a table has changed */
+	soft_dma_invalidate(to_soft_domain(domain), gather->start, gather->end,
+			    iommu_pages_list_empty(&gather->freelist));
 	iommu_put_pages_list(&gather->freelist);
 }
 
 static void soft_flush_iotlb_all(struct iommu_domain *domain)
 {
-	soft_dma_invalidate(to_soft_domain(domain), 0, ULONG_MAX);
+	soft_dma_invalidate(to_soft_domain(domain), 0, ULONG_MAX, false);
 }
 
 static phys_addr_t soft_iova_to_phys(struct iommu_domain *domain,
@@ -193,22 +208,29 @@ static int soft_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 		return rc;
 	WRITE_ONCE(soft->tracking, enable);
 	/* Writes through translations cached before this set no dirty bit */
-	soft_dma_invalidate(soft, 0, ULONG_MAX);
+	soft_dma_invalidate(soft, 0, ULONG_MAX, true);
 	return 0;
+}
+
+static void soft_dirty_table(const struct soft_domain *soft,
+			     struct iommu_dirty_table *table)
+{
+	*table = (struct iommu_dirty_table){
+		.root = soft->root,
+		.top_level = soft->fmt->top_level,
+		.bits = soft->fmt->bits,
+		.page_shift = 12,
+	};
 }
 
 static int soft_harvest(struct iommu_domain *domain,
 			struct iommu_dirty_walk *walk)
 {
 	struct soft_domain *soft = to_soft_domain(domain);
-	const struct iommu_dirty_table table = {
-		.root = soft->root,
-		.top_level = soft->fmt->top_level,
-		.bits = soft->fmt->bits,
-		.page_shift = 12,
-	};
 	int rc = soft_fault(soft->dev, SOFT_OP_HARVEST);
+	struct iommu_dirty_table table;
 
+	soft_dirty_table(soft, &table);
 	if (rc)
 		walk->last = walk->iova + (walk->last - walk->iova) / 2;
 	soft->fmt->walk(&table, walk);
@@ -219,9 +241,60 @@ static int soft_harvest(struct iommu_domain *domain,
 	return rc;
 }
 
+static void soft_split_flush(struct iommu_domain *domain, unsigned long iova,
+			     unsigned long last)
+{
+	unsigned int what = READ_ONCE(split_flush);
+
+	if (what < SOFT_FLUSH_NOTHING)
+		soft_dma_invalidate(to_soft_domain(domain), iova, last,
+				    what == SOFT_FLUSH_LEAVES);
+}
+
+static int soft_split(struct iommu_domain *domain,
+		      struct iommu_dirty_split *split, gfp_t gfp)
+{
+	struct soft_domain *soft = to_soft_domain(domain);
+	struct iommu_dirty_pages pages;
+	struct iommu_dirty_table table;
+
+	soft_dirty_table(soft, &table);
+	iommu_dirty_pages_init(&pages, split, NUMA_NO_NODE, gfp, SZ_4K);
+	split->flags |= IOMMU_DIRTY_SPLIT_BBM2;
+	return iommu_dirty_split_steps(domain, &table, split, soft->fmt->split,
+				       soft_split_flush);
+}
+
+/* A port may still use the table if a flush was left out, so let it be lost */
+static void soft_lose_table(struct iommu_dirty_tables *tables, u64 *table)
+{
+	if (READ_ONCE(split_flush) == SOFT_FLUSH_FULL)
+		iommu_dirty_pages_free(tables, table);
+}
+
+static int soft_merge(struct iommu_domain *domain,
+		      struct iommu_dirty_split *split)
+{
+	static const struct iommu_dirty_tables_ops tables_ops = {
+		.free = soft_lose_table,
+	};
+	struct soft_domain *soft = to_soft_domain(domain);
+	struct iommu_dirty_pages pages;
+	struct iommu_dirty_table table;
+
+	soft_dirty_table(soft, &table);
+	iommu_dirty_pages_init(&pages, split, NUMA_NO_NODE, 0, SZ_4K);
+	pages.tables.ops = &tables_ops;
+	split->flags |= IOMMU_DIRTY_SPLIT_BBM2;
+	return iommu_dirty_split_steps(domain, &table, split, soft->fmt->merge,
+				       soft_split_flush);
+}
+
 static const struct iommu_dirty_ops soft_dirty_ops = {
 	.set_dirty_tracking = soft_set_dirty_tracking,
 	.harvest = soft_harvest,
+	.split = soft_split,
+	.merge = soft_merge,
 };
 
 static enum iommu_dirty_cost soft_dirty_cost(struct device *dev, u32 flags)
@@ -236,6 +309,7 @@ static void soft_dirty_describe(struct iommu_domain *domain,
 	struct soft_domain *soft = to_soft_domain(domain);
 
 	desc->format = soft->fmt->id;
+	desc->split_reason = IOMMU_DIRTY_REASON_OK;
 	if (domain->dirty_ops)
 		desc->reason = IOMMU_DIRTY_REASON_OK;
 	else if (READ_ONCE(soft->dev->inject.untrackable))

@@ -22,6 +22,7 @@
 #include <linux/atomic.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommu_dirty_split.h>
 #include <linux/iommufd_dirty.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -34,6 +35,8 @@
 
 #define SOFT_ENTRIES	512	/* entries of a table */
 #define SOFT_TLB	256	/* cached translations of a port */
+#define SOFT_LARGE	16	/* the same, of entries above level 0 */
+#define SOFT_TABLES	16	/* cached tables of level 0 of a port */
 #define SOFT_THREADS	8	/* maximum, of a device */
 #define SOFT_BUF_SIZE	4096
 #define SOFT_PASID_BITS	2
@@ -48,6 +51,8 @@
  * @name: Name of the format in device names
  * @id: Its identifier in the uAPI
  * @walk: The dirty walker under test
+ * @split: Splits large entries, under test
+ * @merge: Merges them again, under test
  * @bits: Number of bits of an IOVA
  * @top_level: Level of the root, counted from 0
  * @root_order: log2 of the number of contiguous tables that form the root
@@ -73,6 +78,10 @@ struct soft_fmt {
 	enum iommu_dirty_format id;
 	void (*walk)(const struct iommu_dirty_table *table,
 		     struct iommu_dirty_walk *walk);
+	int (*split)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_split *split);
+	int (*merge)(const struct iommu_dirty_table *table,
+		     struct iommu_dirty_split *split);
 	unsigned int bits;
 	unsigned int top_level;
 	unsigned int root_order;
@@ -135,17 +144,29 @@ struct soft_nested {
 };
 
 /**
- * struct soft_xlat - A cached translation of 4 KiB
- * @pfn: IOVA >> 12, after the first stage
+ * struct soft_xlat - A cached translation of 4 KiB, or of 2 MiB of a large entry
+ * @iova: Its first byte, after the first stage
  * @phys: The physical address that it maps to
  * @valid: The translation is valid
  * @write: Writes need no walk: the entry is dirty, or hardware sets no dirty bits
  */
 struct soft_xlat {
-	unsigned long pfn;
+	unsigned long iova;
 	phys_addr_t phys;
 	bool valid;
 	bool write;
+};
+
+/**
+ * struct soft_cached_table - A cached pointer to a table of level 0
+ * @iova: The first byte that the table maps, after the first stage
+ * @table: The table; NULL: none
+ *
+ * A flush that is only for leaves does not invalidate it.
+ */
+struct soft_cached_table {
+	unsigned long iova;
+	u64 *table;
 };
 
 /**
@@ -167,6 +188,8 @@ struct soft_attach {
  * @task: The thread that writes through this port, or NULL
  * @number: Number of the last write of @task
  * @tlb: The translation cache
+ * @large: The same for large entries
+ * @tables: The cache of tables
  */
 struct soft_port {
 	spinlock_t lock;	/* the cache, and a DMA in progress */
@@ -176,6 +199,8 @@ struct soft_port {
 	struct task_struct *task;
 	u64 number;
 	struct soft_xlat tlb[SOFT_TLB];
+	struct soft_xlat large[SOFT_LARGE];
+	struct soft_cached_table tables[SOFT_TABLES];
 };
 
 /**
@@ -405,7 +430,7 @@ void soft_dma_attach(struct soft_device *sdev, ioasid_t pasid,
 		     struct soft_domain *domain, u64 offset);
 void soft_dma_set_pasid(struct soft_port *port, ioasid_t pasid);
 void soft_dma_invalidate(struct soft_domain *domain, unsigned long first,
-			 unsigned long last);
+			 unsigned long last, bool leaf);
 void soft_dma_run(struct soft_device *sdev, u64 cmd);
 int soft_storm_start(struct soft_device *sdev);
 void soft_storm_stop(struct soft_device *sdev);

@@ -313,10 +313,9 @@ static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
 }
 
 /*
- * True if an IO page table entry may reach beyond the window.
- * iommufd_dirty_harvest_bound() splits ranges at multiples of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end
- * anywhere, and a HWPT that was made without a request for tracking can have larger
- * entries.
+ * True if an IO page table entry may reach beyond the window. Ranges are split at multiples
+ * of IOMMUFD_DIRTY_WINDOW, but the range of a user can begin and end anywhere, and a HWPT
+ * that was made without a request for tracking can have larger entries.
  */
 static bool harvest_cuts(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last)

@@ -29,6 +29,11 @@ static inline void iommu_pages_list_add(struct list_head *list, void *table)
 	list_add_tail(&virt_to_page(table)->lru, list);
 }
 
+static inline bool iommu_pages_list_empty(struct list_head *list)
+{
+	return list_empty(list);
+}
+
 static inline void *iommu_alloc_pages_sz(gfp_t gfp, size_t size)
 {
 	return iommu_alloc_pages(gfp, get_order(size));
