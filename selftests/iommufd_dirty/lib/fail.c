@@ -39,6 +39,11 @@ bool fail_setup(void)
 	       control(DEBUGFS "/fail_page_alloc/verbose", "0");
 }
 
+bool fail_pages(bool on)
+{
+	return control(DEBUGFS "/fail_page_alloc/min-order", on ? "0" : "1");
+}
+
 void fail_nth(unsigned int nth)
 {
 	char text[16];

@@ -9,6 +9,8 @@
 
 /* False if the kernel does not support it */
 bool fail_setup(void);
+/* Lets allocations of single pages fail, too; false without such a switch */
+bool fail_pages(bool on);
 /* Makes the @nth allocation of this thread from now on fail; 0: none */
 void fail_nth(unsigned int nth);
 /* Disarms it; true if an allocation has failed since fail_nth() */

@@ -27,6 +27,7 @@
 #define SOFT_UNCOUNTED	0x100000000ULL
 
 #define SKIP_FLUSH	"/sys/module/iommu_dirty_soft/parameters/skip_flush"
+#define SPLIT_FLUSH	"/sys/module/iommu_dirty_soft/parameters/split_flush"
 
 int __storm_start(struct edu *edu, const struct storm *storm)
 {
@@ -75,13 +76,24 @@ void storm_wait(struct edu *edu, __u64 writes)
 	}
 }
 
+static void set_parameter(const char *path, unsigned int value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	char digit = '0' + value;
+
+	if (fd < 0 || write(fd, &digit, 1) != 1)
+		fatal("%s: error %d", path, errno);
+	close(fd);
+}
+
 void storm_skip_flush(bool on)
 {
-	int fd = open(SKIP_FLUSH, O_WRONLY | O_CLOEXEC);
+	set_parameter(SKIP_FLUSH, on);
+}
 
-	if (fd < 0 || write(fd, on ? "1" : "0", 1) != 1)
-		fatal("%s: error %d", SKIP_FLUSH, errno);
-	close(fd);
+void soft_split_flush(unsigned int what)
+{
+	set_parameter(SPLIT_FLUSH, what);
 }
 
 const char *soft_open_other(struct edu *edu, int iommufd)

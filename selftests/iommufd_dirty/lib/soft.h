@@ -37,6 +37,11 @@ void storm_wait(struct edu *edu, __u64 writes);
 /* Makes the software IOMMU skip the IOTLB flush of a READ */
 void storm_skip_flush(bool on);
 
+/* What it flushes after it has split or merged entries */
+enum { SPLIT_FLUSH_FULL, SPLIT_FLUSH_LEAVES, SPLIT_FLUSH_NOTHING };
+
+void soft_split_flush(unsigned int what);
+
 /* Allocates a nested HWPT, whose first stage adds @offset to IOVAs; @flags as for the ioctl */
 int __soft_nest(struct edu *edu, int iommufd, __u32 parent, __u32 flags, __u64 offset,
 		__u32 *hwpt);

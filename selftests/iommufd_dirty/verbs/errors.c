@@ -190,7 +190,7 @@ TEST_F(errors, ids_and_flags)
 		cmd.start.tracker_id = self->env.edu[0].dev_id;
 		EXPECT_EQ(-ENOENT, verb(verbs[i], &cmd));
 		cmd.start.tracker_id = self->env.tracker;
-		cmd.start.flags = 2;
+		cmd.start.flags = 1 << 3;
 		EXPECT_EQ(-EOPNOTSUPP, verb(verbs[i], &cmd));
 		cmd.start.flags = 1U << 31;
 		EXPECT_EQ(-EOPNOTSUPP, verb(verbs[i], &cmd));
@@ -212,7 +212,7 @@ TEST_F(errors, start_on_a_bad_flag)
 {
 	struct iommu_dirty_tracker_start cmd = {
 		.size = sizeof(cmd),
-		.flags = 2,
+		.flags = 1 << 3,
 		.tracker_id = self->env.tracker,
 	};
 
@@ -227,7 +227,7 @@ TEST_F(errors, info_members)
 		.tracker_id = self->env.tracker,
 		.num_members = 1,
 		.members = (uintptr_t)&member,
-		.member_len = sizeof(member) - 8,
+		.member_len = offsetof(struct iommu_dirty_member, io_page_sizes),
 	};
 
 	EXPECT_EQ(-EINVAL, __tracker_info(self->env.fd, &info));

@@ -49,6 +49,8 @@ const char *idirty_reason_text(uint32_t reason)
 		return "the IOMMU does not snoop the CPU caches when it accesses page tables";
 	case IOMMU_DIRTY_REASON_UNBOUND:
 		return "the device is no longer bound to the iommufd";
+	case IOMMU_DIRTY_REASON_NO_BBML:
+		return "the SMMU cannot change the size of entries in use (IDR3.BBML)";
 	default:
 		return "for a reason that is unknown to this library";
 	}

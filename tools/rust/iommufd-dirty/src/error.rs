@@ -237,6 +237,9 @@ pub fn reason_text(reason: u32) -> &'static str {
             "the IOMMU does not snoop the CPU caches when it accesses page tables"
         }
         sys::IOMMU_DIRTY_REASON_UNBOUND => "the device is no longer bound to the iommufd",
+        sys::IOMMU_DIRTY_REASON_NO_BBML => {
+            "the SMMU cannot change the size of entries in use (IDR3.BBML)"
+        }
         _ => "for a reason that is unknown to this library",
     }
 }

@@ -114,6 +114,7 @@ constants! {
     IOMMU_DIRTY_REASON_ENABLE_FAILED = 5,
     IOMMU_DIRTY_REASON_INCOHERENT = 6,
     IOMMU_DIRTY_REASON_UNBOUND = 7,
+    IOMMU_DIRTY_REASON_NO_BBML = 8,
 
     IOMMU_DIRTY_MEMBER_HWPT = 1,
     IOMMU_DIRTY_MEMBER_ACCESS = 2,
@@ -124,6 +125,7 @@ constants! {
     IOMMU_DIRTY_MEMBER_LIVE = 1 << 2,
     IOMMU_DIRTY_MEMBER_QUIESCES = 1 << 3,
     IOMMU_DIRTY_MEMBER_QUIESCES_P2P = 1 << 4,
+    IOMMU_DIRTY_MEMBER_SPLITS = 1 << 5,
 
     IOMMU_DIRTY_STATE_STOPPED = 0,
     IOMMU_DIRTY_STATE_STARTING = 1,
@@ -135,6 +137,8 @@ constants! {
     IOMMU_DIRTY_TRACKER_GONE = 1 << 3,
 
     IOMMU_DIRTY_START_DEGRADED = 1 << 0,
+    IOMMU_DIRTY_START_SPLIT = 1 << 1,
+    IOMMU_DIRTY_START_SPLIT_LAZY = 1 << 2,
 
     IOMMU_DIRTY_READ_NO_CLEAR = 1 << 0,
     IOMMU_DIRTY_READ_SPARSE = 1 << 1,
@@ -196,8 +200,12 @@ structs! {
         format: u32,
         reason: u32,
         flags: u32,
-        __reserved: u32,
+        split_reason: u32,
         io_page_sizes: u64,
+        split: u64,
+        unsplit: u64,
+        merged: u64,
+        unmerged: u64,
     }
 
     struct iommu_dirty_tracker_info {
