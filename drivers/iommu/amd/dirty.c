@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Dirty tracking of AMD-Vi domains for iommufd: chooses the table mode of a user's
- * domain, tracks v2 domains, and calls the walker for a domain's format. Called by
- * iommu.c and, through the domain's ops, by iommufd. The caller holds no lock of the
- * driver and keeps the range of a walk mapped.
+ * domain, tracks v2 domains, and calls the walker for a domain's format, or what splits
+ * and merges its large entries. Called by iommu.c and, through the domain's ops, by
+ * iommufd. The caller holds no lock of the driver and keeps the range of a walk mapped.
  *
  * "AMD I/O Virtualization Technology (IOMMU) Specification" (48882). v1, "I/O Page
  * Tables for Host Translations": hardware sets HA and HD if iommu.c has set HAD in the
@@ -13,9 +13,11 @@
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommu_dirty_split.h>
 #include <asm/iommu.h>
 #include <uapi/linux/iommufd.h>
 
+#include "../dirty/pages.h"
 #include "dirty.h"
 
 /*
@@ -114,8 +116,19 @@ void amd_dirty_describe(struct iommu_domain *domain,
 
 	desc->format = pdom->pd_mode == PD_MODE_V2 ? IOMMU_DIRTY_FMT_AMD_V2 :
 						     IOMMU_DIRTY_FMT_AMD_V1;
+	desc->split_reason = IOMMU_DIRTY_REASON_OK;
 	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
 					   pdom->dirty_reason;
+}
+
+static void find_table(struct protection_domain *pdom,
+		       struct iommu_dirty_table *table)
+{
+	*table = (struct iommu_dirty_table){};
+	if (pdom->pd_mode == PD_MODE_V2)
+		dirty_v2_table(pdom, table);
+	else
+		dirty_v1_table(pdom, table);
 }
 
 /**
@@ -130,16 +143,78 @@ int amd_dirty_harvest(struct iommu_domain *domain,
 		      struct iommu_dirty_walk *walk)
 {
 	struct protection_domain *pdom = to_pdomain(domain);
-	struct iommu_dirty_table table = {};
+	struct iommu_dirty_table table;
 
-	if (pdom->pd_mode == PD_MODE_V2) {
-		dirty_v2_table(pdom, &table);
+	find_table(pdom, &table);
+	if (pdom->pd_mode == PD_MODE_V2)
 		iommu_dirty_walk_x86_64(&table, walk);
-	} else {
-		dirty_v1_table(pdom, &table);
+	else
 		iommu_dirty_walk_amd_v1(&table, walk);
-	}
 	return 0;
+}
+
+/*
+ * Pointers to tables have changed: INVALIDATE_IOMMU_PAGES with PDE set. Device TLBs are
+ * flushed, too, and it waits for both.
+ */
+static void split_flush(struct iommu_domain *domain, unsigned long iova,
+			unsigned long last)
+{
+	struct protection_domain *pdom = to_pdomain(domain);
+	unsigned long flags;
+
+	spin_lock_irqsave(&pdom->lock, flags);
+	dirty_flush_tables(pdom, iova, last);
+	spin_unlock_irqrestore(&pdom->lock, flags);
+}
+
+/**
+ * amd_dirty_split() - iommu_dirty_ops::split()
+ * @domain: A domain with dirty_ops
+ * @split: The range
+ * @gfp: How to allocate tables
+ *
+ * Context: as for struct iommu_dirty_split.
+ * Return: 0 or -ENOMEM.
+ */
+int amd_dirty_split(struct iommu_domain *domain,
+		    struct iommu_dirty_split *split, gfp_t gfp)
+{
+	struct protection_domain *pdom = to_pdomain(domain);
+	struct iommu_dirty_pages pages;
+	struct iommu_dirty_table table;
+
+	find_table(pdom, &table);
+	iommu_dirty_pages_init(&pages, split, dirty_nid(pdom), gfp, SZ_4K);
+	return iommu_dirty_split_steps(domain, &table, split,
+				       pdom->pd_mode == PD_MODE_V2 ?
+					       iommu_dirty_split_x86_64 :
+					       iommu_dirty_split_amd_v1,
+				       split_flush);
+}
+
+/**
+ * amd_dirty_merge() - iommu_dirty_ops::merge()
+ * @domain: A domain with dirty_ops
+ * @split: The range, and the array for tables
+ *
+ * Context: as for struct iommu_dirty_split.
+ * Return: 0 or -ENOSPC.
+ */
+int amd_dirty_merge(struct iommu_domain *domain,
+		    struct iommu_dirty_split *split)
+{
+	struct protection_domain *pdom = to_pdomain(domain);
+	struct iommu_dirty_pages pages;
+	struct iommu_dirty_table table;
+
+	find_table(pdom, &table);
+	iommu_dirty_pages_init(&pages, split, dirty_nid(pdom), 0, SZ_4K);
+	return iommu_dirty_split_steps(domain, &table, split,
+				       pdom->pd_mode == PD_MODE_V2 ?
+					       iommu_dirty_merge_x86_64 :
+					       iommu_dirty_merge_amd_v1,
+				       split_flush);
 }
 
 static int v2_set_dirty_tracking(struct iommu_domain *domain, bool enable)
@@ -151,4 +226,6 @@ static int v2_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 const struct iommu_dirty_ops amd_dirty_v2_ops = {
 	.set_dirty_tracking = v2_set_dirty_tracking,
 	.harvest = amd_dirty_harvest,
+	.split = amd_dirty_split,
+	.merge = amd_dirty_merge,
 };

@@ -23,6 +23,10 @@ void amd_dirty_describe(struct iommu_domain *domain,
 			struct iommu_dirty_desc *desc);
 int amd_dirty_harvest(struct iommu_domain *domain,
 		      struct iommu_dirty_walk *walk);
+int amd_dirty_split(struct iommu_domain *domain,
+		    struct iommu_dirty_split *split, gfp_t gfp);
+int amd_dirty_merge(struct iommu_domain *domain,
+		    struct iommu_dirty_split *split);
 
 #define AMD_DIRTY_V2_OPS	(&amd_dirty_v2_ops)
 #else

@@ -2,8 +2,9 @@
 /*
  * Dirty tracking of Intel VT-d domains for iommufd: chooses the stage of a
  * user's domain, tracks first-stage domains, and calls the walker for a domain's
- * format. Called by iommu.c and, through the domain's ops, by iommufd. The caller
- * holds no lock of the driver and keeps the range of a walk mapped.
+ * format, or what splits and merges its large entries. Called by iommu.c and, through the
+ * domain's ops, by iommufd. The caller holds no lock of the driver and keeps the range of
+ * a walk mapped.
  *
  * Second stage: hardware sets A and D if iommu.c has set SSADE in the PASID entry.
  * First stage: hardware always sets them in scalable mode (VT-d specification
@@ -14,8 +15,10 @@
 #include <linux/export.h>
 #include <linux/iommu.h>
 #include <linux/iommu_dirty.h>
+#include <linux/iommu_dirty_split.h>
 #include <uapi/linux/iommufd.h>
 
+#include "../dirty/pages.h"
 #include "dirty.h"
 
 static bool fs_supported(struct intel_iommu *iommu)
@@ -106,6 +109,67 @@ int intel_dirty_harvest(struct iommu_domain *domain,
 	return 0;
 }
 
+/*
+ * Pointers to tables have changed, so IH, the hint that only leaves have, must be 0 in both
+ * stages. The driver's iotlb_sync() sets it unless tables are being freed. Device TLBs are
+ * flushed, too, and it waits for both.
+ */
+static void split_flush(struct iommu_domain *domain, unsigned long iova,
+			unsigned long last)
+{
+	cache_tag_flush_range(to_dmar_domain(domain), iova, last, 0);
+}
+
+/**
+ * intel_dirty_split() - iommu_dirty_ops::split()
+ * @domain: A domain with dirty_ops
+ * @split: The range
+ * @gfp: How to allocate tables
+ *
+ * Context: as for struct iommu_dirty_split.
+ * Return: 0 or -ENOMEM.
+ */
+int intel_dirty_split(struct iommu_domain *domain,
+		      struct iommu_dirty_split *split, gfp_t gfp)
+{
+	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
+	struct iommu_dirty_pages pages;
+	struct iommu_dirty_table table;
+
+	dirty_table(dmar_domain, &table);
+	iommu_dirty_pages_init(&pages, split, dirty_nid(dmar_domain), gfp,
+			       SZ_4K);
+	return iommu_dirty_split_steps(domain, &table, split,
+				       intel_domain_is_fs_paging(dmar_domain) ?
+					       iommu_dirty_split_x86_64 :
+					       iommu_dirty_split_vtd_ss,
+				       split_flush);
+}
+
+/**
+ * intel_dirty_merge() - iommu_dirty_ops::merge()
+ * @domain: A domain with dirty_ops
+ * @split: The range, and the array for tables
+ *
+ * Context: as for struct iommu_dirty_split.
+ * Return: 0 or -ENOSPC.
+ */
+int intel_dirty_merge(struct iommu_domain *domain,
+		      struct iommu_dirty_split *split)
+{
+	struct dmar_domain *dmar_domain = to_dmar_domain(domain);
+	struct iommu_dirty_pages pages;
+	struct iommu_dirty_table table;
+
+	dirty_table(dmar_domain, &table);
+	iommu_dirty_pages_init(&pages, split, dirty_nid(dmar_domain), 0, SZ_4K);
+	return iommu_dirty_split_steps(domain, &table, split,
+				       intel_domain_is_fs_paging(dmar_domain) ?
+					       iommu_dirty_merge_x86_64 :
+					       iommu_dirty_merge_vtd_ss,
+				       split_flush);
+}
+
 /**
  * intel_dirty_cost() - iommu_ops::dirty_cost()
  * @dev: The device
@@ -156,6 +220,7 @@ void intel_dirty_describe(struct iommu_domain *domain,
 
 	desc->format = intel_domain_is_fs_paging(dmar_domain) ?
 			       IOMMU_DIRTY_FMT_VTD_FS : IOMMU_DIRTY_FMT_VTD_SS;
+	desc->split_reason = IOMMU_DIRTY_REASON_OK;
 	desc->reason = domain->dirty_ops ? IOMMU_DIRTY_REASON_OK :
 					   dmar_domain->dirty_reason;
 }
@@ -169,4 +234,6 @@ static int intel_fs_set_dirty_tracking(struct iommu_domain *domain, bool enable)
 const struct iommu_dirty_ops intel_fs_dirty_ops = {
 	.set_dirty_tracking = intel_fs_set_dirty_tracking,
 	.harvest = intel_dirty_harvest,
+	.split = intel_dirty_split,
+	.merge = intel_dirty_merge,
 };

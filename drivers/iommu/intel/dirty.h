@@ -24,6 +24,10 @@ enum iommu_dirty_reason intel_dirty_reason(struct intel_iommu *iommu,
 					   u32 flags);
 int intel_dirty_harvest(struct iommu_domain *domain,
 			struct iommu_dirty_walk *walk);
+int intel_dirty_split(struct iommu_domain *domain,
+		      struct iommu_dirty_split *split, gfp_t gfp);
+int intel_dirty_merge(struct iommu_domain *domain,
+		      struct iommu_dirty_split *split);
 void intel_dirty_describe(struct iommu_domain *domain,
 			  struct iommu_dirty_desc *desc);
 

@@ -39,6 +39,12 @@ static inline void dirty_table(struct dmar_domain *domain,
 	};
 }
 
+/* Where the driver allocates tables of the domain */
+static inline int dirty_nid(const struct dmar_domain *domain)
+{
+	return domain->nid;
+}
+
 /*
  * Bits that the driver must not set in a new first-stage entry: while dirty
  * tracking is on, hardware sets them (VT-d specification 5.10, 3.6.2).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How dirty.c finds the page table of a domain, and which mode the driver uses. This
- * differs between base kernels; this is the one for Linux 7.3. Included by dirty.h.
+ * How dirty.c finds the page table of a domain and flushes it, and which mode the driver
+ * uses. This differs between base kernels; this is the one for Linux 7.3. Included by dirty.h.
  */
 #ifndef _AMD_DIRTY_BASE_H_
 #define _AMD_DIRTY_BASE_H_
@@ -63,6 +63,20 @@ static inline void dirty_v1_table(struct protection_domain *pdom,
 		.top_level = info.mode - 1,
 		.bits = min(12 + 9 * info.mode, BITS_PER_LONG),
 	};
+}
+
+/* Where the driver allocates tables of the domain */
+static inline int dirty_nid(const struct protection_domain *pdom)
+{
+	return pdom->iommu.nid;
+}
+
+/* Pointers to tables have changed; protection_domain::lock is held */
+static inline void dirty_flush_tables(struct protection_domain *pdom,
+				      unsigned long iova, unsigned long last)
+{
+	amd_iommu_domain_flush_pages(pdom, iova, last,
+				     CMD_INV_IOMMU_PAGES_PDE_MASK);
 }
 
 #endif

@@ -23,6 +23,12 @@ static inline bool dirty_fs_default(struct intel_iommu *iommu)
 	return sm_supported(iommu) && ecap_flts(iommu->ecap);
 }
 
+/* Where the driver allocates tables of the domain */
+static inline int dirty_nid(const struct dmar_domain *domain)
+{
+	return domain->iommu.nid;
+}
+
 static inline void dirty_table(struct dmar_domain *domain,
 			       struct iommu_dirty_table *table)
 {
