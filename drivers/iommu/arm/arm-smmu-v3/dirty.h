@@ -17,6 +17,10 @@ void arm_smmu_dirty_describe(struct iommu_domain *domain,
 			     struct iommu_dirty_desc *desc);
 int arm_smmu_dirty_harvest(struct iommu_domain *domain,
 			   struct iommu_dirty_walk *walk);
+int arm_smmu_dirty_split(struct iommu_domain *domain,
+			 struct iommu_dirty_split *split, gfp_t gfp);
+int arm_smmu_dirty_merge(struct iommu_domain *domain,
+			 struct iommu_dirty_split *split);
 void arm_smmu_dirty_set_map_clean(struct arm_smmu_domain *smmu_domain,
 				  bool clean);
 #else
