@@ -8,6 +8,9 @@
  * If one part of the kernel is left out (CONFIG_IOMMUFD_DIRTY_BREAK), pages must be
  * missed. This proves that the test can fail.
  *
+ * One variant is in 2 MiB pages, with one more tracker, which splits their entries and is
+ * started and stopped all the time.
+ *
  * TORTURE_OPS is the number of operations of each thread in a round, TORTURE_ROUNDS
  * the number of rounds. DIRTY_SEED determines the operations.
  */
@@ -20,8 +23,9 @@
 
 #define IOVA		0x40000000ULL
 #define CHUNK_PAGES	8
+#define HUGE_PAGES	512	/* the same with 2 MiB entries */
 #define CHUNKS		8
-#define PAGES		(CHUNKS * CHUNK_PAGES)
+#define BURST		16
 #define WORDS		(SZ_4K / 8)
 #define CONSUMERS	3
 #define MAPPERS		2
@@ -29,8 +33,12 @@
 
 struct torture {
 	struct env env;
+	__u32 ioas;
+	size_t chunk;		/* pages that are mapped and unmapped together */
+	size_t pages;
 	__u64 *mem;
 	struct consumer consumers[CONSUMERS];
+	__u32 splitter;		/* a tracker that splits; 0: none */
 	int access;		/* negative: the kernel has none for tests */
 	unsigned int breaks;	/* what the kernel leaves out */
 	bool holds;		/* the kernel can be made to wait in an unmap */
@@ -43,6 +51,7 @@ struct torture {
 	__u64 reads;
 	__u64 unmaps;
 	__u64 attaches;
+	__u64 splits;
 	__u64 errors;
 };
 
@@ -65,10 +74,16 @@ FIXTURE(torture)
 FIXTURE_VARIANT(torture)
 {
 	unsigned int breaks;
+	bool splits;
 };
 
 FIXTURE_VARIANT_ADD(torture, nothing_missed)
 {
+};
+
+FIXTURE_VARIANT_ADD(torture, nothing_missed_and_split)
+{
+	.splits = true,
 };
 
 FIXTURE_VARIANT_ADD(torture, without_unmap)
@@ -130,7 +145,7 @@ static __u64 page_iova(size_t page)
 /* Half of the bursts rewrite a few pages, which may still be in an IOTLB */
 static size_t burst_pages(struct job *job)
 {
-	return below(job, 2) ? PAGES : HOT_PAGES;
+	return below(job, 2) ? job->t->pages : HOT_PAGES;
 }
 
 /* Writes by the threads of a software IOMMU device */
@@ -141,7 +156,7 @@ static void soft_burst(struct job *job, struct edu *edu)
 		.length = burst_pages(job) * SZ_4K,
 		.seed = below(job, 1ULL << 32),
 		.threads = 1 + below(job, 2),
-		.limit = 1 + below(job, PAGES / 4),
+		.limit = 1 + below(job, BURST),
 	};
 
 	storm_start(edu, &storm);
@@ -218,10 +233,10 @@ static void do_hold(struct job *job)
 
 static int map_chunk(struct torture *t, size_t chunk)
 {
-	size_t page = chunk * CHUNK_PAGES;
+	size_t page = chunk * t->chunk;
 
-	return __ioas_map(t->env.fd, t->env.ioas, &t->mem[page * WORDS],
-			  CHUNK_PAGES * SZ_4K, page_iova(page),
+	return __ioas_map(t->env.fd, t->ioas, &t->mem[page * WORDS],
+			  t->chunk * SZ_4K, page_iova(page),
 			  IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE);
 }
 
@@ -230,15 +245,15 @@ static void do_map(struct job *job)
 {
 	struct torture *t = job->t;
 	size_t chunk = below(job, CHUNKS / MAPPERS) * MAPPERS + job->number;
-	size_t page = chunk * CHUNK_PAGES;
+	size_t page = chunk * t->chunk;
 	int rc;
 
 	fail_some(job, 16);
 	if (below(job, 2))
-		rc = __consumer_unmap(&t->consumers[0], page, CHUNK_PAGES);
+		rc = __consumer_unmap(&t->consumers[0], page, t->chunk);
 	else
-		rc = __ioas_unmap(t->env.fd, t->env.ioas, page_iova(page),
-				  CHUNK_PAGES * SZ_4K);
+		rc = __ioas_unmap(t->env.fd, t->ioas, page_iova(page),
+				  t->chunk * SZ_4K);
 	fail_nth(0);
 	count(&t->unmaps, !rc);
 	count(&t->errors, rc);
@@ -254,12 +269,12 @@ static void do_attach(struct job *job)
 	struct torture *t = job->t;
 	struct edu *edu = &t->env.edu[1];
 	bool own = below(job, 2);
-	__u32 pt = t->env.ioas;
+	__u32 pt = t->ioas;
 	int rc = 0;
 
 	fail_some(job, 32);
 	if (own)
-		rc = __hwpt_alloc(t->env.fd, edu->dev_id, t->env.ioas,
+		rc = __hwpt_alloc(t->env.fd, edu->dev_id, t->ioas,
 				  IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &pt);
 	own = own && !rc;
 	if (!rc)
@@ -281,11 +296,33 @@ static void do_access(struct job *job)
 	struct torture *t = job->t;
 	__u64 value = t->cpu_writes + 1;
 	int rc = __access_write(t->env.fd, t->access,
-				page_iova(below(job, PAGES)) + 8, &value,
+				page_iova(below(job, t->pages)) + 8, &value,
 				sizeof(value));
 
 	count(&t->cpu_writes, !rc);
 	count(&t->errors, rc);
+}
+
+/* Starts the tracker that splits, and stops it when others have read */
+static void do_split(struct job *job)
+{
+	struct torture *t = job->t;
+	__u32 flags = below(job, 2) ? IOMMU_DIRTY_START_SPLIT : IOMMU_DIRTY_START_SPLIT_LAZY;
+	__u64 begin = __atomic_load_n(&t->reads, __ATOMIC_RELAXED);
+	unsigned int i;
+	int rc;
+
+	fail_some(job, 32);
+	rc = __tracker_start_flags(t->env.fd, t->splitter, flags, NULL);
+	fail_nth(0);
+	count(&t->splits, !rc);
+	count(&t->errors, rc);
+	for (i = 0; !rc && i < HOLD_YIELDS; i++) {
+		sched_yield();
+		if (__atomic_load_n(&t->reads, __ATOMIC_RELAXED) - begin > 2 * CONSUMERS)
+			break;
+	}
+	tracker_stop(t->env.fd, t->splitter);
 }
 
 static void *job_run(void *arg)
@@ -316,6 +353,7 @@ static size_t torture_round(struct torture *t, unsigned int round)
 		/* Quick, so it needs more operations to last as long as the others */
 		{ .run = t->access < 0 ? NULL : do_access, .times = 20 },
 		{ .run = t->holds ? do_hold : NULL, .times = 1 },
+		{ .run = t->splitter ? do_split : NULL, .times = 1 },
 	};
 	size_t missed = 0;
 	unsigned int i;
@@ -349,14 +387,35 @@ static size_t torture(struct torture *t, unsigned int rounds)
 		 t->seed, round, rounds, t->ops);
 	lib_note("%llu bursts of DMA, %llu writes by software, %llu unmaps",
 		 t->dma_bursts, t->cpu_writes, t->unmaps);
-	lib_note("%llu attaches, %llu errors: %zu pages missed", t->attaches,
-		 t->errors, missed);
+	lib_note("%llu attaches, %llu STARTs that split, %llu errors: %zu pages missed",
+		 t->attaches, t->splits, t->errors, missed);
 	return missed;
 }
 
 static unsigned int setting(const char *name, const char *otherwise)
 {
 	return strtoul(getenv(name) ?: otherwise, NULL, 0);
+}
+
+/* Returns NULL or the reason to skip */
+static const char *splitter_open(struct torture *t)
+{
+	struct env *env = &t->env;
+	struct iommu_dirty_member m;
+
+	t->chunk = HUGE_PAGES;
+	t->pages = CHUNKS * HUGE_PAGES;
+	t->mem = mem_alloc_huge(t->pages * SZ_4K);
+	if (!t->mem)
+		return "no 2 MiB huge pages";
+	memset(t->mem, 0, t->pages * SZ_4K);
+	/* The IOAS of the environment has only 4 KiB entries */
+	t->ioas = ioas_alloc(env->fd);
+	env_map_stage(env, t->ioas);
+	edu_attach(&env->edu[0], t->ioas);
+	t->splitter = tracker_alloc(env->fd, t->ioas);
+	tracker_info(env->fd, t->splitter, &m);
+	return m.flags & IOMMU_DIRTY_MEMBER_SPLITS ? NULL : "this IOMMU cannot split entries";
 }
 
 FIXTURE_SETUP(torture)
@@ -370,20 +429,26 @@ FIXTURE_SETUP(torture)
 	self->t = t;
 	if (!reason && !fail_setup())
 		reason = "no fault injection in this kernel";
+	t->ioas = t->env.ioas;
+	t->chunk = CHUNK_PAGES;
+	t->pages = CHUNKS * CHUNK_PAGES;
+	if (!reason && variant->splits)
+		reason = splitter_open(t);
 	if (reason)
 		SKIP(return, "%s", reason);
 	t->rounds = setting("TORTURE_ROUNDS", "20");
 	t->ops = setting("TORTURE_OPS", "10");
 	t->seed = random_u64();
-	t->access = __access_create(t->env.fd, t->env.ioas);
+	t->access = __access_create(t->env.fd, t->ioas);
 	t->holds = break_kernel(0);
 	pthread_mutex_init(&t->stage, NULL);
-	t->mem = mem_alloc(PAGES * SZ_4K);
+	if (!t->mem)
+		t->mem = mem_alloc(t->pages * SZ_4K);
 	for (i = 0; i < CHUNKS; i++)
 		check(map_chunk(t, i));
 	for (i = 0; i < CONSUMERS; i++) {
-		consumer_open(&t->consumers[i], t->env.fd, t->env.ioas, t->mem,
-			      IOVA, PAGES);
+		consumer_open(&t->consumers[i], t->env.fd, t->ioas, t->mem,
+			      IOVA, t->pages);
 		tracker_start(t->env.fd, t->consumers[i].tracker);
 	}
 }
@@ -393,13 +458,13 @@ FIXTURE_TEARDOWN(torture)
 	struct torture *t = self->t;
 	size_t i;
 
-	if (t->mem) {
+	if (t->consumers[0].tracker) {
 		if (t->access >= 0)
 			access_destroy(t->access);
 		for (i = 0; i < CONSUMERS; i++)
 			consumer_close(&t->consumers[i]);
 		env_close(&t->env);
-		mem_free(t->mem, PAGES * SZ_4K);
+		mem_free(t->mem, t->pages * SZ_4K);
 	}
 	free(t);
 }
@@ -424,6 +489,7 @@ TEST_F_TIMEOUT(torture, run, 36000)
 		EXPECT_LT(0, t->unmaps);
 		EXPECT_LT(0, t->attaches);
 		EXPECT_LT(0, t->errors);
+		EXPECT_EQ(variant->splits, t->splits > 0);
 		return;
 	}
 	if (variant->breaks == 1U << BREAK_ACCESS && t->access < 0)
