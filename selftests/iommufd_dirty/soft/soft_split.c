@@ -8,6 +8,7 @@
 #include <kselftest_harness.h>
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "lib.h"
 
@@ -246,6 +247,44 @@ TEST_F(soft_split, no_split_flush_is_seen)
 {
 	soft_split_flush(SPLIT_FLUSH_NOTHING);
 	EXPECT_EQ(0, after_split(self));
+}
+
+/*
+ * Hardware that does not compare sets the dirty bit of what has replaced the entry, which is
+ * a pointer to a table. Who was tracking before START gets the whole entry.
+ */
+TEST_F(soft_split, late)
+{
+	struct edu *edu = &self->env.edu[0];
+	struct storm storm = {
+		.iova = IOVA + 3 * SZ_4K,
+		.length = SZ_4K,
+		.seed = 1,
+		.threads = 1,
+		.limit = 1,
+	};
+	struct iommu_dirty_member m;
+
+	tracker_info(self->env.fd, self->watcher, &m);
+	if (m.format == IOMMU_DIRTY_FMT_RISCV)
+		SKIP(return, "hardware compares");
+	tracker_start(self->env.fd, self->watcher);
+	soft_faults(edu, (struct soft_faults) { .late_dirty = 1 });
+	storm_start(edu, &storm);
+	soft_wait_held(edu);
+	start(self, IOMMU_DIRTY_START_SPLIT);
+	while (storm_running(edu))
+		sched_yield();
+	storm_stop(edu);
+	soft_faults(edu, (struct soft_faults) {});
+	EXPECT_NE(0, word(self, 3));
+	EXPECT_EQ(512, read_of(self, self->watcher));
+	EXPECT_EQ(0, read_of(self, self->watcher));
+	write_page(self, 3);
+	EXPECT_EQ(1, read_of(self, self->watcher));
+	tracker_stop(self->env.fd, self->env.tracker);
+	write_page(self, 4);
+	EXPECT_EQ(512, read_of(self, self->watcher));
 }
 
 /* The device has the pointer to the table in its cache, but not the page's entry */
