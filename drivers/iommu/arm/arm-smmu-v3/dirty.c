@@ -100,17 +100,18 @@ int arm_smmu_dirty_harvest(struct iommu_domain *domain,
 }
 
 /*
- * Pointers to tables have changed: TLBI commands without Leaf and without a level hint.
- * ATCs are invalidated, too, and it waits for both.
+ * Pointers to tables have changed: TLBI commands without Leaf and without a level hint,
+ * which is what a gather without a page size results in; one for all of the domain where
+ * one for each page would take too long. ATCs are invalidated, too, and it waits for both.
  */
 static void split_flush(struct iommu_domain *domain, unsigned long iova,
 			unsigned long last)
 {
-	struct arm_smmu_domain *smmu_domain = to_smmu_domain(domain);
+	struct iommu_iotlb_gather gather;
 
-	io_pgtable_tlb_flush_walk(io_pgtable_ops_to_pgtable(smmu_domain->pgtbl_ops),
-				  iova, last - iova + 1,
-				  1UL << __ffs(domain->pgsize_bitmap));
+	iommu_iotlb_gather_init(&gather);
+	iommu_iotlb_gather_add_range(&gather, iova, last - iova + 1);
+	iommu_iotlb_sync(domain, &gather);
 }
 
 /* The common part of split and merge; tables have the size of the granule */
