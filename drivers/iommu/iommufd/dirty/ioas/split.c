@@ -64,7 +64,8 @@ static void assert_locks(struct iopt_area *area, struct iopt_pages *pages)
 
 /*
  * Split entries of @iova to @last, within the area, in one domain. Returns 0, -ENOMEM, or
- * -EBUSY if a task is pinning pages; with these, entries have stayed large.
+ * -EBUSY if a task is pinning pages; with these, entries have stayed large. The caller
+ * counts -EBUSY, unless it tries again.
  */
 static int split_area(struct iopt_area *area, struct iopt_pages *pages,
 		      struct iommu_domain *domain, unsigned long iova,
@@ -74,10 +75,8 @@ static int split_area(struct iopt_area *area, struct iopt_pages *pages,
 	struct iommu_dirty_split split;
 	int rc;
 
-	if (!mutex_trylock(&pages->mutex)) {
-		count(&domain->dirty_unsplit, 1);
+	if (!mutex_trylock(&pages->mutex))
 		return -EBUSY;
-	}
 	assert_locks(area, pages);
 	iommu_dirty_split_init(&split, sink, NULL, flags);
 	split.iova = iova;
@@ -118,16 +117,20 @@ void iommufd_dirty_split_dirty(struct io_pagetable *iopt,
 			       struct iommu_dirty_sink *sink)
 {
 	struct iopt_area *area;
+	int rc;
 
 	if (iopt->disable_large_pages || !domain_splits(domain) ||
 	    all_split(&iopt->dirty))
 		return;
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
-	     area = iommufd_dirty_area_next(area, iova, last))
-		split_area(area, area->pages, domain,
-			   max(iova, iopt_area_iova(area)),
-			   min(last, iopt_area_last_iova(area)),
-			   IOMMU_DIRTY_SPLIT_DIRTY, sink, LAZY_GFP);
+	     area = iommufd_dirty_area_next(area, iova, last)) {
+		rc = split_area(area, area->pages, domain,
+				max(iova, iopt_area_iova(area)),
+				min(last, iopt_area_last_iova(area)),
+				IOMMU_DIRTY_SPLIT_DIRTY, sink, LAZY_GFP);
+		if (rc == -EBUSY)
+			count(&domain->dirty_unsplit, 1);
+	}
 }
 
 /* Split a window of an area in all domains; returns as split_area() */
@@ -254,6 +257,17 @@ int iommufd_dirty_split(struct iommufd_dirty_tracker *tracker)
 	return 0;
 }
 
+/* The entries of an area stay large for now, in all domains */
+static void count_unsplit(struct io_pagetable *iopt)
+{
+	struct iommu_domain *domain;
+	unsigned long index;
+
+	xa_for_each(&iopt->domains, index, domain)
+		if (domain_splits(domain))
+			count(&domain->dirty_unsplit, 1);
+}
+
 /**
  * iommufd_dirty_mapped() - An area was mapped in all domains of its IOAS
  * @area: The area, not in use yet
@@ -284,6 +298,8 @@ void iommufd_dirty_mapped(struct iopt_area *area, struct iopt_pages *pages)
 					   window.last);
 		if (rc)
 			iopt->dirty.unsplit = true;
+		if (rc == -EBUSY)
+			count_unsplit(iopt);
 		mutex_unlock(&iopt->dirty.harvest_mutex);
 		up_read(&iopt->dirty.attach_rwsem);
 		if (rc && rc != -EBUSY)
@@ -300,11 +316,17 @@ static int split_joined(struct iopt_area *area, struct iommu_domain *domain,
 	for_each_dirty_range(window, iommufd_dirty_window_next,
 			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
 			     iopt_area_last_iova(area)) {
-		rc = split_area(area, area->pages, domain, window.iova,
-				window.last, 0, sink, SPLIT_GFP);
+		/* A task that the OOM killer has chosen must not use up the reserves */
+		if (fatal_signal_pending(current))
+			rc = -EINTR;
+		else
+			rc = split_area(area, area->pages, domain, window.iova,
+					window.last, 0, sink, SPLIT_GFP);
 		if (rc)
 			area->iopt->dirty.unsplit = true;
-		if (rc && rc != -EBUSY)
+		if (rc == -EBUSY)
+			count(&domain->dirty_unsplit, 1);
+		else if (rc)
 			return rc;
 	}
 	return 0;
@@ -401,7 +423,8 @@ static void merge_domains(struct iopt_area *area, unsigned long iova,
 	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
 	if (!mutex_trylock(&area->pages->mutex)) {
 		xa_for_each(&iopt->domains, index, domain)
-			count(&domain->dirty_unmerged, 1);
+			if (domain_splits(domain))
+				count(&domain->dirty_unmerged, 1);
 		return;
 	}
 	xa_for_each(&iopt->domains, index, domain)
