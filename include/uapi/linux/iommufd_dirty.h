@@ -485,9 +485,10 @@ struct iommu_dirty_tracker_start {
  *
  * If the tracker has split large entries, and no other tracker of the IOAS does,
  * they become large again where their small entries are still contiguous and have
- * the same permissions. That takes time in proportion to the size of the IOAS. A
- * signal that kills the caller ends it; STOP has then done the rest. The members
- * in INFO count what became large and what did not.
+ * the same permissions. That takes time in proportion to the size of the IOAS,
+ * and a quarter of a second more if software is pinning pages for longer than
+ * that. A signal that kills the caller ends it; STOP has then done the rest. The
+ * members in INFO count what became large and what did not.
  *
  * Return:
  * * 0 on success

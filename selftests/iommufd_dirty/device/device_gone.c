@@ -78,7 +78,7 @@ TEST_F(device_gone, while_somebody_asks)
 	EXPECT_EQ(1, asking.num);
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, members[0].type);
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED | IOMMU_DIRTY_MEMBER_AUTO,
-		  members[0].flags);
+		  member_flags(&members[0]));
 	EXPECT_EQ(0, members[1].type);
 	hold_close(&asking.hold);
 }

@@ -6,7 +6,10 @@
 #include <kselftest_harness.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib.h"
 
@@ -442,6 +445,122 @@ TEST_F_TIMEOUT(split, read_without_memory, 120)
 	}
 	fail_pages(false);
 	EXPECT_LE(1, member(self).unsplit);
+}
+
+/*
+ * A task that pins a page which is not there yet, for as long as that takes. The page is of
+ * the same mapping as a 2 MiB page that is copied to the IOAS of the tracker.
+ */
+struct pinner {
+	int fd;
+	int access;
+	__u64 iova;
+	__u32 pin;
+	struct hold hold;
+	pthread_t thread;
+};
+
+static void *pinner_run(void *arg)
+{
+	struct pinner *p = arg;
+
+	p->pin = access_pin(p->fd, p->access, p->iova, SZ_4K, ACCESS_WRITE);
+	return NULL;
+}
+
+static void pinner_start(FIXTURE_DATA(split) * self, struct pinner *p, __u64 iova)
+{
+	char *mem = mem_alloc(3 * SZ_2M);
+	int fd = self->env.fd;
+	__u32 ioas = ioas_alloc(fd);
+
+	mem += SZ_2M - (uintptr_t)mem % SZ_2M;
+	if (mremap(self->mem, SZ_2M, SZ_2M, MREMAP_MAYMOVE | MREMAP_FIXED, mem) != mem)
+		fatal("mremap: error %d", errno);
+	p->fd = fd;
+	p->access = check(__access_create_pins(fd, ioas));
+	p->iova = iova + SZ_2M;
+	ioas_map(fd, ioas, mem, SZ_2M + SZ_4K, iova);
+	ioas_copy(fd, self->ioas, ioas, iova, SZ_2M);
+	hold_open_at(&p->hold, mem + SZ_2M);
+}
+
+static void pinner_block(struct pinner *p)
+{
+	if (pthread_create(&p->thread, NULL, pinner_run, p))
+		fatal("pthread_create");
+	hold_wait(&p->hold);
+}
+
+static void pinner_end(struct pinner *p)
+{
+	hold_release(&p->hold);
+	pthread_join(p->thread, NULL);
+	close(p->hold.fd);
+}
+
+static int start_eager(void *arg)
+{
+	return __start(arg, EAGER);
+}
+
+/* STOP merges what it can, after a moment */
+TEST_F_TIMEOUT(split, merge_beside_pinning, 60)
+{
+	__u64 other = IOVA + SZ_1G, began;
+	struct pinner p = {};
+	int fd = self->env.fd;
+
+	if (__access_create_pins(fd, self->env.ioas) < 0)
+		SKIP(return, "no CONFIG_IOMMUFD_TEST");
+	ioas_unmap(fd, self->ioas, IOVA, SZ_2M);
+	pinner_start(self, &p, other);
+	start(self, EAGER);
+	EXPECT_EQ(HUGE, member(self).split);
+	pinner_block(&p);
+	began = lib_clock();
+	stop(self);
+	EXPECT_LE(200 * 1000 * 1000, lib_clock() - began);
+	EXPECT_EQ(HUGE - 1, member(self).merged);
+	EXPECT_EQ(1, member(self).unmerged);
+	pinner_end(&p);
+
+	start(self, LAZY);
+	stop(self);
+	EXPECT_EQ(HUGE, member(self).merged);
+	access_unpin(fd, p.access, p.pin);
+	access_destroy(p.access);
+}
+
+/* START waits, without locks that others need, and can be killed */
+TEST_F_TIMEOUT(split, start_beside_pinning, 60)
+{
+	__u64 other = IOVA + SZ_1G;
+	struct pinner p = {};
+	int fd = self->env.fd;
+	struct side side;
+
+	if (__access_create_pins(fd, self->env.ioas) < 0)
+		SKIP(return, "no CONFIG_IOMMUFD_TEST");
+	ioas_unmap(fd, self->ioas, IOVA, SZ_2M);
+	pinner_start(self, &p, other);
+	pinner_block(&p);
+	EXPECT_TRUE(side_killed(start_eager, self, NULL));
+	while (tracker_state(fd, self->env.tracker) != IOMMU_DIRTY_STATE_STOPPED)
+		sched_yield();
+
+	side_start(&side, start_eager, self);
+	EXPECT_FALSE(side_wait(&side));
+	EXPECT_EQ(IOMMU_DIRTY_STATE_STARTING, tracker_state(fd, self->env.tracker));
+	ioas_unmap(fd, self->ioas, IOVA + SZ_2M, SZ_2M);
+	pinner_end(&p);
+	EXPECT_EQ(0, side_end(&side));
+	env_load(&self->env, 0);
+	env_store(&self->env, 0, other + SZ_1M);
+	EXPECT_EQ(1, env_read(&self->env, other, SZ_2M, SZ_4K, 0, self->bitmap));
+	stop(self);
+	access_unpin(fd, p.access, p.pin);
+	access_destroy(p.access);
 }
 
 TEST_HARNESS_MAIN

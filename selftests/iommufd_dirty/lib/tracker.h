@@ -20,6 +20,11 @@ struct iommu_dirty_tracker_info tracker_info(int fd, __u32 tracker,
 /* Fills @members and returns how many there are; fatal if more than @max */
 __u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
 		      __u32 max);
+/*
+ * The flags of a member of an IOAS tracker without IOMMU_DIRTY_MEMBER_SPLITS, which depends
+ * on the IOMMU; fatal if that contradicts the member's split_reason
+ */
+__u32 member_flags(const struct iommu_dirty_member *member);
 __u32 tracker_state(int fd, __u32 tracker);
 /* INFO's out_flags: a mask of IOMMU_DIRTY_TRACKER_x */
 __u32 tracker_flags(int fd, __u32 tracker);

@@ -619,7 +619,7 @@ TEST_F(soft_faults, foreign_driver)
 		;
 	ASSERT_GT(num, i);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_NO_DRIVER, m[i].reason);
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, m[i].flags);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, member_flags(&m[i]));
 	EXPECT_EQ(PAGES, oracle_read(&self->o, 0));
 	object_destroy(env->fd, mock.id);
 	EXPECT_EQ(IOMMU_DIRTY_TRACKER_DEGRADED, tracker_flags(env->fd, env->tracker));

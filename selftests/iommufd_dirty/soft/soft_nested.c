@@ -76,7 +76,7 @@ TEST_F(soft_nested, started_before)
 		if (members[i].id != self->parent)
 			continue;
 		EXPECT_EQ(IOMMU_DIRTY_REASON_OK, members[i].reason);
-		EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED, members[i].flags);
+		EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED, member_flags(&members[i]));
 		seen++;
 	}
 	EXPECT_EQ(1, seen);

@@ -98,7 +98,7 @@ static void expect_tracked(struct __test_metadata *_metadata, struct env *env, _
 
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, member.type);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_OK, member.reason);
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED, member.flags);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED, member_flags(&member));
 }
 
 /* START enables tracking in a HWPT to which only a PASID is attached */

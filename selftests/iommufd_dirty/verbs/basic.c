@@ -74,15 +74,14 @@ TEST_F(basic, info_auto)
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, m->type);
 	EXPECT_NE(0, m->id);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_OK, m->reason);
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, m->flags);
-	EXPECT_EQ(0, m->__reserved);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, member_flags(m));
 	EXPECT_NE(IOMMU_DIRTY_FMT_UNKNOWN, m->format);
 	EXPECT_TRUE(!wanted || wanted == m->format);
 	EXPECT_TRUE(m->io_page_sizes & SZ_4K);
 
 	env_start(&self->env);
 	ASSERT_EQ(1, tracker_members(self->env.fd, self->env.tracker, m, 4));
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO | IOMMU_DIRTY_MEMBER_TRACKED, m->flags);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO | IOMMU_DIRTY_MEMBER_TRACKED, member_flags(m));
 }
 
 /* QEMU checks this capability before it allocates a trackable HWPT */
@@ -106,10 +105,10 @@ TEST_F(basic, info_explicit)
 	EXPECT_NE(hwpt, m[!i].id);
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_HWPT, m[i].type);
 	EXPECT_EQ(IOMMU_DIRTY_REASON_OK, m[i].reason);
-	EXPECT_EQ(0, m[i].flags);
+	EXPECT_EQ(0, member_flags(&m[i]));
 	EXPECT_EQ(m[!i].format, m[i].format);
 	EXPECT_EQ(m[!i].io_page_sizes, m[i].io_page_sizes);
-	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, m[!i].flags);
+	EXPECT_EQ(IOMMU_DIRTY_MEMBER_AUTO, member_flags(&m[!i]));
 
 	env_start(env);
 	ASSERT_EQ(2, tracker_members(env->fd, env->tracker, m, 4));

@@ -19,7 +19,8 @@
  *
  * iopt_pages::mutex can be held for an arbitrarily long time by a task that pins pages.
  * Nobody waits for it with the IOAS locked. If it is contended, entries stay as they are,
- * which is coarse but correct; START waits without locks and tries again.
+ * which is coarse but correct; START waits without locks and tries again, and so does a
+ * merge, for a moment.
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty_split.h>
@@ -35,6 +36,9 @@
 
 /* No granule has smaller tables: those of level 0, and one that points to them */
 #define MERGE_ORPHANS	(IOMMUFD_DIRTY_WINDOW / SZ_2M + 1)
+
+/* How long a whole merge waits for tasks that pin pages; most of them take microseconds */
+#define MERGE_PATIENCE	(HZ / 4)
 
 /* True if the driver can split entries of the domain */
 static bool domain_splits(struct iommu_domain *domain)
@@ -412,8 +416,9 @@ static void merge_domain(struct iopt_area *area, struct iommu_domain *domain,
 		count(&domain->dirty_unmerged, split.left);
 }
 
-static void merge_domains(struct iopt_area *area, unsigned long iova,
-			  unsigned long last)
+/* Returns -EAGAIN with nothing done if a task is pinning pages and @waits */
+static int merge_domains(struct iopt_area *area, unsigned long iova,
+			 unsigned long last, bool waits)
 {
 	struct io_pagetable *iopt = area->iopt;
 	struct iommufd_dirty_feed feed;
@@ -422,47 +427,78 @@ static void merge_domains(struct iopt_area *area, unsigned long iova,
 
 	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
 	if (!mutex_trylock(&area->pages->mutex)) {
+		if (waits)
+			return -EAGAIN;
 		xa_for_each(&iopt->domains, index, domain)
 			if (domain_splits(domain))
 				count(&domain->dirty_unmerged, 1);
-		return;
+		return 0;
 	}
 	xa_for_each(&iopt->domains, index, domain)
 		merge_domain(area, domain, iova, last,
 			     iommufd_dirty_feed_sink(&feed, domain));
 	mutex_unlock(&area->pages->mutex);
+	return 0;
 }
 
-/* Returns 0, -EINTR if killed, or -EBUSY if entries must stay small */
+/*
+ * Merge a window; all locks are held. Lowers @last if it is to continue elsewhere. Returns
+ * as merge_domains().
+ */
+static int merge_areas(struct io_pagetable *iopt, unsigned long iova,
+		       unsigned long *last, bool waits)
+{
+	struct iopt_area *area;
+
+	for (area = iommufd_dirty_area_first(iopt, iova, *last); area;
+	     area = iommufd_dirty_area_next(area, iova, *last)) {
+		unsigned long first = max(iova, iopt_area_iova(area));
+
+		if (!merge_domains(area, first,
+				   min(*last, iopt_area_last_iova(area)),
+				   waits)) {
+			cond_resched();
+			continue;
+		}
+		if (first == iova)
+			return -EAGAIN;
+		*last = first - 1;
+		break;
+	}
+	return 0;
+}
+
+/*
+ * Returns 0, -EAGAIN, -EINTR if killed, -EBUSY if entries must stay small, or another error
+ * if the IOAS goes
+ */
 static int merge_window(struct iommufd_dirty_tracker *tracker,
-			unsigned long iova, unsigned long *last)
+			unsigned long iova, unsigned long *last, bool waits)
 {
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
-	struct iopt_area *area;
 	int rc;
 
-	rc = iommufd_dirty_harvest_lock(iopt);
+	rc = iommufd_dirty_enter(tracker);
 	if (rc)
 		return rc;
+	rc = iommufd_dirty_harvest_lock(iopt);
+	if (rc)
+		goto out_exit;
 	if (down_write_killable(&iopt->iova_rwsem)) {
 		rc = -EINTR;
 		goto out_unlock;
 	}
 	if (iopt->dirty.num_split || iopt->disable_large_pages) {
 		rc = -EBUSY;
-		goto out_iova;
+	} else {
+		*last = iommufd_dirty_harvest_bound(tracker, iova, *last);
+		rc = merge_areas(iopt, iova, last, waits);
 	}
-	*last = iommufd_dirty_harvest_bound(tracker, iova, *last);
-	for (area = iommufd_dirty_area_first(iopt, iova, *last); area;
-	     area = iommufd_dirty_area_next(area, iova, *last)) {
-		merge_domains(area, max(iova, iopt_area_iova(area)),
-			      min(*last, iopt_area_last_iova(area)));
-		cond_resched();
-	}
-out_iova:
 	up_write(&iopt->iova_rwsem);
 out_unlock:
 	iommufd_dirty_harvest_unlock(iopt);
+out_exit:
+	iommufd_dirty_exit(tracker);
 	return rc;
 }
 
@@ -478,6 +514,7 @@ out_unlock:
  */
 void iommufd_dirty_merge(struct iommufd_dirty_tracker *tracker)
 {
+	unsigned long patience = jiffies + MERGE_PATIENCE;
 	struct iommufd_dirty_range window;
 	int rc;
 
@@ -486,11 +523,17 @@ void iommufd_dirty_merge(struct iommufd_dirty_tracker *tracker)
 		return;
 	for_each_dirty_range(window, iommufd_dirty_window_mapped, tracker, 0,
 			     ULONG_MAX) {
-		if (fatal_signal_pending(current) ||
-		    iommufd_dirty_enter(tracker))
-			return;
-		rc = merge_window(tracker, window.iova, &window.last);
-		iommufd_dirty_exit(tracker);
+		unsigned long stop = window.last;
+
+		do {
+			if (fatal_signal_pending(current))
+				return;
+			window.last = stop;
+			rc = merge_window(tracker, window.iova, &window.last,
+					  time_before(jiffies, patience));
+			if (rc == -EAGAIN)
+				schedule_timeout_killable(1);
+		} while (rc == -EAGAIN);
 		if (rc)
 			return;
 	}
