@@ -105,6 +105,9 @@ static inline void iommu_dirty_mark_runs(struct iommu_dirty_sink *sink,
  *	may be marked again. Nothing is changed. Needs a sink
  * @IOMMU_DIRTY_WALK_WHOLE: Mark and clean entries that extend beyond the range as
  *	a whole; the sink accepts marks outside the range
+ * @IOMMU_DIRTY_WALK_SIZES: Only collect in @sizes the sizes of what is mapped in
+ *	the range. Tables of level 0 are not read: they count as entries of the
+ *	smallest size. Nothing is marked or changed
  */
 enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_NO_CLEAR = 1 << 0,
@@ -112,6 +115,7 @@ enum iommu_dirty_walk_flags {
 	IOMMU_DIRTY_WALK_PROTECT = 1 << 2,
 	IOMMU_DIRTY_WALK_RECHECK = 1 << 3,
 	IOMMU_DIRTY_WALK_WHOLE = 1 << 4,
+	IOMMU_DIRTY_WALK_SIZES = 1 << 5,
 };
 
 /**
@@ -123,6 +127,7 @@ enum iommu_dirty_walk_flags {
  * @flush_iova: First byte of what was cleaned and has not been flushed yet
  * @flush_last: Last byte, inclusive; less than @flush_iova if nothing was
  *	cleaned
+ * @sizes: Bitmap of the sizes in bytes that IOMMU_DIRTY_WALK_SIZES has found
  *
  * A dirty entry that extends beyond the range is marked for the bytes within the
  * range and stays dirty, as the rest would be lost otherwise. The exceptions are
@@ -139,6 +144,7 @@ struct iommu_dirty_walk {
 	struct iommu_dirty_sink *sink;
 	unsigned long flush_iova;
 	unsigned long flush_last;
+	u64 sizes;
 };
 
 /**

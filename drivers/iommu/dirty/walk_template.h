@@ -532,6 +532,43 @@ static void fmt_walk_table(const struct iommu_dirty_table *table,
 	}
 }
 
+/* Collect the sizes of what is mapped from @first to @last; as fmt_walk_table() */
+static void fmt_sizes(const struct iommu_dirty_table *table,
+		      struct iommu_dirty_walk *walk, const u64 *ptes,
+		      unsigned int level, unsigned long first,
+		      unsigned long last)
+{
+	unsigned int shift = fmt_shift(table, level);
+	unsigned int idx = fmt_index(table, first, level);
+	unsigned int last_idx = fmt_index(table, last, level);
+	unsigned long base = first - ((unsigned long)idx << shift);
+
+	if (!level) {
+		walk->sizes |= BIT_ULL(shift);
+		return;
+	}
+	base = ALIGN_DOWN(base, 1UL << shift);
+	for (; idx <= last_idx; idx++) {
+		unsigned long iova = base + ((unsigned long)idx << shift);
+		u64 pte = READ_ONCE(ptes[idx]);
+		unsigned long sub_last = last;
+		const u64 *sub;
+		unsigned int next;
+
+		if (!fmt_present(pte))
+			continue;
+		if (fmt_is_leaf(pte)) {
+			walk->sizes |= BIT_ULL(shift + fmt_group_shift(pte, level,
+								       shift));
+			continue;
+		}
+		sub = fmt_below(table, pte, level, iova, &next, &sub_last);
+		if (sub && max(first, iova) <= sub_last)
+			fmt_sizes(table, walk, sub, next, max(first, iova),
+				  sub_last);
+	}
+}
+
 /**
  * FMT_WALK() - Mark the dirty entries of a range in the sink and clean them
  * @table: The page table
@@ -554,7 +591,10 @@ void FMT_WALK(const struct iommu_dirty_table *table,
 		walk->flush_last = max(walk->flush_last, last);
 	}
 
-	if (table->top_level)
+	if (walk->flags & IOMMU_DIRTY_WALK_SIZES)
+		fmt_sizes(table, walk, table->root, table->top_level,
+			  walk->iova, last);
+	else if (table->top_level)
 		fmt_walk_table(table, walk, table->root, table->top_level,
 			       walk->iova, last);
 	else

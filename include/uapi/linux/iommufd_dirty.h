@@ -209,6 +209,10 @@ enum iommu_dirty_member_flags {
  *	table can have, or that a device can track by. One written byte makes
  *	all of an entry dirty. 0 if unknown: VFIO drivers report it only at
  *	START
+ * @io_page_sizes_used: HWPT whose driver can read dirty bits: bitmap of the sizes
+ *	of the entries that map memory for writing now. Sizes below that of the
+ *	smallest table, such as 64 KiB beside 4 KiB, count as the smallest size.
+ *	INFO looks for them, in time that grows with what is mapped. Otherwise 0
  * @split: HWPT: number of large entries that have been split. An entry that
  *	becomes tables of two levels counts once for each table
  * @unsplit: HWPT: how often entries stayed large that were to be split: there
@@ -228,6 +232,7 @@ struct iommu_dirty_member {
 	__u32 flags;
 	__u32 split_reason;
 	__aligned_u64 io_page_sizes;
+	__aligned_u64 io_page_sizes_used;
 	__aligned_u64 split;
 	__aligned_u64 unsplit;
 	__aligned_u64 merged;

@@ -157,7 +157,9 @@ TEST_F(split, eager)
 {
 	unsigned int i;
 
+	EXPECT_EQ(SZ_4K | SZ_2M, member(self).io_page_sizes_used);
 	start(self, EAGER);
+	EXPECT_EQ(SZ_4K, member(self).io_page_sizes_used);
 	EXPECT_EQ(HUGE, member(self).split);
 	EXPECT_EQ(0, read_at(self, IOVA, 0));
 	for (i = 0; i < HUGE * ALL; i += 77)
@@ -165,6 +167,7 @@ TEST_F(split, eager)
 	EXPECT_EQ(0, read_at(self, IOVA, 0));
 	stop(self);
 	EXPECT_EQ(HUGE, member(self).merged);
+	EXPECT_EQ(SZ_4K | SZ_2M, member(self).io_page_sizes_used);
 	EXPECT_EQ(0, member(self).unsplit);
 	EXPECT_EQ(0, member(self).unmerged);
 	EXPECT_EQ(ALL, dirtied_untouched(self, 5));

@@ -384,6 +384,63 @@ static void test_protect(struct kunit *test)
 	}
 }
 
+static u64 sizes_of(struct kpt *pt, unsigned long iova, unsigned long last)
+{
+	struct krec *rec = krec_alloc(pt->test);
+	struct iommu_dirty_walk walk;
+
+	walk = kwalk(pt, rec, iova, last, IOMMU_DIRTY_WALK_SIZES);
+	KUNIT_EXPECT_EQ(pt->test, rec->nr, 0);
+	KUNIT_EXPECT_FALSE(pt->test, iommu_dirty_walk_needs_flush(&walk));
+	return walk.sizes;
+}
+
+static void check_size(struct kunit *test, unsigned int level,
+		       unsigned int group)
+{
+	const struct kfmt *fmt = test->param_value;
+	unsigned long size = kfmt_size(fmt, level) << group;
+	unsigned long first = kfmt_size(fmt, level + 1) - size;
+	unsigned long last = first + size - 1;
+	/* Groups of level 0 are not told apart */
+	u64 found = level ? size : kfmt_size(fmt, 0);
+	struct kpt pt;
+	u64 *pte, old;
+
+	kpt_init(&pt, test, fmt->top_level);
+	pt.skip = fmt->skips;
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, 0, ULONG_MAX), 0);
+	pte = kpt_map(&pt, first, level, group);
+	kpte_dirty(&pt, pte);
+	old = *pte;
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, 0, ULONG_MAX), found);
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, first, first), found);
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, last, last), found);
+	if (level)
+		KUNIT_EXPECT_EQ(test, sizes_of(&pt, 0, first - 1), 0);
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, last + 1, ULONG_MAX), 0);
+	KUNIT_EXPECT_EQ(test, *pte, old);
+	if (!level)
+		return;
+	kpt_map(&pt, 0, 0, 0);
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, 0, ULONG_MAX),
+			found | kfmt_size(fmt, 0));
+	KUNIT_EXPECT_EQ(test, sizes_of(&pt, first, last), found);
+}
+
+static void test_sizes(struct kunit *test)
+{
+	const struct kfmt *fmt = test->param_value;
+	unsigned int level, group;
+
+	for (level = 0; level <= fmt->leaf_level; level++) {
+		check_size(test, level, 0);
+		for (group = 1; group <= fmt->groups[level]; group++)
+			if (fmt->sized || group == fmt->groups[level])
+				check_size(test, level, group);
+	}
+}
+
 static struct kunit_case edge_cases[] = {
 	KUNIT_CASE_PARAM(test_partial, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_runs, kfmt_gen_params),
@@ -393,6 +450,7 @@ static struct kunit_case edge_cases[] = {
 	KUNIT_CASE_PARAM(test_sparse, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_clean_only, kfmt_gen_params),
 	KUNIT_CASE_PARAM(test_protect, kfmt_gen_params),
+	KUNIT_CASE_PARAM(test_sizes, kfmt_gen_params),
 	{}
 };
 

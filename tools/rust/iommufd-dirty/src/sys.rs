@@ -202,6 +202,7 @@ structs! {
         flags: u32,
         split_reason: u32,
         io_page_sizes: u64,
+        io_page_sizes_used: u64,
         split: u64,
         unsplit: u64,
         merged: u64,

@@ -135,7 +135,12 @@ static void info_members(struct iommufd_dirty_tracker *tracker,
 	lockdep_assert_held(&ioas->iopt.domains_rwsem);
 
 	list_for_each_entry(hwpt, &ioas->hwpt_list, hwpt_item) {
+		struct iommu_domain *domain = hwpt->common.domain;
+
 		iommufd_dirty_describe_hwpt(hwpt, &member);
+		if (iommufd_dirty_domain_capable(domain))
+			member.io_page_sizes_used =
+				iommufd_dirty_sizes(&ioas->iopt, domain);
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
 		    member.reason == IOMMU_DIRTY_REASON_OK)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
@@ -154,25 +159,33 @@ static int info_fill(struct iommufd_dirty_tracker *tracker,
 		     struct iommufd_dirty_info *info)
 {
 	struct iommufd_ioas *ioas = tracker->ioas;
+	int rc = 0;
 
 	lockdep_assert_held_read(&tracker->anchor->rwsem);
 
 	if (mutex_lock_killable(&ioas->mutex))
 		return -EINTR;
 	if (down_read_killable(&ioas->iopt.domains_rwsem)) {
-		mutex_unlock(&ioas->mutex);
-		return -EINTR;
+		rc = -EINTR;
+		goto out_ioas;
+	}
+	if (down_read_killable(&ioas->iopt.iova_rwsem)) {
+		rc = -EINTR;
+		goto out_domains;
 	}
 	info_members(tracker, info);
+	up_read(&ioas->iopt.iova_rwsem);
 	cmd->out_state = tracker->state;
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED && tracker->degraded)
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_DEGRADED;
 	if (tracker->state != IOMMU_DIRTY_STATE_STOPPED &&
 	    iommufd_dirty_blind(tracker))
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_BLIND;
+out_domains:
 	up_read(&ioas->iopt.domains_rwsem);
+out_ioas:
 	mutex_unlock(&ioas->mutex);
-	return 0;
+	return rc;
 }
 
 /**
