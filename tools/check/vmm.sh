@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The stage "vmm": in a virtual machine, Debian's unmodified QEMU live-migrates inner
-# machines with VFIO devices. One job with one machine for each IOMMU mode. The cases are
+# The stage "vmm": in a virtual machine, Debian's unmodified QEMU and one with our patches
+# live-migrate inner machines with VFIO devices. One job with one machine for each IOMMU mode. The cases are
 # described in tools/vmm/guest/vmm-migrate.c. Sourced by check.sh.
 # shellcheck disable=SC2154 # variables of check.sh
 
@@ -18,6 +18,37 @@ vmm_each() { # prefix list [suffix]
 # What QEMU does if the IOMMU has no dirty bits
 vmm_off="iommufd:iommu:untracked legacy:iommu:all"
 
+# The patched QEMU. Nothing is lost if the IOMMU has no dirty bits, or remaps
+vmm_patched() { # gate|all mode
+	local what observed=':observed :signals'
+	[ "$arch" = x86_64 ] || return 0
+	case $2 in
+	*-off)
+		vmm_each patched: "iommufd:iommu:all iommufd:iommu:hwpt:all legacy:iommu:all"
+		return
+		;;
+	esac
+	vmm_each patched: "$vmm_ways"
+	case $1:$2 in
+	gate:vtd-ss)
+		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug \
+			iommu:observed iommu:hwpt device:tracker iommu:static iommu:remap \
+			iommu:hwpt:static"
+		echo patched:legacy:iommu:remap
+		;;
+	all:*)
+		for what in :two :slow :cancel :back :two:cancel:back $observed; do
+			vmm_each patched: "$vmm_ways" "$what"
+		done
+		for what in :static :static:cancel:back :remap :two:remap; do
+			vmm_each patched: "iommufd:iommu legacy:iommu" "$what"
+		done
+		vmm_each patched:iommufd: "iommu:mixed iommu:hotplug iommu:hwpt \
+			device:tracker iommu:hwpt:static iommu:mixed:remap iommu:observed:remap"
+		;;
+	esac
+}
+
 # The gate: some cases of each kind, but all ways
 vmm_gate() { # mode
 	case $1 in
@@ -33,6 +64,7 @@ vmm_gate() { # mode
 		;;
 	*) vmm_each 10: "$vmm_ways" ;;
 	esac
+	vmm_patched gate "$1"
 }
 
 # check-long: all combinations
@@ -57,6 +89,7 @@ vmm_all() { # mode
 		done
 		;;
 	esac
+	vmm_patched all "$1"
 }
 
 # Cases on the debug kernel, which is slower: "unflushed", because only this kernel can
@@ -90,28 +123,39 @@ vmm_unanswered() { # cached version, or nothing; expected exit code and output
 	case "$rc $out" in $2) ;; *) return 1 ;; esac
 }
 
-# Writes for each QEMU a file with its folder, or one with the reason why it is missing
+# Writes a file with the folder of a QEMU, or one with the reason why it is missing
+vmm_have() { # name of the QEMU, command...
+	local qemu=$1 rc=0
+	shift
+	"$@" >"$work/vmm-$qemu" 2>"$logs/vmm-gather-$qemu.log" || rc=$?
+	cat "$logs/vmm-gather-$qemu.log"
+	case $rc in
+	0) ;;
+	4)
+		tail -n 1 "$logs/vmm-gather-$qemu.log" >"$work/vmm-$qemu.none"
+		rm "$work/vmm-$qemu"
+		;;
+	*) return "$rc" ;;
+	esac
+}
+
 build_vmm() {
-	local qemu rc
+	local qemu
 	"$repo/tools/setup/setup.sh" vmm
 	[ "$arch" != arm64 ] || "$repo/tools/setup/setup.sh" arm64
 	# -B takes only a second, and time stamps of another checkout cannot mislead make
 	logged "$logs/vmm-build.log" make -B -C "$repo/tools/vmm" OUT="$cache/vmm/$arch/out" \
 		CROSS_COMPILE="$cross"
 	for qemu in 10 11; do
-		rc=0
-		"$repo/tools/vmm/gather.sh" "$qemu" "$arch" >"$work/vmm-$qemu" \
-			2>"$logs/vmm-gather-$qemu.log" || rc=$?
-		cat "$logs/vmm-gather-$qemu.log"
-		case $rc in
-		0) ;;
-		4)
-			tail -n 1 "$logs/vmm-gather-$qemu.log" >"$work/vmm-$qemu.none"
-			rm "$work/vmm-$qemu"
-			;;
-		*) return "$rc" ;;
-		esac
+		vmm_have "$qemu" "$repo/tools/vmm/gather.sh" "$qemu" "$arch"
 	done
+	if [ "$arch" = x86_64 ]; then
+		vmm_have patched "$repo/tools/vmm/qemu/build.sh"
+		# without the source there is nothing to apply the patches to
+		[ ! -f "$work/vmm-patched" ] ||
+			try "vmm: git am and checkpatch.pl of QEMU's patches" \
+				"$repo/tools/vmm/qemu/check.sh"
+	fi
 	try "vmm: no archive, but a cached QEMU" vmm_unanswered "11.0.9+ds-1" \
 		"0 *the archive does not answer*11.0.9+ds-1 is used*/11.0.9+ds-1"
 	try "vmm: no archive, no cached QEMU" vmm_unanswered "" \
@@ -130,7 +174,7 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 		fi
 		folder=$(cat "$work/vmm-$qemu")
 		case ${folder##*/}:$c in
-		1[1-9].*) ;;
+		1[1-9].* | *:patched:*) ;;
 		*:static* | *:remap)
 			skipped "$name" "$c: QEMU ${folder##*/} cannot migrate with a vIOMMU"
 			continue

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Takes one version of a package out of Debian's archive and keeps it in the cache, in a
 # file or folder that is named after the version. The packages of this machine do not
-# change. Sourced by tools/vmm/gather.sh and tools/setup/kernel.sh.
+# change. With archive_kind=deb-src the package is a source package. Sourced by
+# tools/vmm/gather.sh, tools/vmm/qemu/build.sh and tools/setup/kernel.sh.
 
 archive_name() { echo "${1#*:}"; } # version: without the epoch, which is not for file names
 
@@ -26,7 +27,7 @@ archive_ask() { # folder package version suites function apt-option...
 	local dir=$1 package=$2 wanted=$3 suites=$4 fetch=$5 version versions apt rc
 	shift 5
 	note "fetching Debian's $package $(archive_name "$wanted")"
-	if ! private_apt "$work/apt" deb "$suites" -o Dir::State::status=/dev/null "$@" \
+	if ! private_apt "$work/apt" "${archive_kind:-deb}" "$suites" -o Dir::State::status=/dev/null "$@" \
 		>"$work/log" 2>&1; then
 		why="the archive does not answer: $(grep -m 1 '^[EW]:' "$work/log" || true)"
 		return

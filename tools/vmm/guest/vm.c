@@ -284,15 +284,31 @@ static bool is_answered(const struct vm *vm)
 	return vm->answer[0];
 }
 
+static void send_command(struct vm *vm, const char *format, va_list args)
+{
+	vm->answer[0] = 0;
+	vdprintf(vm->qmp.fd, format, args);
+	vm_wait(vm, "answer", is_answered);
+}
+
+void vm_refused(struct vm *vm, const char *text, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_command(vm, format, args);
+	va_end(args);
+	if (!strstr(vm->answer, "\"error\":") || !strstr(vm->answer, text))
+		fail("%s: %s: %s", vm->name, format, vm->answer);
+}
+
 void vm_command(struct vm *vm, const char *format, ...)
 {
 	va_list args;
 
-	vm->answer[0] = 0;
 	va_start(args, format);
-	vdprintf(vm->qmp.fd, format, args);
+	send_command(vm, format, args);
 	va_end(args);
-	vm_wait(vm, "answer", is_answered);
 	if (strstr(vm->answer, "\"error\":"))
 		fail("%s: %s: %s", vm->name, format, vm->answer);
 }

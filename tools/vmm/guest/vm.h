@@ -56,6 +56,8 @@ void vm_quit_all(void);
 
 /* Runs a QMP command, which must succeed; QEMU accepts ' for " */
 void vm_command(struct vm *vm, const char *format, ...) __printf(2, 3);
+/* Runs a QMP command, which must fail with an error that contains the text */
+void vm_refused(struct vm *vm, const char *text, const char *format, ...) __printf(3, 4);
 /* Queries the migration */
 void vm_query(struct vm *vm);
 /* Returns a number from the last answer */
@@ -83,6 +85,7 @@ void vm_cancel(struct vm *vm);
 struct way {
 	unsigned long cdev, group;		/* devices in an iommufd, a container */
 	unsigned long hwpt_set, hwpt_get;	/* the classic ioctls of a HWPT */
+	unsigned long tracker_start, tracker_degraded, tracker_read, tracker_unmap;
 	unsigned long device_start;		/* DMA logging */
 	unsigned long queries;			/* of all kinds */
 	unsigned long pages, dirty;		/* sums of all queries */
@@ -90,7 +93,7 @@ struct way {
 };
 
 /* Trace events that the caller of vm_start() must enable */
-extern const char *const way_events[4];
+extern const char *const way_events[5];
 struct way way_of(const struct vm *vm);
 
 struct observer {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs in the outer virtual machine: starts unmodified QEMUs, whose inner machines have
+ * Runs in the outer virtual machine: starts QEMUs, whose inner machines have
  * edu devices by vfio-pci, and live-migrates the inner machines between the QEMUs.
  * tools/check/vmm.sh calls it with guest-run; the devices are bound to edu_vfio_pci.
  *
@@ -9,10 +9,15 @@
  * MODE is the IOMMU of the outer machine; test names begin with it. A case consists of
  * words that are separated by colons:
  *
- *   10 | 11            the QEMU in /q10 or /q11
+ *   10 | 11 | patched  the QEMU in /q10, /q11 or /qpatched; the last one has our patches,
+ *                      which use a tracker for each IOAS
  *   iommufd | legacy   its backend: /dev/iommu, or the container /dev/vfio/vfio
  *   device | iommu     the source of dirty bits: DMA logging, or the IO page tables
  *   two                two devices instead of one
+ *   mixed              the same, and only the second one may log its DMA
+ *   hwpt | tracker     patched: dirty-tracking=hwpt, without trackers, or =tracker, which
+ *                      also replaces DMA logging
+ *   hotplug            during the migration, QEMU refuses another device
  *   slow               devices with slow transfers
  *   cancel             the first migration is cancelled
  *   back               the inner machine migrates back, to a third QEMU
@@ -30,12 +35,14 @@
  * A case passes if all of these hold: All migrations complete. The inner software finds
  * no bad page in the source or in the destination, there in at least one whole pass.
  * QEMU used the path that the case names, according to its trace. Some pages were
- * reported as dirty to QEMU, but not every page.
+ * reported as dirty to QEMU, but not every page. A patched QEMU with a tracker reads it
+ * exactly once for each sync of dirty pages.
  *
  * With untracked and unflushed there must be bad pages in the destination and none in
  * the source. unflushed applies to trackers, which serve the container, and not to the
- * ioctls of a HWPT. With remap there are bad pages because of bugs of QEMU: this is
- * reported as an expected failure, and no bad pages as a failure.
+ * ioctls of a HWPT. With remap there are bad pages because of bugs of unmodified QEMU:
+ * this is reported as an expected failure, and no bad pages as a failure. With the patched
+ * QEMU, no page may be bad.
  *
  * The bugs, in QEMU 10.0.2 and 11.1.3:
  *   Q1  if it is forced to migrate without tracking, it treats no page as dirty, instead
@@ -78,9 +85,11 @@
 
 struct test {
 	const char *name;
-	int qemu;
+	char qemu[16];
+	bool patched;
 	bool iommufd, device;
 	bool two, slow, cancel, back, observed, signals, viommu, remap, all, untracked, unflushed;
+	bool mixed, hwpt, tracker, hotplug;
 };
 
 /*
@@ -97,21 +106,34 @@ static char devices[NR_DEVICES][16];
 
 static unsigned int nr_devices(const struct test *test)
 {
-	return test->two ? 2 : 1;
+	return test->two || test->mixed ? 2 : 1;
+}
+
+static bool may_log(const struct test *test, unsigned int device)
+{
+	return test->device || (test->mixed && device == 1);
+}
+
+/* Whether QEMU uses a tracker. That it logs by devices takes precedence, if all do */
+static bool has_tracker(const struct test *test)
+{
+	return test->patched && test->iommufd && !test->hwpt && (!test->device || test->tracker);
 }
 
 static void arg_devices(struct argv *argv, const struct test *test, unsigned int first)
 {
 	/* else QEMU refuses to migrate: in a container, it expects devices to log DMA */
-	bool force = test->untracked || (!test->iommufd && !test->device);
+	bool force = test->untracked || test->all || (!test->iommufd && !test->device);
 	unsigned int i;
 
 	if (test->iommufd)
-		arg(argv, "-object iommufd,id=iommufd0");
+		arg(argv, "-object iommufd,id=iommufd0%s",
+		    test->hwpt ? ",dirty-tracking=hwpt" :
+		    test->tracker ? ",dirty-tracking=tracker" : "");
 	for (i = 0; i < nr_devices(test); i++)
 		arg(argv, "-device vfio-pci,host=%s,addr=%x%s%s%s", devices[first + i], 0x10 + i,
 		    test->iommufd ? ",iommufd=iommufd0" : "",
-		    test->device ? "" : ",x-device-dirty-page-tracking=off",
+		    may_log(test, i) ? "" : ",x-device-dirty-page-tracking=off",
 		    force ? ",enable-migration=on" : "");
 }
 
@@ -122,7 +144,7 @@ static struct vm *start(const struct test *test, const char *name, unsigned int 
 	struct argv argv = {};
 	unsigned int i;
 
-	arg(&argv, "/q%d/ld.so --library-path /q%d/lib /q%d/bin/" QEMU " -L /q%d/share",
+	arg(&argv, "/q%s/ld.so --library-path /q%s/lib /q%s/bin/" QEMU " -L /q%s/share",
 	    test->qemu, test->qemu, test->qemu, test->qemu);
 	arg(&argv, "-nodefaults -no-user-config -display none -M " MACHINE);
 	arg(&argv, "-accel tcg,tb-size=32 -m 64M -kernel /bin/inner");
@@ -192,21 +214,44 @@ static void migrate(const struct test *test, struct vm *from, struct vm *to)
 	vm_precopy(from, ROUNDS, PASSES);
 	if (test->observed)
 		observe_precopy(test, from);
+	if (test->hotplug)
+		vm_refused(from, "not allowed while migrating", "{'execute': 'device_add', "
+			   "'arguments': {'driver': 'vfio-pci', 'host': '%s', "
+			   "'iommufd': 'iommufd0'}}", devices[SOURCE + 1]);
 	vm_complete(from);
 	/* the first line may belong to a pass that began in the source */
 	vm_wait_passes(to, 2);
 	vm_query(from);
-	printf("# %s to %s: QEMU %d, %lu rounds, %lu pages sent, %lu ms down\n", from->name,
-	       to->name, from->version, vm_answer(from, "dirty-sync-count"),
-	       vm_answer(from, "normal"), vm_answer(from, "downtime"));
+	printf("# %s to %s: QEMU %d, %lu syncs, %lu pages of %lu bytes sent, %lu ms down\n",
+	       from->name, to->name, from->version, vm_answer(from, "dirty-sync-count"),
+	       vm_answer(from, "normal"), vm_answer(from, "normal-bytes"),
+	       vm_answer(from, "downtime"));
 	printf("# %s: %u passes, %u bad pages; %s: %u passes, %u bad pages\n",
 	       from->name, from->passes, from->bad, to->name, to->passes, to->bad);
+}
+
+/* Compares the ioctls of a tracker with QEMU's statistics */
+static void check_tracker(const struct vm *vm, const struct way *way)
+{
+	unsigned long syncs = vm_answer(vm, "dirty-sync-count");
+	unsigned long queries = vm_answer(vm, "dirty-queries");
+
+	if (way->tracker_read != syncs)
+		fail("%s: %lu reads for %lu syncs", vm->name, way->tracker_read, syncs);
+	if (way->tracker_read + way->tracker_unmap != queries)
+		fail("%s: %lu queries according to QEMU", vm->name, queries);
+	if (!vm_answer(vm, "dirty-pages"))
+		fail("%s: no page was dirty, according to QEMU", vm->name);
 }
 
 /* Checks how the source got its dirty bits, by the test's name, and which it got */
 static void check_way(const struct test *test, const struct vm *vm)
 {
-	bool hwpt = test->iommufd && !test->device && !test->untracked;
+	bool tracker = has_tracker(test);
+	bool device = test->device && !tracker;
+	/* If nothing tracks, the patched QEMU does not query what is dirty all the same */
+	bool queried = !test->untracked && !(test->hwpt && test->all);
+	bool hwpt = test->iommufd && !device && !tracker && queried;
 	unsigned int number = nr_devices(test);
 	struct way way = way_of(vm);
 
@@ -215,13 +260,21 @@ static void check_way(const struct test *test, const struct vm *vm)
 		     test->iommufd ? "an iommufd" : "a container");
 	if (!way.hwpt_set != !hwpt || !way.hwpt_get != !hwpt)
 		fail("%s: the ioctls of a HWPT were %s", vm->name, hwpt ? "not used" : "used");
-	if (!way.device_start != !test->device)
-		fail("%s: DMA logging was %s", vm->name, test->device ? "not used" : "used");
-	if (!way.queries != test->untracked)
-		fail("%s: dirty pages were %s", vm->name,
-		     test->untracked ? "queried" : "not queried");
-	/* With a vIOMMU, QEMU gets the addresses of unmapped pages wrong */
-	if (test->untracked || test->unflushed || test->remap)
+	if (!way.device_start != !device)
+		fail("%s: DMA logging was %s", vm->name, device ? "not used" : "used");
+	if (!way.tracker_start != !tracker || !way.tracker_read != !tracker)
+		fail("%s: a tracker was %s", vm->name, tracker ? "not used" : "used");
+	if (tracker && !way.tracker_degraded != !test->all)
+		fail("%s: the tracker was %s", vm->name, test->all ? "not degraded" : "degraded");
+	/* QEMU's numbers are those of the last migration, the trace has all of them */
+	if (tracker && !test->cancel)
+		check_tracker(vm, &way);
+	if (tracker && test->remap && !way.tracker_unmap)
+		fail("%s: nothing was unmapped with the tracker", vm->name);
+	if (!way.queries != !queried)
+		fail("%s: dirty pages were %s", vm->name, queried ? "not queried" : "queried");
+	/* With a vIOMMU, unmodified QEMU gets the addresses of unmapped pages wrong */
+	if (!queried || test->unflushed || test->remap)
 		return;
 	if (!way.dirty)
 		fail("%s: no page was dirty", vm->name);
@@ -295,6 +348,8 @@ static bool parse_word(struct test *test, const char *word, size_t len)
 		{ "static", &test->viommu }, { "remap", &test->remap },
 		{ "all", &test->all }, { "untracked", &test->untracked },
 		{ "unflushed", &test->unflushed },
+		{ "mixed", &test->mixed }, { "hwpt", &test->hwpt },
+		{ "tracker", &test->tracker }, { "hotplug", &test->hotplug },
 	};
 	unsigned int i;
 
@@ -314,7 +369,8 @@ static struct test parse(const char *name)
 	const char *word = name;
 	size_t len;
 
-	test.qemu = atoi(name);
+	snprintf(test.qemu, sizeof(test.qemu), "%.*s", (int)strcspn(name, ":"), name);
+	test.patched = !strcmp(test.qemu, "patched");
 	for (word += strcspn(word, ":"); *word; word += len) {
 		word++;
 		len = strcspn(word, ":");
@@ -365,12 +421,13 @@ static unsigned int find_devices(void)
 /* Prints the result of a case; returns false if it is not the expected one */
 static bool report(int number, const char *mode, const struct test *test, int code)
 {
-	bool lossy = test->untracked || test->unflushed || test->remap;
+	bool known = test->remap && !test->patched;
+	bool lossy = test->untracked || test->unflushed || known;
 	bool lost = code == BAD_PAGES;
 
 	if (lossy && !code)
 		puts("# no page is bad, but some were expected to be");
-	if (test->remap && lost)
+	if (known && lost)
 		printf("not ok %d %s:%s # XFAIL Q2, Q3: QEMU's vIOMMU loses unmapped pages\n",
 		       number, mode, test->name);
 	else

@@ -3,8 +3,9 @@
  * Finds out from a QEMU's trace how it got the dirty bits. Called by vmm-migrate.c.
  *
  * QEMU traces each classic ioctl of a HWPT, the start of DMA logging, and each query for
- * dirty pages, no matter what answers it. If there are queries but neither of the other
- * two, a container has answered. If nothing can be queried, there is no query.
+ * dirty pages, no matter what answers it. With our patches it also traces the ioctls of
+ * trackers. If there are queries but none of the others, a container has answered. If
+ * nothing can be queried, there is no query.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@
 #define LARGE	16
 
 const char *const way_events[] = {
-	"vfio*dirty*", "vfio*attach*", "iommufd*dirty*", "iommufd_cdev_connect_and_bind",
+	"vfio*dirty*", "vfio*attach*", "iommufd*dirty*", "iommufd*tracker*",
+	"iommufd_cdev_connect_and_bind",
 };
 
 static void take_event(struct way *way, const char *line)
@@ -30,6 +32,9 @@ static void take_event(struct way *way, const char *line)
 		{ "vfio_device_attach ", offsetof(struct way, group) },
 		{ "iommufd_backend_set_dirty ", offsetof(struct way, hwpt_set) },
 		{ "iommufd_backend_get_dirty_bitmap ", offsetof(struct way, hwpt_get) },
+		{ "iommufd_backend_tracker_start ", offsetof(struct way, tracker_start) },
+		{ "iommufd_backend_tracker_read ", offsetof(struct way, tracker_read) },
+		{ "iommufd_backend_tracker_unmap ", offsetof(struct way, tracker_unmap) },
 		{ "vfio_device_dirty_tracking_start ", offsetof(struct way, device_start) },
 		{ "vfio_get_dirty_bitmap ", offsetof(struct way, queries) },
 		{ "vfio_container_query_dirty_bitmap ", offsetof(struct way, queries) },
@@ -41,6 +46,8 @@ static void take_event(struct way *way, const char *line)
 		if (strncmp(line, events[i].event, strlen(events[i].event)))
 			continue;
 		++*(unsigned long *)((char *)way + events[i].count);
+		if (events[i].count == offsetof(struct way, tracker_start))
+			way->tracker_degraded += number_after(line, " degraded=");
 		if (events[i].count != offsetof(struct way, queries))
 			continue;
 		pages = number_after(line, " size=") / 4096;
@@ -68,5 +75,9 @@ struct way way_of(const struct vm *vm)
 	       vm->name, way.cdev, way.group, way.hwpt_set, way.hwpt_get);
 	printf("%lu log starts; %lu queries, %lu of %lu pages dirty\n", way.device_start,
 	       way.queries, way.dirty, way.pages);
+	if (way.tracker_start)
+		printf("# %s: trackers: %lu starts, %lu of them degraded, %lu reads, %lu unmaps\n",
+		       vm->name, way.tracker_start, way.tracker_degraded, way.tracker_read,
+		       way.tracker_unmap);
 	return way;
 }
