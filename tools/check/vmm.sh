@@ -33,7 +33,7 @@ vmm_patched() { # gate|all mode
 	gate:vtd-ss)
 		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug \
 			iommu:observed iommu:hwpt device:tracker iommu:static iommu:remap \
-			iommu:hwpt:static"
+			iommu:hwpt:remap"
 		echo patched:legacy:iommu:remap
 		;;
 	all:*)
@@ -44,7 +44,7 @@ vmm_patched() { # gate|all mode
 			vmm_each patched: "iommufd:iommu legacy:iommu" "$what"
 		done
 		vmm_each patched:iommufd: "iommu:mixed iommu:hotplug iommu:hwpt \
-			device:tracker iommu:hwpt:static iommu:mixed:remap iommu:observed:remap"
+			device:tracker iommu:hwpt:static iommu:hwpt:remap iommu:mixed:remap iommu:observed:remap"
 		;;
 	esac
 }
@@ -202,7 +202,7 @@ vmm_mode() { # name of the results, mode, cases, kernel configuration
 		"bind-vfio edu_vfio_pci >/dev/null; LIMIT=$LIMIT guest-run 'vmm-migrate $mode ${cases[*]}'"
 	count "$name" "$log"
 	# show the result of each case
-	grep -aE '^(not )?ok |^# [^ ]* took' "$log" | tr -d '\r' | sed 's/^/    /'
+	grep -aE '^(not )?ok |^# [^ ]* (took|needed)' "$log" | tr -d '\r' | sed 's/^/    /'
 }
 
 # Adds a job for each mode, after one on the debug kernel, which takes longest

@@ -244,6 +244,21 @@ static void check_tracker(const struct vm *vm, const struct way *way)
 		fail("%s: no page was dirty, according to QEMU", vm->name);
 }
 
+/*
+ * What a migration of a QEMU has cost. A query of a container or a device log is one ioctl;
+ * the ioctls of a cancelled migration are included
+ */
+static void print_numbers(const struct test *test, const struct vm *vm, const struct way *way)
+{
+	unsigned long syncs = vm_answer(vm, "dirty-sync-count");
+	unsigned long ioctls = way->hwpt_get + way->tracker_read + way->tracker_unmap;
+
+	if (!ioctls)
+		ioctls = way->queries;
+	printf("# %s needed %lu ioctls for %lu syncs, %lu bytes, %lu ms down\n", test->name,
+	       ioctls, syncs, vm_answer(vm, "normal-bytes"), vm_answer(vm, "downtime"));
+}
+
 /* Checks how the source got its dirty bits, by the test's name, and which it got */
 static void check_way(const struct test *test, const struct vm *vm)
 {
@@ -255,6 +270,7 @@ static void check_way(const struct test *test, const struct vm *vm)
 	unsigned int number = nr_devices(test);
 	struct way way = way_of(vm);
 
+	print_numbers(test, vm, &way);
 	if (way.cdev != (test->iommufd ? number : 0) || way.group != (test->iommufd ? 0 : number))
 		fail("%s: not all devices use %s", vm->name,
 		     test->iommufd ? "an iommufd" : "a container");
