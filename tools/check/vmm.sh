@@ -31,7 +31,7 @@ vmm_patched() { # gate|all mode
 	vmm_each patched: "$vmm_ways"
 	case $1:$2 in
 	gate:vtd-ss)
-		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug \
+		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug iommu:rate \
 			iommu:observed iommu:hwpt device:tracker iommu:static iommu:remap \
 			iommu:hwpt:remap"
 		echo patched:legacy:iommu:remap
@@ -43,7 +43,7 @@ vmm_patched() { # gate|all mode
 		for what in :static :static:cancel:back :remap :two:remap; do
 			vmm_each patched: "iommufd:iommu legacy:iommu" "$what"
 		done
-		vmm_each patched:iommufd: "iommu:mixed iommu:hotplug iommu:hwpt \
+		vmm_each patched:iommufd: "iommu:mixed iommu:hotplug iommu:rate iommu:hwpt \
 			device:tracker iommu:hwpt:static iommu:hwpt:remap iommu:mixed:remap iommu:observed:remap"
 		;;
 	esac

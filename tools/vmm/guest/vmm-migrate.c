@@ -17,6 +17,8 @@
  *   mixed              the same, and only the second one may log its DMA
  *   hwpt | tracker     patched: dirty-tracking=hwpt, without trackers, or =tracker, which
  *                      also replaces DMA logging
+ *   rate               patched: calc-dirty-rate counts what the devices write, before the
+ *                      migration and during it
  *   hotplug            during the migration, QEMU refuses another device
  *   slow               devices with slow transfers
  *   cancel             the first migration is cancelled
@@ -89,7 +91,7 @@ struct test {
 	bool patched;
 	bool iommufd, device;
 	bool two, slow, cancel, back, observed, signals, viommu, remap, all, untracked, unflushed;
-	bool mixed, hwpt, tracker, hotplug;
+	bool mixed, hwpt, tracker, rate, hotplug;
 };
 
 /*
@@ -209,9 +211,27 @@ static void observe_end(struct vm *from, const struct vm *to)
 	observers_none(to);
 }
 
+/* The devices rewrite 1 MiB all the time, and QEMU rounds MiB/s down: do not wait long */
+#define RATE_MS		200
+
+static void check_rate(struct vm *vm)
+{
+	vm_command(vm, "{'execute': 'calc-dirty-rate', 'arguments': {'calc-time': %d, "
+		   "'calc-time-unit': 'millisecond'}}", RATE_MS);
+	do {
+		vm_wait_passes(vm, 1);
+		vm_command(vm, "{'execute': 'query-dirty-rate'}");
+	} while (!strstr(vm->answer, "\"measured\""));
+	printf("# %s: devices dirty %lu MiB/s\n", vm->name, vm_answer(vm, "device-dirty-rate"));
+	if (!vm_answer(vm, "device-dirty-rate"))
+		fail("%s: calc-dirty-rate does not count what devices write", vm->name);
+}
+
 static void migrate(const struct test *test, struct vm *from, struct vm *to)
 {
 	vm_precopy(from, ROUNDS, PASSES);
+	if (test->rate)
+		check_rate(from);
 	if (test->observed)
 		observe_precopy(test, from);
 	if (test->hotplug)
@@ -323,6 +343,8 @@ static void run(const struct test *test)
 	from = start(test, "source", first, false);
 	check_inner(test, from);
 	vm_wait_passes(from, 2);
+	if (test->rate)
+		check_rate(from);
 	if (test->signals)
 		observers_signal(from);
 	if (test->observed)
@@ -370,7 +392,8 @@ static bool parse_word(struct test *test, const char *word, size_t len)
 		{ "all", &test->all }, { "untracked", &test->untracked },
 		{ "unflushed", &test->unflushed },
 		{ "mixed", &test->mixed }, { "hwpt", &test->hwpt },
-		{ "tracker", &test->tracker }, { "hotplug", &test->hotplug },
+		{ "tracker", &test->tracker }, { "rate", &test->rate },
+		{ "hotplug", &test->hotplug },
 	};
 	unsigned int i;
 
