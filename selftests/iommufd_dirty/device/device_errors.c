@@ -127,8 +127,13 @@ TEST_F(device_errors, bad_arguments)
 					  &num, &page_size));
 	EXPECT_EQ(-EINVAL, __tracker_start_flags(self->l.env.fd, self->l.tracker,
 						 IOMMU_DIRTY_START_DEGRADED, NULL));
+	/* There is no page table to split */
+	EXPECT_EQ(-EINVAL, __tracker_start_flags(self->l.env.fd, self->l.tracker,
+						 IOMMU_DIRTY_START_SPLIT, NULL));
+	EXPECT_EQ(-EINVAL, __tracker_start_flags(self->l.env.fd, self->l.tracker,
+						 IOMMU_DIRTY_START_SPLIT_LAZY, NULL));
 	EXPECT_EQ(-EOPNOTSUPP, __tracker_start_flags(self->l.env.fd, self->l.tracker,
-						     2, NULL));
+						     IOMMU_DIRTY_START_SPLIT_LAZY << 1, NULL));
 	/* IOAS tracker */
 	EXPECT_EQ(-EINVAL, __device_start(self->l.env.fd, self->l.env.tracker,
 					  &range, &num, &page_size));
