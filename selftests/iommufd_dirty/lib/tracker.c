@@ -98,8 +98,9 @@ __u32 tracker_members(int fd, __u32 tracker, struct iommu_dirty_member *members,
 __u32 member_flags(const struct iommu_dirty_member *member)
 {
 	bool splits = member->flags & IOMMU_DIRTY_MEMBER_SPLITS;
+	bool can = member->split_reason == IOMMU_DIRTY_REASON_OK;
 
-	if (splits != (member->split_reason == IOMMU_DIRTY_REASON_OK))
+	if (splits != can)
 		fatal("flags %#x, but split_reason %u", member->flags, member->split_reason);
 	return member->flags & ~IOMMU_DIRTY_MEMBER_SPLITS;
 }

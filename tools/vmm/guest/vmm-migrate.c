@@ -212,12 +212,11 @@ static void observe_end(struct vm *from, const struct vm *to)
 }
 
 /* The devices rewrite 1 MiB all the time, and QEMU rounds MiB/s down: do not wait long */
-#define RATE_MS		200
+#define RATE_CALL	"{'execute': 'calc-dirty-rate', 'arguments': {'calc-time': 200, 'calc-time-unit': 'millisecond'}}"
 
 static void check_rate(struct vm *vm)
 {
-	vm_command(vm, "{'execute': 'calc-dirty-rate', 'arguments': {'calc-time': %d, "
-		   "'calc-time-unit': 'millisecond'}}", RATE_MS);
+	vm_command(vm, RATE_CALL);
 	do {
 		vm_wait_passes(vm, 1);
 		vm_command(vm, "{'execute': 'query-dirty-rate'}");
@@ -227,6 +226,8 @@ static void check_rate(struct vm *vm)
 		fail("%s: calc-dirty-rate does not count what devices write", vm->name);
 }
 
+#define ADD_CALL	"{'execute': 'device_add', 'arguments': {'driver': 'vfio-pci', 'host': '%s', 'iommufd': 'iommufd0'}}"
+
 static void migrate(const struct test *test, struct vm *from, struct vm *to)
 {
 	vm_precopy(from, ROUNDS, PASSES);
@@ -235,9 +236,7 @@ static void migrate(const struct test *test, struct vm *from, struct vm *to)
 	if (test->observed)
 		observe_precopy(test, from);
 	if (test->hotplug)
-		vm_refused(from, "not allowed while migrating", "{'execute': 'device_add', "
-			   "'arguments': {'driver': 'vfio-pci', 'host': '%s', "
-			   "'iommufd': 'iommufd0'}}", devices[SOURCE + 1]);
+		vm_refused(from, "not allowed while migrating", ADD_CALL, devices[SOURCE + 1]);
 	vm_complete(from);
 	/* the first line may belong to a pass that began in the source */
 	vm_wait_passes(to, 2);
