@@ -31,7 +31,7 @@ vmm_patched() { # gate|all mode
 	vmm_each patched: "$vmm_ways"
 	case $1:$2 in
 	gate:vtd-ss)
-		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug iommu:rate \
+		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug \
 			iommu:observed iommu:hwpt device:tracker iommu:static iommu:remap \
 			iommu:hwpt:remap"
 		echo patched:legacy:iommu:remap
