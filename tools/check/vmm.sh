@@ -32,8 +32,7 @@ vmm_patched() { # gate|all mode
 	case $1:$2 in
 	gate:vtd-ss)
 		vmm_each patched:iommufd: "iommu:two:cancel:back iommu:mixed iommu:hotplug \
-			iommu:observed iommu:hwpt device:tracker iommu:static iommu:remap \
-			iommu:hwpt:remap"
+			device:tracker iommu:static iommu:remap"
 		echo patched:legacy:iommu:remap
 		;;
 	all:*)
