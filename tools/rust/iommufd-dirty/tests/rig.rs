@@ -294,7 +294,7 @@ fn errors(rig: &Rig<'_>) -> Outcome {
     let error = rig.iommufd.tracker(hwpt, 0).expect_err("it is a HWPT");
     check!(error.to_string() == "ALLOC: an object of this kind cannot be tracked");
     let tracker = rig.iommufd.tracker(rig.ioas, 0)?;
-    check!(fails(tracker.start(2), sys::EOPNOTSUPP));
+    check!(fails(tracker.start(sys::IOMMU_DIRTY_START_SPLIT_LAZY << 1), sys::EOPNOTSUPP));
     check!(fails(tracker.start_ranges(0, &[rig.ram], PAGE), sys::EINVAL));
     tracker.start(0)?;
     let bad = Range { iova: u64::MAX, length: 2 };
