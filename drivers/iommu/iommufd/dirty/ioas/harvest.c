@@ -140,35 +140,6 @@ int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
 	return rc ? -EIO : 0;
 }
 
-/**
- * iommufd_dirty_sizes() - Find the sizes of a domain's entries
- * @iopt: The IOAS
- * @domain: The domain, which the driver can harvest
- *
- * Context: domains_rwsem and iova_rwsem are held. Entries may be split meanwhile.
- * Return: A bitmap of sizes in bytes, of what devices can write to.
- */
-u64 iommufd_dirty_sizes(struct io_pagetable *iopt, struct iommu_domain *domain)
-{
-	struct iommu_dirty_walk walk;
-	struct iopt_area *area;
-
-	lockdep_assert_held(&iopt->domains_rwsem);
-	lockdep_assert_held(&iopt->iova_rwsem);
-
-	iommu_dirty_walk_init(&walk, NULL, IOMMU_DIRTY_WALK_SIZES);
-	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
-	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX)) {
-		walk.iova = iopt_area_iova(area);
-		walk.last = iopt_area_last_iova(area);
-		/* What was found is right, whatever else fails */
-		if (domain->dirty_ops->harvest(domain, &walk))
-			break;
-		cond_resched();
-	}
-	return walk.sizes;
-}
-
 static int harvest_domain(struct io_pagetable *iopt,
 			  struct iommu_domain *domain, unsigned long iova,
 			  unsigned long last, unsigned int flags,

@@ -110,7 +110,6 @@ struct iommufd_dirty_feed {
 /* anchor.c */
 struct iommufd_dirty_anchor *iommufd_dirty_anchor_get(struct iommufd_ioas *ioas);
 void iommufd_dirty_anchor_put(struct iommufd_dirty_anchor *anchor);
-u64 iommufd_dirty_sizes(struct io_pagetable *iopt, struct iommu_domain *domain);
 int iommufd_dirty_enter(const struct iommufd_dirty_tracker *tracker);
 void iommufd_dirty_exit(const struct iommufd_dirty_tracker *tracker);
 

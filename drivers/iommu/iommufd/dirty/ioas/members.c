@@ -122,6 +122,31 @@ int iommufd_dirty_first_untrackable(struct iommufd_ioas *ioas,
 	return 0;
 }
 
+/*
+ * The sizes in bytes, as a bitmap, of the entries through which devices can write. Entries may
+ * be split meanwhile.
+ */
+static u64 sizes_used(struct io_pagetable *iopt, struct iommu_domain *domain)
+{
+	struct iommu_dirty_walk walk;
+	struct iopt_area *area;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+	lockdep_assert_held(&iopt->iova_rwsem);
+
+	iommu_dirty_walk_init(&walk, NULL, IOMMU_DIRTY_WALK_SIZES);
+	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
+	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX)) {
+		walk.iova = iopt_area_iova(area);
+		walk.last = iopt_area_last_iova(area);
+		/* What was found is right, whatever else fails */
+		if (domain->dirty_ops->harvest(domain, &walk))
+			break;
+		cond_resched();
+	}
+	return walk.sizes;
+}
+
 static void info_members(struct iommufd_dirty_tracker *tracker,
 			 struct iommufd_dirty_info *info)
 {
@@ -140,7 +165,7 @@ static void info_members(struct iommufd_dirty_tracker *tracker,
 		iommufd_dirty_describe_hwpt(hwpt, &member);
 		if (iommufd_dirty_domain_capable(domain))
 			member.io_page_sizes_used =
-				iommufd_dirty_sizes(&ioas->iopt, domain);
+				sizes_used(&ioas->iopt, domain);
 		if (tracker->state == IOMMU_DIRTY_STATE_RUNNING &&
 		    member.reason == IOMMU_DIRTY_REASON_OK)
 			member.flags |= IOMMU_DIRTY_MEMBER_TRACKED;
