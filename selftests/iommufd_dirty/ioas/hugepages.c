@@ -23,22 +23,11 @@ FIXTURE_SETUP(hugepages)
 {
 	struct env *env = &self->env;
 	struct iommu_dirty_member m;
-	unsigned int i;
 
 	OPEN_OR_SKIP(return, env_open(env, 1));
-	self->mem = mem_alloc_huge(SIZE);
+	self->mem = env_alloc_huge(env, HUGE, IOVA, &self->ioas);
 	if (!self->mem)
 		SKIP(return, "no 2 MiB huge pages");
-	memset(self->mem, 0, SIZE);
-
-	/* The IOAS of the environment has only 4 KiB entries */
-	self->ioas = ioas_alloc(env->fd);
-	env_map_stage(env, self->ioas);
-	edu_attach(&env->edu[0], self->ioas);
-	/* 2 MiB at a time, because AMD v1 has larger entries, too */
-	for (i = 0; i < HUGE; i++)
-		ioas_map(env->fd, self->ioas, self->mem + i * SZ_2M, SZ_2M,
-			 IOVA + i * SZ_2M);
 	env->tracker = tracker_alloc(env->fd, self->ioas);
 	env_start(env);
 	env_load(env, 0);

@@ -29,14 +29,9 @@ FIXTURE(split)
 	unsigned char bitmap[SIZE / SZ_4K / 8];
 };
 
-/* 2 MiB at a time, because AMD v1 has larger entries, too */
 static void map_at(FIXTURE_DATA(split) * self, __u64 iova)
 {
-	unsigned int i;
-
-	for (i = 0; i < HUGE; i++)
-		ioas_map(self->env.fd, self->ioas, self->mem + i * SZ_2M, SZ_2M,
-			 iova + i * SZ_2M);
+	env_map_huge(&self->env, self->ioas, self->mem, HUGE, iova);
 }
 
 static struct iommu_dirty_member member(FIXTURE_DATA(split) * self)
@@ -53,16 +48,9 @@ FIXTURE_SETUP(split)
 	struct iommu_dirty_member m;
 
 	OPEN_OR_SKIP(return, env_open(env, 1));
-	self->mem = mem_alloc_huge(SIZE);
+	self->mem = env_alloc_huge(env, HUGE, IOVA, &self->ioas);
 	if (!self->mem)
 		SKIP(return, "no 2 MiB huge pages");
-	memset(self->mem, 0, SIZE);
-
-	/* The IOAS of the environment has only 4 KiB entries */
-	self->ioas = ioas_alloc(env->fd);
-	env_map_stage(env, self->ioas);
-	edu_attach(&env->edu[0], self->ioas);
-	map_at(self, IOVA);
 	env->tracker = tracker_alloc(env->fd, self->ioas);
 
 	m = member(self);

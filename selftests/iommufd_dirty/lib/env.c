@@ -97,6 +97,28 @@ void env_map_stage(struct env *env, __u32 ioas)
 			 IOMMU_IOAS_MAP_READABLE));
 }
 
+void env_map_huge(struct env *env, __u32 ioas, char *mem, unsigned int pages, __u64 iova)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages; i++)
+		ioas_map(env->fd, ioas, mem + i * SZ_2M, SZ_2M, iova + i * SZ_2M);
+}
+
+void *env_alloc_huge(struct env *env, unsigned int pages, __u64 iova, __u32 *ioas)
+{
+	void *mem = mem_alloc_huge(pages * SZ_2M);
+
+	if (!mem)
+		return NULL;
+	memset(mem, 0, pages * SZ_2M);
+	*ioas = ioas_alloc(env->fd);
+	env_map_stage(env, *ioas);
+	edu_attach(&env->edu[0], *ioas);
+	env_map_huge(env, *ioas, mem, pages, iova);
+	return mem;
+}
+
 __u64 env_load(struct env *env, unsigned int index)
 {
 	env->value++;

@@ -29,6 +29,13 @@ const char *env_need_pci(unsigned int num_edu);
 void env_close(struct env *env);
 /* Maps the staging page into another IOAS */
 void env_map_stage(struct env *env, __u32 ioas);
+/* Maps huge pages of 2 MiB one by one, because AMD v1 also has entries for several */
+void env_map_huge(struct env *env, __u32 ioas, char *mem, unsigned int pages, __u64 iova);
+/*
+ * Attaches device 0 to a new IOAS, because that of the environment has only 4 KiB entries,
+ * and maps @pages zeroed huge pages there. Returns these, or NULL if there are none
+ */
+void *env_alloc_huge(struct env *env, unsigned int pages, __u64 iova, __u32 *ioas);
 /* Loads a new value into the buffer of device @index; returns the value */
 __u64 env_load(struct env *env, unsigned int index);
 /* Writes 8 bytes of the device's buffer to @iova */

@@ -35,16 +35,9 @@ FIXTURE_SETUP(soft_split)
 
 	OPEN_OR_SKIP(return, env_open_soft(env, 1));
 	soft_split_flush(SPLIT_FLUSH_FULL);
-	self->mem = mem_alloc_huge(SIZE);
+	self->mem = env_alloc_huge(env, HUGE, IOVA, &self->ioas);
 	if (!self->mem)
 		SKIP(return, "no 2 MiB huge pages");
-	memset(self->mem, 0, SIZE);
-
-	self->ioas = ioas_alloc(env->fd);
-	env_map_stage(env, self->ioas);
-	edu_attach(&env->edu[0], self->ioas);
-	ioas_map(env->fd, self->ioas, self->mem, SZ_2M, IOVA);
-	ioas_map(env->fd, self->ioas, (char *)self->mem + SZ_2M, SZ_2M, IOVA + SZ_2M);
 	env->tracker = tracker_alloc(env->fd, self->ioas);
 	self->watcher = tracker_alloc(env->fd, self->ioas);
 }
