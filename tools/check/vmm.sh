@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # The stage "vmm": in a virtual machine, Debian's unmodified QEMU and one with our patches
-# live-migrate inner machines with VFIO devices. One job with one machine for each IOMMU mode. The cases are
-# described in tools/vmm/guest/vmm-migrate.c. Sourced by check.sh.
+# live-migrate inner machines with VFIO devices. One job with one machine for each IOMMU
+# mode. The cases are described in tools/vmm/guest/vmm-migrate.c. Sourced by check.sh.
 # shellcheck disable=SC2154 # variables of check.sh
 
 vmm_ways="iommufd:device iommufd:iommu legacy:device legacy:iommu"
