@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Finds the memory of this process that a device has written to. A run of IOVAs that
  * is mapped to two buffers is reported as two pieces.

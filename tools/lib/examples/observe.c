@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Observes an IOAS of an inherited iommufd for a second, and makes no call of its owner
  * fail: example-observe FD IOAS IOVA LENGTH

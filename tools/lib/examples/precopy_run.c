@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Runs the pre-copy rounds for the memory of an IOAS, without a destination:
  * example-precopy_run FD IOAS IOVA LENGTH

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * The phases of a migration with two devices. The driver of the first logs its DMA and
  * migrates its state; writes of the second, simple one are tracked by the IOMMU only.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Reads two trackers of an IOAS into one bitmap, with two threads, and prints how
  * many pages devices have written to within a second:

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Prints once a second which pages of an IOAS have become dirty. The iommufd is
  * inherited, as in a helper that a VMM starts:

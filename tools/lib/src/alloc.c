@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * How trackers come and go. A tracker needs nothing of the context that it was allocated
  * in, only a file that takes its ioctls. With a file of its own it needs nothing else.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Bits and runs of a bitmap. Bit n % 8 of byte n / 8 is page n. A bitmap may have
  * any alignment and any length in bytes: words are loaded with memcpy(), and

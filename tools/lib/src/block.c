@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Dirty pages that were read from the kernel but not handed to a caller, who did
  * not ask for them or had no room. They wait in the tracker for the next READ, SCAN

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * The fallback for an IOAS: the per-HWPT ioctls of upstream, for each HWPT that
  * the caller has named. Called with the tracker's lock held.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * The rounds of a migration. Each round sends the dirty pages and reads those that
  * have become dirty meanwhile. When little is left, the devices are stopped and the

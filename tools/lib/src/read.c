@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * READ and UNMAP. Trackers of the kernel do all of the work. A fallback reads into
  * a bitmap of its own, and its bits are then added to the caller's bitmap. So dirty

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * SCAN: by the ioctl, or by READs if one ioctl is not enough. Dirty pages for which
  * there is then no room wait in their tracker for the next SCAN, READ or UNMAP.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * One READ by several threads. The kernel runs one harvest of an IOAS at a time, so
  * the trackers are divided among the threads, not the range. Each thread reads the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * The fallback for a device: DMA logging of its migration driver, through device
  * features of VFIO. Called with the tracker's lock held.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Linked with an example and with fake.c, so that the example runs on the minimal kernel
  * of the tests. While the example sleeps, a device writes to pages 1, 2, 3 and 100.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 # Runs the examples fake-NAME of a directory, which are linked with the minimal kernel of
 # the tests, and prints their output. The numbers are those of fake.h.
 dir=${1:?examples.sh DIRECTORY}

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Implements the ioctls of the minimal kernel, see fake.h. The linker's --wrap makes the
  * library call it. A mutex serializes all calls.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause */
 /*
  * A minimal kernel that answers the library's ioctls for one IOAS of a few pages. It
  * has an array entry for each page, so that the library's bitmap code is compared

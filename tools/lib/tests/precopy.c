@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Tests a migration with a device that writes while pages are sent. At the end, what was
  * sent last of each page must match the page.

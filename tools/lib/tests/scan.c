@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Tests that no dirty page is lost for the next reader: kernels without trackers clear
  * more pages than requested, and a SCAN may have no room for some pages.

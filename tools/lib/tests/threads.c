@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Tests the thread rules. Readers share trackers and a bitmap while other threads write,
  * call INFO and get errors. At the end each written page is in the bitmap, and each

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * The VMM around the examples named precopy, and the destination: it copies what the
  * example sends, and stops the device when the example asks for that. Called by vm.c.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * The VMM around example-progression: memory, two devices that a guest keeps busy, and
  * the destination device. Called by vm.c. The result of the migration is compared with

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Tests that every backend must pass with a real device. Called by vm.c. The results are
  * compared with the writes that the test has issued and with the memory.

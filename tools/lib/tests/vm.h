@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause */
 /*
  * The stage for tests of the library with devices: an edu device that writes to
  * memory, and a copy of that memory that is only updated with the pages that the
