@@ -58,9 +58,9 @@ coverage: ## which lines and branches of our code the tests run
 ##@ The library and the command
 .PHONY: lib tools install
 BUILD_LIB = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/lib" OUT=$(TOOLS_OUT)/lib \
-	KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
+	PREFIX=$(PREFIX)
 BUILD_TOOLS = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/iommu" OUT=$(TOOLS_OUT) \
-	LIB=$(TOOLS_OUT)/lib KSRC="$$(tools/overlay/build.sh tree)" PREFIX=$(PREFIX)
+	LIB=$(TOOLS_OUT)/lib PREFIX=$(PREFIX)
 lib: ## the C library; OUT=folder for the results
 	@tools/setup/setup.sh tools
 	@$(BUILD_LIB) all

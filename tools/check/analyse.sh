@@ -47,7 +47,7 @@ analyse_make() { # folder make-argument...
 	shift
 	rm -rf "$out"
 	make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" KSRC="$tree" "$@" all tests vm
-	make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" LIB="$out/lib" KSRC="$tree" "$@" all tests
+	make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/iommu" LIB="$out/lib" "$@" all tests
 	# kselftest's makefiles add to CFLAGS what they need
 	"$overlay/selftests.sh" "$out/selftests" "${@/#CFLAGS=/USERCFLAGS=}"
 }

@@ -37,7 +37,7 @@ mutate_build() { # where test
 		image=$(KSRC=$linux LOG_TAIL=5 "$src/tools/overlay/build.sh" "$config")
 		;;
 	lib)
-		logged "$dir/lib.log" make -C "$src/tools/lib" -j "$jobs" OUT="$dir/lib" KSRC="$linux" \
+		logged "$dir/lib.log" make -C "$src/tools/lib" -j "$jobs" OUT="$dir/lib" \
 			"$dir/lib/test-$2"
 		;;
 	*) echo "unknown place $1 to run a test"; return 1 ;;

@@ -10,11 +10,10 @@ rust_found() { command -v rustc >/dev/null && command -v cargo >/dev/null; }
 # Runs make in a folder of tools. The distribution's compiler goes first: it may be the
 # oldest one that the crate has to work with. CARGO_HOME may have another one, too
 rust_make() { # log folder OUT target...
-	local log=$logs/rust-$1.log src tree
+	local log=$logs/rust-$1.log src
 	src=$("$repo/tools/setup/sources.sh")/tools/$2
-	tree=$("$overlay/build.sh" tree)
 	logged "$log" env PATH="/usr/bin:/bin:$PATH" CARGO_HOME="$cache/tools/cargo-home" \
-		make -C "$src" OUT="$cache/tools/$3" KSRC="$tree" "${@:4}"
+		make -C "$src" OUT="$cache/tools/$3" "${@:4}"
 }
 
 # The example must print the same as that of the C library with the same name, on the kernel

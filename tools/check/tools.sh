@@ -8,7 +8,7 @@
 tools_lib() { # name sanitizers
 	local out=$cache/tools/lib-$1 t
 	logged "$logs/tools-lib-$1.log" make -C "$src/lib" -j "$jobs" OUT="$out" \
-		KSRC="$tree" SANITIZE="$2" all tests
+		SANITIZE="$2" all tests
 	for t in unit scan precopy threads cxx; do
 		try "lib ($1): $t" env TSAN_OPTIONS=halt_on_error=1 "$out/test-$t"
 	done
@@ -16,15 +16,28 @@ tools_lib() { # name sanitizers
 		"$repo/tools/lib/tests/examples.sh" "$out"
 }
 
-# The library and iommu-dirty must not depend on the tests: in a tree without the
-# selftests, make must have a rule for every file that they need
+# iommu-dirty must not depend on the tests: in a tree without the selftests, make must have a
+# rule for every file that it needs
 tools_alone() {
 	local dir rc=0
 	dir=$(mktemp -d)
 	cp -r "$repo/tools" "$repo/include" "$dir"
-	make -n -C "$dir/tools/lib" OUT="$dir/lib" KSRC="$tree" all >"$dir/log" 2>&1 &&
-		make -n -C "$dir/tools/iommu" OUT="$dir/iommu" LIB="$cache/tools/lib-plain" KSRC="$tree" all \
-			>"$dir/log" 2>&1 || rc=1
+	make -n -C "$dir/tools/iommu" OUT="$dir/iommu" LIB="$cache/tools/lib-plain" all \
+		>"$dir/log" 2>&1 || rc=1
+	[ "$rc" -eq 0 ] || cat "$dir/log"
+	rm -rf "$dir"
+	return "$rc"
+}
+
+# The archive of the library must build and pass its tests with nothing else of the project
+tools_lib_archive() {
+	local dir rc=0 t
+	dir=$(mktemp -d)
+	{
+		make -C "$repo/tools/lib" OUT="$dir" dist && tar -C "$dir" -xf "$dir"/*.tar.xz &&
+			make -C "$dir"/libiommudirty-*/ -j "$jobs" CFLAGS=-O0 all "$dir/test-unit" OUT="$dir" &&
+			"$dir/test-unit"
+	} >"$dir/log" 2>&1 || rc=1
 	[ "$rc" -eq 0 ] || cat "$dir/log"
 	rm -rf "$dir"
 	return "$rc"
@@ -263,11 +276,10 @@ tools_not_a_stream() { # iommu-dirty, start of the stream, expected message
 }
 
 stage_tools() {
-	local tree src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
+	local src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
 	# by default, UBSan only prints its reports
 	export UBSAN_OPTIONS=halt_on_error=1
 	"$repo/tools/setup/setup.sh" tools
-	tree=$("$overlay/build.sh" tree)
 	src=$("$repo/tools/setup/sources.sh")/tools
 	mkdir -p "$out"
 	tools_lib plain ""
@@ -275,16 +287,17 @@ stage_tools() {
 	tools_lib tsan thread
 
 	rm -rf "$stage"
-	logged "$logs/tools-install.log" make -C "$src/lib" OUT="$out/lib-plain" KSRC="$tree" \
+	logged "$logs/tools-install.log" make -C "$src/lib" OUT="$out/lib-plain" \
 		install DESTDIR="$stage" PREFIX=/usr
 	logged "$logs/tools-iommu.log" make -C "$src/iommu" -j "$jobs" OUT="$out/iommu" \
-		LIB="$out/lib-plain" KSRC="$tree" install DESTDIR="$stage" PREFIX=/usr
+		LIB="$out/lib-plain" install DESTDIR="$stage" PREFIX=/usr
 	logged "$logs/tools-asan.log" make -C "$src/iommu" -j "$jobs" OUT="$out/iommu-asan" \
-		LIB="$out/lib-asan" KSRC="$tree" SANITIZE=address,undefined all tests
+		LIB="$out/lib-asan" SANITIZE=address,undefined all tests
 	try "lib: a program built with pkg-config" tools_user "$stage"
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: symbols" tools_symbols "$stage"
-	try "library and iommu-dirty build without the selftests" tools_alone
+	try "lib: builds from its archive" tools_lib_archive
+	try "iommu-dirty builds without the selftests" tools_alone
 	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.8; do
 		try "man ${f##*/}" tools_man "$f"
 	done
@@ -377,7 +390,7 @@ tools_vm_programs() {
 	logged "$logs/tools-vm-lib.log" make -C "$src/lib" -j "$jobs" OUT="$out/lib-vm" \
 		KSRC="$tree" all vm
 	logged "$logs/tools-vm-iommu.log" make -C "$src/iommu" -j "$jobs" \
-		OUT="$out/iommu-static" LIB="$out/lib-vm" KSRC="$tree" STATIC=1 all
+		OUT="$out/iommu-static" LIB="$out/lib-vm" STATIC=1 all
 	gcc -static -O2 -Wall -Wextra -Werror -o "$out/map-changes" "$repo/tools/qemu/map-changes.c"
 	! rust_found || rust_make vm rust rust-vm vm
 }

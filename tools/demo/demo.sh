@@ -51,11 +51,11 @@ image=$("$repo/tools/overlay/build.sh" plain)
 tree=$("$repo/tools/overlay/build.sh" tree)
 mkdir -p "$out"
 # The guest runs a static build, which cannot draw
-logged "$out/lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" KSRC="$tree" all
+logged "$out/lib.log" make -C "$repo/tools/lib" -j "$jobs" OUT="$out/lib" all
 logged "$out/guest.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/guest" LIB="$out/lib" \
-	KSRC="$tree" STATIC=1 all
+	STATIC=1 all
 logged "$out/host.log" make -C "$repo/tools/iommu" -j "$jobs" OUT="$out/host" LIB="$out/lib" \
-	KSRC="$tree" all
+	all
 
 # Created once. A lost page would corrupt its file system
 disk() { # file
