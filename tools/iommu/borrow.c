@@ -175,7 +175,7 @@ static int borrow_all(struct observer *o, int pid)
 /* Whether the device is in this iommufd: 1, 0, or -errno, -ENOTTY if LIST is missing */
 static int has_device(int fd, const char *device)
 {
-	struct idirty_object *objects;
+	struct idirty_object **objects;
 	struct idirty *ctx;
 	int rc, found = 0;
 	size_t num, i;
@@ -186,8 +186,8 @@ static int has_device(int fd, const char *device)
 	rc = idirty_list(ctx, &objects, &num);
 	if (!rc) {
 		for (i = 0; i < num; i++)
-			found |= objects[i].type == IDIRTY_OBJECT_DEVICE &&
-				 !strcmp(objects[i].name, device);
+			found |= objects[i]->type == IDIRTY_OBJECT_DEVICE &&
+				 !strcmp(objects[i]->name, device);
 		idirty_free(objects);
 	}
 	idirty_close(ctx);

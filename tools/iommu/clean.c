@@ -79,8 +79,8 @@ static const struct idirty_object *find_object(const struct iommufd *file, uint3
 	size_t i;
 
 	for (i = 0; i < file->num_objects; i++)
-		if (file->objects[i].id == id)
-			return &file->objects[i];
+		if (file->objects[i]->id == id)
+			return file->objects[i];
 	return NULL;
 }
 
@@ -180,8 +180,8 @@ static void tell_candidates(const struct observer *o, const struct clean_options
 
 	for (i = 0; i < o->num_files; i++)
 		for (j = 0; j < o->files[i].num_objects; j++)
-			if (is_candidate(&o->files[i].objects[j])) {
-				tell(o, &o->files[i], &o->files[i].objects[j], all);
+			if (is_candidate(o->files[i].objects[j])) {
+				tell(o, &o->files[i], o->files[i].objects[j], all);
 				num++;
 			}
 	if (all)

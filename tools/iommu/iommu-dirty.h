@@ -90,7 +90,7 @@ struct iommufd {
 	int fd;			/* -1 once it has been returned */
 	int number;		/* its file descriptor in the owner */
 	struct idirty *ctx;
-	struct idirty_object *objects;
+	struct idirty_object **objects;
 	size_t num_objects;
 };
 

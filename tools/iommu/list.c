@@ -23,9 +23,9 @@ static uint32_t trackers_with_file(const struct iommufd *file, const struct idir
 	size_t i;
 
 	for (i = 0; left && i < file->num_objects; i++)
-		left -= file->objects[i].type == IDIRTY_OBJECT_TRACKER &&
-			file->objects[i].parent_id == of->id &&
-			file->objects[i].state != IDIRTY_STATE_STOPPED;
+		left -= file->objects[i]->type == IDIRTY_OBJECT_TRACKER &&
+			file->objects[i]->parent_id == of->id &&
+			file->objects[i]->state != IDIRTY_STATE_STOPPED;
 	return left;
 }
 
@@ -95,9 +95,9 @@ static void list_file(const struct iommufd *file, json_t *all)
 
 	for (i = 0; i < file->num_objects; i++)
 		if (all)
-			json_array_append_new(all, to_json(file, &file->objects[i]));
+			json_array_append_new(all, to_json(file, file->objects[i]));
 		else
-			print(file, &file->objects[i]);
+			print(file, file->objects[i]);
 }
 
 int cmd_list(int argc, char **argv)

@@ -175,15 +175,15 @@ static int measure_running(struct subject *s)
 
 static void tell_formats(struct idirty_tracker *tracker, struct advise_tracker *out)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	size_t i, len = 0;
 
 	if (idirty_info(tracker, &info))
 		return;
 	for (i = 0; i < info->num_members; i++) {
-		const char *format = idirty_format_text(info->members[i].format);
+		const char *format = idirty_format_text(info->members[i]->format);
 
-		if (!info->members[i].format || strstr(out->format, format))
+		if (!info->members[i]->format || strstr(out->format, format))
 			continue;
 		len += snprintf(out->format + len, sizeof(out->format) - len, "%s%s",
 				len ? ", " : "", format);
@@ -223,13 +223,14 @@ static int measure_one(struct subject *s)
 static struct subject *find_ioas(struct subject *ioases, size_t num_ioases,
 				 const struct watched *w)
 {
-	const struct idirty_object *device = w->device, *objects = w->file->objects;
+	struct idirty_object *const *objects = w->file->objects;
+	const struct idirty_object *device = w->device;
 	size_t i, j;
 
 	for (i = 0; device->parent_id && i < w->file->num_objects; i++)
-		for (j = 0; objects[i].id == device->parent_id && j < num_ioases; j++)
+		for (j = 0; objects[i]->id == device->parent_id && j < num_ioases; j++)
 			if (ioases[j].watched->file == w->file &&
-			    objects[i].parent_id == ioases[j].watched->ioas)
+			    objects[i]->parent_id == ioases[j].watched->ioas)
 				return &ioases[j];
 	return NULL;
 }

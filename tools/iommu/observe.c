@@ -108,16 +108,16 @@ void sleep_until(double when)
 /* Number of devices whose page table belongs to the IOAS */
 static uint32_t count_devices(const struct iommufd *file, uint32_t ioas)
 {
-	const struct idirty_object *objects = file->objects;
+	struct idirty_object *const *objects = file->objects;
 	size_t num = file->num_objects, i, j;
 	uint32_t count = 0;
 
 	for (i = 0; i < num; i++) {
-		if (objects[i].type != IDIRTY_OBJECT_DEVICE || !objects[i].parent_id)
+		if (objects[i]->type != IDIRTY_OBJECT_DEVICE || !objects[i]->parent_id)
 			continue;
 		for (j = 0; j < num; j++)
-			if (objects[j].id == objects[i].parent_id)
-				count += objects[j].parent_id == ioas;
+			if (objects[j]->id == objects[i]->parent_id)
+				count += objects[j]->parent_id == ioas;
 	}
 	return count;
 }
@@ -133,15 +133,16 @@ static void name_ioas(struct watched *w, const struct observer *o)
 }
 
 /* Describes a member that cannot be tracked like a failed START does */
-static void tell_member(struct watched *w, const struct idirty_info *info)
+static void tell_member(struct watched *w, const struct idirty_tracker_info *info)
 {
-	struct idirty_error error = { .code = ENXIO, .verb = IDIRTY_VERB_START };
+	struct idirty_error error = { .size = sizeof(error),
+				      .code = ENXIO, .verb = IDIRTY_VERB_START };
 	size_t i;
 
 	for (i = 0; i < info->num_members && !error.reason; i++) {
-		error.member_type = info->members[i].type;
-		error.member_id = info->members[i].id;
-		error.reason = info->members[i].reason;
+		error.member_type = info->members[i]->type;
+		error.member_id = info->members[i]->id;
+		error.reason = info->members[i]->reason;
 	}
 	if (!error.reason)
 		error.member_type = 0;
@@ -155,7 +156,7 @@ static void tell_error(struct watched *w)
 
 int observe_check(struct watched *w, int rc)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 
 	if (rc)
 		tell_error(w);
@@ -238,10 +239,10 @@ static int watch_files(struct observer *o, bool devices)
 		const struct iommufd *file = &o->files[i];
 
 		for (j = 0; !rc && j < file->num_objects; j++)
-			if (file->objects[j].type == IDIRTY_OBJECT_IOAS)
-				rc = watch_ioas(o, file, file->objects[j].id);
-			else if (devices && file->objects[j].type == IDIRTY_OBJECT_DEVICE)
-				watch_device(o, file, &file->objects[j]);
+			if (file->objects[j]->type == IDIRTY_OBJECT_IOAS)
+				rc = watch_ioas(o, file, file->objects[j]->id);
+			else if (devices && file->objects[j]->type == IDIRTY_OBJECT_DEVICE)
+				watch_device(o, file, file->objects[j]);
 	}
 	if (!rc && !o->num)
 		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
@@ -325,7 +326,7 @@ static int tell_gone(const struct observer *o)
 	size_t i;
 
 	for (i = 0; poll(&ended, 1, 0) <= 0 && i < o->num; i++) {
-		struct idirty_info *info;
+		struct idirty_tracker_info *info;
 		bool gone;
 
 		if (idirty_info(o->watched[i].tracker, &info))
@@ -351,7 +352,8 @@ int observe_end(struct observer *o, int rc)
 int observe_scan(struct watched *w, uint64_t page_size, observe_run_fn *fn, void *arg)
 {
 	static struct idirty_range runs[SCAN_RUNS];
-	struct idirty_scan scan = {
+	struct idirty_scan_args scan = {
+		.size = sizeof(scan),
 		.length = UINT64_MAX,
 		.page_size = page_size,
 		.runs = runs,

@@ -108,7 +108,7 @@ static json_t *ask_driver(const struct opened *dev)
 
 static void add_members(json_t *members, struct idirty_tracker *tracker)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	size_t i;
 
 	if (idirty_info(tracker, &info))
@@ -116,10 +116,10 @@ static void add_members(json_t *members, struct idirty_tracker *tracker)
 	for (i = 0; i < info->num_members; i++)
 		json_array_append_new(members,
 				      json_pack("{s:s, s:b, s:s}", "format",
-						idirty_format_text(info->members[i].format),
-						"tracked", !info->members[i].reason, "reason",
-						info->members[i].reason ?
-						idirty_reason_text(info->members[i].reason) : ""));
+						idirty_format_text(info->members[i]->format),
+						"tracked", !info->members[i]->reason, "reason",
+						info->members[i]->reason ?
+						idirty_reason_text(info->members[i]->reason) : ""));
 	idirty_free(info);
 }
 

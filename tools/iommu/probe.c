@@ -116,9 +116,9 @@ static void vtd_formats(json_t *formats, uint64_t ecap)
 {
 	bool scalable = bit(ecap, 43), slads = bit(ecap, 45), smpwc = bit(ecap, 48);
 
-	add_format(formats, idirty_format_text(2), scalable && bit(ecap, 47), smpwc,
-		   "page walks are not coherent (SMPWC)");
-	add_format(formats, idirty_format_text(1), !scalable || bit(ecap, 46),
+	add_format(formats, idirty_format_text(IDIRTY_FORMAT_VTD_FS), scalable && bit(ecap, 47),
+		   smpwc, "page walks are not coherent (SMPWC)");
+	add_format(formats, idirty_format_text(IDIRTY_FORMAT_VTD_SS), !scalable || bit(ecap, 46),
 		   scalable && slads && smpwc,
 		   !scalable ? "no scalable mode" :
 		   !slads ? "no second-stage dirty bits (SLADS)" :
@@ -128,9 +128,10 @@ static void vtd_formats(json_t *formats, uint64_t ecap)
 /* AMD-Vi, Extended Feature Register: HDSup, HASup, GTSup */
 static void amd_formats(json_t *formats, uint64_t efr)
 {
-	add_format(formats, idirty_format_text(3), true, bit(efr, 52) && bit(efr, 49),
+	add_format(formats, idirty_format_text(IDIRTY_FORMAT_AMD_V1), true,
+		   bit(efr, 52) && bit(efr, 49),
 		   bit(efr, 52) ? "no accessed bits (HASup)" : "no host dirty bits (HDSup)");
-	add_format(formats, idirty_format_text(4), bit(efr, 4), true, "");
+	add_format(formats, idirty_format_text(IDIRTY_FORMAT_AMD_V2), bit(efr, 4), true, "");
 }
 
 static json_t *probe_iommu(const char *dir, const char *name)

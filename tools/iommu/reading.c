@@ -76,7 +76,8 @@ int subject_read(struct subject *s, uint64_t page_size, struct reading *reading)
 
 	*reading = (struct reading){};
 	for (i = 0; i < s->num_extents; i++) {
-		struct idirty_read read = {
+		struct idirty_read_args read = {
+			.size = sizeof(read),
 			.iova = s->extents[i].iova,
 			.length = s->extents[i].length,
 			.page_size = page_size,

@@ -115,7 +115,7 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 {
 	struct idirty_target target = IDIRTY_TARGET(id);
 	uint64_t page_size = PAGE;
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	char text[100];
 	size_t i;
 	int rc;
@@ -137,7 +137,7 @@ static int add_tracker(struct source *s, uint32_t id, const struct idirty_range 
 	}
 	for (i = 0; i < info->num_members && !num; i++) {
 		snprintf(text, sizeof(text), "of object %u: HWPT %u, %s", id,
-			 info->members[i].id, idirty_format_text(info->members[i].format));
+			 info->members[i]->id, idirty_format_text(info->members[i]->format));
 		report_tracker(text);
 	}
 	idirty_free(info);
@@ -289,17 +289,19 @@ static int stay(struct source *s, int code)
 static int precopy(struct source *s)
 {
 	static const struct idirty_precopy_ops ops = {
+		.size = sizeof(ops),
 		.send = send_run,
 		.decide = decide,
 		.quiesce = quiesce,
 		.resume = resume,
 	};
 	const struct idirty_precopy_limits limits = {
+		.size = sizeof(limits),
+		.flags = s->opt->stop_anyway ? IDIRTY_PRECOPY_FORCE : 0,
 		.downtime_ns = s->opt->downtime_ns,
 		.rounds = s->opt->max_rounds,
-		.force = s->opt->stop_anyway,
 	};
-	struct idirty_precopy_result result;
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	struct idirty_precopy *p;
 	int rc;
 
@@ -311,7 +313,7 @@ static int precopy(struct source *s)
 	idirty_precopy_free(p);
 	if (rc == -EINTR && is_interrupted()) {
 		/* Interrupted during a READ */
-		result = (struct idirty_precopy_result){ .decision = IDIRTY_GIVE_UP };
+		result.decision = IDIRTY_GIVE_UP;
 		rc = 0;
 	}
 	if (rc)

@@ -19,16 +19,16 @@ static noreturn void fail(void)
 
 static void print_members(struct idirty_tracker *t)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	size_t i;
 
 	if (idirty_info(t, &info))
 		fail();
 	printf("%s with %zu members\n", idirty_backend_text(info->backend), info->num_members);
 	for (i = 0; i < info->num_members; i++)
-		printf("%u, %s: %s\n", info->members[i].id,
-		       idirty_format_text(info->members[i].format),
-		       idirty_reason_text(info->members[i].reason));
+		printf("%u, %s: %s\n", info->members[i]->id,
+		       idirty_format_text(info->members[i]->format),
+		       idirty_reason_text(info->members[i]->reason));
 	idirty_free(info);
 }
 

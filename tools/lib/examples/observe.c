@@ -21,7 +21,7 @@ static noreturn void fail(void)
 
 static uint32_t flags_of(struct idirty_tracker *t)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	uint32_t flags;
 
 	if (idirty_info(t, &info))
@@ -34,7 +34,7 @@ static uint32_t flags_of(struct idirty_tracker *t)
 int main(int argc, char **argv)
 {
 	const struct timespec second = { .tv_sec = 1 };
-	struct idirty_read read = { .page_size = 4096 };
+	struct idirty_read_args read = { .size = sizeof(read), .page_size = 4096 };
 	struct idirty_target target;
 	struct idirty_tracker *t;
 	struct idirty *ctx;

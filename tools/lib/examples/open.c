@@ -35,7 +35,7 @@ static const char *kind(const struct idirty_object *object)
 
 int main(int argc, char **argv)
 {
-	struct idirty_object *objects;
+	struct idirty_object **objects;
 	struct idirty *ctx;
 	size_t num, i;
 
@@ -44,8 +44,8 @@ int main(int argc, char **argv)
 	if (idirty_open(atoi(argv[1]), &ctx) || idirty_list(ctx, &objects, &num))
 		fail();
 	for (i = 0; i < num; i++)
-		printf("%s %u of %u %s\n", kind(&objects[i]), objects[i].id,
-		       objects[i].parent_id, objects[i].name);
+		printf("%s %u of %u %s\n", kind(objects[i]), objects[i]->id,
+		       objects[i]->parent_id, objects[i]->name);
 	idirty_free(objects);
 	idirty_close(ctx);
 	return 0;

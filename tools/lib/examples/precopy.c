@@ -25,7 +25,7 @@ static void send(const struct idirty_range *run)
 	printf("%#llx %llu\n", (unsigned long long)run->iova, (unsigned long long)run->length);
 }
 
-static void read_and_send(struct idirty_tracker *t, struct idirty_read *read)
+static void read_and_send(struct idirty_tracker *t, struct idirty_read_args *read)
 {
 	const struct idirty_range ram = { read->iova, read->length };
 	const struct timespec network = { .tv_nsec = 1000000 };
@@ -44,7 +44,7 @@ static void read_and_send(struct idirty_tracker *t, struct idirty_read *read)
 
 int main(int argc, char **argv)
 {
-	struct idirty_read read = { .page_size = 4096 };
+	struct idirty_read_args read = { .size = sizeof(read), .page_size = 4096 };
 	struct idirty_target target;
 	struct idirty_tracker *t;
 	struct idirty *ctx;

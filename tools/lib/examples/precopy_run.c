@@ -46,9 +46,12 @@ static int quiesce(void *arg)
 
 static void migrate(struct idirty_tracker *t, const struct idirty_range *range)
 {
-	static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, NULL };
-	const struct idirty_precopy_limits limits = { .rounds = 3, .force = 1 };
-	struct idirty_precopy_result result;
+	static const struct idirty_precopy_ops ops = {
+		.size = sizeof(ops), .send = send_run, .decide = decide, .quiesce = quiesce,
+	};
+	const struct idirty_precopy_limits limits = { .size = sizeof(limits),
+						      .rounds = 3, .flags = IDIRTY_PRECOPY_FORCE };
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	unsigned long long bytes = 0;
 	struct idirty_precopy *p;
 

@@ -125,7 +125,8 @@ static void send_pages(struct migration *m, const struct idirty_range *run)
 /* One READ: both providers set their bits in the same bitmap */
 static void read_dirty(struct migration *m)
 {
-	struct idirty_read read = {
+	struct idirty_read_args read = {
+		.size = sizeof(read),
 		.iova = m->ram.iova,
 		.length = m->ram.length,
 		.page_size = PAGE,

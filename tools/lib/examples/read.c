@@ -24,7 +24,8 @@ static noreturn void fail(void)
 static void read_both(struct idirty_tracker *const *t, uint64_t iova, uint64_t length)
 {
 	const struct timespec second = { 1, 0 };
-	struct idirty_read read = {
+	struct idirty_read_args read = {
+		.size = sizeof(read),
 		.iova = iova,
 		.length = length,
 		.page_size = PAGE,

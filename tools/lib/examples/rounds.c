@@ -24,7 +24,8 @@ static int print_dirty(struct idirty_tracker *t, uint64_t iova, uint64_t length)
 	uint32_t n;
 
 	while (length) {
-		struct idirty_scan scan = {
+		struct idirty_scan_args scan = {
+			.size = sizeof(scan),
 			.num_runs = 256,
 			.iova = iova,
 			.length = length,

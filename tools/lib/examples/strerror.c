@@ -8,7 +8,8 @@
 
 int main(void)
 {
-	const struct idirty_error no_id = { .code = 2, .verb = IDIRTY_VERB_ALLOC };
+	const struct idirty_error no_id = { .size = sizeof(no_id),
+					    .code = 2, .verb = IDIRTY_VERB_ALLOC };
 	const struct idirty_error *last;
 	struct idirty *ctx;
 	char text[200];

@@ -9,6 +9,11 @@
  * page says otherwise. On failure idirty_last_error() has the details for this
  * thread. Sizes, lengths and addresses are in bytes.
  *
+ * Later versions of the library add fields to the ends of the structs. So a struct
+ * that the caller allocates begins with its sizeof() in @size, and is otherwise 0
+ * where nothing is set. Of those that the library allocates, the caller uses pointers
+ * only. struct idirty_range never changes.
+ *
  * Threads: any number of threads may use one struct idirty and one tracker at
  * the same time, but idirty_destroy() and idirty_close() must come after all
  * other calls with the same object. All other objects are for one thread at a time.
@@ -24,7 +29,10 @@ extern "C" {
 #endif
 
 /* Version of this header; idirty_version() returns that of the library */
-#define IDIRTY_VERSION	"1.0.0"
+#define IDIRTY_VERSION_MAJOR	1
+#define IDIRTY_VERSION_MINOR	0
+#define IDIRTY_VERSION_PATCH	0
+#define IDIRTY_VERSION		"1.0.0"
 
 struct idirty;
 struct idirty_tracker;
@@ -70,12 +78,13 @@ enum idirty_verb {
 
 /* Why this thread's last failed call failed */
 struct idirty_error {
+	uint32_t size;
 	int code;		/* positive errno */
 	enum idirty_verb verb;
 	uint32_t tracker;	/* its index in the call plus 1; 0 if none */
 	uint32_t member_type;	/* START: the member that cannot be tracked */
 	uint32_t member_id;
-	uint32_t reason;
+	uint32_t reason;	/* enum idirty_reason */
 };
 
 struct idirty_range {
@@ -83,22 +92,45 @@ struct idirty_range {
 	uint64_t length;
 };
 
+/* Values as in <linux/iommufd_dirty.h>, from here to the flags of UPDATE */
+enum idirty_reason {
+	IDIRTY_REASON_OK = 0,		/* it can be tracked */
+	IDIRTY_REASON_NO_DRIVER = 1,
+	IDIRTY_REASON_NO_HW = 2,
+	IDIRTY_REASON_NOT_REQUESTED = 3,
+	IDIRTY_REASON_NEST_PARENT = 4,
+	IDIRTY_REASON_ENABLE_FAILED = 5,
+	IDIRTY_REASON_INCOHERENT = 6,
+	IDIRTY_REASON_UNBOUND = 7,
+	IDIRTY_REASON_NO_BBML = 8,	/* only for splitting */
+};
+
+enum idirty_format {
+	IDIRTY_FORMAT_UNKNOWN = 0,
+	IDIRTY_FORMAT_VTD_SS = 1,
+	IDIRTY_FORMAT_VTD_FS = 2,
+	IDIRTY_FORMAT_AMD_V1 = 3,
+	IDIRTY_FORMAT_AMD_V2 = 4,
+	IDIRTY_FORMAT_ARM_S1 = 5,
+	IDIRTY_FORMAT_ARM_S2 = 6,
+	IDIRTY_FORMAT_RISCV = 7,
+};
+
 struct idirty_member {
-	uint32_t type;
+	uint32_t type;		/* enum idirty_member_type */
 	uint32_t id;
-	uint32_t format;
-	uint32_t reason;	/* 0 if it can be tracked */
-	uint32_t flags;
+	uint32_t format;	/* enum idirty_format */
+	uint32_t reason;	/* enum idirty_reason */
+	uint32_t flags;		/* mask of enum idirty_member_flags */
 	uint64_t io_page_sizes;
 };
 
-/* Flexible arrays are not standard C++, but all compilers support them */
-__extension__ struct idirty_info {
+struct idirty_tracker_info {
 	enum idirty_backend backend;
 	uint32_t weak;		/* mask of enum idirty_weakness, 0 if none */
 	uint32_t target_id;
-	uint32_t state;
-	uint32_t flags;
+	uint32_t state;		/* enum idirty_state */
+	uint32_t flags;		/* mask of enum idirty_tracker_flags */
 	uint32_t max_trackers;
 	uint64_t page_sizes;
 	uint64_t reads;
@@ -108,20 +140,19 @@ __extension__ struct idirty_info {
 	uint64_t max_span;	/* of a device; 0 if unknown */
 	uint64_t tracked_page_size;
 	size_t num_members;
-	struct idirty_member members[];
+	const struct idirty_member *const *members;
 };
 
 struct idirty_object {
-	uint32_t type;
+	uint32_t type;		/* enum idirty_object_type */
 	uint32_t id;
 	uint32_t parent_id;
-	uint32_t flags;
-	uint32_t state;
+	uint32_t flags;		/* mask of enum idirty_object_flags */
+	uint32_t state;		/* enum idirty_state */
 	uint32_t num_trackers;	/* of an IOAS or a device: starting or running */
 	char name[40];
 };
 
-/* Values as in <linux/iommufd_dirty.h> */
 enum idirty_object_type {
 	IDIRTY_OBJECT_IOAS = 1,
 	IDIRTY_OBJECT_HWPT = 2,
@@ -166,6 +197,10 @@ enum idirty_tracker_flags {
 
 #define IDIRTY_ALLOC_PASSIVE	0x1U	/* makes no call of others fail */
 #define IDIRTY_ALLOC_FILE	0x2U	/* has a file of its own */
+#define IDIRTY_START_DEGRADED	0x1U
+#define IDIRTY_READ_NO_CLEAR	0x1U
+#define IDIRTY_READ_SPARSE	0x2U
+#define IDIRTY_UPDATE_GAP_DIRTY	0x1U
 
 /*
  * What to track. On a kernel without trackers, @hwpts or @vfio_fd selects the
@@ -173,23 +208,19 @@ enum idirty_tracker_flags {
  * -ENOTTY.
  */
 struct idirty_target {
-	uint32_t id;			/* of the IOAS or the device */
-	uint32_t num_hwpts;
-	const uint32_t *hwpts;		/* made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING */
-	int vfio_fd;			/* of the device, or -1 */
+	uint32_t size;
 	uint32_t flags;			/* IDIRTY_ALLOC_* */
+	uint32_t id;			/* of the IOAS or the device */
+	int vfio_fd;			/* of the device, or -1 */
+	const uint32_t *hwpts;		/* made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING */
+	size_t num_hwpts;
 };
 
-#define IDIRTY_TARGET(i) { (uint32_t)(i), 0, NULL, -1, 0 }
+#define IDIRTY_TARGET(i) { sizeof(struct idirty_target), 0, (uint32_t)(i), -1, NULL, 0 }
 
-#define IDIRTY_START_DEGRADED	0x1U
-#define IDIRTY_READ_NO_CLEAR	0x1U
-#define IDIRTY_READ_SPARSE	0x2U
-#define IDIRTY_UPDATE_GAP_DIRTY	0x1U
-
-struct idirty_read {
-	uint32_t flags;
-	uint32_t __reserved;
+struct idirty_read_args {
+	uint32_t size;
+	uint32_t flags;		/* IDIRTY_READ_* */
 	uint64_t iova;
 	uint64_t length;
 	uint64_t page_size;
@@ -198,20 +229,21 @@ struct idirty_read {
 	uint64_t out_pages;
 };
 
-struct idirty_scan {
-	uint32_t flags;
-	uint32_t num_runs;	/* in: room in runs; out: runs returned */
+struct idirty_scan_args {
+	uint32_t size;
+	uint32_t flags;		/* IDIRTY_READ_* */
 	uint64_t iova;
 	uint64_t length;
 	uint64_t page_size;
 	struct idirty_range *runs;
+	size_t num_runs;	/* in: room in runs; out: runs returned */
 	uint64_t out_length;	/* less than length if runs was too small */
 	uint64_t out_pages;
 };
 
-struct idirty_unmap {
-	uint32_t flags;
-	uint32_t __reserved;
+struct idirty_unmap_args {
+	uint32_t size;
+	uint32_t flags;		/* none yet */
 	uint64_t iova;
 	uint64_t length;
 	uint64_t page_size;
@@ -222,14 +254,15 @@ struct idirty_unmap {
 };
 
 /* A bitmap as for idirty_read(), or runs; with runs, the range and page size are 0 */
-struct idirty_mark {
-	uint32_t flags;
-	uint32_t num_runs;	/* 0: bitmap */
+struct idirty_mark_args {
+	uint32_t size;
+	uint32_t flags;		/* none yet */
 	uint64_t iova;
 	uint64_t length;
 	uint64_t page_size;
 	const void *bitmap;
 	const struct idirty_range *runs;
+	size_t num_runs;	/* 0: bitmap */
 };
 
 /*
@@ -244,7 +277,7 @@ const char *idirty_version(void);
 int idirty_open(int iommufd, struct idirty **ctx);
 void idirty_close(struct idirty *ctx);
 int idirty_fd(const struct idirty *ctx);
-int idirty_list(struct idirty *ctx, struct idirty_object **objects, size_t *num);
+int idirty_list(struct idirty *ctx, struct idirty_object ***objects, size_t *num);
 int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
 		 struct idirty_tracker **tracker);
 int idirty_adopt(int fd, struct idirty_tracker **tracker);
@@ -252,7 +285,7 @@ int idirty_destroy(struct idirty_tracker *tracker);
 uint32_t idirty_tracker_id(const struct idirty_tracker *tracker);
 int idirty_tracker_fd(const struct idirty_tracker *tracker);
 enum idirty_backend idirty_tracker_backend(const struct idirty_tracker *tracker);
-int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info);
+int idirty_info(struct idirty_tracker *tracker, struct idirty_tracker_info **info);
 int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
 		 const struct idirty_range *ranges, size_t num,
 		 uint64_t *page_size);
@@ -263,13 +296,13 @@ int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
 		   size_t *num);
 int idirty_stop(struct idirty_tracker *tracker);
 int idirty_read(struct idirty_tracker *const *trackers, size_t num,
-		struct idirty_read *read, uint64_t *pages);
+		struct idirty_read_args *read, uint64_t *pages);
 int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
-			struct idirty_read *read, unsigned int threads);
+			struct idirty_read_args *read, unsigned int threads);
 int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
-		struct idirty_scan *scan);
-int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap);
-int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark);
+		struct idirty_scan_args *scan);
+int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap_args *unmap);
+int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark_args *mark);
 /* Frees what idirty_info(), idirty_covered() and idirty_list() have allocated */
 void idirty_free(void *mem);
 
@@ -280,7 +313,7 @@ const char *idirty_strerror(const struct idirty_error *error, char *buf,
 const char *idirty_reason_text(uint32_t reason);
 const char *idirty_format_text(uint32_t format);
 const char *idirty_backend_text(enum idirty_backend backend);
-const char *idirty_weakness_text(enum idirty_weakness weakness);
+const char *idirty_weakness_text(uint32_t weakness);
 
 /* idirty_bitmap(3) */
 uint64_t idirty_bitmap_pages(uint64_t iova, uint64_t length, uint64_t page_size);
@@ -324,6 +357,7 @@ struct idirty_round {
 };
 
 struct idirty_precopy_ops {
+	uint32_t size;
 	/* Sends a run completely before it returns */
 	int (*send)(void *arg, uint64_t iova, uint64_t length);
 	/* Called after each round; @proposed follows from the limits */
@@ -335,17 +369,21 @@ struct idirty_precopy_ops {
 	void (*resume)(void *arg);
 };
 
+#define IDIRTY_PRECOPY_FORCE	0x1U	/* at a limit: finish anyway, else give up */
+#define IDIRTY_PRECOPY_SPARSE	0x2U	/* READs with IDIRTY_READ_SPARSE */
+
 struct idirty_precopy_limits {
+	uint32_t size;
+	uint32_t flags;		/* IDIRTY_PRECOPY_* */
 	uint64_t downtime_ns;	/* finish if the estimate is at most this */
 	unsigned int rounds;	/* limit of rounds; 0 for none */
-	uint32_t force;		/* at a limit: finish anyway if not 0, else give up */
 	unsigned int stalled;	/* limit of rounds in a row without gain; 0 for none */
-	uint32_t read_flags;	/* for each READ: IDIRTY_READ_SPARSE or 0 */
 };
 
 struct idirty_precopy_result {
-	enum idirty_decision decision;	/* IDIRTY_FINISH or IDIRTY_GIVE_UP */
+	uint32_t size;
 	unsigned int rounds;
+	enum idirty_decision decision;	/* IDIRTY_FINISH or IDIRTY_GIVE_UP */
 	uint64_t sent_bytes;
 	uint64_t total_ns;
 	uint64_t downtime_ns;	/* from the call of quiesce on */

@@ -57,7 +57,7 @@ static int tracker_fall_back(struct idirty_tracker *t)
 	return 0;
 }
 
-int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
+static int alloc(struct idirty *ctx, const struct idirty_target *target,
 		 struct idirty_tracker **tracker)
 {
 	struct iommu_dirty_tracker_alloc cmd = {
@@ -85,6 +85,15 @@ int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
 	t->fd = t->owns_fd ? cmd.out_fd : ctx->fd;
 	*tracker = t;
 	return 0;
+}
+
+int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
+		 struct idirty_tracker **tracker)
+{
+	struct idirty_target args;
+	int rc = args_copy(IDIRTY_VERB_ALLOC, &args, sizeof(args), TARGET_1_0, target);
+
+	return rc ? rc : alloc(ctx, &args, tracker);
 }
 
 /* INFO without room for members: only the file of a tracker knows the id 0 */

@@ -70,7 +70,7 @@ static struct idirty_range page_range(const struct block *b, uint64_t page)
 }
 
 /* Reports one page of the block; it stays dirty unless the range holds all of it */
-static uint64_t page_give(struct block *b, uint64_t page, const struct idirty_read *read,
+static uint64_t page_give(struct block *b, uint64_t page, const struct idirty_read_args *read,
 			  bool keep)
 {
 	struct idirty_range r = page_range(b, page);
@@ -89,7 +89,7 @@ static uint64_t page_give(struct block *b, uint64_t page, const struct idirty_re
 	return added;
 }
 
-uint64_t block_give(struct block *b, const struct idirty_read *read, bool keep)
+uint64_t block_give(struct block *b, const struct idirty_read_args *read, bool keep)
 {
 	uint64_t last = read->iova + (read->length - 1);
 	uint64_t base = b->from / b->page_size;
@@ -146,7 +146,7 @@ void blocks_keep(struct idirty_tracker *t, struct block *b)
 	t->blocks = b;
 }
 
-uint64_t blocks_give(struct idirty_tracker *t, const struct idirty_read *read, bool keep)
+uint64_t blocks_give(struct idirty_tracker *t, const struct idirty_read_args *read, bool keep)
 {
 	struct block **at = &t->blocks, *b;
 	uint64_t added = 0;

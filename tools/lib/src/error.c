@@ -16,7 +16,7 @@ struct idirty_error *last_error(void)
 
 int failed(enum idirty_verb verb, int rc)
 {
-	last = (struct idirty_error){ .code = -rc, .verb = verb };
+	last = (struct idirty_error){ .size = sizeof(last), .code = -rc, .verb = verb };
 	return rc;
 }
 
@@ -33,23 +33,23 @@ const struct idirty_error *idirty_last_error(void)
 const char *idirty_reason_text(uint32_t reason)
 {
 	switch (reason) {
-	case IOMMU_DIRTY_REASON_OK:
+	case IDIRTY_REASON_OK:
 		return "it can be tracked";
-	case IOMMU_DIRTY_REASON_NO_DRIVER:
+	case IDIRTY_REASON_NO_DRIVER:
 		return "its driver offers no dirty tracking";
-	case IOMMU_DIRTY_REASON_NO_HW:
+	case IDIRTY_REASON_NO_HW:
 		return "the IOMMU sets no dirty bits in page tables of this format";
-	case IOMMU_DIRTY_REASON_NOT_REQUESTED:
+	case IDIRTY_REASON_NOT_REQUESTED:
 		return "tracking must be requested: see IOMMU_DIRTY_REASON_NOT_REQUESTED";
-	case IOMMU_DIRTY_REASON_NEST_PARENT:
+	case IDIRTY_REASON_NEST_PARENT:
 		return "the driver cannot track the parent of nested page tables";
-	case IOMMU_DIRTY_REASON_ENABLE_FAILED:
+	case IDIRTY_REASON_ENABLE_FAILED:
 		return "its driver failed to enable tracking";
-	case IOMMU_DIRTY_REASON_INCOHERENT:
+	case IDIRTY_REASON_INCOHERENT:
 		return "the IOMMU does not snoop the CPU caches when it accesses page tables";
-	case IOMMU_DIRTY_REASON_UNBOUND:
+	case IDIRTY_REASON_UNBOUND:
 		return "the device is no longer bound to the iommufd";
-	case IOMMU_DIRTY_REASON_NO_BBML:
+	case IDIRTY_REASON_NO_BBML:
 		return "the SMMU cannot change the size of entries in use (IDR3.BBML)";
 	default:
 		return "for a reason that is unknown to this library";
@@ -59,19 +59,19 @@ const char *idirty_reason_text(uint32_t reason)
 const char *idirty_format_text(uint32_t format)
 {
 	switch (format) {
-	case IOMMU_DIRTY_FMT_VTD_SS:
+	case IDIRTY_FORMAT_VTD_SS:
 		return "VT-d second stage";
-	case IOMMU_DIRTY_FMT_VTD_FS:
+	case IDIRTY_FORMAT_VTD_FS:
 		return "VT-d first stage";
-	case IOMMU_DIRTY_FMT_AMD_V1:
+	case IDIRTY_FORMAT_AMD_V1:
 		return "AMD v1";
-	case IOMMU_DIRTY_FMT_AMD_V2:
+	case IDIRTY_FORMAT_AMD_V2:
 		return "AMD v2";
-	case IOMMU_DIRTY_FMT_ARM_S1:
+	case IDIRTY_FORMAT_ARM_S1:
 		return "Arm stage 1";
-	case IOMMU_DIRTY_FMT_ARM_S2:
+	case IDIRTY_FORMAT_ARM_S2:
 		return "Arm stage 2";
-	case IOMMU_DIRTY_FMT_RISCV:
+	case IDIRTY_FORMAT_RISCV:
 		return "RISC-V";
 	default:
 		return "unknown";
@@ -92,7 +92,7 @@ const char *idirty_backend_text(enum idirty_backend backend)
 	}
 }
 
-const char *idirty_weakness_text(enum idirty_weakness weakness)
+const char *idirty_weakness_text(uint32_t weakness)
 {
 	switch (weakness) {
 	case IDIRTY_WEAK_LATE_HWPT:
@@ -208,12 +208,17 @@ static const char *code_text(enum idirty_verb verb, int code)
 
 const char *idirty_strerror(const struct idirty_error *error, char *buf, size_t size)
 {
-	const char *text = code_text(error->verb, error->code);
+	struct idirty_error own = {};
+	const char *text;
 	char other[128];
 	int len;
 
 	if (!size)
 		return buf;
+	/* The caller's may be older or newer */
+	memcpy(&own, error, error->size < sizeof(own) ? error->size : sizeof(own));
+	error = &own;
+	text = code_text(error->verb, error->code);
 	if (!error->code) {
 		snprintf(buf, size, "no error");
 		return buf;

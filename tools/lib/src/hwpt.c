@@ -21,7 +21,7 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 		      size_t *num, uint64_t *page_size)
 {
 	struct idirty_error *error = last_error();
-	uint32_t i;
+	size_t i;
 	int rc;
 
 	(void)ranges;
@@ -35,9 +35,9 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 			continue;
 		why = *error;
 		if (rc == -EOPNOTSUPP) {
-			why.member_type = IOMMU_DIRTY_MEMBER_HWPT;
+			why.member_type = IDIRTY_MEMBER_HWPT;
 			why.member_id = t->target.hwpts[i];
-			why.reason = IOMMU_DIRTY_REASON_NOT_REQUESTED;
+			why.reason = IDIRTY_REASON_NOT_REQUESTED;
 			why.code = ENXIO;
 			rc = -ENXIO;
 		}
@@ -53,7 +53,7 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 /* Continues after a failure, so that as little as possible stays enabled */
 static int hwpt_stop(struct idirty_tracker *t)
 {
-	uint32_t i;
+	size_t i;
 	int rc = 0;
 
 	for (i = 0; i < t->target.num_hwpts; i++) {
@@ -85,7 +85,7 @@ static bool hwpt_window(const struct idirty_tracker *t, uint64_t iova, uint64_t 
 static int hwpt_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
 		     uint64_t length, void *bitmap)
 {
-	uint32_t i;
+	size_t i;
 	int rc;
 
 	for (i = 0; i < t->target.num_hwpts; i++) {

@@ -7,11 +7,33 @@
 /* Room for members on the first attempt */
 #define INFO_ROOM	16
 
-static int info_fallback(struct idirty_tracker *t, struct idirty_info **out)
+/*
+ * Allocates the info and its members at once, for idirty_free(). The caller has pointers
+ * to the members, so that later versions can have more fields
+ */
+static struct idirty_tracker_info *info_new(size_t num, struct idirty_member **members)
+{
+	const struct idirty_member **pointers;
+	struct idirty_tracker_info *info;
+	size_t i;
+
+	info = calloc(1, sizeof(*info) + num * (sizeof(*pointers) + sizeof(**members)));
+	if (!info)
+		return NULL;
+	pointers = (void *)(info + 1);
+	*members = (void *)(pointers + num);
+	for (i = 0; i < num; i++)
+		pointers[i] = *members + i;
+	info->num_members = num;
+	info->members = pointers;
+	return info;
+}
+
+static int info_fallback(struct idirty_tracker *t, struct idirty_tracker_info **out)
 {
 	size_t num = t->backend == IDIRTY_BACKEND_HWPT ? t->target.num_hwpts : 0;
-	struct idirty_info *info = calloc(1, sizeof(*info) +
-					  num * sizeof(info->members[0]));
+	struct idirty_member *members;
+	struct idirty_tracker_info *info = info_new(num, &members);
 	size_t i;
 
 	if (!info)
@@ -21,7 +43,6 @@ static int info_fallback(struct idirty_tracker *t, struct idirty_info **out)
 	info->target_id = t->target.id;
 	info->max_trackers = 1;
 	info->page_sizes = ~(MIN_PAGE - 1);
-	info->num_members = num;
 	pthread_mutex_lock(&t->lock);
 	info->state = t->running ? IDIRTY_STATE_RUNNING : IDIRTY_STATE_STOPPED;
 	info->reads = t->reads;
@@ -30,20 +51,20 @@ static int info_fallback(struct idirty_tracker *t, struct idirty_info **out)
 	info->num_ranges = t->num_covered;
 	info->tracked_page_size = t->running ? t->page_size : 0;
 	for (i = 0; i < num; i++) {
-		info->members[i].type = IOMMU_DIRTY_MEMBER_HWPT;
-		info->members[i].id = t->target.hwpts[i];
-		info->members[i].flags = t->running ? IDIRTY_MEMBER_TRACKED : 0;
+		members[i].type = IDIRTY_MEMBER_HWPT;
+		members[i].id = t->target.hwpts[i];
+		members[i].flags = t->running ? IDIRTY_MEMBER_TRACKED : 0;
 	}
 	pthread_mutex_unlock(&t->lock);
 	*out = info;
 	return 0;
 }
 
-static struct idirty_info *info_from(const struct iommu_dirty_tracker_info *cmd,
-				     const struct iommu_dirty_member *members)
+static struct idirty_tracker_info *info_from(const struct iommu_dirty_tracker_info *cmd,
+					     const struct iommu_dirty_member *from)
 {
-	struct idirty_info *info = calloc(1, sizeof(*info) +
-					  cmd->num_members * sizeof(info->members[0]));
+	struct idirty_member *to;
+	struct idirty_tracker_info *info = info_new(cmd->num_members, &to);
 	size_t i;
 
 	if (!info)
@@ -60,20 +81,19 @@ static struct idirty_info *info_from(const struct iommu_dirty_tracker_info *cmd,
 	info->num_ranges = cmd->out_num_ranges;
 	info->max_span = cmd->out_max_span;
 	info->tracked_page_size = cmd->out_tracked_page_size;
-	info->num_members = cmd->num_members;
 	for (i = 0; i < cmd->num_members; i++)
-		info->members[i] = (struct idirty_member){
-			.type = members[i].type,
-			.id = members[i].id,
-			.format = members[i].format,
-			.reason = members[i].reason,
-			.flags = members[i].flags,
-			.io_page_sizes = members[i].io_page_sizes,
+		to[i] = (struct idirty_member){
+			.type = from[i].type,
+			.id = from[i].id,
+			.format = from[i].format,
+			.reason = from[i].reason,
+			.flags = from[i].flags,
+			.io_page_sizes = from[i].io_page_sizes,
 		};
 	return info;
 }
 
-int idirty_info(struct idirty_tracker *tracker, struct idirty_info **info)
+int idirty_info(struct idirty_tracker *tracker, struct idirty_tracker_info **info)
 {
 	struct iommu_dirty_member *members = NULL;
 	__u32 room = INFO_ROOM;

@@ -2,6 +2,7 @@
 /*
  * Declarations shared by the files of the library.
  *
+ *   args.c	structs of callers
  *   open.c	struct idirty, LIST
  *   tracker.c	START, UPDATE, STOP
  *   alloc.c	ALLOC, DESTROY, and the files of trackers
@@ -18,6 +19,7 @@
  *   bitmap.c	bits and runs of a bitmap
  *   map.c	IOVA to host addresses
  *   precopy.c	rounds of a migration
+ *   values.c	values of the kernel
  */
 #ifndef _IDIRTY_INTERNAL_H
 #define _IDIRTY_INTERNAL_H
@@ -146,8 +148,35 @@ struct idirty_error *last_error(void);
 bool bit_set(void *bitmap, uint64_t bit);
 #define READ_FLAGS	(IDIRTY_READ_NO_CLEAR | IDIRTY_READ_SPARSE)
 
+/* Sizes of callers' structs in version 1.0 */
+enum {
+	TARGET_1_0 = offsetof(struct idirty_target, num_hwpts) + sizeof(size_t),
+	READ_1_0 = offsetof(struct idirty_read_args, out_pages) + sizeof(uint64_t),
+	SCAN_1_0 = offsetof(struct idirty_scan_args, out_pages) + sizeof(uint64_t),
+	UNMAP_1_0 = offsetof(struct idirty_unmap_args, out_pages) + sizeof(uint64_t),
+	MARK_1_0 = offsetof(struct idirty_mark_args, num_runs) + sizeof(size_t),
+	LIMITS_1_0 = offsetof(struct idirty_precopy_limits, stalled) + sizeof(unsigned int),
+	OPS_1_0 = offsetof(struct idirty_precopy_ops, resume) + sizeof(void (*)(void *)),
+	RESULT_1_0 = offsetof(struct idirty_precopy_result, downtime_ns) + sizeof(uint64_t),
+};
+
+/*
+ * Copies a caller's struct. @known is its size in this version, @first its size in 1.0.
+ * Returns -EINVAL if the caller's is smaller than that, and -E2BIG if it has fields that
+ * are unknown and not 0.
+ */
+int args_copy(enum idirty_verb verb, void *to, size_t known, size_t first, const void *from);
+/* Copies such a struct back, as much of it as the caller knows */
+void args_return(void *to, const void *from, size_t known);
+
 int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 		uint64_t page_size);
+/* Copies the struct of a caller of idirty_read() */
+int read_copy(struct idirty_read_args *to, const struct idirty_read_args *from);
+/* idirty_read() and idirty_mark() with structs of this version */
+int read_trackers(struct idirty_tracker *const *trackers, size_t num,
+		  struct idirty_read_args *read, uint64_t *pages);
+int mark_pages(struct idirty_tracker *t, const struct idirty_mark_args *mark);
 /* Number of trackers, from the first on, that one ioctl can take */
 size_t batch_size(struct idirty_tracker *const *trackers, size_t num);
 
@@ -167,11 +196,11 @@ void block_clear(struct block *b, uint64_t first, uint64_t end);
  * Sets the bits of dirty pages in the range of a READ in its bitmap, and clears
  * them in the block unless @keep is set. Returns the number of newly set bits.
  */
-uint64_t block_give(struct block *b, const struct idirty_read *read, bool keep);
+uint64_t block_give(struct block *b, const struct idirty_read_args *read, bool keep);
 /* Passes ownership of the block to the tracker */
 void blocks_keep(struct idirty_tracker *t, struct block *b);
 /* Like block_give(), for all blocks of the tracker */
-uint64_t blocks_give(struct idirty_tracker *t, const struct idirty_read *read, bool keep);
+uint64_t blocks_give(struct idirty_tracker *t, const struct idirty_read_args *read, bool keep);
 void blocks_drop(struct idirty_tracker *t);
 
 #endif

@@ -2,16 +2,14 @@
 /*
  * MARK: pages that were read but not delivered become dirty again.
  */
-#include <assert.h>
-
 #include "internal.h"
 
-int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark)
+int mark_pages(struct idirty_tracker *t, const struct idirty_mark_args *mark)
 {
 	struct iommu_dirty_tracker_mark cmd = {
 		.size = sizeof(cmd),
 		.flags = mark->flags,
-		.tracker_id = tracker->id,
+		.tracker_id = t->id,
 		.num_runs = mark->num_runs,
 		.iova = mark->iova,
 		.length = mark->length,
@@ -19,8 +17,17 @@ int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark *mark)
 		.data = (uintptr_t)(mark->num_runs ? (const void *)mark->runs : mark->bitmap),
 	};
 
-	static_assert(sizeof(*mark->runs) == sizeof(struct iommu_dirty_run), "same layout");
-	if (tracker->fallback)
+	if (t->fallback)
 		return failed(IDIRTY_VERB_MARK, -ENOTTY);
-	return call(IDIRTY_VERB_MARK, tracker->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+	if (mark->num_runs > UINT32_MAX)
+		return failed(IDIRTY_VERB_MARK, -EINVAL);
+	return call(IDIRTY_VERB_MARK, t->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+}
+
+int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark_args *mark)
+{
+	struct idirty_mark_args args;
+	int rc = args_copy(IDIRTY_VERB_MARK, &args, sizeof(args), MARK_1_0, mark);
+
+	return rc ? rc : mark_pages(tracker, &args);
 }

@@ -37,26 +37,40 @@ void idirty_free(void *mem)
 	free(mem);
 }
 
-static void object_from(struct idirty_object *to, const struct iommu_dirty_object *from)
+/*
+ * Allocates the array and the objects at once, for idirty_free(). The caller has pointers
+ * to the objects, so that later versions can have more fields
+ */
+static struct idirty_object **objects_from(const struct iommu_dirty_object *from, size_t num)
 {
-	*to = (struct idirty_object){
-		.type = from->type,
-		.id = from->id,
-		.parent_id = from->parent_id,
-		.flags = from->flags,
-		.state = from->state,
-		.num_trackers = from->num_trackers,
-	};
-	memcpy(to->name, from->name, sizeof(to->name));
-	to->name[sizeof(to->name) - 1] = 0;
+	struct idirty_object **pointers, *to;
+	size_t i;
+
+	pointers = calloc(num + 1, sizeof(*pointers) + sizeof(*to));
+	if (!pointers)
+		return NULL;
+	to = (void *)(pointers + num + 1);
+	for (i = 0; i < num; i++, to++, from++) {
+		*to = (struct idirty_object){
+			.type = from->type,
+			.id = from->id,
+			.parent_id = from->parent_id,
+			.flags = from->flags,
+			.state = from->state,
+			.num_trackers = from->num_trackers,
+		};
+		memcpy(to->name, from->name, sizeof(to->name));
+		to->name[sizeof(to->name) - 1] = 0;
+		pointers[i] = to;
+	}
+	return pointers;
 }
 
-int idirty_list(struct idirty *ctx, struct idirty_object **objects, size_t *num)
+int idirty_list(struct idirty *ctx, struct idirty_object ***objects, size_t *num)
 {
-	struct iommu_dirty_object part[LIST_ROOM];
-	struct idirty_object *all = NULL, *more;
-	__u32 first = 0;
+	struct iommu_dirty_object *all = NULL, *more;
 	size_t n = 0;
+	__u32 first = 0;
 	int rc;
 
 	do {
@@ -64,29 +78,29 @@ int idirty_list(struct idirty *ctx, struct idirty_object **objects, size_t *num)
 			.size = sizeof(cmd),
 			.first_id = first,
 			.num_objects = LIST_ROOM,
-			.objects = (uintptr_t)part,
-			.object_len = sizeof(part[0]),
+			.object_len = sizeof(*all),
 		};
-		__u32 i;
 
-		rc = call(IDIRTY_VERB_LIST, ctx->fd, IOMMU_DIRTY_LIST, &cmd);
-		if (rc)
-			goto err;
-		more = realloc(all, (n + cmd.num_objects + 1) * sizeof(*all));
+		more = realloc(all, (n + LIST_ROOM) * sizeof(*all));
 		if (!more) {
 			rc = failed(IDIRTY_VERB_LIST, -ENOMEM);
-			goto err;
+			break;
 		}
 		all = more;
-		for (i = 0; i < cmd.num_objects; i++)
-			object_from(&all[n++], &part[i]);
+		cmd.objects = (uintptr_t)(all + n);
+		rc = call(IDIRTY_VERB_LIST, ctx->fd, IOMMU_DIRTY_LIST, &cmd);
+		if (rc)
+			break;
+		n += cmd.num_objects;
 		first = cmd.out_next_id;
 	} while (first);
 
-	*objects = all;
-	*num = n;
-	return 0;
-err:
+	if (!rc) {
+		*num = n;
+		*objects = objects_from(all, n);
+		if (!*objects)
+			rc = failed(IDIRTY_VERB_LIST, -ENOMEM);
+	}
 	free(all);
 	return rc;
 }

@@ -12,6 +12,8 @@
 
 #include "internal.h"
 
+#define LIMIT_FLAGS	(IDIRTY_PRECOPY_FORCE | IDIRTY_PRECOPY_SPARSE)
+
 /**
  * struct idirty_precopy - A migration
  * @trackers: The trackers, which must be running
@@ -194,15 +196,15 @@ static int read_all(struct idirty_precopy *p, const struct idirty_precopy_limits
 	int rc;
 
 	for (i = 0; i < p->num_ranges; i++) {
-		struct idirty_read read = {
-			.flags = limits->read_flags,
+		struct idirty_read_args read = {
+			.flags = limits->flags & IDIRTY_PRECOPY_SPARSE ? IDIRTY_READ_SPARSE : 0,
 			.iova = p->ranges[i].iova,
 			.length = p->ranges[i].length,
 			.page_size = p->page_size,
 			.bitmap = p->bitmaps[i],
 		};
 
-		rc = idirty_read(p->trackers, p->num, &read, NULL);
+		rc = read_trackers(p->trackers, p->num, &read, NULL);
 		if (rc)
 			return rc;
 	}
@@ -216,7 +218,7 @@ static void mark_all(struct idirty_precopy *p)
 	size_t i, t;
 
 	for (i = 0; i < p->num_ranges; i++) {
-		const struct idirty_mark mark = {
+		const struct idirty_mark_args mark = {
 			.iova = p->ranges[i].iova,
 			.length = p->ranges[i].length,
 			.page_size = p->page_size,
@@ -225,7 +227,7 @@ static void mark_all(struct idirty_precopy *p)
 
 		/* One tracker is enough, as all of them are read */
 		for (t = 0; t < p->num; t++)
-			if (!idirty_mark(p->trackers[t], &mark))
+			if (!mark_pages(p->trackers[t], &mark))
 				break;
 	}
 	p->marked = true;
@@ -277,7 +279,7 @@ static enum idirty_decision propose(const struct idirty_precopy_limits *limits,
 		return IDIRTY_FINISH;
 	if ((limits->rounds && rounds >= limits->rounds) ||
 	    (limits->stalled && r->stalled >= limits->stalled))
-		return limits->force ? IDIRTY_FINISH : IDIRTY_GIVE_UP;
+		return limits->flags & IDIRTY_PRECOPY_FORCE ? IDIRTY_FINISH : IDIRTY_GIVE_UP;
 	return IDIRTY_GO_ON;
 }
 
@@ -324,27 +326,47 @@ static int run(struct idirty_precopy *p, const struct idirty_precopy_limits *lim
 	return rc;
 }
 
+static int run_migration(struct idirty_precopy *p, const struct idirty_precopy_limits *limits,
+			 const struct idirty_precopy_ops *ops, void *arg,
+			 struct idirty_precopy_result *result)
+{
+	uint64_t begin = now_ns(), sent = p->sent;
+	int rc;
+
+	if (limits->flags & ~LIMIT_FLAGS)
+		return failed(IDIRTY_VERB_PRECOPY, -EOPNOTSUPP);
+	p->least = UINT64_MAX;
+	p->stalled = 0;
+	rc = run(p, limits, ops, arg, result);
+	if (rc || result->decision != IDIRTY_FINISH)
+		mark_all(p);
+	result->sent_bytes = p->sent - sent;
+	result->total_ns = now_ns() - begin;
+	return rc;
+}
+
 int idirty_precopy_run(struct idirty_precopy *precopy,
 		       const struct idirty_precopy_limits *limits,
 		       const struct idirty_precopy_ops *ops, void *arg,
 		       struct idirty_precopy_result *result)
 {
-	struct idirty_precopy_result out = { .decision = IDIRTY_GO_ON };
-	uint64_t begin = now_ns(), sent = precopy->sent;
+	struct idirty_precopy_limits own_limits;
+	struct idirty_precopy_result out;
+	struct idirty_precopy_ops own_ops;
 	int rc;
 
-	/* With IDIRTY_READ_NO_CLEAR a dirty page would be dirty in every round */
-	if (limits->read_flags & ~IDIRTY_READ_SPARSE)
-		return failed(IDIRTY_VERB_PRECOPY, -EOPNOTSUPP);
-	precopy->least = UINT64_MAX;
-	precopy->stalled = 0;
-	rc = run(precopy, limits, ops, arg, &out);
-	if (rc || out.decision != IDIRTY_FINISH)
-		mark_all(precopy);
+	rc = args_copy(IDIRTY_VERB_PRECOPY, &own_limits, sizeof(own_limits), LIMITS_1_0, limits);
+	if (!rc)
+		rc = args_copy(IDIRTY_VERB_PRECOPY, &own_ops, sizeof(own_ops), OPS_1_0, ops);
+	if (!rc)
+		rc = args_copy(IDIRTY_VERB_PRECOPY, &out, sizeof(out), RESULT_1_0, result);
 	if (rc)
 		return rc;
-	out.sent_bytes = precopy->sent - sent;
-	out.total_ns = now_ns() - begin;
-	*result = out;
-	return 0;
+	out.decision = IDIRTY_GO_ON;
+	out.rounds = 0;
+	out.downtime_ns = 0;
+	rc = run_migration(precopy, &own_limits, &own_ops, arg, &out);
+	if (!rc)
+		args_return(result, &out, sizeof(out));
+	return rc;
 }

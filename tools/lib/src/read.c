@@ -31,7 +31,7 @@ static void account(struct idirty_tracker *t, int rc, uint64_t pages)
  * kernel reports outside the range are kept for later readers; after a failure the
  * whole window is. Called with the lock of the tracker held.
  */
-static int read_window(struct idirty_tracker *t, const struct idirty_read *read,
+static int read_window(struct idirty_tracker *t, const struct idirty_read_args *read,
 		       uint64_t iova, uint64_t *end, uint64_t *added)
 {
 	uint64_t last = read->iova + (read->length - 1), first;
@@ -64,7 +64,7 @@ static int read_window(struct idirty_tracker *t, const struct idirty_read *read,
 	return rc;
 }
 
-static int read_fallback(struct idirty_tracker *t, const struct idirty_read *read,
+static int read_fallback(struct idirty_tracker *t, const struct idirty_read_args *read,
 			 uint64_t *added, uint64_t *done)
 {
 	uint64_t last = read->iova + (read->length - 1);
@@ -87,7 +87,7 @@ static int read_fallback(struct idirty_tracker *t, const struct idirty_read *rea
 }
 
 static int read_batch(struct idirty_tracker *const *trackers, size_t num,
-		      struct idirty_read *read, uint64_t *pages)
+		      struct idirty_read_args *read, uint64_t *pages)
 {
 	struct iommu_dirty_read_tracker entries[BATCH] = {};
 	struct iommu_dirty_tracker_read cmd = {
@@ -133,10 +133,10 @@ size_t batch_size(struct idirty_tracker *const *trackers, size_t num)
 }
 
 /* Reports pages that wait for a reader, in the first @done bytes of the range */
-static uint64_t read_kept(struct idirty_tracker *t, const struct idirty_read *read,
+static uint64_t read_kept(struct idirty_tracker *t, const struct idirty_read_args *read,
 			  uint64_t done)
 {
-	struct idirty_read part = *read;
+	struct idirty_read_args part = *read;
 	uint64_t added = 0;
 
 	part.length = done;
@@ -149,7 +149,7 @@ static uint64_t read_kept(struct idirty_tracker *t, const struct idirty_read *re
 
 /* Reads as many trackers as one ioctl takes, or one fallback; returns how many */
 static size_t read_some(struct idirty_tracker *const *trackers, size_t num,
-			struct idirty_read *read, uint64_t *pages, int *rc)
+			struct idirty_read_args *read, uint64_t *pages, int *rc)
 {
 	size_t n = batch_size(trackers, num), i;
 	uint64_t added = 0, done = 0;
@@ -176,8 +176,8 @@ static size_t read_some(struct idirty_tracker *const *trackers, size_t num,
 	return n;
 }
 
-int idirty_read(struct idirty_tracker *const *trackers, size_t num,
-		struct idirty_read *read, uint64_t *pages)
+int read_trackers(struct idirty_tracker *const *trackers, size_t num,
+		  struct idirty_read_args *read, uint64_t *pages)
 {
 	struct idirty_error uncovered = {};
 	uint64_t length = read->length;
@@ -188,7 +188,7 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 	read->out_pages = 0;
 	if (!num)
 		return failed(IDIRTY_VERB_READ, -EINVAL);
-	if (read->flags & ~READ_FLAGS || read->__reserved)
+	if (read->flags & ~READ_FLAGS)
 		return failed(IDIRTY_VERB_READ, -EOPNOTSUPP);
 	rc = check_range(IDIRTY_VERB_READ, read->iova, read->length, read->page_size);
 	if (rc)
@@ -219,10 +219,28 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 	return -ERANGE;
 }
 
-/* Reads first, then unmaps: writes between the two are lost */
-static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap *unmap)
+int read_copy(struct idirty_read_args *to, const struct idirty_read_args *from)
 {
-	struct idirty_read read = {
+	return args_copy(IDIRTY_VERB_READ, to, sizeof(*to), READ_1_0, from);
+}
+
+int idirty_read(struct idirty_tracker *const *trackers, size_t num,
+		struct idirty_read_args *read, uint64_t *pages)
+{
+	struct idirty_read_args args;
+	int rc = read_copy(&args, read);
+
+	if (rc)
+		return rc;
+	rc = read_trackers(trackers, num, &args, pages);
+	args_return(read, &args, sizeof(args));
+	return rc;
+}
+
+/* Reads first, then unmaps: writes between the two are lost */
+static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap_args *unmap)
+{
+	struct idirty_read_args read = {
 		.iova = unmap->iova,
 		.length = unmap->length,
 		.page_size = unmap->page_size,
@@ -234,7 +252,7 @@ static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap *unmap)
 		.iova = unmap->iova,
 		.length = unmap->length,
 	};
-	int rc = idirty_read(&t, 1, &read, NULL);
+	int rc = read_trackers(&t, 1, &read, NULL);
 
 	unmap->out_length = read.out_length;
 	unmap->out_pages = read.out_pages;
@@ -246,18 +264,18 @@ static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap *unmap)
 	return rc;
 }
 
-int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap)
+static int unmap_range(struct idirty_tracker *t, struct idirty_unmap_args *unmap)
 {
 	struct iommu_dirty_tracker_unmap cmd = {
 		.size = sizeof(cmd),
 		.flags = unmap->flags,
-		.tracker_id = tracker->id,
+		.tracker_id = t->id,
 		.iova = unmap->iova,
 		.length = unmap->length,
 		.page_size = unmap->page_size,
 		.data = (uintptr_t)unmap->bitmap,
 	};
-	const struct idirty_read kept = {
+	const struct idirty_read_args kept = {
 		.iova = unmap->iova,
 		.page_size = unmap->page_size,
 		.bitmap = unmap->bitmap,
@@ -267,15 +285,27 @@ int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap *unmap)
 	unmap->out_unmapped = 0;
 	unmap->out_length = 0;
 	unmap->out_pages = 0;
-	if (unmap->flags || unmap->__reserved)
+	if (unmap->flags)
 		return failed(IDIRTY_VERB_UNMAP, -EOPNOTSUPP);
-	if (tracker->backend == IDIRTY_BACKEND_VFIO)
+	if (t->backend == IDIRTY_BACKEND_VFIO)
 		return failed(IDIRTY_VERB_UNMAP, -EINVAL);
-	if (tracker->fallback)
-		return unmap_fallback(tracker, unmap);
-	rc = call(IDIRTY_VERB_UNMAP, tracker->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
+	if (t->fallback)
+		return unmap_fallback(t, unmap);
+	rc = call(IDIRTY_VERB_UNMAP, t->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
 	unmap->out_unmapped = cmd.out_unmapped;
 	unmap->out_length = cmd.out_length;
-	unmap->out_pages = cmd.out_pages + read_kept(tracker, &kept, cmd.out_length);
+	unmap->out_pages = cmd.out_pages + read_kept(t, &kept, cmd.out_length);
+	return rc;
+}
+
+int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap_args *unmap)
+{
+	struct idirty_unmap_args args;
+	int rc = args_copy(IDIRTY_VERB_UNMAP, &args, sizeof(args), UNMAP_1_0, unmap);
+
+	if (rc)
+		return rc;
+	rc = unmap_range(tracker, &args);
+	args_return(unmap, &args, sizeof(args));
 	return rc;
 }

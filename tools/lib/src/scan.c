@@ -18,9 +18,9 @@ struct merge {
 	struct idirty_tracker *const *trackers;
 	size_t num;
 	struct block **blocks;
-	struct idirty_scan *scan;
-	uint32_t room;
-	uint32_t n;
+	struct idirty_scan_args *scan;
+	size_t room;
+	size_t n;
 };
 
 /* Returns false if there is no room */
@@ -76,7 +76,7 @@ static int blocks_read(struct merge *m, uint64_t iova, uint64_t last, uint64_t *
 	}
 	all = m->blocks[m->num];
 	for (i = 0; i < m->num; i++) {
-		struct idirty_read read = {
+		struct idirty_read_args read = {
 			.flags = m->scan->flags,
 			.iova = iova,
 			.length = last - iova + 1,
@@ -84,7 +84,7 @@ static int blocks_read(struct merge *m, uint64_t iova, uint64_t last, uint64_t *
 			.bitmap = m->blocks[i]->bits,
 		};
 
-		rc = idirty_read(m->trackers + i, 1, &read, NULL);
+		rc = read_trackers(m->trackers + i, 1, &read, NULL);
 		if (rc) {
 			last_error()->tracker = i + 1;
 			*done = read.out_length;
@@ -131,7 +131,7 @@ static void scan_remember(struct idirty_tracker *t, uint64_t iova, uint64_t last
 }
 
 static int scan_by_reads(struct idirty_tracker *const *trackers, size_t num,
-			 struct idirty_scan *scan, uint32_t room)
+			 struct idirty_scan_args *scan, size_t room)
 {
 	struct merge m = { .trackers = trackers, .num = num, .scan = scan, .room = room };
 	uint64_t last = scan->iova + (scan->length - 1);
@@ -188,8 +188,8 @@ static bool one_ioctl(struct idirty_tracker *const *trackers, size_t num)
 	return !kept && batch_size(trackers, num) == num;
 }
 
-int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
-		struct idirty_scan *scan)
+static int scan_trackers(struct idirty_tracker *const *trackers, size_t num,
+			 struct idirty_scan_args *scan)
 {
 	struct iommu_dirty_read_tracker entries[BATCH] = {};
 	struct iommu_dirty_tracker_scan cmd = {
@@ -202,9 +202,9 @@ int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 		.length = scan->length,
 		.page_size = scan->page_size,
 		.runs = (uintptr_t)scan->runs,
-		.num_runs = scan->num_runs,
+		.num_runs = min_u64(scan->num_runs, UINT32_MAX),
 	};
-	uint32_t room = scan->num_runs;
+	size_t room = scan->num_runs;
 	size_t i;
 	int rc;
 
@@ -231,5 +231,18 @@ int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 	scan->num_runs = cmd.num_runs;
 	scan->out_length = cmd.out_length;
 	scan->out_pages = cmd.out_pages;
+	return rc;
+}
+
+int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
+		struct idirty_scan_args *scan)
+{
+	struct idirty_scan_args args;
+	int rc = args_copy(IDIRTY_VERB_SCAN, &args, sizeof(args), SCAN_1_0, scan);
+
+	if (rc)
+		return rc;
+	rc = scan_trackers(trackers, num, &args);
+	args_return(scan, &args, sizeof(args));
 	return rc;
 }

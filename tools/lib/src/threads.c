@@ -12,7 +12,7 @@ struct job {
 	struct idirty_tracker *const *trackers;
 	size_t first;
 	size_t end;
-	struct idirty_read read;
+	struct idirty_read_args read;
 	struct idirty_error error;
 	int rc;
 	bool started;
@@ -23,15 +23,15 @@ static void *job_run(void *arg)
 {
 	struct job *job = arg;
 
-	job->rc = idirty_read(job->trackers + job->first, job->end - job->first,
-			      &job->read, NULL);
+	job->rc = read_trackers(job->trackers + job->first, job->end - job->first,
+				&job->read, NULL);
 	if (job->rc)
 		job->error = *last_error();
 	return NULL;
 }
 
-int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
-			struct idirty_read *read, unsigned int threads)
+static int read_jobs(struct idirty_tracker *const *trackers, size_t num,
+		     struct idirty_read_args *read, unsigned int threads)
 {
 	struct job jobs[MAX_THREADS] = {};
 	unsigned int i, n = threads < MAX_THREADS ? threads : MAX_THREADS;
@@ -40,7 +40,7 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 	if (n > num)
 		n = num;
 	if (n <= 1)
-		return idirty_read(trackers, num, read, NULL);
+		return read_trackers(trackers, num, read, NULL);
 	for (i = 0; i < n; i++) {
 		struct job *job = &jobs[i];
 
@@ -72,5 +72,18 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 				last_error()->tracker += job->first;
 		}
 	}
+	return rc;
+}
+
+int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
+			struct idirty_read_args *read, unsigned int threads)
+{
+	struct idirty_read_args args;
+	int rc = read_copy(&args, read);
+
+	if (rc)
+		return rc;
+	rc = read_jobs(trackers, num, &args, threads);
+	args_return(read, &args, sizeof(args));
 	return rc;
 }

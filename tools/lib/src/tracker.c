@@ -2,16 +2,12 @@
 /*
  * START, UPDATE and STOP.
  */
-#include <assert.h>
-
 #include "internal.h"
 
 /* Copies the ranges, because the kernel writes to the array that it is given */
 static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 		       size_t num, struct idirty_range **copy)
 {
-	static_assert(sizeof(*ranges) == sizeof(struct iommu_dirty_run),
-		      "the same layout");
 	/* The kernel takes no more */
 	if (num > 65536)
 		return failed(verb, -EINVAL);

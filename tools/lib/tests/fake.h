@@ -18,6 +18,9 @@
 
 #define FAKE_IOAS	7
 #define FAKE_HWPT	9
+/* The IOAS as a target that has a fallback */
+#define FAKE_TARGET(vfio_fd, hwpts, num) \
+	{ sizeof(struct idirty_target), 0, FAKE_IOAS, vfio_fd, hwpts, num }
 #define FAKE_DEVICE	11
 #define FAKE_DEVICE_FD	1000
 #define FAKE_PAGES	4096

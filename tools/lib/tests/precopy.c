@@ -64,7 +64,7 @@ static void resume(void *arg)
 	resumed++;
 }
 
-static const struct idirty_precopy_ops ops = { send_run, decide, quiesce, resume };
+static const struct idirty_precopy_ops ops = { sizeof(ops), send_run, decide, quiesce, resume };
 
 /* READ takes 1 ms for each of two ranges; sending takes 1 ns per byte, later 3 ns */
 static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges)
@@ -72,8 +72,8 @@ static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges
 	/* Bytes that the device writes while the two ranges are sent */
 	const uint64_t dirty = 2 * 700 * 4096;
 	const uint64_t down = 2000000 + FAKE_SIZE + 2000000 + dirty;
-	struct idirty_precopy_limits limits = { .rounds = 1 };
-	struct idirty_precopy_result result;
+	struct idirty_precopy_limits limits = { .size = sizeof(limits), .rounds = 1 };
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	struct idirty_precopy *p;
 	unsigned int rounds = 0;
 
@@ -119,9 +119,10 @@ static void estimate(struct idirty_tracker *t, const struct idirty_range *ranges
 /* A run that breaks has sent the first range; the next run sends the second one, once */
 static void sends_once(struct idirty_tracker *t, const struct idirty_range *ranges)
 {
-	struct idirty_precopy_limits limits = { .downtime_ns = UINT64_MAX };
-	const struct idirty_precopy_ops idle = { send_run, NULL, quiesce, resume };
-	struct idirty_precopy_result result;
+	struct idirty_precopy_limits limits = { .size = sizeof(limits),
+						.downtime_ns = UINT64_MAX };
+	const struct idirty_precopy_ops idle = { sizeof(idle), send_run, NULL, quiesce, resume };
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	struct idirty_precopy *p;
 
 	writes_per_send = 0;
@@ -141,11 +142,12 @@ static void sends_once(struct idirty_tracker *t, const struct idirty_range *rang
 /* HWPTs cannot be marked: the error is that of the run, and the next run loses nothing */
 static void without_trackers(const struct idirty_range *ranges)
 {
-	const struct idirty_precopy_ops idle = { send_run, NULL, quiesce, resume };
-	struct idirty_precopy_limits limits = { .downtime_ns = UINT64_MAX };
+	const struct idirty_precopy_ops idle = { sizeof(idle), send_run, NULL, quiesce, resume };
+	struct idirty_precopy_limits limits = { .size = sizeof(limits),
+						.downtime_ns = UINT64_MAX };
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	const uint32_t hwpt = FAKE_HWPT;
-	struct idirty_precopy_result result;
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	struct idirty_precopy *p;
 	struct idirty_tracker *t;
 	struct idirty *ctx;
@@ -176,12 +178,14 @@ int main(void)
 	struct idirty_range ranges[] = {
 		{ FAKE_IOVA, FAKE_SIZE / 2 }, { FAKE_IOVA + FAKE_SIZE / 2, FAKE_SIZE / 2 },
 	};
-	struct idirty_precopy_limits limits = { .downtime_ns = 0, .rounds = 3 };
+	struct idirty_precopy_limits limits = { .size = sizeof(limits),
+						.downtime_ns = 0, .rounds = 3 };
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
-	struct idirty_precopy_result result;
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	static uint8_t bitmap[FAKE_PAGES / 8];
-	struct idirty_read read = { .flags = IDIRTY_READ_NO_CLEAR, .iova = FAKE_IOVA,
-				    .length = FAKE_SIZE, .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .flags = IDIRTY_READ_NO_CLEAR, .iova = FAKE_IOVA,
+					 .length = FAKE_SIZE, .page_size = 4096, .bitmap = bitmap };
 	unsigned int rounds = 0, page;
 	struct idirty_precopy *p;
 	struct idirty_tracker *t;
@@ -219,7 +223,7 @@ int main(void)
 	ok("stalls");
 
 	/* If the connection breaks while the device is stopped, the device is resumed */
-	limits.force = 1;
+	limits.flags = IDIRTY_PRECOPY_FORCE;
 	limits.rounds = 1;
 	writes_per_send = 1;
 	fail_when_stopped = true;

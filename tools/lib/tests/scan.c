@@ -36,13 +36,15 @@ static void test_scan(const char *name, const struct idirty_target *target, unsi
 				     NULL));
 	}
 	for (round = 0; round < 60; round++) {
-		struct idirty_scan scan = {
+		struct idirty_scan_args scan = {
+			.size = sizeof(scan),
 			.iova = FAKE_IOVA,
 			.length = FAKE_SIZE,
 			.page_size = 4096,
 			.runs = runs,
 		};
-		struct idirty_read read = {
+		struct idirty_read_args read = {
+			.size = sizeof(read),
 			.iova = FAKE_IOVA,
 			.length = FAKE_SIZE,
 			.page_size = 4096,
@@ -93,12 +95,13 @@ static void test_uncovered(void)
 {
 	const uint32_t hwpt = FAKE_HWPT;
 	const struct idirty_target targets[] = {
-		{ FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 }, { FAKE_IOAS, 1, &hwpt, -1, 0 },
+		FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0), FAKE_TARGET(-1, &hwpt, 1),
 	};
 	struct idirty_range range = { FAKE_IOVA, FAKE_SIZE / 2 };
 	static uint8_t bitmap[FAKE_PAGES / 8];
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	struct idirty_tracker *t[2];
 	struct idirty *ctx;
 
@@ -126,15 +129,17 @@ static void test_uncovered(void)
 /* Long ranges of which little is covered, and the end of the address space */
 static void test_wide(void)
 {
-	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target target = FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0);
 	struct idirty_range range = { FAKE_IOVA, FAKE_SIZE }, runs[4];
-	struct idirty_scan scan = { .flags = IDIRTY_READ_SPARSE, .num_runs = 4,
-				    .iova = FAKE_IOVA + 0x800, .length = 1ULL << 40,
-				    .page_size = 1 << 30, .runs = runs };
+	struct idirty_scan_args scan = { .size = sizeof(scan),
+					 .flags = IDIRTY_READ_SPARSE, .num_runs = 4,
+					 .iova = FAKE_IOVA + 0x800, .length = 1ULL << 40,
+					 .page_size = 1 << 30, .runs = runs };
 	uint8_t byte = 0;
 	unsigned int i;
-	struct idirty_read read = { .iova = -4096ULL, .length = 4096, .page_size = 4096,
-				    .bitmap = &byte };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = -4096ULL, .length = 4096, .page_size = 4096,
+					 .bitmap = &byte };
 	struct idirty_tracker *t;
 	struct idirty *ctx;
 
@@ -163,9 +168,10 @@ static void test_wide(void)
 	expect(idirty_scan(&t, 1, &scan) == -ERANGE && scan.out_length == FAKE_SIZE);
 	expect(idirty_last_error()->tracker == 1);
 	expect(scan.num_runs == 1 && runs[0].iova == FAKE_IOVA + FAKE_SIZE - 4096);
-	scan = (struct idirty_scan){ .flags = IDIRTY_READ_SPARSE, .num_runs = 4,
-				     .iova = FAKE_IOVA + 0x800, .length = 1ULL << 40,
-				     .page_size = 1 << 30, .runs = runs };
+	scan = (struct idirty_scan_args){ .size = sizeof(struct idirty_scan_args),
+					  .flags = IDIRTY_READ_SPARSE, .num_runs = 4,
+					  .iova = FAKE_IOVA + 0x800, .length = 1ULL << 40,
+					  .page_size = 1 << 30, .runs = runs };
 	fake_write(3);
 	expect(!idirty_scan(&t, 1, &scan) && scan.num_runs == 1 && scan.out_length == 1ULL << 40);
 	expect(runs[0].iova == FAKE_IOVA + 0x800 && runs[0].length == (1ULL << 30) - 0x800);
@@ -207,10 +213,11 @@ static void test_wide(void)
 static void test_large_entry(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
-	struct idirty_target target = { FAKE_IOAS, 1, &hwpt, -1, 0 };
+	struct idirty_target target = FAKE_TARGET(-1, &hwpt, 1);
 	uint8_t bytes[4] = {};
-	struct idirty_read read = { .iova = FAKE_IOVA + 13 * 4096, .length = 13 * 4096,
-				    .page_size = 4096, .bitmap = bytes };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA + 13 * 4096, .length = 13 * 4096,
+					 .page_size = 4096, .bitmap = bytes };
 	struct idirty_tracker *t;
 	struct idirty *ctx;
 
@@ -232,14 +239,16 @@ static void test_scan_within(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
 	struct idirty_target targets[2] = {
-		{ FAKE_IOAS, 1, &hwpt, -1, 0 }, { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 },
+		FAKE_TARGET(-1, &hwpt, 1), FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0),
 	};
 	struct idirty_range all = { FAKE_IOVA, FAKE_SIZE }, run;
-	struct idirty_scan scan = { .num_runs = 1, .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .runs = &run };
+	struct idirty_scan_args scan = { .size = sizeof(scan),
+					 .num_runs = 1, .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .runs = &run };
 	static uint8_t bitmap[FAKE_PAGES / 8];
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE, .page_size = 4096,
-				    .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE, .page_size = 4096,
+					 .bitmap = bitmap };
 	struct idirty_tracker *t[2];
 	struct idirty *ctx;
 	unsigned int i;
@@ -274,9 +283,12 @@ static void test_scan_rest(void)
 {
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	struct idirty_range run;
-	struct idirty_scan scan = { .num_runs = 1, .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .runs = &run };
-	struct idirty_unmap unmap = { .iova = FAKE_IOVA, .length = FAKE_SIZE, .page_size = 4096 };
+	struct idirty_scan_args scan = { .size = sizeof(scan),
+					 .num_runs = 1, .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .runs = &run };
+	struct idirty_unmap_args unmap = { .size = sizeof(unmap),
+					   .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					   .page_size = 4096 };
 	static uint8_t bitmap[FAKE_PAGES / 8];
 	struct idirty_tracker *t[65];
 	struct idirty *ctx;
@@ -315,11 +327,11 @@ static bool range_holds(const struct idirty_range *range, const struct idirty_ra
 /* More ranges than VFIO takes: in any order, overlapping, and not page aligned */
 static void test_vfio_ranges(void)
 {
-	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target target = FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0);
 	struct idirty_range ranges[300] = {}, *covered;
 	uint64_t page_size = 4096, gap;
 	struct idirty_tracker *t;
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	struct idirty *ctx;
 	size_t num, i, j;
 
@@ -378,8 +390,8 @@ int main(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
 	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
-	struct idirty_target hwpts = { FAKE_IOAS, 1, &hwpt, -1, 0 };
-	struct idirty_target vfio = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target hwpts = FAKE_TARGET(-1, &hwpt, 1);
+	struct idirty_target vfio = FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0);
 
 	fake_reset();
 	test_scan("scan: 70 trackers", &ioas, 70, 1);

@@ -28,8 +28,9 @@ static void *writer(void *arg)
 
 static void *reader(void *arg)
 {
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	unsigned int i;
 
 	for (i = 0; i < ROUNDS; i++)
@@ -42,7 +43,7 @@ static void *stranger(void *arg)
 {
 	struct idirty_target none = IDIRTY_TARGET(99);
 	struct idirty_tracker *t;
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	unsigned int i;
 
 	(void)arg;
@@ -62,8 +63,9 @@ static void *stranger(void *arg)
 static void run(const char *name, struct idirty_target *target, unsigned int num)
 {
 	void *(*const fns[])(void *) = { writer, reader, reader, stranger };
-	struct idirty_read rest = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args rest = { .size = sizeof(rest),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	pthread_t threads[4];
 	unsigned int i;
 	void *rc;
@@ -98,8 +100,9 @@ static void run(const char *name, struct idirty_target *target, unsigned int num
 static void one_fails(void)
 {
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	unsigned int i;
 
 	fake_reset();
@@ -169,10 +172,11 @@ static void *scanner(void *arg)
 
 	(void)arg;
 	for (i = 0; i < CHANGES; i++) {
-		struct idirty_scan scan = { .flags = IDIRTY_READ_SPARSE,
-					    .num_runs = 3, .iova = FAKE_IOVA,
-					    .length = FAKE_SIZE, .page_size = 4096,
-					    .runs = runs };
+		struct idirty_scan_args scan = { .size = sizeof(scan),
+						 .flags = IDIRTY_READ_SPARSE,
+						 .num_runs = 3, .iova = FAKE_IOVA,
+						 .length = FAKE_SIZE, .page_size = 4096,
+						 .runs = runs };
 		int rc = idirty_scan(trackers, 1, &scan);
 
 		if (rc && rc != -ENODATA)
@@ -219,8 +223,8 @@ int main(void)
 {
 	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
 	uint32_t hwpt = FAKE_HWPT;
-	struct idirty_target hwpts = { FAKE_IOAS, 1, &hwpt, -1, 0 };
-	struct idirty_target vfio = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target hwpts = FAKE_TARGET(-1, &hwpt, 1);
+	struct idirty_target vfio = FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0);
 	struct idirty_target device = IDIRTY_TARGET(FAKE_DEVICE);
 
 	fake_reset();

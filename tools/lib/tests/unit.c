@@ -44,12 +44,6 @@ static void test_bitmap(void)
 	ok("bitmap");
 }
 
-static void test_version(void)
-{
-	expect(!strcmp(idirty_version(), IDIRTY_VERSION));
-	ok("version");
-}
-
 static void test_runs(void)
 {
 	struct idirty_range range = { 0x1100, 0x3000 }, run;
@@ -151,7 +145,7 @@ static bool is_open(int fd)
 
 static uint32_t flags_of(struct idirty_tracker *t)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	uint32_t flags;
 
 	expect(!idirty_info(t, &info));
@@ -166,11 +160,13 @@ static void test_file(void)
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	struct idirty_range range = { FAKE_IOVA, 4096 };
 	uint8_t bitmap[2] = {};
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
-				    .bitmap = bitmap };
-	struct idirty_unmap unmap = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
-				      .bitmap = bitmap };
-	struct idirty_mark mark = { .num_runs = 1, .runs = &range };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+					 .bitmap = bitmap };
+	struct idirty_unmap_args unmap = { .size = sizeof(unmap),
+					   .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+					   .bitmap = bitmap };
+	struct idirty_mark_args mark = { .size = sizeof(mark), .num_runs = 1, .runs = &range };
 	struct idirty_tracker *t, *same, *none;
 	struct idirty *ctx;
 	char text[200];
@@ -255,9 +251,9 @@ static void test_flags(void)
 static void test_info_list(void)
 {
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
-	struct idirty_object *objects;
+	struct idirty_object **objects;
 	struct idirty_tracker *t;
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	struct idirty *ctx;
 	size_t num, i;
 
@@ -266,14 +262,14 @@ static void test_info_list(void)
 	expect(!idirty_alloc(ctx, &target, &t));
 	expect(!idirty_info(t, &info));
 	expect(info->num_members == 20 && info->weak == 0);
-	expect(info->members[19].id == FAKE_HWPT + 19);
+	expect(info->members[19]->id == FAKE_HWPT + 19);
 	idirty_free(info);
 	expect(!idirty_list(ctx, &objects, &num) && num == 5);
 	for (i = 0; i < num; i++)
-		expect(objects[i].id == i && objects[i].num_trackers == i + 1 &&
-		       objects[i].flags == IDIRTY_OBJECT_TYPE1 &&
-		       objects[i].state == IDIRTY_STATE_RUNNING &&
-		       !strcmp(objects[i].name, "0000:00:04.0"));
+		expect(objects[i]->id == i && objects[i]->num_trackers == i + 1 &&
+		       objects[i]->flags == IDIRTY_OBJECT_TYPE1 &&
+		       objects[i]->state == IDIRTY_STATE_RUNNING &&
+		       !strcmp(objects[i]->name, "0000:00:04.0"));
 	idirty_free(objects);
 	expect(!idirty_destroy(t));
 	idirty_close(ctx);
@@ -302,7 +298,8 @@ static void test_reads(const char *name, struct idirty_target *target, unsigned 
 	for (round = 0; round < 200; round++) {
 		uint64_t first = fake_below(FAKE_PAGES), pages = 1 + fake_below(FAKE_PAGES - first);
 		uint64_t ps = 4096ULL << fake_below(4);
-		struct idirty_read read = {
+		struct idirty_read_args read = {
+			.size = sizeof(read),
 			.iova = FAKE_IOVA + first * 4096,
 			.length = pages * 4096,
 			.page_size = ps,
@@ -343,8 +340,9 @@ static void test_batches(void)
 	static const unsigned int failing[2] = { 66, 3 };
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	static uint8_t bitmap[FAKE_PAGES / 8];
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	struct idirty_tracker *t[70];
 	struct idirty *ctx;
 	unsigned int i;
@@ -377,8 +375,9 @@ static void test_two_iommufds(void)
 	static const uint8_t both[1] = { 3 };
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	uint8_t bitmap[1] = {};
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = 8 * 4096,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = 8 * 4096,
+					 .page_size = 4096, .bitmap = bitmap };
 	struct idirty_tracker *t[3];
 	struct idirty *ctx[2];
 	unsigned int i;
@@ -407,8 +406,9 @@ static void test_files(void)
 {
 	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
 	static uint8_t bitmap[FAKE_PAGES / 8];
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	struct idirty_tracker *t[6];
 	struct idirty *ctx;
 	uint64_t pages[6];
@@ -446,10 +446,12 @@ static void test_mark(void)
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	struct idirty_range runs[2] = { { FAKE_IOVA + 4096, 4096 }, { FAKE_IOVA + 3 * 4096, 1 } };
 	uint8_t bitmap[2] = {};
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
-				    .bitmap = bitmap };
-	struct idirty_mark mark = { .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
-				    .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+					 .bitmap = bitmap };
+	struct idirty_mark_args mark = { .size = sizeof(mark),
+					 .iova = FAKE_IOVA, .length = 0x10000, .page_size = 4096,
+					 .bitmap = bitmap };
 	struct idirty_tracker *t[2];
 	struct idirty *ctx;
 	char text[200];
@@ -467,7 +469,8 @@ static void test_mark(void)
 	expect(!idirty_read(t, 1, &read, NULL) && !read.out_pages);
 	expect(!idirty_read(&t[1], 1, &read, NULL) && read.out_pages == 2);
 	expect(bitmap[0] == 4 && bitmap[1] == 2);
-	mark = (struct idirty_mark){ .num_runs = 2, .runs = runs };
+	mark = (struct idirty_mark_args){ .size = sizeof(struct idirty_mark_args),
+					  .num_runs = 2, .runs = runs };
 	memset(bitmap, 0, sizeof(bitmap));
 	expect(!idirty_mark(t[0], &mark));
 	expect(!idirty_read(t, 2, &read, NULL) && bitmap[0] == 10 && !bitmap[1]);
@@ -490,12 +493,13 @@ static void test_mark(void)
 static void test_fallback(void)
 {
 	uint32_t hwpts[] = { FAKE_HWPT, 44 };
-	struct idirty_target target = { FAKE_IOAS, 2, hwpts, -1, 0 };
+	struct idirty_target target = FAKE_TARGET(-1, hwpts, 2);
 	static uint8_t bitmap[FAKE_PAGES / 8];
-	struct idirty_read read = { .iova = FAKE_IOVA, .length = FAKE_SIZE,
-				    .page_size = 4096, .bitmap = bitmap };
+	struct idirty_read_args read = { .size = sizeof(read),
+					 .iova = FAKE_IOVA, .length = FAKE_SIZE,
+					 .page_size = 4096, .bitmap = bitmap };
 	struct idirty_tracker *t;
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	struct idirty *ctx;
 
 	fake_reset();
@@ -539,11 +543,12 @@ static void test_fallback(void)
 
 static void test_unmap(void)
 {
-	struct idirty_target target = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target target = FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0);
 	struct idirty_range all = { FAKE_IOVA, FAKE_SIZE };
 	uint8_t bitmap[8] = {};
-	struct idirty_unmap unmap = { .iova = FAKE_IOVA, .length = 0x10000,
-				      .page_size = 4096, .bitmap = bitmap };
+	struct idirty_unmap_args unmap = { .size = sizeof(unmap),
+					   .iova = FAKE_IOVA, .length = 0x10000,
+					   .page_size = 4096, .bitmap = bitmap };
 	struct idirty_tracker *t;
 	uint32_t hwpt = FAKE_HWPT;
 	struct idirty *ctx;
@@ -558,7 +563,7 @@ static void test_unmap(void)
 	expect(idirty_unmap(t, &unmap) == -EINVAL);
 	expect(!idirty_destroy(t) && fake_stopped == 1);
 
-	target = (struct idirty_target){ FAKE_IOAS, 1, &hwpt, -1, 0 };
+	target = (struct idirty_target)FAKE_TARGET(-1, &hwpt, 1);
 	expect(!idirty_alloc(ctx, &target, &t) && !idirty_start(t, 0, NULL, 0, NULL));
 	fake_write(3);
 	expect(!idirty_unmap(t, &unmap));
@@ -625,10 +630,9 @@ int main(void)
 {
 	uint32_t hwpt = FAKE_HWPT;
 	struct idirty_target ioas = IDIRTY_TARGET(FAKE_IOAS);
-	struct idirty_target hwpts = { FAKE_IOAS, 1, &hwpt, -1, 0 };
-	struct idirty_target vfio = { FAKE_IOAS, 0, NULL, FAKE_DEVICE_FD, 0 };
+	struct idirty_target hwpts = FAKE_TARGET(-1, &hwpt, 1);
+	struct idirty_target vfio = FAKE_TARGET(FAKE_DEVICE_FD, NULL, 0);
 
-	test_version();
 	test_bitmap();
 	test_runs();
 	test_map();

@@ -23,7 +23,7 @@ static struct idirty_tracker *start(struct stage *s, const struct idirty_target 
 /* Checks that the backend is the one that @target asks for, and that INFO reports it */
 static bool backend_is_right(struct idirty_tracker *t, const struct idirty_target *target)
 {
-	struct idirty_info *info;
+	struct idirty_tracker_info *info;
 	bool right;
 
 	check(idirty_info(t, &info));
@@ -57,10 +57,11 @@ static bool is_exact(const struct stage *s, const void *bitmap, uint64_t page_si
 	return true;
 }
 
-static struct idirty_read whole(void *bitmap, uint64_t page_size)
+static struct idirty_read_args whole(void *bitmap, uint64_t page_size)
 {
 	memset(bitmap, 0, VM_PAGES / 8);
-	return (struct idirty_read){
+	return (struct idirty_read_args){
+		.size = sizeof(struct idirty_read_args),
 		.iova = VM_IOVA,
 		.length = VM_SIZE,
 		.page_size = page_size,
@@ -74,7 +75,7 @@ void test_rounds(struct stage *s, const struct idirty_target *target, const char
 	bool good = backend_is_right(t, target);
 	bool keeps = idirty_tracker_backend(t) != IDIRTY_BACKEND_VFIO;
 	uint8_t bitmap[VM_PAGES / 8];
-	struct idirty_read read;
+	struct idirty_read_args read;
 	unsigned int round;
 
 	for (round = 0; round < 10 && good; round++) {
@@ -110,7 +111,8 @@ void test_scan(struct stage *s, const struct idirty_target *target, const char *
 	struct idirty_tracker *t = start(s, target);
 	uint8_t bitmap[VM_PAGES / 8] = {};
 	struct idirty_range runs[7];
-	struct idirty_scan scan = {
+	struct idirty_scan_args scan = {
+		.size = sizeof(scan),
 		.iova = VM_IOVA,
 		.length = VM_SIZE,
 		.page_size = SZ_4K,
@@ -153,7 +155,7 @@ void test_threads(struct stage *s, const struct idirty_target *target, unsigned 
 {
 	struct idirty_tracker *t[MAX_TRACKERS], *witness = NULL;
 	uint8_t bitmap[VM_PAGES / 8];
-	struct idirty_read read;
+	struct idirty_read_args read;
 	bool good = true;
 	unsigned int i;
 
@@ -194,13 +196,14 @@ void test_unmap(struct stage *s, const struct idirty_target *target, const char 
 {
 	struct idirty_tracker *t = start(s, target);
 	uint8_t bitmap[VM_PAGES / 8] = {};
-	struct idirty_unmap unmap = {
+	struct idirty_unmap_args unmap = {
+		.size = sizeof(unmap),
 		.iova = VM_IOVA,
 		.length = VM_SIZE,
 		.page_size = SZ_4K,
 		.bitmap = bitmap,
 	};
-	struct idirty_read read;
+	struct idirty_read_args read;
 	bool good;
 
 	memset(s->written, 0, sizeof(s->written));
@@ -230,11 +233,16 @@ static int quiesce(void *arg)
 
 void test_precopy(struct stage *s, const struct idirty_target *target, const char *name)
 {
-	static const struct idirty_precopy_ops ops = { .send = send_run, .quiesce = quiesce };
-	const struct idirty_precopy_limits limits = { .rounds = 5, .force = 1 };
+	static const struct idirty_precopy_ops ops = {
+		.size = sizeof(ops),
+		.send = send_run,
+		.quiesce = quiesce,
+	};
+	const struct idirty_precopy_limits limits = { .size = sizeof(limits),
+						      .rounds = 5, .flags = IDIRTY_PRECOPY_FORCE };
 	const struct idirty_range range = { VM_IOVA, VM_SIZE };
 	struct idirty_tracker *t = start(s, target);
-	struct idirty_precopy_result result = {};
+	struct idirty_precopy_result result = { .size = sizeof(result) };
 	struct idirty_precopy *p;
 
 	memset(s->copy, 0xa5, VM_SIZE);

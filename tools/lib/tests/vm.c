@@ -180,7 +180,9 @@ static void run_hwpt(void)
 	uint32_t id;
 
 	stage_open(&s, "vfio-pci", &id);
-	target = (struct idirty_target){ s.ioas, 1, &id, -1, 0 };
+	target = (struct idirty_target)IDIRTY_TARGET(s.ioas);
+	target.hwpts = &id;
+	target.num_hwpts = 1;
 	test_rounds(&s, &target, "hwpt: rounds");
 	test_scan(&s, &target, "hwpt: scan");
 	test_threads(&s, &target, 1, "hwpt: read by threads while the device writes");
@@ -195,7 +197,8 @@ static void run_vfio(void)
 	struct stage s;
 
 	stage_open(&s, "edu_vfio_pci", NULL);
-	target = (struct idirty_target){ s.ioas, 0, NULL, s.edu.fd, 0 };
+	target = (struct idirty_target)IDIRTY_TARGET(s.ioas);
+	target.vfio_fd = s.edu.fd;
 	test_rounds(&s, &target, "vfio: rounds");
 	test_scan(&s, &target, "vfio: scan");
 	test_threads(&s, &target, 1, "vfio: read by threads while the device writes");

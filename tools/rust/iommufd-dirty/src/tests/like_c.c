@@ -31,7 +31,7 @@ static void print_errors(void)
 		IDIRTY_VERB_READ, IDIRTY_VERB_SCAN, IDIRTY_VERB_UNMAP, IDIRTY_VERB_UPDATE,
 		IDIRTY_VERB_DESTROY, IDIRTY_VERB_LIST, IDIRTY_VERB_MARK,
 	};
-	struct idirty_error error = {};
+	struct idirty_error error = { .size = sizeof(error) };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
@@ -40,7 +40,9 @@ static void print_errors(void)
 			for (error.tracker = 0; error.tracker < 3; error.tracker++)
 				print_error(&error);
 	}
-	error = (struct idirty_error){ .code = ENXIO, .verb = IDIRTY_VERB_START };
+	error = (struct idirty_error){
+		.size = sizeof(error), .code = ENXIO, .verb = IDIRTY_VERB_START,
+	};
 	for (error.member_type = 1; error.member_type < 5; error.member_type++)
 		for (error.reason = 0; error.reason < 10; error.reason++)
 			print_error(&error);
