@@ -9,7 +9,7 @@ tools_lib() { # name sanitizers
 	local out=$cache/tools/lib-$1 t
 	logged "$logs/tools-lib-$1.log" make -C "$src/lib" -j "$jobs" OUT="$out" \
 		SANITIZE="$2" all tests
-	for t in unit scan precopy threads versions cxx; do
+	for t in unit scan precopy threads versions wrong cxx; do
 		try "lib ($1): $t" env TSAN_OPTIONS=halt_on_error=1 "$out/test-$t"
 	done
 	try "lib ($1): examples" tools_output "$repo/tools/lib/tests/examples.txt" \

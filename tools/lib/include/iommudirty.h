@@ -74,6 +74,8 @@ enum idirty_verb {
 	IDIRTY_VERB_LIST,
 	IDIRTY_VERB_PRECOPY,
 	IDIRTY_VERB_MARK,
+	IDIRTY_VERB_OPEN,	/* idirty_open() */
+	IDIRTY_VERB_MAP,	/* idirty_map_*() */
 };
 
 /* Why this thread's last failed call failed */
@@ -85,6 +87,9 @@ struct idirty_error {
 	uint32_t member_type;	/* START: the member that cannot be tracked */
 	uint32_t member_id;
 	uint32_t reason;	/* enum idirty_reason */
+	const char *argument;	/* the wrong argument or field; NULL if none is known */
+	const char *why;	/* what is wrong with it */
+	size_t entry;		/* its index plus 1, if the argument is an array; or 0 */
 };
 
 struct idirty_range {

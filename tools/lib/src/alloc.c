@@ -46,7 +46,8 @@ static int tracker_fall_back(struct idirty_tracker *t)
 	if (!t->target.num_hwpts && t->target.vfio_fd < 0)
 		return -ENOTTY;
 	if (t->target.flags)
-		return failed(IDIRTY_VERB_ALLOC, -EOPNOTSUPP);
+		return blame("flags", "is not 0, and the fallback has none",
+			     failed(IDIRTY_VERB_ALLOC, -EOPNOTSUPP));
 	if (t->target.num_hwpts) {
 		t->backend = IDIRTY_BACKEND_HWPT;
 		t->fallback = &fallback_hwpt;
@@ -69,13 +70,19 @@ static int alloc(struct idirty *ctx, const struct idirty_target *target,
 	int rc;
 
 	if (target->flags & ~ALLOC_FLAGS)
-		return failed(IDIRTY_VERB_ALLOC, -EOPNOTSUPP);
+		return unknown_flags(IDIRTY_VERB_ALLOC);
+	if (target->num_hwpts && !target->hwpts)
+		return blame("hwpts", "is NULL", failed(IDIRTY_VERB_ALLOC, -EINVAL));
 	t = tracker_new(target);
 	if (!t)
 		return failed(IDIRTY_VERB_ALLOC, -ENOMEM);
 	rc = call(IDIRTY_VERB_ALLOC, ctx->fd, IOMMU_DIRTY_TRACKER_ALLOC, &cmd);
 	if (rc == -ENOTTY)
 		rc = tracker_fall_back(t);
+	else if (rc == -EINVAL)
+		blame("id", "is neither an IOAS nor a device", rc);
+	else if (rc == -EOPNOTSUPP)
+		blame("flags", "has a bit that this kernel does not know", rc);
 	if (rc) {
 		tracker_free(t);
 		return rc;

@@ -16,10 +16,11 @@ int args_copy(enum idirty_verb verb, void *to, size_t known, size_t first, const
 
 	memcpy(&size, from, sizeof(size));
 	if (size < first || size > MAX_SIZE)
-		return failed(verb, -EINVAL);
+		return blame("size", "is not the size of the struct", failed(verb, -EINVAL));
 	for (i = known; i < size; i++)
 		if (bytes[i])
-			return failed(verb, -E2BIG);
+			return blame("size", "includes a field that this library does not know",
+				     failed(verb, -E2BIG));
 	memset(to, 0, known);
 	memcpy(to, from, min_u64(size, known));
 	return 0;

@@ -20,6 +20,25 @@ int failed(enum idirty_verb verb, int rc)
 	return rc;
 }
 
+int blame(const char *argument, const char *why, int rc)
+{
+	last.argument = argument;
+	last.why = why;
+	return rc;
+}
+
+int blame_entry(const char *argument, size_t index, const char *why, int rc)
+{
+	last.entry = index + 1;
+	return blame(argument, why, rc);
+}
+
+int unknown_flags(enum idirty_verb verb)
+{
+	return blame("flags", "has a bit that is not known or not available",
+		     failed(verb, -EOPNOTSUPP));
+}
+
 int call(enum idirty_verb verb, int fd, unsigned long cmd, void *arg)
 {
 	return ioctl(fd, cmd, arg) < 0 ? failed(verb, -errno) : 0;
@@ -122,7 +141,7 @@ const char *idirty_weakness_text(uint32_t weakness)
 
 static const char *verb_text(enum idirty_verb verb)
 {
-	static const char *const names[IDIRTY_VERB_MARK + 1] = {
+	static const char *const names[IDIRTY_VERB_MAP + 1] = {
 		[IDIRTY_VERB_NONE] = "call",
 		[IDIRTY_VERB_ALLOC] = "ALLOC",
 		[IDIRTY_VERB_INFO] = "INFO",
@@ -136,9 +155,11 @@ static const char *verb_text(enum idirty_verb verb)
 		[IDIRTY_VERB_LIST] = "LIST",
 		[IDIRTY_VERB_MARK] = "MARK",
 		[IDIRTY_VERB_PRECOPY] = "pre-copy",
+		[IDIRTY_VERB_OPEN] = "open",
+		[IDIRTY_VERB_MAP] = "map",
 	};
 
-	return verb <= IDIRTY_VERB_MARK ? names[verb] : "call";
+	return verb <= IDIRTY_VERB_MAP ? names[verb] : "call";
 }
 
 /* The meaning of an errno in a verb; NULL where strerror() says enough */
@@ -158,8 +179,6 @@ static const char *code_text(enum idirty_verb verb, int code)
 		return verb == IDIRTY_VERB_ALLOC || verb == IDIRTY_VERB_LIST ?
 			"this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)" : NULL;
 	case ENOENT:
-		if (verb == IDIRTY_VERB_NONE)
-			return "nothing is mapped there";
 		return verb == IDIRTY_VERB_UNMAP ?
 			"the range cuts a mapping or, without trackers, contains none" :
 			"no object has this id";
@@ -206,6 +225,16 @@ static const char *code_text(enum idirty_verb verb, int code)
 	}
 }
 
+/* Describes a wrong argument; returns the length of the text */
+static int argument_text(const struct idirty_error *error, char *buf, size_t size)
+{
+	if (error->entry)
+		return snprintf(buf, size, "%s: %s[%zu] %s", verb_text(error->verb),
+				error->argument, error->entry - 1, error->why);
+	return snprintf(buf, size, "%s: %s %s", verb_text(error->verb), error->argument,
+			error->why);
+}
+
 const char *idirty_strerror(const struct idirty_error *error, char *buf, size_t size)
 {
 	struct idirty_error own = {};
@@ -235,7 +264,10 @@ const char *idirty_strerror(const struct idirty_error *error, char *buf, size_t 
 			snprintf(other, sizeof(other), "error %d", error->code);
 		text = other;
 	}
-	len = snprintf(buf, size, "%s: %s", verb_text(error->verb), text);
+	if (error->argument && error->why)
+		len = argument_text(error, buf, size);
+	else
+		len = snprintf(buf, size, "%s: %s", verb_text(error->verb), text);
 	if (error->tracker && len >= 0 && (size_t)len < size)
 		snprintf(buf + len, size - len, " (tracker %u of the call)",
 			 error->tracker);

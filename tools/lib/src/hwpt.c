@@ -26,7 +26,8 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 
 	(void)ranges;
 	if (*num)
-		return failed(IDIRTY_VERB_START, -EOPNOTSUPP);
+		return blame("num", "is not 0, but HWPTs have no ranges",
+			     failed(IDIRTY_VERB_START, -EOPNOTSUPP));
 	for (i = 0; i < t->target.num_hwpts; i++) {
 		struct idirty_error why;
 

@@ -16,6 +16,7 @@
  *   vfio.c	fallback to VFIO DMA logging
  *   threads.c	READ by several threads
  *   error.c	errors and their texts
+ *   check.c	which argument is wrong
  *   bitmap.c	bits and runs of a bitmap
  *   map.c	IOVA to host addresses
  *   precopy.c	rounds of a migration
@@ -141,6 +142,12 @@ struct idirty_tracker {
 int call(enum idirty_verb verb, int fd, unsigned long cmd, void *arg);
 /* Records an error and returns it */
 int failed(enum idirty_verb verb, int rc);
+/* Adds to the recorded error which argument is wrong and why, and returns @rc */
+int blame(const char *argument, const char *why, int rc);
+/* Same for an entry of an array */
+int blame_entry(const char *argument, size_t index, const char *why, int rc);
+/* Records that flags has an unknown bit, and returns -EOPNOTSUPP */
+int unknown_flags(enum idirty_verb verb);
 /* For adding to the recorded error */
 struct idirty_error *last_error(void);
 
@@ -171,6 +178,12 @@ void args_return(void *to, const void *from, size_t known);
 
 int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
 		uint64_t page_size);
+/*
+ * Finds out which of these arguments has made the kernel return -EINVAL or -EOVERFLOW.
+ * Returns true if it is one of them, and it is recorded.
+ */
+bool blame_range(uint64_t iova, uint64_t length, uint64_t page_size);
+bool blame_ranges(const char *argument, const struct idirty_range *ranges, size_t num);
 /* Copies the struct of a caller of idirty_read() */
 int read_copy(struct idirty_read_args *to, const struct idirty_read_args *from);
 /* idirty_read() and idirty_mark() with structs of this version */

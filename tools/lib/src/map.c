@@ -19,7 +19,7 @@ struct idirty_map {
 int idirty_map_new(struct idirty_map **map)
 {
 	*map = calloc(1, sizeof(**map));
-	return *map ? 0 : failed(IDIRTY_VERB_NONE, -ENOMEM);
+	return *map ? 0 : failed(IDIRTY_VERB_MAP, -ENOMEM);
 }
 
 void idirty_map_free(struct idirty_map *map)
@@ -53,19 +53,21 @@ int idirty_map_add(struct idirty_map *map, uint64_t iova, uint64_t length,
 	size_t at;
 
 	if (!length)
-		return failed(IDIRTY_VERB_NONE, -EINVAL);
+		return blame("length", "is 0", failed(IDIRTY_VERB_MAP, -EINVAL));
 	last = iova + (length - 1);
 	if (last < iova)
-		return failed(IDIRTY_VERB_NONE, -EOVERFLOW);
+		return blame("length", "exceeds the address space",
+			     failed(IDIRTY_VERB_MAP, -EOVERFLOW));
 	at = lower(map, iova);
 	if (at < map->num && map->mappings[at].iova <= last)
-		return failed(IDIRTY_VERB_NONE, -EEXIST);
+		return blame("iova", "overlaps a mapping that was added",
+			     failed(IDIRTY_VERB_MAP, -EEXIST));
 	if (map->num == map->room) {
 		size_t room = map->room ? 2 * map->room : 16;
 
 		more = realloc(map->mappings, room * sizeof(*more));
 		if (!more)
-			return failed(IDIRTY_VERB_NONE, -ENOMEM);
+			return failed(IDIRTY_VERB_MAP, -ENOMEM);
 		map->mappings = more;
 		map->room = room;
 	}
@@ -82,7 +84,8 @@ int idirty_map_remove(struct idirty_map *map, uint64_t iova, uint64_t length)
 	struct mapping *m = map->mappings + at;
 
 	if (at == map->num || m->iova != iova || m->last - m->iova + 1 != length)
-		return failed(IDIRTY_VERB_NONE, -ENOENT);
+		return blame("iova", "and length are not those of a mapping",
+			     failed(IDIRTY_VERB_MAP, -ENOENT));
 	map->num--;
 	memmove(m, m + 1, (map->num - at) * sizeof(*m));
 	return 0;
@@ -132,5 +135,6 @@ int idirty_map_run(const struct idirty_map *map, const struct idirty_range *run,
 		iova += length;
 		left -= length;
 	}
-	return holes ? failed(IDIRTY_VERB_NONE, -ENOENT) : 0;
+	return holes ? blame("run", "is not completely in the map",
+			     failed(IDIRTY_VERB_MAP, -ENOENT)) : 0;
 }

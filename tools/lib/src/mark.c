@@ -4,6 +4,16 @@
  */
 #include "internal.h"
 
+static void blame_mark(const struct idirty_mark_args *mark, int rc)
+{
+	if (!mark->num_runs)
+		blame_range(mark->iova, mark->length, mark->page_size);
+	else if (mark->iova || mark->length || mark->page_size)
+		blame("num_runs", "is not 0, although there is a range", rc);
+	else
+		blame_ranges("runs", mark->runs, mark->num_runs);
+}
+
 int mark_pages(struct idirty_tracker *t, const struct idirty_mark_args *mark)
 {
 	struct iommu_dirty_tracker_mark cmd = {
@@ -16,12 +26,18 @@ int mark_pages(struct idirty_tracker *t, const struct idirty_mark_args *mark)
 		.page_size = mark->page_size,
 		.data = (uintptr_t)(mark->num_runs ? (const void *)mark->runs : mark->bitmap),
 	};
+	int rc;
 
 	if (t->fallback)
 		return failed(IDIRTY_VERB_MARK, -ENOTTY);
 	if (mark->num_runs > UINT32_MAX)
-		return failed(IDIRTY_VERB_MARK, -EINVAL);
-	return call(IDIRTY_VERB_MARK, t->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+		return blame("num_runs", "is too large", failed(IDIRTY_VERB_MARK, -EINVAL));
+	rc = call(IDIRTY_VERB_MARK, t->fd, IOMMU_DIRTY_TRACKER_MARK, &cmd);
+	if (rc == -EINVAL || rc == -EOVERFLOW)
+		blame_mark(mark, rc);
+	else if (rc == -EOPNOTSUPP)
+		unknown_flags(IDIRTY_VERB_MARK);
+	return rc;
 }
 
 int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark_args *mark)

@@ -14,10 +14,10 @@ const char *idirty_version(void)
 int idirty_open(int iommufd, struct idirty **ctx)
 {
 	if (iommufd < 0)
-		return failed(IDIRTY_VERB_NONE, -EBADF);
+		return blame("iommufd", "is negative", failed(IDIRTY_VERB_OPEN, -EBADF));
 	*ctx = malloc(sizeof(**ctx));
 	if (!*ctx)
-		return failed(IDIRTY_VERB_NONE, -ENOMEM);
+		return failed(IDIRTY_VERB_OPEN, -ENOMEM);
 	(*ctx)->fd = iommufd;
 	return 0;
 }

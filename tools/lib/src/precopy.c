@@ -86,12 +86,15 @@ int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,
 	int rc;
 
 	if (!num || !num_ranges)
-		return failed(IDIRTY_VERB_PRECOPY, -EINVAL);
+		return blame(num ? "num_ranges" : "num", "is 0",
+			     failed(IDIRTY_VERB_PRECOPY, -EINVAL));
 	for (i = 0; i < num_ranges; i++) {
 		rc = check_range(IDIRTY_VERB_PRECOPY, ranges[i].iova,
 				 ranges[i].length, page_size);
-		if (rc)
+		if (rc) {
+			blame_ranges("ranges", ranges, num_ranges);
 			return rc;
+		}
 	}
 	p = calloc(1, sizeof(*p));
 	if (!p)
@@ -334,7 +337,7 @@ static int run_migration(struct idirty_precopy *p, const struct idirty_precopy_l
 	int rc;
 
 	if (limits->flags & ~LIMIT_FLAGS)
-		return failed(IDIRTY_VERB_PRECOPY, -EOPNOTSUPP);
+		return unknown_flags(IDIRTY_VERB_PRECOPY);
 	p->least = UINT64_MAX;
 	p->stalled = 0;
 	rc = run(p, limits, ops, arg, result);

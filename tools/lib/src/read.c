@@ -7,16 +7,6 @@
  */
 #include "internal.h"
 
-int check_range(enum idirty_verb verb, uint64_t iova, uint64_t length,
-		uint64_t page_size)
-{
-	if (!length || page_size < MIN_PAGE || (page_size & (page_size - 1)))
-		return failed(verb, -EINVAL);
-	if (iova + (length - 1) < iova)
-		return failed(verb, -EOVERFLOW);
-	return 0;
-}
-
 /* Counts a finished READ of a fallback */
 static void account(struct idirty_tracker *t, int rc, uint64_t pages)
 {
@@ -187,9 +177,11 @@ int read_trackers(struct idirty_tracker *const *trackers, size_t num,
 	read->out_length = 0;
 	read->out_pages = 0;
 	if (!num)
-		return failed(IDIRTY_VERB_READ, -EINVAL);
+		return blame("num", "is 0", failed(IDIRTY_VERB_READ, -EINVAL));
+	if (!read->bitmap)
+		return blame("bitmap", "is NULL", failed(IDIRTY_VERB_READ, -EFAULT));
 	if (read->flags & ~READ_FLAGS)
-		return failed(IDIRTY_VERB_READ, -EOPNOTSUPP);
+		return unknown_flags(IDIRTY_VERB_READ);
 	rc = check_range(IDIRTY_VERB_READ, read->iova, read->length, read->page_size);
 	if (rc)
 		return rc;
@@ -264,6 +256,8 @@ static int unmap_fallback(struct idirty_tracker *t, struct idirty_unmap_args *un
 	return rc;
 }
 
+static const char no_ioas[] = "is that of a device, or passive";
+
 static int unmap_range(struct idirty_tracker *t, struct idirty_unmap_args *unmap)
 {
 	struct iommu_dirty_tracker_unmap cmd = {
@@ -286,12 +280,15 @@ static int unmap_range(struct idirty_tracker *t, struct idirty_unmap_args *unmap
 	unmap->out_length = 0;
 	unmap->out_pages = 0;
 	if (unmap->flags)
-		return failed(IDIRTY_VERB_UNMAP, -EOPNOTSUPP);
+		return unknown_flags(IDIRTY_VERB_UNMAP);
 	if (t->backend == IDIRTY_BACKEND_VFIO)
-		return failed(IDIRTY_VERB_UNMAP, -EINVAL);
+		return blame("tracker", no_ioas, failed(IDIRTY_VERB_UNMAP, -EINVAL));
 	if (t->fallback)
 		return unmap_fallback(t, unmap);
 	rc = call(IDIRTY_VERB_UNMAP, t->fd, IOMMU_DIRTY_TRACKER_UNMAP, &cmd);
+	if ((rc == -EINVAL || rc == -EOVERFLOW) &&
+	    !blame_range(unmap->iova, unmap->length, unmap->page_size) && rc == -EINVAL)
+		blame("tracker", no_ioas, rc);
 	unmap->out_unmapped = cmd.out_unmapped;
 	unmap->out_length = cmd.out_length;
 	unmap->out_pages = cmd.out_pages + read_kept(t, &kept, cmd.out_length);

@@ -212,9 +212,12 @@ static int scan_trackers(struct idirty_tracker *const *trackers, size_t num,
 	scan->out_length = 0;
 	scan->out_pages = 0;
 	if (!num || !room)
-		return failed(IDIRTY_VERB_SCAN, -EINVAL);
+		return blame(num ? "num_runs" : "num", "is 0",
+			     failed(IDIRTY_VERB_SCAN, -EINVAL));
+	if (!scan->runs)
+		return blame("runs", "is NULL", failed(IDIRTY_VERB_SCAN, -EFAULT));
 	if (scan->flags & ~READ_FLAGS)
-		return failed(IDIRTY_VERB_SCAN, -EOPNOTSUPP);
+		return unknown_flags(IDIRTY_VERB_SCAN);
 	rc = check_range(IDIRTY_VERB_SCAN, scan->iova, scan->length, scan->page_size);
 	if (rc)
 		return rc;

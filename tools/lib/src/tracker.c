@@ -10,7 +10,7 @@ static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 {
 	/* The kernel takes no more */
 	if (num > 65536)
-		return failed(verb, -EINVAL);
+		return blame("num", "is more than 65536", failed(verb, -EINVAL));
 	*copy = calloc(num + 1, sizeof(**copy));
 	if (!*copy)
 		return failed(verb, -ENOMEM);
@@ -36,7 +36,8 @@ static int start_fallback(struct idirty_tracker *t, uint32_t flags,
 	int rc;
 
 	if (flags)
-		return failed(IDIRTY_VERB_START, -EOPNOTSUPP);
+		return blame("flags", "is not 0, and the fallback has none",
+			     failed(IDIRTY_VERB_START, -EOPNOTSUPP));
 	rc = ranges_copy(IDIRTY_VERB_START, ranges, num, &covered);
 	if (rc)
 		return rc;
@@ -56,6 +57,23 @@ static int start_fallback(struct idirty_tracker *t, uint32_t flags,
 	if (rc)
 		free(covered);
 	return rc;
+}
+
+/* Finds out what the kernel does not accept. It has checked the ranges first */
+static void blame_start(enum idirty_verb verb, int rc, const struct idirty_range *ranges,
+			size_t num, uint64_t page_size)
+{
+	if (rc == -EOPNOTSUPP)
+		unknown_flags(verb);
+	if (rc != -EINVAL && rc != -EOVERFLOW)
+		return;
+	if (blame_ranges("ranges", ranges, num))
+		return;
+	if (rc == -EINVAL && num && (page_size < MIN_PAGE || (page_size & (page_size - 1))))
+		blame("page_size", "is not a power of two of at least 4096", rc);
+	else if (rc == -EINVAL)
+		blame(num ? "tracker" : "num", num ? "is that of an IOAS, which has no ranges" :
+		      "is 0, but a device needs ranges", rc);
 }
 
 static int start_kernel(struct idirty_tracker *t, uint32_t flags,
@@ -83,6 +101,7 @@ static int start_kernel(struct idirty_tracker *t, uint32_t flags,
 		error->member_type = cmd.out_type;
 		error->member_id = cmd.out_id;
 		error->reason = cmd.out_reason;
+		blame_start(IDIRTY_VERB_START, rc, ranges, num, *page_size);
 		free(covered);
 		return rc;
 	}
@@ -122,12 +141,14 @@ int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
 		.num_ranges = num,
 		.page_size = page_size && *page_size ? *page_size : MIN_PAGE,
 	};
+	uint64_t wanted = cmd.page_size;
 	struct idirty_range *covered;
 	int rc;
 
 	/* A fallback would have to stop and start, and lose writes between the two */
 	if (tracker->fallback)
-		return failed(IDIRTY_VERB_UPDATE, -EOPNOTSUPP);
+		return blame("tracker", "uses a fallback, which cannot do that",
+			     failed(IDIRTY_VERB_UPDATE, -EOPNOTSUPP));
 	rc = ranges_copy(IDIRTY_VERB_UPDATE, ranges, num, &covered);
 	if (rc)
 		return rc;
@@ -141,10 +162,12 @@ int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
 		pthread_mutex_unlock(&tracker->lock);
 	}
 	pthread_mutex_unlock(&tracker->life);
-	if (rc)
+	if (rc) {
 		free(covered);
-	else if (page_size)
+		blame_start(IDIRTY_VERB_UPDATE, rc, ranges, num, wanted);
+	} else if (page_size) {
 		*page_size = cmd.page_size;
+	}
 	return rc;
 }
 

@@ -66,11 +66,14 @@ static int ranges_sort(struct idirty_range *r, size_t *num, uint64_t page_size)
 		uint64_t last = r[i].iova + (r[i].length - 1);
 
 		rc = check_range(IDIRTY_VERB_START, r[i].iova, r[i].length, page_size);
-		if (rc)
+		if (rc) {
+			blame_ranges("ranges", r, *num);
 			return rc;
+		}
 		/* VFIO does not take a range that ends at 2^64 */
 		if ((last | (page_size - 1)) == UINT64_MAX)
-			return failed(IDIRTY_VERB_START, -EOVERFLOW);
+			return blame_entry("ranges", i, "ends at 2^64",
+					   failed(IDIRTY_VERB_START, -EOVERFLOW));
 		r[i].iova &= ~(page_size - 1);
 		r[i].length = (last | (page_size - 1)) - r[i].iova + 1;
 	}
@@ -133,7 +136,8 @@ static int vfio_start(struct idirty_tracker *t, struct idirty_range *ranges,
 		       sizeof(struct vfio_device_feature_dma_logging_range),
 		       "the same layout");
 	if (!*num)
-		return failed(IDIRTY_VERB_START, -EINVAL);
+		return blame("num", "is 0, but a device needs ranges",
+			     failed(IDIRTY_VERB_START, -EINVAL));
 	rc = ranges_sort(ranges, num, *page_size);
 	if (!rc)
 		rc = ranges_join(ranges, num);
@@ -191,7 +195,8 @@ static int vfio_read(struct idirty_tracker *t, uint32_t flags, uint64_t iova,
 	};
 
 	if (flags & IDIRTY_READ_NO_CLEAR)
-		return failed(IDIRTY_VERB_READ, -EOPNOTSUPP);
+		return blame("flags", "has IDIRTY_READ_NO_CLEAR, which VFIO has not",
+			     failed(IDIRTY_VERB_READ, -EOPNOTSUPP));
 	return feature(t, IDIRTY_VERB_READ, VFIO_DEVICE_FEATURE_GET |
 		       VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, &report, sizeof(report));
 }

@@ -163,6 +163,8 @@ static uint64_t harvest(unsigned int t, bool clear, uint64_t iova, uint64_t leng
 
 static int do_alloc(struct iommu_dirty_tracker_alloc *cmd)
 {
+	if (cmd->target_id == FAKE_HWPT)
+		return -EINVAL;
 	if (cmd->target_id != FAKE_IOAS && cmd->target_id != FAKE_DEVICE)
 		return -ENOENT;
 	/* A newer kernel knows more flags than the library */
@@ -209,6 +211,23 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 	return i < 20 ? -EMSGSIZE : 0;
 }
 
+static int check_range_of(uint64_t iova, uint64_t length, uint64_t page_size)
+{
+	if (!length || page_size < 4096 || page_size & (page_size - 1))
+		return -EINVAL;
+	return iova + (length - 1) < iova ? -EOVERFLOW : 0;
+}
+
+static int check_runs(const struct iommu_dirty_run *runs, __u32 num, __u64 page_size)
+{
+	__u32 i;
+	int rc = 0;
+
+	for (i = 0; i < num && !rc; i++)
+		rc = check_range_of(runs[i].iova, runs[i].length, page_size);
+	return rc;
+}
+
 /* The device tracks only one range, in pages of 64 KiB or more */
 static void merge(struct iommu_dirty_run *runs, __u32 *num, __u64 *page_size)
 {
@@ -231,11 +250,15 @@ static void merge(struct iommu_dirty_run *runs, __u32 *num, __u64 *page_size)
 static int do_update(struct iommu_dirty_tracker_update *cmd)
 {
 	unsigned int t;
+	int rc;
 
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
-	if (!is_device[t])
+	if (!is_device[t] || !cmd->num_ranges)
 		return -EINVAL;
+	rc = check_runs((void *)(uintptr_t)cmd->ranges, cmd->num_ranges, cmd->page_size);
+	if (rc)
+		return rc;
 	if (!running[t])
 		return -ENODATA;
 	if (!(cmd->flags & IOMMU_DIRTY_UPDATE_GAP_DIRTY))
@@ -247,6 +270,7 @@ static int do_update(struct iommu_dirty_tracker_update *cmd)
 static int do_start(struct iommu_dirty_tracker_start *cmd)
 {
 	unsigned int t;
+	int rc;
 
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
@@ -256,6 +280,9 @@ static int do_start(struct iommu_dirty_tracker_start *cmd)
 		return -ENODEV;
 	if (is_device[t] && !cmd->num_ranges)
 		return -EINVAL;
+	rc = check_runs((void *)(uintptr_t)cmd->ranges, cmd->num_ranges, cmd->page_size);
+	if (rc)
+		return rc;
 	if (cmd->num_ranges) {
 		if (!is_device[t])
 			return -EINVAL;
@@ -348,9 +375,15 @@ static int do_scan(struct iommu_dirty_tracker_scan *cmd)
 static int do_unmap(struct iommu_dirty_tracker_unmap *cmd)
 {
 	unsigned int t;
+	int rc;
 
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
+	if (is_device[t])
+		return -EINVAL;
+	rc = check_range_of(cmd->iova, cmd->length, cmd->page_size);
+	if (rc)
+		return rc;
 	cmd->out_pages = harvest(t, true, cmd->iova, cmd->length, cmd->page_size,
 				 (void *)(uintptr_t)cmd->data);
 	cmd->out_length = cmd->length;
@@ -364,9 +397,18 @@ static int do_mark(struct iommu_dirty_tracker_mark *cmd)
 	const uint8_t *bitmap = (void *)(uintptr_t)cmd->data;
 	unsigned int t, page;
 	uint32_t i;
+	int rc;
 
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	if (cmd->num_runs && (cmd->iova || cmd->length || cmd->page_size))
+		return -EINVAL;
+	rc = cmd->num_runs ? check_runs(runs, cmd->num_runs, 4096) :
+			     check_range_of(cmd->iova, cmd->length, cmd->page_size);
+	if (rc)
+		return rc;
 	if (!running[t])
 		return -ENODATA;
 	for (page = 0; page < FAKE_PAGES; page++) {
