@@ -68,6 +68,18 @@ tools_manual_examples() {
 	done
 }
 
+# Each function of the header must be described in a manual page: the
+# function in bold, as functions are in a description, and in the list of names
+tools_manual_complete() {
+	local name missing=''
+	while read -r name; do
+		grep -qE "^\.BR \"?$name \(" "$repo"/tools/lib/man/*.3 || missing+=" $name: description"
+		grep -A1 -h '^\.SH NAME' "$repo"/tools/lib/man/*.3 | grep -qw "$name" || missing+=" $name: name"
+	done < <(sed -nE 's/^[a-z].*[ *](idirty_[a-z_]+)\(.*/\1/p' "$repo/tools/lib/include/iommudirty.h" |
+		grep -v '_fn$')
+	[ -z "$missing" ] || { echo "missing:$missing"; return 1; }
+}
+
 # Both libraries must export exactly what the header declares, the shared library with
 # a version
 tools_symbols() { # folder
@@ -295,6 +307,7 @@ stage_tools() {
 		LIB="$out/lib-asan" SANITIZE=address,undefined all tests
 	try "lib: a program built with pkg-config" tools_user "$stage"
 	try "lib: manuals have examples" tools_manual_examples
+	try "lib: manuals describe each function" tools_manual_complete
 	try "lib: symbols" tools_symbols "$stage"
 	try "lib: builds from its archive" tools_lib_archive
 	try "iommu-dirty builds without the selftests" tools_alone

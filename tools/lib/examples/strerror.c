@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
- * Prints what failed, and in which verb.
+ * Prints what failed, and in which verb. Errors are also logged, by a function of the program.
  */
 #include <stdio.h>
 
 #include <iommudirty.h>
+
+static void log_line(void *arg, enum idirty_log_level level, const char *text)
+{
+	(void)arg;
+	printf("%s: %s\n", level == IDIRTY_LOG_ERROR ? "error" : "note", text);
+}
 
 int main(void)
 {
@@ -14,6 +20,7 @@ int main(void)
 	struct idirty *ctx;
 	char text[200];
 
+	idirty_set_log(log_line, NULL);
 	if (!idirty_open(-1, &ctx))
 		return 1;
 	/* The last error of this thread, valid until its next failing call */

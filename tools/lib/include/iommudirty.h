@@ -320,6 +320,18 @@ const char *idirty_format_text(uint32_t format);
 const char *idirty_backend_text(enum idirty_backend backend);
 const char *idirty_weakness_text(uint32_t weakness);
 
+/*
+ * idirty_set_log(3). IDIRTY_LOG_ERROR: a call is about to return this error.
+ * IDIRTY_LOG_NOTE: something that no call returns
+ */
+enum idirty_log_level {
+	IDIRTY_LOG_ERROR = 1,
+	IDIRTY_LOG_NOTE = 2,
+};
+
+typedef void idirty_log_fn(void *arg, enum idirty_log_level level, const char *text);
+void idirty_set_log(idirty_log_fn *fn, void *arg);
+
 /* idirty_bitmap(3) */
 uint64_t idirty_bitmap_pages(uint64_t iova, uint64_t length, uint64_t page_size);
 size_t idirty_bitmap_bytes(uint64_t iova, uint64_t length, uint64_t page_size);

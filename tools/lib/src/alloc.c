@@ -55,6 +55,7 @@ static int tracker_fall_back(struct idirty_tracker *t)
 		t->backend = IDIRTY_BACKEND_VFIO;
 		t->fallback = &fallback_vfio;
 	}
+	note("no kernel trackers, the fallback is", idirty_backend_text(t->backend));
 	return 0;
 }
 
@@ -100,11 +101,11 @@ int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
 	struct idirty_target args;
 	int rc = args_copy(IDIRTY_VERB_ALLOC, &args, sizeof(args), TARGET_1_0, target);
 
-	return rc ? rc : alloc(ctx, &args, tracker);
+	return report(rc ? rc : alloc(ctx, &args, tracker));
 }
 
 /* INFO without room for members: only the file of a tracker knows the id 0 */
-int idirty_adopt(int fd, struct idirty_tracker **tracker)
+static int adopt(int fd, struct idirty_tracker **tracker)
 {
 	struct iommu_dirty_tracker_info cmd = { .size = sizeof(cmd) };
 	struct idirty_target target = IDIRTY_TARGET(0);
@@ -127,6 +128,11 @@ int idirty_adopt(int fd, struct idirty_tracker **tracker)
 	return 0;
 }
 
+int idirty_adopt(int fd, struct idirty_tracker **tracker)
+{
+	return report(adopt(fd, tracker));
+}
+
 int idirty_destroy(struct idirty_tracker *tracker)
 {
 	struct iommu_destroy cmd = { .size = sizeof(cmd) };
@@ -137,15 +143,15 @@ int idirty_destroy(struct idirty_tracker *tracker)
 	if (tracker->owns_fd) {
 		close(tracker->fd);
 	} else if (tracker->fallback) {
-		rc = idirty_stop(tracker);
+		rc = stop_tracker(tracker);
 	} else {
 		cmd.id = tracker->id;
 		rc = call(IDIRTY_VERB_DESTROY, tracker->fd, IOMMU_DESTROY, &cmd);
 		if (rc == -EBUSY)
-			return rc;
+			return report(rc);
 	}
 	tracker_free(tracker);
-	return rc;
+	return report(rc);
 }
 
 uint32_t idirty_tracker_id(const struct idirty_tracker *tracker)

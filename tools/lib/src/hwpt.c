@@ -43,7 +43,8 @@ static int hwpt_start(struct idirty_tracker *t, struct idirty_range *ranges,
 			rc = -ENXIO;
 		}
 		while (i--)
-			set_tracking(t, IDIRTY_VERB_START, t->target.hwpts[i], false);
+			if (set_tracking(t, IDIRTY_VERB_START, t->target.hwpts[i], false))
+				note_error("a HWPT stays tracked after a failed START");
 		*error = why;
 		return rc;
 	}

@@ -93,18 +93,16 @@ static struct idirty_tracker_info *info_from(const struct iommu_dirty_tracker_in
 	return info;
 }
 
-int idirty_info(struct idirty_tracker *tracker, struct idirty_tracker_info **info)
+static int info_kernel(struct idirty_tracker *t, struct idirty_tracker_info **info)
 {
 	struct iommu_dirty_member *members = NULL;
 	__u32 room = INFO_ROOM;
 	int rc;
 
-	if (tracker->fallback)
-		return info_fallback(tracker, info);
 	for (;;) {
 		struct iommu_dirty_tracker_info cmd = {
 			.size = sizeof(cmd),
-			.tracker_id = tracker->id,
+			.tracker_id = t->id,
 			.num_members = room,
 			.member_len = sizeof(*members),
 		};
@@ -114,7 +112,7 @@ int idirty_info(struct idirty_tracker *tracker, struct idirty_tracker_info **inf
 		if (!members)
 			return failed(IDIRTY_VERB_INFO, -ENOMEM);
 		cmd.members = (uintptr_t)members;
-		rc = call(IDIRTY_VERB_INFO, tracker->fd, IOMMU_DIRTY_TRACKER_INFO,
+		rc = call(IDIRTY_VERB_INFO, t->fd, IOMMU_DIRTY_TRACKER_INFO,
 			  &cmd);
 		if (!rc) {
 			*info = info_from(&cmd, members);
@@ -128,4 +126,10 @@ int idirty_info(struct idirty_tracker *tracker, struct idirty_tracker_info **inf
 	}
 	free(members);
 	return rc;
+}
+
+int idirty_info(struct idirty_tracker *tracker, struct idirty_tracker_info **info)
+{
+	return report(tracker->fallback ? info_fallback(tracker, info) :
+					  info_kernel(tracker, info));
 }

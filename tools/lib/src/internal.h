@@ -17,6 +17,7 @@
  *   threads.c	READ by several threads
  *   error.c	errors and their texts
  *   check.c	which argument is wrong
+ *   log.c	log of errors
  *   bitmap.c	bits and runs of a bitmap
  *   map.c	IOVA to host addresses
  *   precopy.c	rounds of a migration
@@ -151,6 +152,13 @@ int unknown_flags(enum idirty_verb verb);
 /* For adding to the recorded error */
 struct idirty_error *last_error(void);
 
+/* Logs the recorded error if @rc is not 0, and returns @rc; called once by each function */
+int report(int rc);
+/* Logs what no function returns */
+void note(const char *what, const char *why);
+/* The same about the recorded error */
+void note_error(const char *what);
+
 /* Sets a bit atomically; returns true if it was clear */
 bool bit_set(void *bitmap, uint64_t bit);
 #define READ_FLAGS	(IDIRTY_READ_NO_CLEAR | IDIRTY_READ_SPARSE)
@@ -190,6 +198,8 @@ int read_copy(struct idirty_read_args *to, const struct idirty_read_args *from);
 int read_trackers(struct idirty_tracker *const *trackers, size_t num,
 		  struct idirty_read_args *read, uint64_t *pages);
 int mark_pages(struct idirty_tracker *t, const struct idirty_mark_args *mark);
+/* idirty_stop(), without a report */
+int stop_tracker(struct idirty_tracker *t);
 /* Number of trackers, from the first on, that one ioctl can take */
 size_t batch_size(struct idirty_tracker *const *trackers, size_t num);
 

@@ -19,7 +19,7 @@ struct idirty_map {
 int idirty_map_new(struct idirty_map **map)
 {
 	*map = calloc(1, sizeof(**map));
-	return *map ? 0 : failed(IDIRTY_VERB_MAP, -ENOMEM);
+	return *map ? 0 : report(failed(IDIRTY_VERB_MAP, -ENOMEM));
 }
 
 void idirty_map_free(struct idirty_map *map)
@@ -45,8 +45,7 @@ static size_t lower(const struct idirty_map *map, uint64_t iova)
 	return low;
 }
 
-int idirty_map_add(struct idirty_map *map, uint64_t iova, uint64_t length,
-		   void *host)
+static int add(struct idirty_map *map, uint64_t iova, uint64_t length, void *host)
 {
 	struct mapping *more;
 	uint64_t last;
@@ -78,14 +77,20 @@ int idirty_map_add(struct idirty_map *map, uint64_t iova, uint64_t length,
 	return 0;
 }
 
+int idirty_map_add(struct idirty_map *map, uint64_t iova, uint64_t length,
+		   void *host)
+{
+	return report(add(map, iova, length, host));
+}
+
 int idirty_map_remove(struct idirty_map *map, uint64_t iova, uint64_t length)
 {
 	size_t at = lower(map, iova);
 	struct mapping *m = map->mappings + at;
 
 	if (at == map->num || m->iova != iova || m->last - m->iova + 1 != length)
-		return blame("iova", "and length are not those of a mapping",
-			     failed(IDIRTY_VERB_MAP, -ENOENT));
+		return report(blame("iova", "and length are not those of a mapping",
+				    failed(IDIRTY_VERB_MAP, -ENOENT)));
 	map->num--;
 	memmove(m, m + 1, (map->num - at) * sizeof(*m));
 	return 0;

@@ -45,5 +45,5 @@ int idirty_mark(struct idirty_tracker *tracker, const struct idirty_mark_args *m
 	struct idirty_mark_args args;
 	int rc = args_copy(IDIRTY_VERB_MARK, &args, sizeof(args), MARK_1_0, mark);
 
-	return rc ? rc : mark_pages(tracker, &args);
+	return report(rc ? rc : mark_pages(tracker, &args));
 }

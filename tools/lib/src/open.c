@@ -14,10 +14,11 @@ const char *idirty_version(void)
 int idirty_open(int iommufd, struct idirty **ctx)
 {
 	if (iommufd < 0)
-		return blame("iommufd", "is negative", failed(IDIRTY_VERB_OPEN, -EBADF));
+		return report(blame("iommufd", "is negative",
+				    failed(IDIRTY_VERB_OPEN, -EBADF)));
 	*ctx = malloc(sizeof(**ctx));
 	if (!*ctx)
-		return failed(IDIRTY_VERB_OPEN, -ENOMEM);
+		return report(failed(IDIRTY_VERB_OPEN, -ENOMEM));
 	(*ctx)->fd = iommufd;
 	return 0;
 }
@@ -102,5 +103,5 @@ int idirty_list(struct idirty *ctx, struct idirty_object ***objects, size_t *num
 			rc = failed(IDIRTY_VERB_LIST, -ENOMEM);
 	}
 	free(all);
-	return rc;
+	return report(rc);
 }

@@ -77,7 +77,7 @@ static int precopy_init(struct idirty_precopy *p, struct idirty_tracker *const *
 	return 0;
 }
 
-int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,
+static int new_precopy(struct idirty_tracker *const *trackers, size_t num,
 		       const struct idirty_range *ranges, size_t num_ranges,
 		       uint64_t page_size, struct idirty_precopy **precopy)
 {
@@ -109,6 +109,13 @@ int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,
 	}
 	*precopy = p;
 	return 0;
+}
+
+int idirty_precopy_new(struct idirty_tracker *const *trackers, size_t num,
+		       const struct idirty_range *ranges, size_t num_ranges,
+		       uint64_t page_size, struct idirty_precopy **precopy)
+{
+	return report(new_precopy(trackers, num, ranges, num_ranges, page_size, precopy));
 }
 
 void idirty_precopy_free(struct idirty_precopy *precopy)
@@ -232,6 +239,8 @@ static void mark_all(struct idirty_precopy *p)
 		for (t = 0; t < p->num; t++)
 			if (!mark_pages(p->trackers[t], &mark))
 				break;
+		if (t == p->num)
+			note_error("only the next run has what was not sent");
 	}
 	p->marked = true;
 	*last_error() = why;
@@ -364,12 +373,12 @@ int idirty_precopy_run(struct idirty_precopy *precopy,
 	if (!rc)
 		rc = args_copy(IDIRTY_VERB_PRECOPY, &out, sizeof(out), RESULT_1_0, result);
 	if (rc)
-		return rc;
+		return report(rc);
 	out.decision = IDIRTY_GO_ON;
 	out.rounds = 0;
 	out.downtime_ns = 0;
 	rc = run_migration(precopy, &own_limits, &own_ops, arg, &out);
 	if (!rc)
 		args_return(result, &out, sizeof(out));
-	return rc;
+	return report(rc);
 }

@@ -223,10 +223,10 @@ int idirty_read(struct idirty_tracker *const *trackers, size_t num,
 	int rc = read_copy(&args, read);
 
 	if (rc)
-		return rc;
+		return report(rc);
 	rc = read_trackers(trackers, num, &args, pages);
 	args_return(read, &args, sizeof(args));
-	return rc;
+	return report(rc);
 }
 
 /* Reads first, then unmaps: writes between the two are lost */
@@ -301,8 +301,8 @@ int idirty_unmap(struct idirty_tracker *tracker, struct idirty_unmap_args *unmap
 	int rc = args_copy(IDIRTY_VERB_UNMAP, &args, sizeof(args), UNMAP_1_0, unmap);
 
 	if (rc)
-		return rc;
+		return report(rc);
 	rc = unmap_range(tracker, &args);
 	args_return(unmap, &args, sizeof(args));
-	return rc;
+	return report(rc);
 }

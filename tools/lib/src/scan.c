@@ -244,8 +244,8 @@ int idirty_scan(struct idirty_tracker *const *trackers, size_t num,
 	int rc = args_copy(IDIRTY_VERB_SCAN, &args, sizeof(args), SCAN_1_0, scan);
 
 	if (rc)
-		return rc;
+		return report(rc);
 	rc = scan_trackers(trackers, num, &args);
 	args_return(scan, &args, sizeof(args));
-	return rc;
+	return report(rc);
 }

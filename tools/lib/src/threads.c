@@ -49,8 +49,11 @@ static int read_jobs(struct idirty_tracker *const *trackers, size_t num,
 		job->end = num * (i + 1) / n;
 		job->read = *read;
 		/* This thread does the last part, and any part that got no thread */
-		if (i + 1 < n)
+		if (i + 1 < n) {
 			job->started = !pthread_create(&job->thread, NULL, job_run, job);
+			if (!job->started)
+				note("READ", "a thread cannot be created");
+		}
 		if (!job->started)
 			job_run(job);
 	}
@@ -82,8 +85,8 @@ int idirty_read_threads(struct idirty_tracker *const *trackers, size_t num,
 	int rc = read_copy(&args, read);
 
 	if (rc)
-		return rc;
+		return report(rc);
 	rc = read_jobs(trackers, num, &args, threads);
 	args_return(read, &args, sizeof(args));
-	return rc;
+	return report(rc);
 }

@@ -112,9 +112,9 @@ static int start_kernel(struct idirty_tracker *t, uint32_t flags,
 	return 0;
 }
 
-int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
-		 const struct idirty_range *ranges, size_t num,
-		 uint64_t *page_size)
+static int start_tracker(struct idirty_tracker *tracker, uint32_t flags,
+			 const struct idirty_range *ranges, size_t num,
+			 uint64_t *page_size)
 {
 	uint64_t size = page_size && *page_size ? *page_size : MIN_PAGE;
 	int rc;
@@ -130,9 +130,16 @@ int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
 	return rc;
 }
 
-int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
-		  const struct idirty_range *ranges, size_t num,
-		  uint64_t *page_size)
+int idirty_start(struct idirty_tracker *tracker, uint32_t flags,
+		 const struct idirty_range *ranges, size_t num,
+		 uint64_t *page_size)
+{
+	return report(start_tracker(tracker, flags, ranges, num, page_size));
+}
+
+static int update_tracker(struct idirty_tracker *tracker, uint32_t flags,
+			  const struct idirty_range *ranges, size_t num,
+			  uint64_t *page_size)
 {
 	struct iommu_dirty_tracker_update cmd = {
 		.size = sizeof(cmd),
@@ -171,6 +178,13 @@ int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
 	return rc;
 }
 
+int idirty_update(struct idirty_tracker *tracker, uint32_t flags,
+		  const struct idirty_range *ranges, size_t num,
+		  uint64_t *page_size)
+{
+	return report(update_tracker(tracker, flags, ranges, num, page_size));
+}
+
 int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
 		   size_t *num)
 {
@@ -180,7 +194,7 @@ int idirty_covered(struct idirty_tracker *tracker, struct idirty_range **ranges,
 	*num = tracker->num_covered;
 	rc = ranges_copy(IDIRTY_VERB_INFO, tracker->covered, *num, ranges);
 	pthread_mutex_unlock(&tracker->lock);
-	return rc;
+	return report(rc);
 }
 
 static int stop_fallback(struct idirty_tracker *t)
@@ -205,7 +219,7 @@ static int stop_kernel(struct idirty_tracker *t)
 }
 
 /* STOP forgets all dirty pages, also those that wait for a reader */
-int idirty_stop(struct idirty_tracker *tracker)
+int stop_tracker(struct idirty_tracker *tracker)
 {
 	int rc;
 
@@ -219,4 +233,9 @@ int idirty_stop(struct idirty_tracker *tracker)
 	}
 	pthread_mutex_unlock(&tracker->life);
 	return rc;
+}
+
+int idirty_stop(struct idirty_tracker *tracker)
+{
+	return report(stop_tracker(tracker));
 }
