@@ -80,6 +80,15 @@ tools_manual_complete() {
 	[ -z "$missing" ] || { echo "missing:$missing"; return 1; }
 }
 
+# The Python module, on the kernel of the library's tests, and as it is installed
+tools_lib_python() { # folder of the library, folder of the installation
+	local python=$2/usr/lib/python3/dist-packages
+	make -C "$src/lib" OUT="$1" PREFIX=/usr DESTDIR="$2" install-python &&
+		env LD_PRELOAD="$1/libfake.so" LD_LIBRARY_PATH="$2/usr/lib" PYTHONPATH="$python" \
+			PYTHONDONTWRITEBYTECODE=1 "$repo/tools/lib/tests/python.py" \
+			"$2/usr/share/doc/libiommudirty/examples"
+}
+
 # Both libraries must export exactly what the header declares, the shared library with
 # a version
 tools_symbols() { # folder
@@ -306,6 +315,7 @@ stage_tools() {
 	logged "$logs/tools-asan.log" make -C "$src/iommu" -j "$jobs" OUT="$out/iommu-asan" \
 		LIB="$out/lib-asan" SANITIZE=address,undefined all tests
 	try "lib: a program built with pkg-config" tools_user "$stage"
+	try "lib: Python" tools_lib_python "$out/lib-plain" "$stage"
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: manuals describe each function" tools_manual_complete
 	try "lib: symbols" tools_symbols "$stage"

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
+"""Which pages did devices write to? libiommudirty(3) for Python.
+
+    iommufd = iommudirty.Iommufd(fd)
+    with iommudirty.Tracker(iommufd, ioas_id, iommudirty.lib.IDIRTY_ALLOC_FILE) as tracker:
+        tracker.start()
+        for iova, length in tracker.scan(0, 1 << 40):
+            ...
+
+`lib` has the functions and constants of the C library, and `ffi` makes the structs for
+those that have no method here.
+"""
+
+import collections
+
+from _iommudirty import ffi
+
+lib = ffi.dlopen("libiommudirty.so.1")
+
+Object = collections.namedtuple("Object", "type id parent_id flags state num_trackers name")
+Member = collections.namedtuple("Member", "type id format reason flags io_page_sizes")
+
+
+class Error(OSError):
+    """A call has failed; errno and strerror are those of idirty_last_error(3)"""
+
+
+def _check(rc):
+    if rc < 0:
+        text = ffi.new("char[]", 256)
+        lib.idirty_strerror(lib.idirty_last_error(), text, len(text))
+        raise Error(-rc, ffi.string(text).decode())
+
+
+def _struct(name, **fields):
+    struct = ffi.new(f"struct {name} *", fields)
+    struct.size = ffi.sizeof(struct[0])
+    return struct
+
+
+class Iommufd:
+    """An open /dev/iommu, which remains the caller's"""
+
+    def __init__(self, fd):
+        context = ffi.new("struct idirty **")
+        _check(lib.idirty_open(fd, context))
+        self.context = ffi.gc(context[0], lib.idirty_close)
+
+    def objects(self):
+        """The IOASes, HWPTs, devices and trackers of the file"""
+        objects, num = ffi.new("struct idirty_object ***"), ffi.new("size_t *")
+        _check(lib.idirty_list(self.context, objects, num))
+        array = ffi.gc(objects[0], lib.idirty_free)
+        return [
+            Object(*(getattr(array[i], field) for field in Object._fields[:-1]),
+                   ffi.string(array[i].name).decode())
+            for i in range(num[0])
+        ]
+
+
+class Tracker:
+    """A tracker of an IOAS or of a device; close() destroys it"""
+
+    def __init__(self, iommufd, target, flags=0):
+        tracker = ffi.new("struct idirty_tracker **")
+        what = _struct("idirty_target", id=target, vfio_fd=-1, flags=flags)
+        self.tracker = None
+        _check(lib.idirty_alloc(iommufd.context, what, tracker))
+        self.tracker = tracker
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.tracker:
+            tracker, self.tracker = self.tracker, None
+            _check(lib.idirty_destroy(tracker[0]))
+
+    def members(self):
+        """What the tracker covers, with a reason for what cannot be tracked"""
+        out = ffi.new("struct idirty_tracker_info **")
+        _check(lib.idirty_info(self.tracker[0], out))
+        info = ffi.gc(out[0], lib.idirty_free)
+        return [
+            Member(*(getattr(info.members[i], field) for field in Member._fields))
+            for i in range(info.num_members)
+        ]
+
+    def start(self, flags=0, ranges=()):
+        """Tracks all of an IOAS, or those (iova, length) of a device"""
+        _check(lib.idirty_start(self.tracker[0], flags, list(ranges), len(ranges), ffi.NULL))
+
+    def stop(self):
+        _check(lib.idirty_stop(self.tracker[0]))
+
+    def scan(self, iova, length, page_size=4096, flags=0):
+        """Yields the dirty runs of a range as (iova, length), and makes them clean"""
+        runs = ffi.new("struct idirty_range[]", 1024)
+        while length:
+            scan = _struct("idirty_scan_args", iova=iova, length=length, page_size=page_size,
+                           flags=flags, runs=runs, num_runs=len(runs))
+            rc = lib.idirty_scan(self.tracker, 1, scan)
+            # These are clean now, also after an error
+            yield from [(runs[i].iova, runs[i].length) for i in range(scan.num_runs)]
+            _check(rc)
+            iova += scan.out_length
+            length -= scan.out_length
+
+    def read(self, bitmap, iova, length, page_size=4096, flags=0):
+        """Sets the bits of dirty pages in a bytearray, as idirty_read(3); returns their number"""
+        if len(bitmap) < lib.idirty_bitmap_bytes(iova, length, page_size):
+            raise ValueError("the bitmap is too small for the range")
+        read = _struct("idirty_read_args", iova=iova, length=length, page_size=page_size,
+                       flags=flags, bitmap=ffi.from_buffer(bitmap, require_writable=True))
+        _check(lib.idirty_read(self.tracker, 1, read, ffi.NULL))
+        return read.out_pages

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
+"""Tests the Python module on the minimal kernel of the tests, which is preloaded.
+
+Usage: LD_PRELOAD=libfake.so python.py EXAMPLES
+"""
+
+import ctypes
+import errno
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import iommudirty
+from iommudirty import lib
+
+IOAS, IOVA, SIZE = 7, 0x100000000, 0x1000000
+
+
+def expect(what, name):
+    if not what:
+        print(f"not ok - {name}")
+        sys.exit(1)
+
+
+def raises(code, text, call):
+    try:
+        call()
+    except iommudirty.Error as error:
+        expect((error.errno, error.strerror) == (code, text), f"{error} is not {text}")
+    else:
+        expect(False, f"no error: {text}")
+
+
+def test_errors(iommufd):
+    raises(errno.EBADF, "open: iommufd is negative", lambda: iommudirty.Iommufd(-1))
+    raises(errno.ENOENT, "ALLOC: no object has this id", lambda: iommudirty.Tracker(iommufd, 99))
+    with iommudirty.Tracker(iommufd, IOAS) as tracker:
+        raises(errno.EINVAL, "START: tracker is that of an IOAS, which has no ranges",
+               lambda: tracker.start(ranges=[(IOVA, SIZE)]))
+        raises(errno.EINVAL, "SCAN: page_size is not a power of two of at least 4096",
+               lambda: list(tracker.scan(IOVA, SIZE, 5000)))
+    print("ok - python: errors")
+
+
+def test_tracker(iommufd, write):
+    objects = iommufd.objects()
+    expect([o.id for o in objects] == list(range(5)), "ids of objects")
+    expect(objects[4].name == "0000:00:04.0" and objects[4].num_trackers == 5, "an object")
+    with iommudirty.Tracker(iommufd, IOAS, lib.IDIRTY_ALLOC_FILE) as tracker:
+        members = tracker.members()
+        expect(len(members) == 20 and members[19].id == 28, "members")
+        expect(members[0].format == lib.IDIRTY_FORMAT_AMD_V1, "format")
+        expect(members[0].reason == lib.IDIRTY_REASON_OK, "reason")
+        tracker.start()
+        # More runs than one SCAN returns
+        for page in range(0, 4096, 2):
+            write(page)
+        runs = list(tracker.scan(IOVA, SIZE))
+        expect(runs == [(IOVA + page * 4096, 4096) for page in range(0, 4096, 2)], "runs")
+        bitmap = bytearray(4)
+        write(3)
+        expect(tracker.read(bitmap, IOVA, 0x10000) == 1 and bitmap == b"\x08\0\0\0", "bitmap")
+        try:
+            tracker.read(bitmap, IOVA, SIZE)
+            expect(False, "a bitmap that is too small")
+        except ValueError:
+            pass
+        tracker.stop()
+        raises(errno.ENODATA, "READ: a tracker is not running, or was stopped, or its IOAS is "
+               "gone (tracker 1 of the call)", lambda: tracker.read(bitmap, IOVA, 4096))
+    print("ok - python: a tracker")
+
+
+# While the example sleeps, a device writes to pages 1 to 3, and to page 100
+def test_plot(folder):
+    with tempfile.TemporaryDirectory() as out:
+        file = os.path.join(out, "plot.svg")
+        subprocess.run([os.path.join(folder, "plot.py"), "5", str(IOAS), hex(IOVA), hex(SIZE),
+                        "3", file], check=True)
+        with open(file, encoding="utf-8") as f:
+            svg = f.read()
+    expect(len(re.findall('id="run"', svg)) == 6, "two runs in each of three samples")
+    for text in "written to IOAS 7: 0.047 MiB", "seconds", "MiB from IOVA 0x100000000":
+        expect(f">{text}<" in svg, text)
+    print("ok - python: the example plots")
+
+
+def main(folder):
+    fake = ctypes.CDLL(None)
+    iommufd = iommudirty.Iommufd(5)
+    test_errors(iommufd)
+    test_tracker(iommufd, fake.fake_write)
+    test_plot(folder)
+
+
+main(sys.argv[1])
