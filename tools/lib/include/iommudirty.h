@@ -127,7 +127,13 @@ struct idirty_member {
 	uint32_t format;	/* enum idirty_format */
 	uint32_t reason;	/* enum idirty_reason */
 	uint32_t flags;		/* mask of enum idirty_member_flags */
-	uint64_t io_page_sizes;
+	uint32_t split_reason;	/* enum idirty_reason: why entries of the HWPT cannot be split */
+	uint64_t io_page_sizes;		/* that an entry can have */
+	uint64_t io_page_sizes_used;	/* of a HWPT: that entries have now */
+	uint64_t split;		/* of a HWPT, since it was made: large entries that were split */
+	uint64_t unsplit;	/* how often entries stayed large */
+	uint64_t merged;	/* tables that are large entries again */
+	uint64_t unmerged;	/* how often a table could not become one */
 };
 
 struct idirty_tracker_info {
@@ -185,6 +191,7 @@ enum idirty_member_flags {
 	IDIRTY_MEMBER_LIVE = 1 << 2,	/* device: UPDATE works whatever it is doing */
 	IDIRTY_MEMBER_QUIESCES = 1 << 3,	/* device: it has states without DMA */
 	IDIRTY_MEMBER_QUIESCES_P2P = 1 << 4,	/* P2P states are among them */
+	IDIRTY_MEMBER_SPLITS = 1 << 5,	/* HWPT: IDIRTY_START_SPLIT* have an effect */
 };
 
 enum idirty_member_type {
@@ -203,6 +210,8 @@ enum idirty_tracker_flags {
 #define IDIRTY_ALLOC_PASSIVE	0x1U	/* makes no call of others fail */
 #define IDIRTY_ALLOC_FILE	0x2U	/* has a file of its own */
 #define IDIRTY_START_DEGRADED	0x1U
+#define IDIRTY_START_SPLIT	0x2U	/* split large entries at once */
+#define IDIRTY_START_SPLIT_LAZY	0x4U	/* split a large entry once it was dirty */
 #define IDIRTY_READ_NO_CLEAR	0x1U
 #define IDIRTY_READ_SPARSE	0x2U
 #define IDIRTY_UPDATE_GAP_DIRTY	0x1U

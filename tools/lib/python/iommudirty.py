@@ -18,7 +18,9 @@ from _iommudirty import ffi
 lib = ffi.dlopen("libiommudirty.so.1")
 
 Object = collections.namedtuple("Object", "type id parent_id flags state num_trackers name")
-Member = collections.namedtuple("Member", "type id format reason flags io_page_sizes")
+Member = collections.namedtuple(
+    "Member", "type id format reason flags split_reason io_page_sizes io_page_sizes_used "
+              "split unsplit merged unmerged")
 
 
 class Error(OSError):
@@ -90,7 +92,10 @@ class Tracker:
         ]
 
     def start(self, flags=0, ranges=()):
-        """Tracks all of an IOAS, or those (iova, length) of a device"""
+        """Tracks all of an IOAS, or those (iova, length) of a device
+
+        With lib.IDIRTY_START_SPLIT or _SPLIT_LAZY, large entries of page tables are split.
+        """
         _check(lib.idirty_start(self.tracker[0], flags, list(ranges), len(ranges), ffi.NULL))
 
     def stop(self):

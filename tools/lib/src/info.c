@@ -88,7 +88,13 @@ static struct idirty_tracker_info *info_from(const struct iommu_dirty_tracker_in
 			.format = from[i].format,
 			.reason = from[i].reason,
 			.flags = from[i].flags,
+			.split_reason = from[i].split_reason,
 			.io_page_sizes = from[i].io_page_sizes,
+			.io_page_sizes_used = from[i].io_page_sizes_used,
+			.split = from[i].split,
+			.unsplit = from[i].unsplit,
+			.merged = from[i].merged,
+			.unmerged = from[i].unmerged,
 		};
 	return info;
 }

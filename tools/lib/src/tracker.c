@@ -76,6 +76,16 @@ static void blame_start(enum idirty_verb verb, int rc, const struct idirty_range
 		      "is 0, but a device needs ranges", rc);
 }
 
+#define SPLIT_FLAGS	(IDIRTY_START_SPLIT | IDIRTY_START_SPLIT_LAZY)
+
+/* The kernel has refused flags that split, for whatever tracker this is */
+static void blame_splits(uint32_t flags)
+{
+	blame("flags", (flags & SPLIT_FLAGS) == SPLIT_FLAGS ?
+	      "has both IDIRTY_START_SPLIT and IDIRTY_START_SPLIT_LAZY" :
+	      "splits entries, which needs an IOAS without ranges and no passive tracker", 0);
+}
+
 static int start_kernel(struct idirty_tracker *t, uint32_t flags,
 			const struct idirty_range *ranges, size_t num,
 			uint64_t *page_size)
@@ -101,7 +111,10 @@ static int start_kernel(struct idirty_tracker *t, uint32_t flags,
 		error->member_type = cmd.out_type;
 		error->member_id = cmd.out_id;
 		error->reason = cmd.out_reason;
-		blame_start(IDIRTY_VERB_START, rc, ranges, num, *page_size);
+		if (rc == -EINVAL && (flags & SPLIT_FLAGS))
+			blame_splits(flags);
+		else
+			blame_start(IDIRTY_VERB_START, rc, ranges, num, *page_size);
 		free(covered);
 		return rc;
 	}

@@ -21,6 +21,7 @@ int main()
 	idirty_scan_args scan = {};
 	idirty_unmap_args unmap = {};
 	idirty_mark_args mark = {};
+	idirty_member member = {};
 	idirty_tracker_info *info = nullptr;
 	idirty_tracker *none = nullptr;
 	idirty_map *map;
@@ -32,6 +33,8 @@ int main()
 		return 1;
 	/* Only check that these are declared */
 	if (!&idirty_unmap || !&idirty_info || !&idirty_mark || unmap.flags || mark.flags || info)
+		return 1;
+	if (member.split_reason != IDIRTY_REASON_OK || member.flags & IDIRTY_MEMBER_SPLITS)
 		return 1;
 	if (std::strcmp(idirty_weakness_text(1U << 2), idirty_weakness_text(IDIRTY_WEAK_HOLES)))
 		return 1;

@@ -201,6 +201,14 @@ static int do_info(struct iommu_dirty_tracker_info *cmd)
 			.type = IOMMU_DIRTY_MEMBER_HWPT,
 			.id = FAKE_HWPT + i,
 			.format = IOMMU_DIRTY_FMT_AMD_V1,
+			.flags = i % 2 ? 0 : IOMMU_DIRTY_MEMBER_SPLITS,
+			.split_reason = i % 2 ? IOMMU_DIRTY_REASON_NO_BBML : 0,
+			.io_page_sizes = 1 << 12 | 1 << 21 | 1 << 30,
+			.io_page_sizes_used = 1 << 12 | 1 << 21,
+			.split = 100 + i,
+			.unsplit = 200 + i,
+			.merged = 300 + i,
+			.unmerged = 400 + i,
 		};
 	i = cmd->num_members;
 	cmd->num_members = 20;
@@ -267,13 +275,20 @@ static int do_update(struct iommu_dirty_tracker_update *cmd)
 	return 0;
 }
 
+#define SPLIT_FLAGS	(IOMMU_DIRTY_START_SPLIT | IOMMU_DIRTY_START_SPLIT_LAZY)
+
 static int do_start(struct iommu_dirty_tracker_start *cmd)
 {
 	unsigned int t;
 	int rc;
 
+	if (cmd->flags & ~(IOMMU_DIRTY_START_DEGRADED | SPLIT_FLAGS))
+		return -EOPNOTSUPP;
 	if (tracker_of(cmd->tracker_id, &t))
 		return -ENOENT;
+	if ((cmd->flags & SPLIT_FLAGS) == SPLIT_FLAGS ||
+	    (cmd->flags & SPLIT_FLAGS && (is_device[t] || is_passive[t])))
+		return -EINVAL;
 	if (running[t])
 		return -EALREADY;
 	if (is_gone[t])

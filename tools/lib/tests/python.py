@@ -40,6 +40,8 @@ def test_errors(iommufd):
     with iommudirty.Tracker(iommufd, IOAS) as tracker:
         raises(errno.EINVAL, "START: tracker is that of an IOAS, which has no ranges",
                lambda: tracker.start(ranges=[(IOVA, SIZE)]))
+        raises(errno.EINVAL, "START: flags has both IDIRTY_START_SPLIT and IDIRTY_START_SPLIT_LAZY",
+               lambda: tracker.start(lib.IDIRTY_START_SPLIT | lib.IDIRTY_START_SPLIT_LAZY))
         raises(errno.EINVAL, "SCAN: page_size is not a power of two of at least 4096",
                lambda: list(tracker.scan(IOVA, SIZE, 5000)))
     print("ok - python: errors")
@@ -54,7 +56,11 @@ def test_tracker(iommufd, write):
         expect(len(members) == 20 and members[19].id == 28, "members")
         expect(members[0].format == lib.IDIRTY_FORMAT_AMD_V1, "format")
         expect(members[0].reason == lib.IDIRTY_REASON_OK, "reason")
-        tracker.start()
+        expect(members[0].flags == lib.IDIRTY_MEMBER_SPLITS and not members[0].split_reason,
+               "a member that splits")
+        expect(members[1].split_reason == lib.IDIRTY_REASON_NO_BBML, "one that does not")
+        expect(members[1][6:] == (0x40201000, 0x201000, 101, 201, 301, 401), "its sizes and counts")
+        tracker.start(lib.IDIRTY_START_SPLIT)
         # More runs than one SCAN returns
         for page in range(0, 4096, 2):
             write(page)

@@ -254,6 +254,7 @@ static void test_info_list(void)
 	struct idirty_object **objects;
 	struct idirty_tracker *t;
 	struct idirty_tracker_info *info;
+	const struct idirty_member *m;
 	struct idirty *ctx;
 	size_t num, i;
 
@@ -262,7 +263,12 @@ static void test_info_list(void)
 	expect(!idirty_alloc(ctx, &target, &t));
 	expect(!idirty_info(t, &info));
 	expect(info->num_members == 20 && info->weak == 0);
-	expect(info->members[19]->id == FAKE_HWPT + 19);
+	m = info->members[19];
+	expect(m->id == FAKE_HWPT + 19 && !m->flags && m->split_reason == IDIRTY_REASON_NO_BBML);
+	expect(m->io_page_sizes == 0x40201000 && m->io_page_sizes_used == 0x201000);
+	expect(m->split == 119 && m->unsplit == 219 && m->merged == 319 && m->unmerged == 419);
+	m = info->members[18];
+	expect(m->flags == IDIRTY_MEMBER_SPLITS && !m->split_reason);
 	idirty_free(info);
 	expect(!idirty_list(ctx, &objects, &num) && num == 5);
 	for (i = 0; i < num; i++)

@@ -69,6 +69,7 @@ static void test_alloc(void)
 static void test_start(void)
 {
 	struct idirty_range ranges[3] = { good, good, { FAKE_IOVA, 0 } };
+	const uint32_t both = IDIRTY_START_SPLIT | IDIRTY_START_SPLIT_LAZY;
 	uint64_t size = 5000;
 
 	wrong(idirty_start(ioas, 0, &good, 1, NULL), EINVAL,
@@ -83,7 +84,14 @@ static void test_start(void)
 	      "START: page_size is not a power of two of at least 4096");
 	wrong(idirty_start(device, 0, ranges, 65537, NULL), EINVAL,
 	      "START: num is more than 65536");
-	expect(!idirty_start(device, 0, &good, 1, NULL) && !idirty_start(ioas, 0, NULL, 0, NULL));
+	wrong(idirty_start(ioas, IDIRTY_START_SPLIT_LAZY << 1, NULL, 0, NULL), EOPNOTSUPP,
+	      "START: flags has a bit that is not known or not available");
+	wrong(idirty_start(ioas, both, NULL, 0, NULL), EINVAL,
+	      "START: flags has both IDIRTY_START_SPLIT and IDIRTY_START_SPLIT_LAZY");
+	wrong(idirty_start(device, IDIRTY_START_SPLIT, &good, 1, NULL), EINVAL,
+	      "START: flags splits entries, which needs an IOAS without ranges and no passive tracker");
+	expect(!idirty_start(device, 0, &good, 1, NULL));
+	expect(!idirty_start(ioas, IDIRTY_START_SPLIT_LAZY, NULL, 0, NULL));
 	wrong(idirty_start(ioas, 0, NULL, 0, NULL), EALREADY,
 	      "START: the tracker is starting or running");
 	wrong(idirty_update(ioas, 0, &good, 1, NULL), EINVAL,
