@@ -102,6 +102,13 @@ tools_symbols() { # folder
 			sed -nE 's/^[0-9a-f]+ . (.*)$/\1/p' | sort -u)
 }
 
+# The interface must be the recorded one; after an addition, "make -C tools/lib abi" records it
+tools_abi() { # shared library
+	abidiff "$repo/tools/lib/libiommudirty.abi" "$1" &&
+		dpkg-gensymbols -plibiommudirty1 -v999 -I"$repo/tools/lib/libiommudirty1.symbols" -e"$1" \
+			-c4 -O/dev/null
+}
+
 tools_man() { # page
 	local out
 	if ! out=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l "$1" 2>&1 >/dev/null) ||
@@ -319,6 +326,7 @@ stage_tools() {
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: manuals describe each function" tools_manual_complete
 	try "lib: symbols" tools_symbols "$stage"
+	try "lib: interface" tools_abi "$stage/usr/lib/libiommudirty.so.1"
 	try "lib: builds from its archive" tools_lib_archive
 	try "iommu-dirty builds without the selftests" tools_alone
 	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.8; do
