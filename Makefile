@@ -56,7 +56,7 @@ coverage: ## which lines and branches of our code the tests run
 	@tools/check/check.sh coverage
 
 ##@ The library and the command
-.PHONY: lib tools install
+.PHONY: lib tools install install-python
 BUILD_LIB = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/lib" OUT=$(TOOLS_OUT)/lib \
 	PREFIX=$(PREFIX)
 BUILD_TOOLS = $(MAKE) -C "$$(tools/setup/sources.sh)/tools/iommu" OUT=$(TOOLS_OUT) \
@@ -69,6 +69,8 @@ tools: lib ## the library and the command-line tool iommu-dirty
 install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 	@$(BUILD_LIB) install
 	@$(BUILD_TOOLS) install
+install-python: ## the Python module of the library; DESTDIR= PREFIX=/usr/local
+	@$(BUILD_LIB) install-python
 
 ##@ Measure
 .PHONY: bench
