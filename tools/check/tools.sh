@@ -80,6 +80,14 @@ tools_manual_complete() {
 	[ -z "$missing" ] || { echo "missing:$missing"; return 1; }
 }
 
+# In C++ a struct or an enum is hidden by a function that has the same name
+tools_names() {
+	local twice
+	twice=$(sed -nE -e 's/^(struct|enum) (idirty_[a-z_]+) \{/\2/p' -e 's/^[a-z].*[ *](idirty_[a-z_]+)\(.*/\1/p' \
+		"$repo/tools/lib/include/iommudirty.h" | sort | uniq -d)
+	[ -z "$twice" ] || { echo "both a type and a function: $twice"; return 1; }
+}
+
 # The Python module, on the kernel of the library's tests, and as it is installed
 tools_lib_python() { # folder of the library, folder of the installation
 	local python=$2/usr/lib/python3/dist-packages
@@ -325,6 +333,7 @@ stage_tools() {
 	try "lib: Python" tools_lib_python "$out/lib-plain" "$stage"
 	try "lib: manuals have examples" tools_manual_examples
 	try "lib: manuals describe each function" tools_manual_complete
+	try "lib: names" tools_names
 	try "lib: symbols" tools_symbols "$stage"
 	try "lib: interface" tools_abi "$stage/usr/lib/libiommudirty.so.1"
 	try "lib: builds from its archive" tools_lib_archive
