@@ -71,14 +71,14 @@ nvme)
 	disk "$file"
 	machine=(--drive "$file" --nvme "$file" --edu 0)
 	: "${size:=160}"
-	args=(--workload nvme --image /dev/vda --size "${size}M" --downtime-ms 50 "${args[@]}")
+	args=(--workload nvme --image /dev/vda --size "${size}M" --downtime 50ms "${args[@]}")
 	there=(--workload nvme)
 	;;
 edu)
 	machine=(--drive "$image" --edu 2)
 	: "${size:=128}"
 	there=(--workload edu --driver edu_vfio_pci)
-	args=("${there[@]}" --image /dev/vda --size "${size}M" --downtime-ms 10 --max-rounds 12
+	args=("${there[@]}" --image /dev/vda --size "${size}M" --downtime 10ms --max-rounds 12
 		--on-limit stop-anyway "${args[@]}" 0000:00:04.0)
 	there+=(0000:00:05.0)
 	;;
@@ -97,7 +97,7 @@ rc=0
 	"stty cols $columns -onlcr <&1; echo @@demo-begin
 	iommu-dirty migrate --listen 4444 ${there[*]} >/tmp/destination 2>&1 &
 	iommu-dirty migrate --to 127.0.0.1:4444 $bar ${args[*]} & source=\$!
-	until iommu-dirty record --pid \$source --seconds 16 --interval 200 --output /tmp/rec; do
+	until iommu-dirty record --pid \$source --duration 16s --interval 200ms --output /tmp/rec; do
 		kill -0 \$source || break; sleep 0.2
 	done >/dev/null 2>&1 & record=\$!
 	wait \$source; rc=\$?; echo @@demo-end; cat /tmp/destination

@@ -18,15 +18,16 @@ struct advise_options {
 enum { KEY_BANDWIDTH = 256, KEY_SLOWDOWN, KEY_COMMAND, KEY_REPLAY, KEY_DEVICES };
 
 static const struct argp_option options[] = {
-	{ "interval", 'i', "MS", 0, "milliseconds from READ to READ (100)", 0 },
-	{ "repeat", 'r', "N", 0, "measure so often; the median counts (5)", 0 },
-	{ "bandwidth", KEY_BANDWIDTH, "BYTES", 0, "of a migration, per second (1G)", 0 },
-	{ "slowdown", KEY_SLOWDOWN, "PERCENT", 0, "of the device that is accepted (10)", 0 },
+	{ "interval", 'i', "TIME", 0, "from one READ to the next (100ms)", 0 },
+	{ "repeat", 'r', "N", 0, "take the median of N measurements (5)", 0 },
+	{ "bandwidth", KEY_BANDWIDTH, "SIZE", 0,
+	  "what a migration can send in a second (1G)", 0 },
+	{ "slowdown", KEY_SLOWDOWN, "PERCENT", 0, "accepted loss of device speed (10)", 0 },
 	{ "throughput-cmd", KEY_COMMAND, "COMMAND", 0,
-	  "prints the bytes per second of the device", 0 },
-	{ "devices", KEY_DEVICES, NULL, 0, "measure the trackers of devices, too", 0 },
-	{ "output", 'o', "FILE", 0, "draw it, as FILE.svg or FILE.png", 0 },
-	{ "replay", KEY_REPLAY, "FILE", 0, "do not measure: take what --json has written", 0 },
+	  "a command that prints the bytes per second of the device", 0 },
+	{ "devices", KEY_DEVICES, NULL, 0, "also measure the trackers of devices", 0 },
+	{ "output", 'o', "FILE", 0, "draw a picture: FILE.svg or FILE.png", 0 },
+	{ "replay", KEY_REPLAY, "FILE", 0, "evaluate the output of --json again", 0 },
 	{ 0 }
 };
 
@@ -48,13 +49,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &opt->measure.observe;
 		break;
 	case 'i':
-		opt->measure.interval = parse_number(state, arg, 1, 1000000) / 1e3;
+		opt->measure.interval = parse_time(state, arg, 0.001, 1e6);
 		break;
 	case 'r':
 		opt->measure.repeat = parse_number(state, arg, 1, 1000);
 		break;
 	case KEY_BANDWIDTH:
-		opt->limits.bandwidth = parse_number(state, arg, 1, 1ULL << 50);
+		opt->limits.bandwidth = parse_size(state, arg, 1, 1ULL << 50);
 		break;
 	case KEY_SLOWDOWN:
 		opt->limits.slowdown = parse_number(state, arg, 0, 100) / 1e2;
@@ -129,7 +130,7 @@ int cmd_advise(int argc, char **argv)
 	struct advise_result result = {};
 	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	parse_options(&argp, argc, argv, &opt);
 	opt.measure.observe.stopped = true;
 	rc = opt.replay ? replay(&result, opt.replay) : advise_measure(&result, &opt.measure);
 	if (!rc)

@@ -97,8 +97,6 @@ double advise_round(const struct advise_row *row, const struct advise_limits *li
 void advise_recommend(const struct advise_result *result, const struct advise_tracker *of,
 		      const struct advise_limits *limits, struct advice *advice);
 bool advise_same_ioas(const struct advise_tracker *a, const struct advise_tracker *b);
-/* "4K", "2M"; in one of four static buffers */
-const char *size_text(uint64_t size);
 
 /* measure.c: returns an exit code, after a complaint on failure */
 int advise_measure(struct advise_result *result, const struct measure_options *opt);

@@ -128,6 +128,21 @@ static int take_file(struct observer *o, int fd, int number)
 	return rc;
 }
 
+/*
+ * Tells why nothing was found, if that is the kernel. It is not asked before: in a
+ * container without /dev/iommu, the iommufds of others can still be observed.
+ */
+static bool kernel_lacks_trackers(void)
+{
+	int rc = probe_kernel();
+
+	if (rc == -ENOTTY)
+		complain(0, "the kernel has no dirty trackers");
+	else if (rc == -ENOENT)
+		complain(0, "the kernel has no iommufd, or /dev/iommu is missing");
+	return rc == -ENOTTY || rc == -ENOENT;
+}
+
 static int borrow_from(struct observer *o, int pid, int pidfd)
 {
 	int number, fd;
@@ -163,6 +178,8 @@ static int borrow_all(struct observer *o, int pid)
 	rc = borrow_from(o, pid, pidfd);
 	if (rc)
 		return rc;
+	if (!o->num_files && kernel_lacks_trackers())
+		return EXIT_NO_KERNEL;
 	if (!o->num_files)
 		return complain(EXIT_NOTHING, "process %d has no iommufd%s", pid,
 				o->has_container ? ", but a VFIO container that is none" : "");
@@ -263,6 +280,8 @@ static int borrow_of_device(struct observer *o, const char *device)
 		return complain(EXIT_FAILED,
 				"no process with %s in its iommufd, of those that may be traced",
 				device);
+	if (s.fd < 0 && kernel_lacks_trackers())
+		return EXIT_NO_KERNEL;
 	if (s.fd < 0)
 		return complain(EXIT_NOTHING, "no process with %s in its iommufd", device);
 	o->pidfd = s.pidfd;
@@ -274,10 +293,16 @@ static int borrow_of_device(struct observer *o, const char *device)
 
 static int borrow_wanted(struct observer *o, const struct observe_options *opt)
 {
+	int rc;
+
 	if (opt->pid)
 		return borrow_all(o, opt->pid);
 	if (opt->device)
 		return borrow_of_device(o, opt->device);
+	rc = ask_iommufd(opt->fd);
+	if (rc)
+		return complain(EXIT_FAILED, "file descriptor %d is no iommufd: %s", opt->fd,
+				strerror(-rc));
 	if (add_file(o, opt->fd, opt->fd))
 		return complain(EXIT_FAILED, "out of memory");
 	return EXIT_OK;

@@ -206,7 +206,7 @@ int cmd_clean(int argc, char **argv)
 	struct observer o = { .pidfd = -1 };
 	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	parse_options(&argp, argc, argv, &opt);
 	rc = borrow_files(&o, &opt.observe);
 	if (!rc && opt.num)
 		rc = remove_all(&o, &opt);

@@ -146,7 +146,7 @@ const char *record_read(FILE *f, struct record *record, unsigned int *line)
 	}
 	free(text);
 	if (!wrong && !record->page_size)
-		wrong = "it is empty";
+		wrong = "the file is empty";
 	if (wrong)
 		record_free(record);
 	return wrong;

@@ -24,14 +24,14 @@ struct heatmap_options {
 enum { KEY_SVG = 256, KEY_PNG, KEY_FROM, KEY_TO };
 
 static const struct argp_option options[] = {
-	{ "svg", KEY_SVG, "FILE", 0, "draw it as SVG", 0 },
-	{ "png", KEY_PNG, "FILE", 0, "draw it as PNG", 0 },
+	{ "svg", KEY_SVG, "FILE", 0, "draw an SVG picture", 0 },
+	{ "png", KEY_PNG, "FILE", 0, "draw a PNG picture", 0 },
 	{ "json", 'j', NULL, 0, "print the cells as JSON", 0 },
-	{ "ioas", 'a', "[FD:]ID", 0, "of this address space (that of the first sample)", 0 },
-	{ "rows", 'r', "N", 0, "rows, for time (24)", 0 },
-	{ "columns", 'c', "N", 0, "columns, for addresses (64)", 0 },
-	{ "from", KEY_FROM, "IOVA", 0, "from this address on (the first dirty one)", 0 },
-	{ "to", KEY_TO, "IOVA", 0, "to this address (the last dirty one)", 0 },
+	{ "ioas", 'a', "[FD:]ID", 0, "draw this address space (that of the first sample)", 0 },
+	{ "rows", 'r', "N", 0, "rows of the time axis (24)", 0 },
+	{ "columns", 'c', "N", 0, "columns of the address axis (64)", 0 },
+	{ "from", KEY_FROM, "IOVA", 0, "start at this address (the first dirty one)", 0 },
+	{ "to", KEY_TO, "IOVA", 0, "end at this address (the last dirty one)", 0 },
 	{ 0 }
 };
 
@@ -71,18 +71,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->map.columns = parse_number(state, arg, 1, 4096);
 		break;
 	case KEY_FROM:
-		opt->map.first = parse_number(state, arg, 0, UINT64_MAX - 1);
+		opt->map.first = parse_size(state, arg, 0, UINT64_MAX - 1);
 		break;
 	case KEY_TO:
-		opt->map.last = parse_number(state, arg, 1, UINT64_MAX);
+		opt->map.last = parse_size(state, arg, 1, UINT64_MAX);
 		break;
 	case ARGP_KEY_ARG:
 		if (opt->file)
-			argp_error(state, "one file, please");
+			argp_error(state, "only one file can be drawn: %s and %s are two", opt->file,
+				   arg);
 		opt->file = arg;
 		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which file?");
+		argp_error(state, "name the file that iommu-dirty record has written");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -278,7 +279,7 @@ int cmd_heatmap(int argc, char **argv)
 	FILE *f;
 	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	parse_options(&argp, argc, argv, &opt);
 	f = fopen(opt.file, "r");
 	if (!f)
 		return complain(EXIT_FAILED, "%s: %s", opt.file, strerror(errno));

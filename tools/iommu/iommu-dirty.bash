@@ -4,11 +4,11 @@
 
 _iommu_dirty() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
-	local observe="--pid --device --fd --page-size --seconds --json --help --version"
+	local observe="--pid --device --fd --page-size --duration --json --help --version"
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "probe list clean rate watch record heatmap advise migrate --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "probe list clean rate watch record heatmap advise migrate help --help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -50,6 +50,7 @@ _iommu_dirty() {
 		;;
 	esac
 	case ${COMP_WORDS[1]} in
+	help) words="probe list clean rate watch record heatmap advise migrate" ;;
 	probe) words="--vfio --sysfs --json --help --version" ;;
 	list | clean) words="--pid --device --fd --json --help --version" ;;
 	rate | watch) words=$observe ;;
@@ -58,7 +59,7 @@ _iommu_dirty() {
 	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
 		--output --replay --json --help --version" ;;
 	migrate)
-		words="--to --listen --workload --driver --image --size --writes --downtime-ms
+		words="--to --listen --workload --driver --image --size --writes --downtime
 			--max-rounds --on-limit --round-delay --provider --no-tracking --max-memory --progress
 			--no-progress --json --help --version"
 		;;

@@ -9,6 +9,7 @@
  *   observe.c	trackers on the iommufds of another process
  *   borrow.c	borrows these iommufds
  *   file.c	record files
+ *   units.c	numbers with units
  *   draw.c	pictures as SVG or PNG, using cairo
  *   migrate.c, migrate/	a subcommand and its parts
  */
@@ -50,8 +51,14 @@ int cmd_heatmap(int argc, char **argv);
 int cmd_advise(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 
+/* probe.c: 0: the kernel has trackers; -ENOTTY: no trackers; -ENOENT: no iommufd; else unknown */
+int probe_kernel(void);
+
 /* probe-vfio.c: asks the device of sysfs folder @dir; JSON null without a VFIO driver */
 json_t *probe_vfio(const char *dir);
+
+/* main.c: argp_parse() with -h */
+void parse_options(const struct argp *argp, int argc, char **argv, void *input);
 
 /* Prints what failed on stderr; evaluates to @code */
 #define complain(code, ...)			\
@@ -62,9 +69,15 @@ json_t *probe_vfio(const char *dir);
 	(code);					\
 })
 
-/* Parses a number with an optional K, M or G; exits if it is invalid or out of range */
-uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
-		      uint64_t max);
+/*
+ * units.c: these exit if the argument is invalid or out of range. A size may have a unit,
+ * a time must have one; times are in seconds.
+ */
+uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min, uint64_t max);
+uint64_t parse_size(struct argp_state *state, const char *arg, uint64_t min, uint64_t max);
+double parse_time(struct argp_state *state, const char *arg, double min, double max);
+/* "4K", "2M"; in one of four static buffers */
+const char *size_text(uint64_t size);
 void print_json(json_t *json);
 
 /* What to observe, and how: options shared by rate, watch, record and advise */
@@ -73,15 +86,15 @@ struct observe_options {
 	int fd;			/* an inherited iommufd, or -1 */
 	const char *device;
 	uint64_t page_size;
-	double seconds;
+	double duration;	/* seconds */
 	bool json;
 	bool optional;		/* no target is required */
 	bool stopped;		/* allocate the trackers, do not start them */
 	bool devices;		/* also a stopped tracker of each device */
 };
 
-#define OBSERVE_DEFAULTS { .fd = -1, .page_size = 4096, .seconds = 1 }
-/* --pid, --device, --fd, --json; observe_argp adds --page-size and --seconds */
+#define OBSERVE_DEFAULTS { .fd = -1, .page_size = 4096, .duration = 1 }
+/* --pid, --device, --fd, --json; observe_argp adds --page-size and --duration */
 extern const struct argp target_argp;
 extern const struct argp observe_argp;
 

@@ -7,7 +7,7 @@
 
 #include "iommu-dirty.h"
 
-/* Without a parser, argp hands its input to the child */
+/* Without a parser, parse_options() hands its input to the child */
 static const struct argp_child children[] = { { &target_argp, 0, NULL, 0 }, { 0 } };
 
 static const char *state_text(uint32_t state)
@@ -112,7 +112,7 @@ int cmd_list(int argc, char **argv)
 	size_t i;
 	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	parse_options(&argp, argc, argv, &opt);
 	rc = borrow_files(&o, &opt);
 	all = opt.json ? json_array() : NULL;
 	if (!rc && !all)

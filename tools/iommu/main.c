@@ -3,7 +3,7 @@
  * iommu-dirty: shows which memory devices write to. This file has the table of
  * subcommands.
  */
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "iommu-dirty.h"
@@ -21,23 +21,6 @@ static const struct command commands[] = {
 };
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))
-
-uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min,
-		      uint64_t max)
-{
-	unsigned int shift = 0;
-	char *end;
-	uint64_t value = strtoull(arg, &end, 0);
-
-	if (*end && strchr("KMG", *end)) {
-		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
-		end++;
-	}
-	if (end == arg || *end || *arg == '-' || value > max >> shift || value << shift < min)
-		argp_error(state, "%s is not a number between %llu and %llu", arg,
-			   (unsigned long long)min, (unsigned long long)max);
-	return value << shift;
-}
 
 void print_json(json_t *json)
 {
@@ -60,14 +43,110 @@ static void print_help(FILE *to)
 	fputs("usage: iommu-dirty COMMAND [OPTION...]\n\n", to);
 	for (i = 0; i < NUM_COMMANDS; i++)
 		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fputs("\niommu-dirty COMMAND --help lists its options; see iommu-dirty(8).\n", to);
+	fputs("\niommu-dirty help COMMAND lists its options; see iommu-dirty(8).\n", to);
 }
 
-int main(int argc, char **argv)
+/* argp has --help and -?, but users type -h */
+static error_t parse_help(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = state->input;
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+void parse_options(const struct argp *argp, int argc, char **argv, void *input)
+{
+	static const struct argp_option options[] = {
+		{ .key = 'h', .flags = OPTION_HIDDEN },
+		{ 0 }
+	};
+	/* argp passes no input on through a child without a parser */
+	const struct argp_child children[] = {
+		argp->parser ? (struct argp_child){ .argp = argp } : argp->children[0],
+		{ 0 }
+	};
+	const struct argp with_help = {
+		.options = options,
+		.parser = parse_help,
+		.children = children,
+		.doc = argp->doc,
+	};
+
+	argp_parse(&with_help, argc, argv, 0, NULL, input);
+}
+
+/* How many characters must be inserted, removed or replaced to get from @a to @b */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int same, replaced;
+
+	if (!*a || !*b)
+		return strlen(a) + strlen(b);
+	same = distance(a + 1, b + 1) + (*a != *b);
+	if (*a == *b)
+		return same;
+	replaced = 1 + distance(a + 1, b);
+	if (replaced < same)
+		same = replaced;
+	replaced = 1 + distance(a, b + 1);
+	return replaced < same ? replaced : same;
+}
+
+static int no_command(const char *name)
+{
+	const char *best = NULL;
+	unsigned int least = 3;
+	size_t i;
+
+	/* The names are short, and distance() takes long if both are not */
+	for (i = 0; strlen(name) < 12 && i < NUM_COMMANDS; i++) {
+		unsigned int far = distance(name, commands[i].name);
+
+		if (far >= least)
+			continue;
+		least = far;
+		best = commands[i].name;
+	}
+	if (best)
+		return complain(EXIT_USAGE, "there is no command %s; did you mean %s?", name, best);
+	return complain(EXIT_USAGE, "there is no command %s; iommu-dirty help lists them", name);
+}
+
+static int run(const char *command, int argc, char **argv)
 {
 	char name[64];
 	size_t i;
 	int rc;
+
+	for (i = 0; i < NUM_COMMANDS; i++) {
+		if (strcmp(command, commands[i].name))
+			continue;
+		snprintf(name, sizeof(name), "iommu-dirty %s", command);
+		argv[0] = name;
+		rc = commands[i].run(argc, argv);
+		if (fflush(stdout) || ferror(stdout))
+			rc = complain(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
+		return rc;
+	}
+	return no_command(command);
+}
+
+static bool is_one_of(const char *arg, const char *a, const char *b, const char *c)
+{
+	return !strcmp(arg, a) || !strcmp(arg, b) || !strcmp(arg, c);
+}
+
+int main(int argc, char **argv)
+{
+	char option[] = "--help", *help[] = { NULL, option, NULL };
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version_hook = print_version;
@@ -75,24 +154,15 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-		print_help(stdout);
-		return EXIT_OK;
-	}
-	if (!strcmp(argv[1], "--version")) {
+	if (is_one_of(argv[1], "--version", "-V", "version")) {
 		print_version(stdout, NULL);
 		return EXIT_OK;
 	}
-	for (i = 0; i < NUM_COMMANDS; i++) {
-		if (strcmp(argv[1], commands[i].name))
-			continue;
-		snprintf(name, sizeof(name), "iommu-dirty %s", commands[i].name);
-		argv[1] = name;
-		rc = commands[i].run(argc - 1, argv + 1);
-		if (fflush(stdout) || ferror(stdout))
-			rc = complain(EXIT_FAILED, "cannot write the output");
-		return rc;
+	if (is_one_of(argv[1], "--help", "-h", "help")) {
+		if (argc > 2 && argv[2][0] != '-')
+			return run(argv[2], 2, help);
+		print_help(stdout);
+		return EXIT_OK;
 	}
-	print_help(stderr);
-	return EXIT_USAGE;
+	return run(argv[1], argc - 1, argv + 1);
 }

@@ -20,19 +20,20 @@ static const struct argp_option target_options[] = {
 	{ "pid", 'p', "PID", 0, "observe all iommufds of this process", 0 },
 	{ "device", 'd', "ADDRESS", 0, "observe the iommufd that has this device", 0 },
 	{ "fd", 'f', "FD", 0, "observe an iommufd that was inherited", 0 },
-	{ "json", 'j', NULL, 0, "as JSON", 0 },
+	{ "json", 'j', NULL, 0, "print JSON", 0 },
 	{ 0 }
 };
 
 static const struct argp_option observe_argp_options[] = {
-	{ "page-size", 's', "BYTES", 0, "count in pages of this size (4K)", 0 },
-	{ "seconds", 't', "N", 0, "for how long (1)", 0 },
+	{ "page-size", 's', "SIZE", 0, "count in pages of this size (4K)", 0 },
+	{ "duration", 't', "TIME", 0, "measure for this long (1s)", 0 },
 	{ 0 }
 };
 
 static error_t target_parse(int key, char *arg, struct argp_state *state)
 {
 	struct observe_options *opt = state->input;
+	unsigned int targets;
 
 	switch (key) {
 	case 'p':
@@ -48,7 +49,10 @@ static error_t target_parse(int key, char *arg, struct argp_state *state)
 		opt->json = true;
 		break;
 	case ARGP_KEY_END:
-		if (!opt->optional && !opt->pid + !opt->device + !(opt->fd + 1) != 2)
+		targets = (opt->pid > 0) + !!opt->device + (opt->fd >= 0);
+		if (targets > 1)
+			argp_error(state, "only one of --pid, --device and --fd can be observed");
+		if (!targets && !opt->optional)
 			argp_error(state, "one of --pid, --device and --fd is needed");
 		break;
 	default:
@@ -69,12 +73,12 @@ static error_t observe_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = opt;
 		break;
 	case 's':
-		opt->page_size = parse_number(state, arg, 4096, 1ULL << 40);
+		opt->page_size = parse_size(state, arg, 4096, 1ULL << 40);
 		if (opt->page_size & (opt->page_size - 1))
 			argp_error(state, "the page size is not a power of two");
 		break;
 	case 't':
-		opt->seconds = parse_number(state, arg, 1, 1000000);
+		opt->duration = parse_time(state, arg, 0.001, 1e6);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -23,9 +23,9 @@ struct probe_options {
 enum { KEY_SYSFS = 256, KEY_VFIO };
 
 static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "as JSON", 0 },
-	{ "vfio", KEY_VFIO, NULL, 0, "open devices that have a VFIO driver, and ask them", 0 },
-	{ "sysfs", KEY_SYSFS, "DIR", 0, "look there, not in /sys", 0 },
+	{ "json", 'j', NULL, 0, "print JSON", 0 },
+	{ "vfio", KEY_VFIO, NULL, 0, "also open and ask the devices that have a VFIO driver", 0 },
+	{ "sysfs", KEY_SYSFS, "DIR", 0, "read this folder instead of /sys", 0 },
 	{ 0 }
 };
 
@@ -209,8 +209,7 @@ static json_t *probe_device(const char *dir, const char *name, json_t *iommus,
 			 why ? why : "", "vfio", vfio);
 }
 
-/* 0: the kernel has trackers; -ENOTTY: no trackers; -ENOENT: no iommufd; else unknown */
-static int probe_kernel(void)
+int probe_kernel(void)
 {
 	struct idirty_target none = IDIRTY_TARGET(0);
 	struct idirty_tracker *tracker;
@@ -330,7 +329,7 @@ int cmd_probe(int argc, char **argv)
 	const char *kernel, *no_trackers;
 	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	parse_options(&argp, argc, argv, &opt);
 	rc = probe_kernel();
 	kernel = !rc ? "dirty trackers" : rc == -ENOTTY ? "no dirty trackers" :
 		 rc == -ENOENT ? "no iommufd" : strerror(-rc);

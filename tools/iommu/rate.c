@@ -8,7 +8,7 @@
 
 #include "iommu-dirty.h"
 
-/* Without a parser, argp hands its input to the child */
+/* Without a parser, parse_options() hands its input to the child */
 static const struct argp_child children[] = { { &observe_argp, 0, NULL, 0 }, { 0 } };
 
 static int count(void *arg, const struct idirty_range *run)
@@ -53,7 +53,7 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 	size_t i;
 	int rc;
 
-	rc = observe_wait(o, begin + opt->seconds);
+	rc = observe_wait(o, begin + opt->duration);
 	if (rc)
 		return rc;
 	all = opt->json ? json_array() : NULL;
@@ -87,7 +87,7 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 	}
 	if (opt->json)
 		print_json(json_pack("{s:I, s:f, s:o}", "page_size", (json_int_t)opt->page_size,
-				     "seconds", opt->seconds, "address_spaces", all));
+				     "seconds", opt->duration, "address_spaces", all));
 	/* main() says why */
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
@@ -99,7 +99,7 @@ static int run(int argc, char **argv, const struct argp *argp, bool forever)
 	struct observer o;
 	int rc;
 
-	argp_parse(argp, argc, argv, 0, NULL, &opt);
+	parse_options(argp, argc, argv, &opt);
 	rc = observe_open(&o, &opt);
 	if (rc)
 		return rc;
@@ -127,7 +127,7 @@ int cmd_watch(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.children = children,
-		.doc = "How fast devices dirty memory, every --seconds N, until interrupted.",
+		.doc = "How fast devices dirty memory, every --duration, until interrupted.",
 	};
 
 	return run(argc, argv, &argp, true);

@@ -19,22 +19,6 @@ struct choice {
 	bool good;	/* not excluded for slowing the device down */
 };
 
-const char *size_text(uint64_t size)
-{
-	static char text[4][24];
-	static unsigned int next;
-	char *s = text[next++ % 4];
-	unsigned int i = 0;
-
-	while (i < 4 && size >= 1024 && !(size % 1024)) {
-		size /= 1024;
-		i++;
-	}
-	snprintf(s, sizeof(text[0]), i ? "%llu%c" : "%llu", (unsigned long long)size,
-		 " KMGT"[i]);
-	return s;
-}
-
 double advise_round(const struct advise_row *row, const struct advise_limits *limits)
 {
 	return row->read_ns / 1e9 + row->sent_bytes / limits->bandwidth;

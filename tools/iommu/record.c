@@ -16,8 +16,8 @@ struct record_options {
 };
 
 static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0, "where to (iommu-dirty.rec)", 0 },
-	{ "interval", 'i', "MS", 0, "milliseconds from sample to sample (100)", 0 },
+	{ "output", 'o', "FILE", 0, "the record (iommu-dirty.rec)", 0 },
+	{ "interval", 'i', "TIME", 0, "from one sample to the next (100ms)", 0 },
 	{ 0 }
 };
 
@@ -35,7 +35,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->output = arg;
 		break;
 	case 'i':
-		opt->interval = parse_number(state, arg, 1, 1000000) / 1e3;
+		opt->interval = parse_time(state, arg, 0.001, 1e6);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -87,7 +87,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	int rc;
 
 	rc = record_write_header(f, opt->observe.page_size, o->num_files > 1);
-	while (!rc && seconds_now() - begin < opt->observe.seconds) {
+	while (!rc && seconds_now() - begin < opt->observe.duration) {
 		/* Skip samples that would be late */
 		next = fmax(next + opt->interval, seconds_now());
 		rc = observe_wait(o, next);
@@ -127,7 +127,7 @@ int cmd_record(int argc, char **argv)
 	FILE *f;
 	int rc;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &opt);
+	parse_options(&argp, argc, argv, &opt);
 	rc = observe_open(&o, &opt.observe);
 	if (rc)
 		return rc;

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -19,11 +20,20 @@
 #define TRIES		100	/* at intervals of 0.1 s */
 #define SILENCE_SECONDS	120	/* then the other side is considered dead */
 
+/* getaddrinfo() takes larger numbers, and some of their bits */
+static bool is_port(const char *text)
+{
+	char *end;
+	long port = strtol(text, &end, 10);
+
+	return *text >= '0' && *text <= '9' && !*end && port >= 1 && port <= 65535;
+}
+
 /* Parses "HOST:PORT", "[HOST]:PORT", or "PORT" if @passive; NULL after a complaint */
 static struct addrinfo *resolve(const char *where, bool passive)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
-	const char *port = strrchr(where, ':');
+	const char *what = where, *port = strrchr(where, ':');
 	char host[256] = "127.0.0.1";
 	size_t len = port ? port - where : 0;
 	int rc;
@@ -40,9 +50,13 @@ static struct addrinfo *resolve(const char *where, bool passive)
 		memcpy(host, where, len);
 		host[len] = 0;
 	}
+	if (!is_port(port ? port + 1 : where)) {
+		complain(0, "%s: the port is not a number from 1 to 65535", what);
+		return NULL;
+	}
 	rc = getaddrinfo(host, port ? port + 1 : where, &hints, &found);
 	if (rc) {
-		complain(0, "%s: %s", where, gai_strerror(rc));
+		complain(0, "%s: %s", what, gai_strerror(rc));
 		return NULL;
 	}
 	return found;
@@ -83,13 +97,16 @@ int channel_listen(const char *where)
 	return conn;
 }
 
-/* Both sides may be starting: retries for ten seconds */
+/* Both sides may be starting: retries for ten seconds, and says so */
 int channel_connect(const char *where)
 {
 	struct addrinfo *found = resolve(where, false), *a;
 	int tries, fd, err = 0;
 
 	for (tries = 0; found && tries < TRIES; tries++) {
+		if (tries == 1)
+			complain(0, "no destination at %s yet, trying for %d seconds", where,
+				 TRIES / 10);
 		for (a = found; a; a = a->ai_next) {
 			fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 			if (fd >= 0 && !connect(fd, a->ai_addr, a->ai_addrlen)) {

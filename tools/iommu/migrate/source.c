@@ -379,9 +379,10 @@ int migrate_source(const struct migrate_options *opt)
 	int rc;
 
 	report_open(opt);
+	/* Until it is connected, a signal ends the program: there is nothing to give up */
+	s.fd = channel_connect(opt->to);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	s.fd = channel_connect(opt->to);
 	rc = s.fd < 0 ? EXIT_FAILED : prepare(&s);
 	rc = rc ?: greet(&s);
 	rc = rc ?: start(&s);

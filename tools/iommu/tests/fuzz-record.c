@@ -8,12 +8,12 @@
 #include "iommu-dirty.h"
 
 /* Stubs: heatmap.c refers to these, but does not call them here */
-uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min, uint64_t max)
+void parse_options(const struct argp *argp, int argc, char **argv, void *input)
 {
-	(void)state;
-	(void)arg;
-	(void)max;
-	return min;
+	(void)argp;
+	(void)argc;
+	(void)argv;
+	(void)input;
 }
 
 void print_json(json_t *json)

@@ -7,7 +7,7 @@
 events=/sys/kernel/tracing
 . tap.sh
 rate_is_seen() {
-	iommu-dirty rate "$@" --seconds 1 --json >/tmp/rate || return
+	iommu-dirty rate "$@" --duration 1s --json >/tmp/rate || return
 	cat /tmp/rate
 	[ "$(sed -n 's/.*"bytes": \([0-9]*\),/\1/p' /tmp/rate)" -gt 0 ]
 }
@@ -26,7 +26,7 @@ free_again() { probed 0 "VFIO: in use"; }
 advised() { # rows, options of iommu-dirty advise...
 	rows=$1
 	shift
-	iommu-dirty advise --pid "$load" --interval 200 --bandwidth 1M "$@" >/tmp/advise || return
+	iommu-dirty advise --pid "$load" --interval 200ms --bandwidth 1M "$@" >/tmp/advise || return
 	cat /tmp/advise
 	[ "$(grep -c '"read_ns": [1-9]' /tmp/advise)" -eq "$rows" ] || return
 	# at most 32 pages of 4 KiB, or one page of 1 GiB
@@ -52,7 +52,7 @@ unload() {
 	wait "$load" 2>/dev/null
 }
 both_are_seen() { # a rate for an IOAS of each iommufd
-	iommu-dirty rate --pid "$load" --seconds 1 --json >/tmp/rate || return
+	iommu-dirty rate --pid "$load" --duration 1s --json >/tmp/rate || return
 	cat /tmp/rate
 	[ "$(sed -n 's/.*"fd": \([0-9]*\),/\1/p' /tmp/rate | sort -u | wc -l)" -eq 2 ] &&
 		[ "$(grep -c '"bytes": [1-9]' /tmp/rate)" -eq 2 ] && [ "$(grep -c '"devices": 1' /tmp/rate)" -eq 2 ]
@@ -60,7 +60,7 @@ both_are_seen() { # a rate for an IOAS of each iommufd
 # only the iommufd that has the device
 one_is_seen() { rate_is_seen --device "$1" && ! grep '"fd"' /tmp/rate; }
 both_are_drawn() {
-	iommu-dirty record --pid "$load" --seconds 1 --output /tmp/rec || return
+	iommu-dirty record --pid "$load" --duration 1s --output /tmp/rec || return
 	sed -n 's/.*"fd":\([0-9]*\),"ioas":\([0-9]*\),.*/\1:\2/p' /tmp/rec | sort -u |
 		while read -r ioas; do
 			iommu-dirty heatmap --ioas "$ioas" /tmp/rec | grep '|.*[0-9].*|' && echo "$ioas"
@@ -69,7 +69,7 @@ both_are_drawn() {
 	[ "$(grep -c '^[0-9]*:[0-9]*$' /tmp/drawn)" -eq 2 ]
 }
 both_are_advised() {
-	iommu-dirty advise --pid "$load" --devices --repeat 1 --interval 200 >/tmp/advise || return
+	iommu-dirty advise --pid "$load" --devices --repeat 1 --interval 200ms >/tmp/advise || return
 	cat /tmp/advise
 	[ "$(grep -c '^IOAS [0-9]*:[0-9]*, VT-d.*dirtied' /tmp/advise)" -eq 2 ] &&
 		[ "$(grep -c '^device .*dirtied' /tmp/advise)" -eq 2 ] &&
@@ -78,7 +78,7 @@ both_are_advised() {
 # perf must print all fields of an event
 perf_shows() {
 	perf record -q -a -e iommufd_dirty:iommufd_dirty_harvest -o /tmp/perf.data -- \
-		iommu-dirty rate --pid "$load" --seconds 1 || return
+		iommu-dirty rate --pid "$load" --duration 1s || return
 	perf script -i /tmp/perf.data | tee /tmp/perf.txt
 	grep -qE "harvest: tracker=[0-9]+ iova=0 length=0xf{16} pages=[1-9][0-9]* ns=[1-9][0-9]* rc=0" \
 		/tmp/perf.txt
@@ -169,13 +169,13 @@ check "probe" iommu-dirty probe
 
 image=/dev/vda size=16M
 take
-send --max-rounds 20 --downtime-ms 1 --on-limit stop-anyway
+send --max-rounds 20 --downtime 1ms --on-limit stop-anyway
 until grep -q tracker /tmp/source || ! kill -0 "$source"; do sleep 0.2; done
 check "list: the tracker of the migration" shown list '^ *[0-9]* *[0-9]* tracker .* running$'
 check "clean: shows the tracker of the migration" shown clean '^tracker [0-9]* of IOAS [0-9]*$'
 check "rate of a process" rate_is_seen --pid "$source"
 check "rate of a device" rate_is_seen --device 0000:00:04.0
-check "record" iommu-dirty record --pid "$source" --seconds 2 --output /tmp/rec
+check "record" iommu-dirty record --pid "$source" --duration 2s --output /tmp/rec
 check "heatmap" drawn
 check "no iommufd" none
 check "the migration that was observed" end 0 0
@@ -188,18 +188,18 @@ done
 head -c 524288 /dev/vda >/tmp/image
 image=/tmp/image size=4M
 take --json
-send --max-rounds 20 --on-limit stop-anyway --downtime-ms 1 --json
+send --max-rounds 20 --on-limit stop-anyway --downtime 1ms --json
 check "migration, as JSON" end 0 0
 check "JSON: identical" json '"identical":"yes"'
 check "JSON: rounds" json '{"round":2,'
 
 take
-send --max-rounds 3 --on-limit stop-anyway --downtime-ms 1 --provider device
+send --max-rounds 3 --on-limit stop-anyway --downtime 1ms --provider device
 check "migration, tracked by the device's driver" end 0 0
 check "the device's driver: said" said 'its driver, by 4 KiB'
 
 take
-send --max-rounds 3 --on-limit stop-anyway --downtime-ms 1 --provider both --json
+send --max-rounds 3 --on-limit stop-anyway --downtime 1ms --provider both --json
 check "migration, tracked by both" end 0 0
 check "both: said" both_track
 
@@ -209,7 +209,7 @@ check "without tracking the memory differs" end 6 0
 check "without tracking: said" said 'identical *no'
 
 take
-send --max-rounds 2 --downtime-ms 0
+send --max-rounds 2 --downtime 0ms
 check "giving up" end 5 5
 check "giving up: the device goes on" both_devices_run
 
@@ -225,20 +225,20 @@ check "a destination without that device" end 1 1
 check "without that device: said" said 'refuses: no device for the state of edu here'
 
 take
-send --downtime-ms 0 --max-rounds 0
+send --downtime 0ms --max-rounds 0
 until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
 kill "$destination"
 check "a destination that dies" end 1 143
 check "it dies: the device goes on" both_devices_run
 
 take
-send --downtime-ms 0 --max-rounds 0
+send --downtime 0ms --max-rounds 0
 until grep -q '^stalled ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
 kill -INT "$source"
 check "a source that is interrupted" end 5 5
 check "interrupted: the device goes on" both_devices_run
 take
-send --downtime-ms 0 --max-rounds 0
+send --downtime 0ms --max-rounds 0
 until grep -q '^ *2 ' /tmp/source || ! kill -0 "$source"; do sleep 0.1; done
 check "clean: removes a tracker" cleaned
 wait "$source" "$destination"
@@ -254,8 +254,8 @@ check "advise as text" iommu-dirty advise --pid "$load" --repeat 1
 check "perf shows a harvest" perf_shows
 check "watch ends with SIGTERM" ended TERM watch
 check "watch is killed" ended KILL watch
-check "record ends with SIGHUP" ended HUP record --seconds 1000 --output /tmp/rec
-check "advise is killed" ended KILL advise --interval 1000000
+check "record ends with SIGHUP" ended HUP record --duration 1000s --output /tmp/rec
+check "advise is killed" ended KILL advise --interval 1000s
 check "the program that was observed goes on" still_works
 check "watch ends with the program" ends_with_load
 

@@ -8,6 +8,7 @@ Usage: signals.py FAKE-VFIO FOLDER
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,10 +18,10 @@ LOG = os.path.join(FOLDER, "trackers.log")
 FIFO = os.path.join(FOLDER, "trackers")
 LIMIT = 60
 COMMANDS = {
-    "rate": ["rate", "--seconds", "1000"],
-    "watch": ["watch", "--seconds", "1000"],
-    "record": ["record", "--seconds", "1000", "--interval", "1000000", "-o", "/dev/null"],
-    "advise": ["advise", "--interval", "1000000"],
+    "rate": ["rate", "--duration", "1000s"],
+    "watch": ["watch", "--duration", "1000s"],
+    "record": ["record", "--duration", "1000s", "--interval", "1000s", "-o", "/dev/null"],
+    "advise": ["advise", "--interval", "1000s"],
 }
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL,
            signal.SIGABRT, signal.SIGXFSZ, signal.SIGALRM)
@@ -105,15 +106,15 @@ with open(os.path.join(FOLDER, "fake-iommu")) as target:
     os.killpg(p.pid, signal.SIGKILL)
     check("watch, its group is killed", p, -signal.SIGKILL)
     # a reader that ends after the first line, and a full disk
-    p = start(["watch", "--seconds", "1"], ["--fd", "0"], stdin=target, stdout=subprocess.PIPE)
+    p = start(["watch", "--duration", "1s"], ["--fd", "0"], stdin=target, stdout=subprocess.PIPE)
     p.stdout.readline()
     p.stdout.close()
     check("watch, closed pipe", p, -signal.SIGPIPE)
     for name in ("rate", "watch"):
         with open("/dev/full", "w") as full:
-            p = start([name, "--seconds", "1"], ["--fd", "0"], stdin=target, stdout=full)
+            p = start([name, "--duration", "1s"], ["--fd", "0"], stdin=target, stdout=full)
         check(f"{name}, full disk", p, 1)
-    p = start(["record", "--interval", "1", "-o", "/dev/full"], ["--fd", "0"], **iommufd)
+    p = start(["record", "--interval", "1ms", "-o", "/dev/full"], ["--fd", "0"], **iommufd)
     check("record, full disk", p, 1)
     # the usual end; one of the address spaces cannot be tracked
     p = start(["rate"], ["--fd", "0"], **iommufd)
@@ -126,6 +127,17 @@ with open(os.path.join(FOLDER, "fake-iommu")) as target:
         vmm.kill()
         vmm.wait()
         check(f"{name}, the process ends", p, 4)
+
+# a source that waits for its destination
+with socket.socket() as unused:
+    unused.bind(("127.0.0.1", 0))
+    p = subprocess.Popen([PROGRAM, "migrate", "--to", f"127.0.0.1:{unused.getsockname()[1]}"],
+                         stderr=subprocess.PIPE)
+    p.stderr.readline()
+    p.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    if p.wait(LIMIT) != -signal.SIGINT or time.monotonic() - begin > 5:
+        bad.append("migrate waits for its destination, and not for SIGINT")
 
 print("\n".join(bad))
 sys.exit(bool(bad))

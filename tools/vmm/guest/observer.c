@@ -189,8 +189,8 @@ void observers_signal(const struct vm *vm)
 		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGKILL, SIGABRT, SIGXFSZ, SIGALRM,
 	};
 	static const char *const commands[] = {
-		"rate --seconds 1000", "watch", "advise --interval 1000000",
-		"record --seconds 1000 --interval 1000000 -o /dev/null",
+		"rate --duration 1000s", "watch", "advise --interval 1000s",
+		"record --duration 1000s --interval 1000s -o /dev/null",
 	};
 	unsigned int i, j;
 
