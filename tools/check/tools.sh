@@ -184,13 +184,18 @@ tools_probe() { # program, sysfs, file, kernel; expected exit code, answer, devi
 	[ "$rc" -eq "$5" ] || { echo "exit code $rc, not $5"; return 1; }
 }
 
+# A record, without what differs from run to run
+tools_record() { # file
+	sed -e 's/"time":[0-9.]*/"time":0/' -e 's/"start":"[^"]*","host":"[^"]*"/"start":"","host":""/' "$1"
+}
+
 # iommu-dirty observes its own process. The redirections open files in a folder, which
 # fake-vfio treats as iommufds. Rates and pids vary, so they are removed from the output
 tools_files() { # expected file, exit code, folder, redirections, command...
 	local want=$1 code=$2 dir=$3 files=$4 rc=0 out
 	shift 4
 	out=$(cd "$dir" && bash -c "exec $files; exec \"\$@\" --pid \$\$" - "$@" 2>&1) || rc=$?
-	[ "$2" != record ] || out+=$'\n'$(sed 's/"time":[0-9.]*/"time":0/' "$dir/several.rec")
+	[ "$2" != record ] || out+=$'\n'$(tools_record "$dir/several.rec")
 	sed -E -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' -e 's/(process|--pid) [0-9]+/\1 N/' <<<"$out" |
 		diff -u "$want" - || return
 	[ "$rc" -eq "$code" ] || { echo "exit code $rc, not $code"; return 1; }
@@ -289,7 +294,7 @@ tools_untracked() { # program, command, expected file, folder
 	record) out=$("$1" record --fd 0 --duration 1s --interval 1500ms -o "$4/untracked.rec" 2>&1 &&
 		echo "exit code 0") ;;
 	esac || rc=$?
-	[ "$2" != record ] || out+=$'\n'$(sed 's/"time":[0-9.]*/"time":0/' "$4/untracked.rec")
+	[ "$2" != record ] || out+=$'\n'$(tools_record "$4/untracked.rec")
 	sed -E -e "s|$4/||" -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' <<<"$out" |
 		diff -u "$3" - || return
 	[ "$rc" -eq 1 ] || { echo "exit code $rc"; return 1; }
@@ -402,6 +407,7 @@ stage_tools() {
 		env FAKE_KERNEL=unable "$tool" rate --fd 0
 	touch "$out/fake-iommu"
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
+	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"
 	tool=$out/iommu-asan/iommu-dirty
 	# without sanitizers, because fontconfig does not free its memory
 	try "heatmap as SVG and PNG" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" 24 64 "$out"

@@ -33,13 +33,6 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = { { &target_argp, 0, NULL, 0 }, { 0 } };
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t len = strlen(s), n = strlen(end);
-
-	return len > n && !strcmp(s + len - n, end);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct advise_options *opt = state->input;

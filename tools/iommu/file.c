@@ -1,24 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Record files: lines of JSON. The first line is the header, each other line is what
- * was dirty in an IOAS since the previous sample:
+ * Record files: lines of JSON, in gzip's format if the name ends with .gz. The first line
+ * is the header, each other line is what was dirty in an IOAS since the previous sample:
  *
- *   {"iommu-dirty-record": 1, "page_size": 4096}
- *   {"time": 0.5, "ioas": 1, "runs": [[4294967296, 8192], ...]}
+ *   {"iommu-dirty-record": 3, "page_size": 4096, "start": "2026-11-28T15:00:00Z", ...}
+ *   {"time": 0.5, "ioas": 1, "runs": [["0x100000000", 8192], ...]}
  *
- * If several iommufds were observed, the version is 2, and each sample has "fd", the
- * owner's file descriptor for the iommufd of the IOAS.
+ * If several iommufds were observed, each sample has "fd", the owner's file descriptor
+ * for the iommufd of the IOAS. Addresses are strings: JSON's numbers are not exact, and
+ * those of many programs end at 2^53 or 2^63.
  */
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
 
 #include "iommu-dirty.h"
 
+#define VERSION		3
 /* Longer lines are rejected */
 #define MAX_LINE	(64 << 20)
+
+static ssize_t cookie_read(void *cookie, char *buf, size_t size)
+{
+	/* An error after a cut is the end of what can be read */
+	int got = gzread(cookie, buf, size);
+
+	return got < 0 ? 0 : got;
+}
+
+/* stdio is told when all is written, so each line can be read if the program is killed */
+static ssize_t cookie_write(void *cookie, const char *buf, size_t size)
+{
+	return gzwrite(cookie, buf, size) == (int)size && !gzflush(cookie, Z_SYNC_FLUSH) ?
+	       (ssize_t)size : 0;
+}
+
+static int cookie_close(void *cookie)
+{
+	return gzclose(cookie) ? EOF : 0;
+}
+
+/* Reads plain files, too */
+static FILE *open_gzip(FILE *plain, const char *mode)
+{
+	const cookie_io_functions_t functions = {
+		.read = cookie_read,
+		.write = cookie_write,
+		.close = cookie_close,
+	};
+	void *gzip = plain ? gzdopen(dup(fileno(plain)), mode) : NULL;
+
+	if (plain)
+		fclose(plain);
+	return gzip ? fopencookie(gzip, mode, functions) : NULL;
+}
+
+FILE *record_open(const char *name, bool write)
+{
+	const char *mode = write ? "w" : "r";
+	bool standard = !strcmp(name, "-");
+	FILE *f = standard ? fdopen(dup(write ? STDOUT_FILENO : STDIN_FILENO), mode) :
+			     fopen(name, mode);
+
+	return write && (standard || !ends_with(name, ".gz")) ? f : open_gzip(f, mode);
+}
 
 static int write_line(FILE *f, json_t *json)
 {
@@ -26,24 +76,45 @@ static int write_line(FILE *f, json_t *json)
 				    JSON_REAL_PRECISION(10)) : -1;
 
 	json_decref(json);
-	return rc || fputc('\n', f) == EOF || fflush(f) ? -EIO : 0;
+	errno = 0;
+	if (!rc && fputc('\n', f) != EOF && !fflush(f))
+		return 0;
+	return errno ? -errno : -EIO;
 }
 
-int record_write_header(FILE *f, uint64_t page_size, bool several)
+json_t *address_to_json(uint64_t address)
 {
-	return write_line(f, json_pack("{s:i, s:I}", "iommu-dirty-record", several ? 2 : 1,
-				       "page_size", (json_int_t)page_size));
+	return json_sprintf("0x%llx", (unsigned long long)address);
 }
 
-/* The JSON library has signed integers: addresses of 2^63 and above become negative */
+json_t *time_to_json(void)
+{
+	time_t now = time(NULL);
+	char text[32];
+
+	strftime(text, sizeof(text), "%FT%TZ", gmtime(&now));
+	return json_string(text);
+}
+
+int record_write_header(FILE *f, uint64_t page_size, json_t *address_spaces)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return write_line(f, json_pack("{s:i, s:I, s:o, s:s, s:o}", "iommu-dirty-record", VERSION,
+				       "page_size", (json_int_t)page_size, "start",
+				       time_to_json(), "host", host, "address_spaces",
+				       address_spaces));
+}
+
 int record_write_sample(FILE *f, const struct sample *sample)
 {
 	json_t *runs = json_array();
 	size_t i;
 
 	for (i = 0; i < sample->num_runs; i++)
-		json_array_append_new(runs, json_pack("[I,I]",
-						      (json_int_t)sample->runs[i].iova,
+		json_array_append_new(runs, json_pack("[o,I]",
+						      address_to_json(sample->runs[i].iova),
 						      (json_int_t)sample->runs[i].length));
 	return write_line(f, json_pack("{s:f, s:o*, s:I, s:o}", "time", sample->time, "fd",
 				       fd_to_json(sample->fd), "ioas",
@@ -52,12 +123,17 @@ int record_write_sample(FILE *f, const struct sample *sample)
 
 static const char *read_run(json_t *json, struct idirty_range *run)
 {
-	json_int_t iova, length;
+	const char *iova;
+	json_int_t length;
+	char *end;
 
-	if (json_unpack(json, "[I,I!]", &iova, &length))
+	if (json_unpack(json, "[s,I!]", &iova, &length) || strncmp(iova, "0x", 2))
 		return "a run is not [address, length]";
-	run->iova = iova;
+	errno = 0;
+	run->iova = strtoull(iova, &end, 16);
 	run->length = length;
+	if (errno || *end)
+		return "an address is not a number";
 	if (length <= 0 || run->iova + (run->length - 1) < run->iova)
 		return "a run ends before it begins";
 	return NULL;
@@ -95,13 +171,15 @@ static const char *read_header(json_t *json, struct record *record)
 	if (json_unpack(json, "{s:i, s:I}", "iommu-dirty-record", &version, "page_size",
 			&page_size))
 		return "not a record of iommu-dirty";
-	if (version != 1 && version != 2)
+	if (version != VERSION)
 		return "a record of a version that is not known here";
 	if (page_size < 4096 || (page_size & (page_size - 1)))
 		return "the page size is out of range";
 	record->page_size = page_size;
 	return NULL;
 }
+
+static const char not_json[] = "not JSON";
 
 static const char *read_line(const char *text, size_t len, struct record *record)
 {
@@ -111,7 +189,7 @@ static const char *read_line(const char *text, size_t len, struct record *record
 
 	json = json_loadb(text, len, 0, NULL);
 	if (!json)
-		return "not JSON";
+		return not_json;
 	if (!record->page_size) {
 		wrong = read_header(json, record);
 	} else {
@@ -143,6 +221,11 @@ const char *record_read(FILE *f, struct record *record, unsigned int *line)
 	while (!wrong && (len = getline(&text, &room, f)) > 0) {
 		++*line;
 		wrong = len > MAX_LINE ? "the line is too long" : read_line(text, len, record);
+		/* The last line of a program that was killed, or on a disk that is full */
+		if (wrong == not_json && text[len - 1] != '\n' && record->page_size) {
+			record->cut_off = true;
+			wrong = NULL;
+		}
 	}
 	free(text);
 	if (!wrong && !record->page_size)

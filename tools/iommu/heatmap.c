@@ -78,8 +78,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		if (opt->file)
-			argp_error(state, "only one file can be drawn: %s and %s are two", opt->file,
-				   arg);
+			argp_error(state, "only one file can be drawn: %s and %s are two",
+				   opt->file, arg);
 		opt->file = arg;
 		break;
 	case ARGP_KEY_NO_ARGS:
@@ -280,13 +280,15 @@ int cmd_heatmap(int argc, char **argv)
 	int rc;
 
 	parse_options(&argp, argc, argv, &opt);
-	f = fopen(opt.file, "r");
+	f = record_open(opt.file, false);
 	if (!f)
 		return complain(EXIT_FAILED, "%s: %s", opt.file, strerror(errno));
 	wrong = record_read(f, &record, &line);
 	fclose(f);
 	if (wrong)
 		return complain(EXIT_FAILED, "%s: line %u: %s", opt.file, line, wrong);
+	if (record.cut_off)
+		complain(0, "%s: line %u is cut off, and left out", opt.file, line);
 	rc = choose_ioas(&opt, &record);
 	if (rc) {
 		record_free(&record);

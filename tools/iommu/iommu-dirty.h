@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <iommudirty.h>
 
@@ -79,6 +80,9 @@ double parse_time(struct argp_state *state, const char *arg, double min, double 
 /* "4K", "2M"; in one of four static buffers */
 const char *size_text(uint64_t size);
 void print_json(json_t *json);
+/* file.c: an address as "0x1000"; the time as "2026-11-28T15:00:00Z" */
+json_t *address_to_json(uint64_t address);
+json_t *time_to_json(void);
 
 /* What to observe, and how: options shared by rate, watch, record and advise */
 struct observe_options {
@@ -117,7 +121,7 @@ struct watched {
 	int fd;			/* @file->number if there are several iommufds, else -1 */
 	uint32_t ioas;
 	char name[24];		/* the IOAS: "5", or "9:5" if @fd is 9 */
-	uint32_t devices;
+	json_t *devices;	/* names of those attached to the IOAS */
 	struct idirty_tracker *tracker;
 	char reason[200];	/* why it is not tracked, or "" */
 };
@@ -126,6 +130,7 @@ struct observer {
 	struct iommufd *files;
 	size_t num_files;
 	int pidfd;		/* of the observed process, or -1 */
+	int signals;		/* of signalfd(2), or -1: signals end the program */
 	bool has_container;	/* a native VFIO container: not observable */
 	struct watched *watched;	/* the IOASes */
 	size_t num;
@@ -150,6 +155,8 @@ const char *object_type_text(uint32_t type);
  * gets a reason and a complaint; this is a failure only if none can be tracked.
  */
 int observe_open(struct observer *o, const struct observe_options *opt);
+/* What is observed: the IOASes, with their devices, and why some are not tracked */
+json_t *observe_to_json(const struct observer *o);
 /* Number of IOASes that are not tracked */
 size_t observe_untracked(const struct observer *o);
 /* Exit code of a command that succeeded otherwise: EXIT_FAILED if it missed something */
@@ -162,6 +169,11 @@ int observe_result(const struct observer *o);
 int observe_start(struct watched *w, const struct idirty_range *ranges, size_t num);
 /* Whether what was read is all that was written; @rc is the result of the READ or SCAN */
 int observe_check(struct watched *w, int rc);
+/*
+ * Lets SIGINT, SIGTERM and SIGHUP end observe_wait(), which returns -EINTR then. They are
+ * delivered by observe_end().
+ */
+void observe_signals(struct observer *o);
 /* Waits until @when. Returns 0, or -ESRCH if the observed process has ended */
 int observe_wait(const struct observer *o, double when);
 /* Closes the observer. Returns the exit code for @rc, an exit code or -ESRCH */
@@ -181,6 +193,13 @@ static inline json_t *fd_to_json(int fd)
 	return fd < 0 ? NULL : json_integer(fd);
 }
 
+static inline bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len > n && !strcmp(s + len - n, end);
+}
+
 /* file.c: a record is lines of JSON, a header and then one line for each sample */
 struct sample {
 	double time;		/* seconds since the start */
@@ -192,12 +211,15 @@ struct sample {
 
 struct record {
 	uint64_t page_size;
+	bool cut_off;		/* the last line is not complete */
 	size_t num;
 	struct sample *samples;
 };
 
-/* @several: samples have a file descriptor */
-int record_write_header(FILE *f, uint64_t page_size, bool several);
+/* "-" is stdin or stdout. NULL with errno on failure */
+FILE *record_open(const char *name, bool write);
+/* These return 0 or -errno; the header takes the reference to @address_spaces */
+int record_write_header(FILE *f, uint64_t page_size, json_t *address_spaces);
 int record_write_sample(FILE *f, const struct sample *sample);
 /* Returns NULL, or what is wrong in line @line */
 const char *record_read(FILE *f, struct record *record, unsigned int *line);

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,21 +111,22 @@ void sleep_until(double when)
 		;
 }
 
-/* Number of devices whose page table belongs to the IOAS */
-static uint32_t count_devices(const struct iommufd *file, uint32_t ioas)
+/* The names of the devices whose page table belongs to the IOAS */
+static json_t *list_devices(const struct iommufd *file, uint32_t ioas)
 {
 	struct idirty_object *const *objects = file->objects;
 	size_t num = file->num_objects, i, j;
-	uint32_t count = 0;
+	json_t *devices = json_array();
 
 	for (i = 0; i < num; i++) {
 		if (objects[i]->type != IDIRTY_OBJECT_DEVICE || !objects[i]->parent_id)
 			continue;
 		for (j = 0; j < num; j++)
-			if (objects[j]->id == objects[i]->parent_id)
-				count += objects[j]->parent_id == ioas;
+			if (objects[j]->id == objects[i]->parent_id &&
+			    objects[j]->parent_id == ioas)
+				json_array_append_new(devices, json_string(objects[i]->name));
 	}
-	return count;
+	return devices;
 }
 
 /* With several iommufds, the owner's file descriptor distinguishes equal ids */
@@ -205,7 +208,6 @@ static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t i
 
 	rc = watch(file, ioas, w);
 	w->ioas = ioas;
-	w->devices = count_devices(file, ioas);
 	name_ioas(w, o);
 	if (rc == -EOPNOTSUPP)
 		return complain(EXIT_NO_KERNEL,
@@ -213,6 +215,7 @@ static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t i
 	if (rc)
 		return complain(EXIT_FAILED, "IOAS %s: %s", w->name,
 				idirty_strerror(idirty_last_error(), text, sizeof(text)));
+	w->devices = list_devices(file, ioas);
 	o->num++;
 	return EXIT_OK;
 }
@@ -223,7 +226,6 @@ static void watch_device(struct observer *o, const struct iommufd *file,
 	struct watched *w = &o->devices[o->num_devices++];
 
 	w->device = device;
-	w->devices = 1;
 	if (watch(file, device->id, w))
 		tell_error(w);
 }
@@ -273,7 +275,7 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 {
 	int rc;
 
-	*o = (struct observer){ .pidfd = -1 };
+	*o = (struct observer){ .pidfd = -1, .signals = -1 };
 	rc = borrow_files(o, opt);
 	if (!rc)
 		rc = watch_files(o, opt->devices);
@@ -283,6 +285,23 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	if (!rc && observe_untracked(o) == o->num)
 		rc = EXIT_FAILED;
 	return rc ? observe_end(o, rc) : EXIT_OK;
+}
+
+json_t *observe_to_json(const struct observer *o)
+{
+	json_t *all = json_array();
+	size_t i;
+
+	for (i = 0; i < o->num; i++) {
+		const struct watched *w = &o->watched[i];
+
+		json_array_append_new(all, json_pack("{s:o*, s:I, s:o, s:s*}", "fd",
+						     fd_to_json(w->fd), "ioas",
+						     (json_int_t)w->ioas, "devices",
+						     json_incref(w->devices), "error",
+						     *w->reason ? w->reason : NULL));
+	}
+	return all;
 }
 
 size_t observe_untracked(const struct observer *o)
@@ -299,26 +318,56 @@ int observe_result(const struct observer *o)
 	return observe_untracked(o) || o->has_container ? EXIT_FAILED : EXIT_OK;
 }
 
+static void signals_to_end(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+}
+
 static void observe_close(struct observer *o)
 {
-	while (o->num)
-		idirty_destroy(o->watched[--o->num].tracker);
+	sigset_t set;
+
+	while (o->num) {
+		json_decref(o->watched[--o->num].devices);
+		idirty_destroy(o->watched[o->num].tracker);
+	}
 	while (o->num_devices)
 		idirty_destroy(o->devices[--o->num_devices].tracker);
 	free(o->watched);
 	free(o->devices);
 	forget_files(o);
+	if (o->signals >= 0) {
+		/* A signal that has ended the wait is still pending, and ends the program now */
+		signals_to_end(&set);
+		close(o->signals);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+	}
+}
+
+void observe_signals(struct observer *o)
+{
+	sigset_t set;
+
+	signals_to_end(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	o->signals = signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 int observe_wait(const struct observer *o, double when)
 {
-	struct pollfd ended = { .fd = o->pidfd, .events = POLLIN };
+	struct pollfd ends[] = {
+		{ .fd = o->pidfd, .events = POLLIN },
+		{ .fd = o->signals, .events = POLLIN },
+	};
 	double left;
 
 	for (left = when - seconds_now(); left > 0; left = when - seconds_now())
 		/* poll() counts in ints; sleep_until() is exact */
-		if (poll(&ended, 1, fmin(left * 1e3, 1e6)) > 0)
-			return -ESRCH;
+		if (poll(ends, 2, fmin(left * 1e3, 1e6)) > 0)
+			return ends[0].revents ? -ESRCH : -EINTR;
 	sleep_until(when);
 	return 0;
 }

@@ -20,19 +20,21 @@ static int count(void *arg, const struct idirty_range *run)
 static void tell_untracked(const struct watched *w, json_t *all)
 {
 	if (all)
-		json_array_append_new(all, json_pack("{s:o*, s:I, s:I, s:s}", "fd",
+		json_array_append_new(all, json_pack("{s:o*, s:I, s:o, s:s}", "fd",
 						     fd_to_json(w->fd), "ioas",
 						     (json_int_t)w->ioas, "devices",
-						     (json_int_t)w->devices, "error", w->reason));
+						     json_incref(w->devices), "error",
+						     w->reason));
 	else
-		printf("%8s %8u not tracked: %s\n", w->name, w->devices, w->reason);
+		printf("%8s %8zu not tracked: %s\n", w->name, json_array_size(w->devices),
+		       w->reason);
 }
 
 static json_t *to_json(const struct watched *w, uint64_t bytes, uint64_t page_size,
 		       double seconds)
 {
-	return json_pack("{s:o*, s:I, s:I, s:I, s:I, s:f}", "fd", fd_to_json(w->fd),
-			 "ioas", (json_int_t)w->ioas, "devices", (json_int_t)w->devices, "pages",
+	return json_pack("{s:o*, s:I, s:o, s:I, s:I, s:f}", "fd", fd_to_json(w->fd),
+			 "ioas", (json_int_t)w->ioas, "devices", json_incref(w->devices), "pages",
 			 (json_int_t)((bytes + page_size - 1) / page_size),
 			 "bytes", (json_int_t)bytes, "mib_per_second",
 			 bytes / seconds / (1 << 20));
@@ -81,7 +83,8 @@ static int measure(struct observer *o, const struct observe_options *opt, double
 		if (opt->json)
 			json_array_append_new(all, to_json(w, bytes, opt->page_size, seconds));
 		else
-			printf("%8s %8u %12llu %12.1f %10.1f\n", w->name, w->devices,
+			printf("%8s %8zu %12llu %12.1f %10.1f\n", w->name,
+			       json_array_size(w->devices),
 			       (unsigned long long)((bytes + opt->page_size - 1) / opt->page_size),
 			       bytes / 1048576.0, bytes / seconds / 1048576);
 	}

@@ -16,7 +16,7 @@ struct record_options {
 };
 
 static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0, "the record (iommu-dirty.rec)", 0 },
+	{ "output", 'o', "FILE", 0, "the record, compressed as FILE.gz; -: standard output", 0 },
 	{ "interval", 'i', "TIME", 0, "from one sample to the next (100ms)", 0 },
 	{ 0 }
 };
@@ -72,9 +72,6 @@ static int take(FILE *f, struct watched *w, uint64_t page_size, double begin)
 	}
 	if (!rc)
 		rc = record_write_sample(f, &sample);
-	/* A signal may end the program at any time */
-	if (!rc && fflush(f))
-		rc = -errno;
 	free(sample.runs);
 	return rc;
 }
@@ -86,7 +83,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	size_t i, untracked;
 	int rc;
 
-	rc = record_write_header(f, opt->observe.page_size, o->num_files > 1);
+	rc = record_write_header(f, opt->observe.page_size, observe_to_json(o));
 	while (!rc && seconds_now() - begin < opt->observe.duration) {
 		/* Skip samples that would be late */
 		next = fmax(next + opt->interval, seconds_now());
@@ -96,18 +93,22 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 				rc = take(f, &o->watched[i], opt->observe.page_size, begin);
 		samples++;
 	}
-	/* What has been recorded until the process ended is good */
-	if (rc && rc != -ESRCH)
+	/* What has been recorded until the process ended, or a signal came, is good */
+	if (rc && rc != -ESRCH && rc != -EINTR)
 		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
 	untracked = observe_untracked(o);
-	if (opt->observe.json)
+	/* Standard output may have the record */
+	if (!strcmp(opt->output, "-"))
+		complain(0, "%u samples of %zu address spaces", samples, o->num - untracked);
+	else if (opt->observe.json)
 		print_json(json_pack("{s:s, s:i, s:i, s:i}", "file", opt->output, "samples",
 				     samples, "address_spaces", (int)(o->num - untracked),
 				     "untracked", (int)untracked));
 	else
 		printf("%s: %u samples of %zu address spaces\n", opt->output, samples,
 		       o->num - untracked);
-	return rc ? rc : observe_result(o);
+	fflush(stdout);
+	return rc == -ESRCH ? rc : observe_result(o);
 }
 
 int cmd_record(int argc, char **argv)
@@ -131,7 +132,8 @@ int cmd_record(int argc, char **argv)
 	rc = observe_open(&o, &opt.observe);
 	if (rc)
 		return rc;
-	f = fopen(opt.output, "w");
+	f = record_open(opt.output, true);
+	observe_signals(&o);
 	if (!f) {
 		rc = complain(EXIT_FAILED, "%s: %s", opt.output, strerror(errno));
 	} else {

@@ -254,7 +254,10 @@ static int do_list(int fd, struct iommu_dirty_list *cmd)
 	if (kinds[fd] == CONTAINER) {
 		objects[0] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_IOAS, IOAS };
 		objects[1] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_HWPT, 2, IOAS };
-		objects[2] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_DEVICE, 3, 2 };
+		objects[2] = (struct iommu_dirty_object){
+			.type = IOMMU_DIRTY_OBJECT_DEVICE, .id = 3, .parent_id = 2,
+			.name = "0000:00:04.0",
+		};
 		cmd->num_objects = 3;
 		cmd->out_next_id = 0;
 		return 0;

@@ -55,7 +55,7 @@ both_are_seen() { # a rate for an IOAS of each iommufd
 	iommu-dirty rate --pid "$load" --duration 1s --json >/tmp/rate || return
 	cat /tmp/rate
 	[ "$(sed -n 's/.*"fd": \([0-9]*\),/\1/p' /tmp/rate | sort -u | wc -l)" -eq 2 ] &&
-		[ "$(grep -c '"bytes": [1-9]' /tmp/rate)" -eq 2 ] && [ "$(grep -c '"devices": 1' /tmp/rate)" -eq 2 ]
+		[ "$(grep -c '"bytes": [1-9]' /tmp/rate)" -eq 2 ] && [ "$(grep -c '^ *"0000:' /tmp/rate)" -eq 2 ]
 }
 # only the iommufd that has the device
 one_is_seen() { rate_is_seen --device "$1" && ! grep '"fd"' /tmp/rate; }

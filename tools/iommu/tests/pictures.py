@@ -43,7 +43,7 @@ def heatmap_cells(record, rows, columns):
     with open(record) as file:
         lines = [json.loads(line, parse_float=Fraction) for line in file]
     samples = [s for s in lines[1:] if s["ioas"] == lines[1]["ioas"]]
-    runs = [run for s in samples for run in s["runs"]]
+    runs = [(int(address, 16), length) for s in samples for address, length in s["runs"]]
     first, end = min(run[0] for run in runs), max(sum(run) for run in runs)
     size = Fraction(end - first, columns)
     cells = [[Fraction(0)] * columns for _ in range(rows)]
@@ -52,6 +52,7 @@ def heatmap_cells(record, rows, columns):
         row = max(math.ceil(sample["time"] / samples[-1]["time"] * rows) - 1, 0)
         seen[row] += 1
         for address, length in sample["runs"]:
+            address = int(address, 16)
             for c in range(columns):
                 low, high = first + c * size, first + (c + 1) * size
                 both = min(high, address + length) - max(low, address)

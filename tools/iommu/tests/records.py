@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Records with the fake kernel of fake-vfio: compressed, on a pipe, ended by a signal, cut
+off anywhere, on a full disk. Python's own JSON and gzip modules read them.
+
+Usage: records.py FAKE-VFIO FOLDER RECORD
+"""
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+PROGRAM, FOLDER, SAMPLE = sys.argv[1:]
+LIMIT = 60
+# the fake kernel's IOAS 6 cannot be tracked
+RUNS = {5: [["0x100000000", 1 << 20]], 7: [["0x100000000", 2 << 20]]}
+bad = []
+
+
+def run(*arguments, **options):
+    with open(os.path.join(FOLDER, "fake-iommu")) as iommufd:
+        return subprocess.run([PROGRAM, *arguments], stdin=iommufd, capture_output=True,
+                              timeout=LIMIT, check=False, **options)
+
+
+def expect(what, got, want):
+    if got != want:
+        bad.append(f"{what}: {got!r}, not {want!r}")
+
+
+def check_record(what, text):
+    header, *samples = [json.loads(line) for line in text.decode().splitlines()]
+    expect(f"{what}: version", header["iommu-dirty-record"], 3)
+    expect(f"{what}: IOASes", [a["ioas"] for a in header["address_spaces"]], [5, 6, 7])
+    time.strptime(header["start"], "%Y-%m-%dT%H:%M:%SZ")
+    expect(f"{what}: samples", {s["ioas"] for s in samples}, set(RUNS))
+    for sample in samples:
+        expect(f"{what}: runs", sample["runs"], RUNS[sample["ioas"]])
+
+
+def draw(text):
+    result = subprocess.run([PROGRAM, "heatmap", "-"], input=text, capture_output=True,
+                            timeout=LIMIT, check=False)
+    return result.returncode, result.stdout, result.stderr.decode()
+
+
+record = ["record", "--fd", "0", "--duration", "300ms"]
+done = run(*record, "-o", "-")
+check_record("standard output", done.stdout)
+expect("standard output: last line", done.stderr.decode().splitlines()[-1].split()[-4:],
+       ["of", "2", "address", "spaces"])
+
+name = os.path.join(FOLDER, "test.rec.gz")
+run(*record, "-o", name)
+with gzip.open(name) as file:
+    check_record("gzip", file.read())
+with open(name, "rb") as file:
+    compressed = file.read()
+expect("gzip: drawn", draw(compressed)[::2], (0, ""))
+expect("gzip, cut off: drawn", draw(compressed[:-20])[0], 0)
+
+for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    with open(os.path.join(FOLDER, "fake-iommu")) as target, \
+         subprocess.Popen([PROGRAM, "record", "--fd", "0", "--duration", "1h", "--interval",
+                           "20ms", "-o", name], stdin=target, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        while not os.path.exists(name) or os.path.getsize(name) < 200:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(end)
+        said = process.communicate(timeout=LIMIT)[0].decode()
+    expect(f"{end.name}: exit status", process.returncode, -end)
+    expect(f"{end.name}: last line", said.split()[-4:], ["of", "2", "address", "spaces"])
+    with gzip.open(name) as file:
+        check_record(end.name, file.read())
+    os.unlink(name)
+
+expect("full disk", run(*record, "-o", "/dev/full").stderr.decode().splitlines()[-1],
+       "iommu-dirty: /dev/full: No space left on device")
+
+# wherever a record is cut off, what is complete is drawn
+with open(SAMPLE, "rb") as file:
+    lines = file.read().splitlines(keepends=True)
+whole = draw(b"".join(lines[:-1]))
+for size in range(1, len(lines[-1]) - 1):
+    got = draw(b"".join(lines[:-1]) + lines[-1][:size])
+    expect(f"cut off after {size} bytes", got, (*whole[:2],
+           f"iommu-dirty: -: line {len(lines)} is cut off, and left out\n"))
+    if bad:
+        break
+expect("broken inside", draw(lines[0] + b"{\n" + lines[1])[::2],
+       (1, "iommu-dirty: -: line 2: not JSON\n"))
+
+print("\n".join(bad))
+sys.exit(bool(bad))
