@@ -273,15 +273,27 @@ tools_iommufds() { # program, folder for files
 
 # Compares the pictures of a record with the record and with the JSON output
 tools_heatmap() { # program, record, rows, columns, folder
-	local draw=("$1" heatmap -r "$3" -c "$4" "$2")
-	"${draw[@]}" --svg "$5/heatmap.svg" --png "$5/heatmap.png" &&
-		"${draw[@]}" --json >"$5/heatmap.json" &&
-		"$repo/tools/iommu/tests/pictures.py" heatmap "$2" "$3" "$4" "$5"/heatmap.{json,svg,png}
+	local draw=("$1" heatmap -r "$3" -c "$4" "$2") f PATH=$repo/tools/iommu:$PATH
+	for f in svg png html; do
+		"${draw[@]}" --output "$5/heatmap.$f" || return
+	done
+	"${draw[@]}" --json >"$5/heatmap.json" &&
+		"$repo/tools/iommu/tests/pictures.py" heatmap "$2" "$3" "$4" "$5"/heatmap.{json,svg,png,html}
+}
+
+# The command is installed without the plotting library
+tools_no_plot() { # program, record
+	local out rc=0
+	out=$(PATH=/nonexistent "$1" heatmap -o picture.svg "$2" 2>&1) || rc=$?
+	diff - <(echo "$out") <<<"iommu-dirty: picture.svg: pictures need the program iommu-dirty-plot, which is not installed" && [ "$rc" -eq 1 ]
 }
 
 tools_advise() { # program, JSON output of advise, folder
-	"$1" advise --replay "$2" -o "$3/advise.svg" && "$1" advise --replay "$2" -o "$3/advise.png" &&
-		"$repo/tools/iommu/tests/pictures.py" advise "$2" "$3"/advise.{svg,png}
+	local f PATH=$repo/tools/iommu:$PATH
+	for f in svg png html; do
+		"$1" advise --replay "$2" -o "$3/advise.$f" >/dev/null || return
+	done
+	"$repo/tools/iommu/tests/pictures.py" advise "$2" "$3"/advise.{svg,png,html}
 }
 
 # One of three address spaces cannot be tracked. The others must be tracked, and the exit
@@ -339,7 +351,7 @@ stage_tools() {
 	local src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
 	# by default, UBSan only prints its reports
 	export UBSAN_OPTIONS=halt_on_error=1
-	"$repo/tools/setup/setup.sh" tools
+	"$repo/tools/setup/setup.sh" tools plot pictures
 	src=$("$repo/tools/setup/sources.sh")/tools
 	mkdir -p "$out"
 	tools_lib plain ""
@@ -369,8 +381,8 @@ stage_tools() {
 	tool=$out/iommu-asan/iommu-dirty
 	try "options: completed, and in the manual" tools_options "$tool"
 	try "heatmap as text" tools_output "$t/heatmap.txt" "$tool" heatmap -r 4 -c 32 "$t/sample.rec"
-	try "heatmap as JSON" tools_output "$t/heatmap.json" \
-		"$tool" heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff "$t/sample.rec"
+	try "heatmap as JSON" tools_output "$t/heatmap.json" sh -c \
+		"'$tool' heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff - <'$t/sample.rec'"
 	try "heatmap from 0 on" tools_output "$t/heatmap-0.txt" \
 		"$tool" heatmap -r 1 -c 4 --from 0 "$t/sample.rec"
 	try "advise as text" tools_output "$t/advise.txt" "$tool" advise --replay "$t/advise-in.json"
@@ -409,11 +421,13 @@ stage_tools() {
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
 	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"
 	tool=$out/iommu-asan/iommu-dirty
-	# without sanitizers, because fontconfig does not free its memory
-	try "heatmap as SVG and PNG" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" 24 64 "$out"
-	try "heatmap as SVG and PNG: odd cells" tools_heatmap "$out/iommu/iommu-dirty" "$t/sample.rec" \
-		7 13 "$out"
-	try "advise as SVG and PNG" tools_advise "$out/iommu/iommu-dirty" "$out/advise.json" "$out"
+	try "heatmap as a picture" tools_heatmap "$tool" "$t/sample.rec" 24 64 "$out"
+	"$t/vm.py" $((800 << 30)) >"$out/vm.rec"
+	try "heatmap as a picture: 1 TiB with holes" tools_heatmap "$tool" "$out/vm.rec" 30 100 "$out"
+	"$t/vm.py" $((64 << 20)) >"$out/vm.rec"
+	try "heatmap as a picture: odd cells" tools_heatmap "$tool" "$out/vm.rec" 7 13 "$out"
+	try "advise as a picture" tools_advise "$tool" "$out/advise.json" "$out"
+	try "pictures need iommu-dirty-plot" tools_no_plot "$tool" "$t/sample.rec"
 	try "exit code: advise to an unknown file type" tools_exit 2 \
 		"$tool" advise -o advise.gif --replay "$t/advise-in.json"
 	try "exit code: advise without trackers" tools_exit 4 sh -c \

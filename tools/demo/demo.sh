@@ -46,7 +46,7 @@ between_marks() {
 		}'
 }
 
-"$repo/tools/setup/setup.sh" tools demo
+"$repo/tools/setup/setup.sh" tools demo plot
 image=$("$repo/tools/overlay/build.sh" plain)
 tree=$("$repo/tools/overlay/build.sh" tree)
 mkdir -p "$out"
@@ -108,9 +108,9 @@ rc=0
 sed -n '/^@@record\r*$/,/^@@record-end\r*$/{/^@@/d;s/\r//;p}' "$out/console.log" |
 	base64 -d | gunzip >"$out/demo.rec" || true
 # Draw only the migrated memory, without the queues of the device's driver
-if "$out/host/iommu-dirty" heatmap --from 0x100000000 --svg "$out/heatmap.svg" "$out/demo.rec" \
-	>"$out/heatmap.log" 2>&1; then
-	note "heatmap of the dirty memory: $out/heatmap.svg"
+if PATH=$repo/tools/iommu:$PATH "$out/host/iommu-dirty" heatmap --from 0x100000000 \
+	--output "$out/heatmap.html" "$out/demo.rec" >"$out/heatmap.log" 2>&1; then
+	note "heatmap of the dirty memory: $out/heatmap.html"
 else
 	note "no heatmap, see $out/heatmap.log"
 fi

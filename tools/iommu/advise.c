@@ -26,7 +26,7 @@ static const struct argp_option options[] = {
 	{ "throughput-cmd", KEY_COMMAND, "COMMAND", 0,
 	  "a command that prints the bytes per second of the device", 0 },
 	{ "devices", KEY_DEVICES, NULL, 0, "also measure the trackers of devices", 0 },
-	{ "output", 'o', "FILE", 0, "draw a picture: FILE.svg or FILE.png", 0 },
+	{ "output", 'o', "FILE", 0, "draw a picture: FILE.svg, FILE.png or FILE.html", 0 },
 	{ "replay", KEY_REPLAY, "FILE", 0, "evaluate the output of --json again", 0 },
 	{ 0 }
 };
@@ -60,8 +60,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->measure.observe.devices = true;
 		break;
 	case 'o':
-		if (!ends_with(arg, ".svg") && !ends_with(arg, ".png"))
-			argp_error(state, "%s ends neither with .svg nor with .png", arg);
+		if (!is_picture(arg))
+			argp_error(state, "%s does not end with .svg, .png or .html", arg);
 		opt->output = arg;
 		break;
 	case KEY_REPLAY:
@@ -88,24 +88,23 @@ static int replay(struct advise_result *result, const char *file)
 
 static int output(const struct advise_result *result, const struct advise_options *opt)
 {
-	const char *wrong = NULL;
+	json_t *json = advise_to_json(result, &opt->limits);
 	size_t rows = 0, i;
+	int rc = EXIT_OK;
 
 	for (i = 0; i < result->num; i++)
 		rows += result->trackers[i].num_rows;
 	if (opt->output && rows)
-		wrong = draw_advice(result, &opt->limits, opt->output,
-				    ends_with(opt->output, ".svg"));
-	if (wrong)
-		return complain(EXIT_FAILED, "%s: %s", opt->output, wrong);
+		rc = draw(json, opt->output);
 	if (opt->measure.observe.json) {
-		print_json(advise_to_json(result, &opt->limits));
+		print_json(json);
 	} else {
+		json_decref(json);
 		advise_print(result, &opt->limits);
 		if (!opt->output && rows)
 			advise_plot(result, &opt->limits);
 	}
-	return rows ? EXIT_OK : EXIT_NOTHING;
+	return rows ? rc : EXIT_NOTHING;
 }
 
 int cmd_advise(int argc, char **argv)

@@ -7,7 +7,6 @@
  *   reading.c	the reads that are measured
  *   recommend.c	chooses from the measurements
  *   report.c	prints the measurements as a table, a plot and JSON; reads the JSON back
- *   draw.c	draws the plot using cairo
  */
 #ifndef _IOMMU_DIRTY_ADVISE_H
 #define _IOMMU_DIRTY_ADVISE_H
@@ -113,9 +112,5 @@ void advise_decades(const struct advise_result *result, const struct advise_limi
 		    int *first, int *last);
 /* The next tracker whose IOAS no earlier tracker has; NULL after the last */
 const struct advise_tracker *advise_next_ioas(const struct advise_result *result, size_t *pos);
-
-/* draw.c: returns NULL or an error message */
-const char *draw_advice(const struct advise_result *result, const struct advise_limits *limits,
-			const char *file, bool svg);
 
 #endif

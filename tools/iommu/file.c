@@ -176,6 +176,7 @@ static const char *read_header(json_t *json, struct record *record)
 	if (page_size < 4096 || (page_size & (page_size - 1)))
 		return "the page size is out of range";
 	record->page_size = page_size;
+	record->header = json_incref(json);
 	return NULL;
 }
 
@@ -242,5 +243,6 @@ void record_free(struct record *record)
 	for (i = 0; i < record->num; i++)
 		free(record->samples[i].runs);
 	free(record->samples);
+	json_decref(record->header);
 	*record = (struct record){};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * heatmap: draws a record as a picture. Time goes down, addresses go to the right; a
- * cell shows the average fraction of its pages that was dirty in a sample.
+ * heatmap: draws a record, as text, JSON or a picture. Time goes down, addresses go to the
+ * right.
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,23 +13,19 @@
 
 struct heatmap_options {
 	const char *file;
-	const char *svg;
-	const char *png;
-	int fd;			/* -1: any iommufd */
-	uint32_t ioas;		/* 0: the IOAS of the first sample */
+	const char *output;
 	bool json;
-	struct heatmap map;
+	struct heatmap map;	/* fd of -1: any iommufd; ioas of 0: that of the first sample */
 };
 
-enum { KEY_SVG = 256, KEY_PNG, KEY_FROM, KEY_TO };
+enum { KEY_FROM = 256, KEY_TO };
 
 static const struct argp_option options[] = {
-	{ "svg", KEY_SVG, "FILE", 0, "draw an SVG picture", 0 },
-	{ "png", KEY_PNG, "FILE", 0, "draw a PNG picture", 0 },
+	{ "output", 'o', "FILE", 0, "draw a picture: FILE.svg, FILE.png or FILE.html", 0 },
 	{ "json", 'j', NULL, 0, "print the cells as JSON", 0 },
 	{ "ioas", 'a', "[FD:]ID", 0, "draw this address space (that of the first sample)", 0 },
-	{ "rows", 'r', "N", 0, "rows of the time axis (24)", 0 },
-	{ "columns", 'c', "N", 0, "columns of the address axis (64)", 0 },
+	{ "rows", 'r', "N", 0, "rows of the time axis (24; 200 in pictures)", 0 },
+	{ "columns", 'c', "N", 0, "columns of the address axis (64; 400 in pictures)", 0 },
 	{ "from", KEY_FROM, "IOVA", 0, "start at this address (the first dirty one)", 0 },
 	{ "to", KEY_TO, "IOVA", 0, "end at this address (the last dirty one)", 0 },
 	{ 0 }
@@ -42,9 +38,9 @@ static void parse_ioas(struct argp_state *state, char *arg, struct heatmap_optio
 
 	if (colon) {
 		*colon = 0;
-		opt->fd = parse_number(state, arg, 0, INT_MAX);
+		opt->map.fd = parse_number(state, arg, 0, INT_MAX);
 	}
-	opt->ioas = parse_number(state, colon ? colon + 1 : arg, 1, UINT32_MAX);
+	opt->map.ioas = parse_number(state, colon ? colon + 1 : arg, 1, UINT32_MAX);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -52,11 +48,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct heatmap_options *opt = state->input;
 
 	switch (key) {
-	case KEY_SVG:
-		opt->svg = arg;
-		break;
-	case KEY_PNG:
-		opt->png = arg;
+	case 'o':
+		if (!is_picture(arg))
+			argp_error(state, "%s does not end with .svg, .png or .html", arg);
+		opt->output = arg;
 		break;
 	case 'j':
 		opt->json = true;
@@ -91,118 +86,78 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* Fills in missing bounds from the record; false if nothing is dirty or they are empty */
-static bool find_bounds(struct heatmap *map, const struct record *record, int fd,
-			uint32_t ioas)
+/* Cells differ by orders of magnitude, so steps of brightness do, too */
+#define RAMP		".:-=+*#%@"
+#define DECADES		4
+
+struct scale {
+	double low;
+	double high;
+};
+
+static struct scale find_scale(const struct heatmap *map)
 {
-	uint64_t first = UINT64_MAX, last = 0;
-	bool any = false;
-	size_t i, j;
+	struct scale scale = { INFINITY, 0 };
+	size_t i;
 
-	for (i = 0; i < record->num; i++) {
-		const struct sample *s = &record->samples[i];
-
-		if (s->fd != fd || s->ioas != ioas)
+	for (i = 0; i < (size_t)map->rows * map->columns; i++) {
+		if (map->cells[i] <= 0)
 			continue;
-		map->end = s->time;
-		for (j = 0; j < s->num_runs; j++) {
-			uint64_t end = s->runs[j].iova + (s->runs[j].length - 1);
-
-			any = true;
-			if (s->runs[j].iova < first)
-				first = s->runs[j].iova;
-			if (end > last)
-				last = end;
-		}
+		scale.low = fmin(scale.low, map->cells[i]);
+		scale.high = fmax(scale.high, map->cells[i]);
 	}
-	if (map->first == UINT64_MAX)
-		map->first = first;
-	if (!map->last)
-		map->last = last;
-	return any && map->first <= map->last;
+	scale.low = fmax(scale.low, scale.high / pow(10, DECADES));
+	return scale;
 }
 
-static void add_run(struct heatmap *map, unsigned int row, const struct idirty_range *run)
+static char to_char(const struct scale *scale, double rate)
 {
-	/* In double: a cell can be as large as the address space */
-	double cell = ((double)(map->last - map->first) + 1) / map->columns;
-	uint64_t end = run->iova + (run->length - 1);
-	double from, to;
-	unsigned int c;
+	double part = log(rate / scale->low) / log(scale->high / scale->low);
 
-	if (end < map->first || run->iova > map->last)
-		return;
-	from = run->iova > map->first ? run->iova - map->first : 0;
-	to = (end < map->last ? end - map->first : map->last - map->first) + 1.0;
-	for (c = from / cell; c < map->columns && c * cell < to; c++) {
-		double a = c * cell > from ? c * cell : from;
-		double b = (c + 1) * cell < to ? (c + 1) * cell : to;
-
-		if (b > a)
-			map->cells[row * map->columns + c] += (b - a) / cell;
-	}
-}
-
-int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint32_t ioas)
-{
-	unsigned int *samples, row, c;
-	size_t i, j;
-
-	if (!find_bounds(map, record, fd, ioas))
-		return -ENOENT;
-	samples = calloc(map->rows, sizeof(*samples));
-	map->cells = calloc((size_t)map->rows * map->columns, sizeof(*map->cells));
-	if (!samples || !map->cells) {
-		free(samples);
-		return -ENOMEM;
-	}
-	for (i = 0; i < record->num; i++) {
-		const struct sample *s = &record->samples[i];
-
-		if (s->fd != fd || s->ioas != ioas)
-			continue;
-		/* A sample covers the time before it */
-		row = map->end > 0 ? ceil(s->time / map->end * map->rows) : 0;
-		row -= row > 0;
-		samples[row]++;
-		for (j = 0; j < s->num_runs; j++)
-			add_run(map, row, &s->runs[j]);
-	}
-	for (row = 0; row < map->rows; row++)
-		for (c = 0; samples[row] && c < map->columns; c++) {
-			double *cell = &map->cells[row * map->columns + c];
-
-			*cell /= samples[row];
-			if (*cell > 1)
-				*cell = 1;
-		}
-	free(samples);
-	return 0;
-}
-
-/* A digit for the tenths; a cell that is dirty at all is not a blank */
-static char to_char(double part)
-{
-	if (part <= 0)
+	if (rate <= 0)
 		return ' ';
-	return '0' + (part >= 1 ? 9 : (int)(part * 10));
+	/* With one value only, it is the brightest */
+	return RAMP[scale->high > scale->low ?
+		    (int)(fmin(fmax(part, 0), 1) * (sizeof(RAMP) - 2) + 0.5) : sizeof(RAMP) - 2];
+}
+
+static void print_row(const struct heatmap *map, const struct scale *scale, unsigned int row)
+{
+	const double *cell = &map->cells[row * map->columns];
+	unsigned int i, c;
+
+	printf("%9.3f |", map->end * (row + 1) / map->rows);
+	for (i = 0; i < map->num_segments; i++) {
+		if (i)
+			fputs("~|", stdout);
+		for (c = 0; c < map->segments[i].columns; c++)
+			putchar(to_char(scale, *cell++));
+	}
+	puts("|");
 }
 
 static void print_ascii(const struct heatmap *map)
 {
-	unsigned int row, c;
+	struct scale scale = find_scale(map);
+	unsigned int i;
 
-	printf("# addresses %#llx to %#llx, %.3f s; 0 to 9: tenths of a cell that are dirty\n",
-	       (unsigned long long)map->first, (unsigned long long)map->last, map->end);
-	for (row = 0; row < map->rows; row++) {
-		printf("%9.3f |", map->end * (row + 1) / map->rows);
-		for (c = 0; c < map->columns; c++)
-			putchar(to_char(map->cells[row * map->columns + c]));
-		printf("|\n");
+	for (i = 0; i < map->rows; i++)
+		print_row(map, &scale, i);
+	for (i = 0; i < map->num_segments; i++) {
+		const struct heat_segment *s = &map->segments[i];
+
+		printf("#%s %u columns: %#llx to %#llx\n", i ? " ~" : "", s->columns,
+		       (unsigned long long)s->first, (unsigned long long)s->last);
 	}
+	if (scale.high > 0)
+		printf("# MiB/s dirtied in a cell: %c is %.3g, %c is %.3g, %s\n", RAMP[0],
+		       scale.low / 1048576, RAMP[sizeof(RAMP) - 2], scale.high / 1048576,
+		       "logarithmic; blank: clean");
+	else
+		puts("# blank: clean");
 }
 
-static void print_cells(const struct heatmap *map)
+static json_t *rows_to_json(const struct heatmap *map)
 {
 	json_t *rows = json_array();
 	unsigned int row, c;
@@ -214,49 +169,100 @@ static void print_cells(const struct heatmap *map)
 			json_array_append_new(cells, json_real(map->cells[row * map->columns + c]));
 		json_array_append_new(rows, cells);
 	}
-	print_json(json_pack("{s:I, s:I, s:f, s:o}", "first", (json_int_t)map->first, "last",
-			     (json_int_t)map->last, "seconds", map->end, "rows", rows));
+	return rows;
 }
 
-static int output(const struct heatmap_options *opt)
+static json_t *segments_to_json(const struct heatmap *map)
 {
-	const char *wrong = NULL;
+	json_t *all = json_array();
+	unsigned int i;
 
-	if (opt->svg)
-		wrong = draw_heatmap(&opt->map, opt->svg, true);
-	if (wrong)
-		return complain(EXIT_FAILED, "%s: %s", opt->svg, wrong);
-	if (opt->png)
-		wrong = draw_heatmap(&opt->map, opt->png, false);
-	if (wrong)
-		return complain(EXIT_FAILED, "%s: %s", opt->png, wrong);
-	if (opt->json)
-		print_cells(&opt->map);
-	else if (!opt->svg && !opt->png)
+	for (i = 0; i < map->num_segments; i++) {
+		const struct heat_segment *s = &map->segments[i];
+
+		json_array_append_new(all, json_pack("{s:o, s:o, s:I}", "first",
+						     address_to_json(s->first), "last",
+						     address_to_json(s->last), "columns",
+						     (json_int_t)s->columns));
+	}
+	return all;
+}
+
+/* Adds what the header tells about the IOAS, and which others there are */
+static void add_spaces(json_t *json, const struct heatmap *map, json_t *header)
+{
+	json_t *space, *devices = json_array(), *others = json_array();
+	size_t i;
+
+	json_array_foreach(json_object_get(header, "address_spaces"), i, space) {
+		json_t *fd = json_object_get(space, "fd");
+
+		if (json_integer_value(json_object_get(space, "ioas")) == map->ioas &&
+		    (fd ? json_integer_value(fd) : -1) == map->fd)
+			json_array_extend(devices, json_object_get(space, "devices"));
+		else
+			json_array_append(others, space);
+	}
+	json_object_set_new(json, "devices", devices);
+	json_object_set_new(json, "others", others);
+}
+
+static json_t *to_json(const struct heatmap_options *opt, const struct record *record)
+{
+	const struct heatmap *map = &opt->map;
+	const char *start = "", *host = "";
+	json_t *json;
+
+	json_unpack(record->header, "{s?s, s?s}", "start", &start, "host", &host);
+	json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:o*, s:I, s:f, s:o, s:o}",
+			 "iommu-dirty-heatmap", 1, "file", opt->file, "start", start, "host", host,
+			 "page_size", (json_int_t)record->page_size, "fd", fd_to_json(map->fd),
+			 "ioas", (json_int_t)map->ioas, "seconds", map->end,
+			 "segments", segments_to_json(map), "rows", rows_to_json(map));
+	add_spaces(json, map, record->header);
+	return json;
+}
+
+static int output(const struct heatmap_options *opt, const struct record *record)
+{
+	json_t *json;
+	int rc = EXIT_OK;
+
+	if (!opt->json && !opt->output) {
 		print_ascii(&opt->map);
-	return EXIT_OK;
+		return EXIT_OK;
+	}
+	json = to_json(opt, record);
+	if (opt->output)
+		rc = draw(json, opt->output);
+	if (opt->json)
+		print_json(json);
+	else
+		json_decref(json);
+	return rc;
 }
 
 /* Resolves the iommufd and IOAS to draw; returns an exit code */
 static int choose_ioas(struct heatmap_options *opt, const struct record *record)
 {
 	const struct sample *found = NULL;
+	struct heatmap *map = &opt->map;
 	size_t i;
 
 	for (i = 0; i < record->num; i++) {
 		const struct sample *s = &record->samples[i];
 
-		if ((opt->ioas && s->ioas != opt->ioas) || (opt->fd >= 0 && s->fd != opt->fd))
+		if ((map->ioas && s->ioas != map->ioas) || (map->fd >= 0 && s->fd != map->fd))
 			continue;
 		if (!found)
 			found = s;
-		else if (opt->ioas && s->fd != found->fd)
+		else if (map->ioas && s->fd != found->fd)
 			return complain(EXIT_USAGE, "%s: there is --ioas %d:%u, and --ioas %d:%u",
-					opt->file, found->fd, opt->ioas, s->fd, opt->ioas);
+					opt->file, found->fd, map->ioas, s->fd, map->ioas);
 	}
 	if (found) {
-		opt->fd = found->fd;
-		opt->ioas = found->ioas;
+		map->fd = found->fd;
+		map->ioas = found->ioas;
 	}
 	return EXIT_OK;
 }
@@ -270,8 +276,7 @@ int cmd_heatmap(int argc, char **argv)
 		.doc = "Draw what iommu-dirty record has written, address by time.",
 	};
 	struct heatmap_options opt = {
-		.fd = -1,
-		.map = { .rows = 24, .columns = 64, .first = UINT64_MAX },
+		.map = { .fd = -1, .first = UINT64_MAX },
 	};
 	struct record record;
 	const char *wrong;
@@ -294,13 +299,16 @@ int cmd_heatmap(int argc, char **argv)
 		record_free(&record);
 		return rc;
 	}
-	rc = heatmap_fill(&opt.map, &record, opt.fd, opt.ioas);
+	/* Pictures have pixels, and text has characters */
+	opt.map.rows = opt.map.rows ?: opt.output ? 200 : 24;
+	opt.map.columns = opt.map.columns ?: opt.output ? 400 : 64;
+	rc = heatmap_fill(&opt.map, &record);
 	if (rc == -ENOENT)
 		rc = complain(EXIT_NOTHING, "%s: nothing is dirty there", opt.file);
 	else if (rc)
 		rc = complain(EXIT_FAILED, "out of memory");
 	else
-		rc = output(&opt);
+		rc = output(&opt, &record);
 	free(opt.map.cells);
 	record_free(&record);
 	return rc;

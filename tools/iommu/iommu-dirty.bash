@@ -44,7 +44,7 @@ _iommu_dirty() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	--svg | --png | --output | --replay | --image)
+	--output | --replay | --image)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -55,7 +55,7 @@ _iommu_dirty() {
 	list | clean) words="--pid --device --fd --json --help --version" ;;
 	rate | watch) words=$observe ;;
 	record) words="$observe --output --interval" ;;
-	heatmap) words="--svg --png --json --ioas --rows --columns --from --to --help --version" ;;
+	heatmap) words="--output --json --ioas --rows --columns --from --to --help --version" ;;
 	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
 		--output --replay --json --help --version" ;;
 	migrate)

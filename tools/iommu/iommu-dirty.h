@@ -10,7 +10,9 @@
  *   borrow.c	borrows these iommufds
  *   file.c	record files
  *   units.c	numbers with units
- *   draw.c	pictures as SVG or PNG, using cairo
+ *   heat.c	the cells of a heatmap
+ *   ranges.c	sets of IOVA ranges
+ *   draw.c, iommu-dirty-plot	pictures
  *   migrate.c, migrate/	a subcommand and its parts
  */
 #ifndef _IOMMU_DIRTY_H
@@ -200,6 +202,14 @@ static inline bool ends_with(const char *s, const char *end)
 	return len > n && !strcmp(s + len - n, end);
 }
 
+/* ranges.c: sorts ranges, and merges those that overlap or touch; returns how many are left */
+size_t ranges_merge(struct idirty_range *ranges, size_t num);
+
+static inline uint64_t range_last(const struct idirty_range *range)
+{
+	return range->iova + (range->length - 1);
+}
+
 /* file.c: a record is lines of JSON, a header and then one line for each sample */
 struct sample {
 	double time;		/* seconds since the start */
@@ -212,6 +222,7 @@ struct sample {
 struct record {
 	uint64_t page_size;
 	bool cut_off;		/* the last line is not complete */
+	json_t *header;
 	size_t num;
 	struct sample *samples;
 };
@@ -225,18 +236,34 @@ int record_write_sample(FILE *f, const struct sample *sample);
 const char *record_read(FILE *f, struct record *record, unsigned int *line);
 void record_free(struct record *record);
 
-/* heatmap.c: cells hold the dirty fraction, 0 to 1 */
+/* heat.c: what a heatmap shows */
+#define HEAT_SEGMENTS	8
+
+struct heat_segment {
+	uint64_t first;
+	uint64_t last;
+	unsigned int columns;
+};
+
 struct heatmap {
+	int fd;			/* the IOAS, as in struct watched */
+	uint32_t ioas;
 	unsigned int rows;	/* time */
 	unsigned int columns;	/* address */
 	uint64_t first;		/* UINT64_MAX: the first dirty address */
 	uint64_t last;		/* 0: the last dirty address */
 	double end;
-	double *cells;
+	unsigned int num_segments;
+	struct heat_segment segments[HEAT_SEGMENTS];
+	double *cells;		/* bytes that became dirty, per second */
 };
 
-int heatmap_fill(struct heatmap *map, const struct record *record, int fd, uint32_t ioas);
-/* draw.c: returns NULL or an error message */
-const char *draw_heatmap(const struct heatmap *map, const char *file, bool svg);
+/* Returns 0, -ENOENT if nothing is dirty there, or -ENOMEM; @map->cells must be freed */
+int heatmap_fill(struct heatmap *map, const struct record *record);
+
+/* draw.c: whether the file can have a picture, by its name */
+bool is_picture(const char *file);
+/* Draws the JSON output of a command; returns an exit code, after a complaint on failure */
+int draw(json_t *json, const char *file);
 
 #endif

@@ -10,34 +10,6 @@
 
 const uint64_t advise_page_sizes[ADVISE_ROWS] = { 1 << 12, 1 << 16, 1 << 21, 1 << 30 };
 
-static int by_iova(const void *a, const void *b)
-{
-	const struct idirty_range *x = a, *y = b;
-
-	return (x->iova > y->iova) - (x->iova < y->iova);
-}
-
-/* Sorts the extents, and merges those that overlap or touch */
-static void merge_extents(struct subject *s)
-{
-	struct idirty_range *e = s->extents;
-	size_t i;
-
-	qsort(e, s->num_extents, sizeof(*e), by_iova);
-	for (i = 1; i < s->num_extents;) {
-		uint64_t last = e[i].iova + (e[i].length - 1);
-		uint64_t end = e[i - 1].iova + (e[i - 1].length - 1);
-
-		if (end != UINT64_MAX && e[i].iova > end + 1) {
-			i++;
-			continue;
-		}
-		if (last > end)
-			e[i - 1].length += last - end;
-		memmove(&e[i], &e[i + 1], (--s->num_extents - i) * sizeof(*e));
-	}
-}
-
 /* Adds a run to the byte count, and the GiBs that contain it to the extents */
 static int add_run(void *arg, const struct idirty_range *run)
 {
@@ -52,7 +24,7 @@ static int add_run(void *arg, const struct idirty_range *run)
 		return -ENOMEM;
 	s->extents = more;
 	more[s->num_extents++] = (struct idirty_range){ first, last - first + 1 };
-	merge_extents(s);
+	s->num_extents = ranges_merge(s->extents, s->num_extents);
 	return 0;
 }
 

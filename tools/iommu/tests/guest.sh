@@ -12,7 +12,7 @@ rate_is_seen() {
 	[ "$(sed -n 's/.*"bytes": \([0-9]*\),/\1/p' /tmp/rate)" -gt 0 ]
 }
 none() { iommu-dirty rate --pid 1; [ $? -eq 4 ]; }
-drawn() { iommu-dirty heatmap /tmp/rec | grep '|.*[0-9].*|'; }
+drawn() { iommu-dirty heatmap /tmp/rec | grep '|.*[^ |~].*|'; }
 traced() { grep "iommufd_dirty_$1:" "$events/trace"; }
 # probed NUMBER TEXT: probe must print this line for NUMBER devices
 probed() {
@@ -63,7 +63,7 @@ both_are_drawn() {
 	iommu-dirty record --pid "$load" --duration 1s --output /tmp/rec || return
 	sed -n 's/.*"fd":\([0-9]*\),"ioas":\([0-9]*\),.*/\1:\2/p' /tmp/rec | sort -u |
 		while read -r ioas; do
-			iommu-dirty heatmap --ioas "$ioas" /tmp/rec | grep '|.*[0-9].*|' && echo "$ioas"
+			iommu-dirty heatmap --ioas "$ioas" /tmp/rec | grep '|.*[^ |~].*|' && echo "$ioas"
 		done >/tmp/drawn
 	cat /tmp/drawn
 	[ "$(grep -c '^[0-9]*:[0-9]*$' /tmp/drawn)" -eq 2 ]

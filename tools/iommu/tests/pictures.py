@@ -1,332 +1,284 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Compares the pictures of iommu-dirty with their data. Called by tools/check/tools.sh.
 
-Usage: pictures.py heatmap RECORD ROWS COLUMNS JSON SVG PNG
-       pictures.py advise JSON SVG PNG
+Usage: pictures.py heatmap RECORD ROWS COLUMNS JSON SVG PNG HTML
+       pictures.py advise JSON SVG PNG HTML
 
-The script computes the expected shapes again, from the record file or from the output
-of "advise --json". The SVG file must have each shape, with its position and colour, and
-each text. Equal characters must have equal glyphs, and different characters different
-glyphs, in any font. In the PNG file, the pixels of each shape must have its colour.
+The cells of a heatmap are computed again, from the record, in fractions. In the SVG file,
+each segment must be an image that is transparent where nothing was written, and brighter
+where more was; text must be text. Headless Chromium moves the pointer over the page, in
+light and dark mode, and tells which text appears and whether the letters can be read.
 """
 
+import base64
+import io
+import itertools
 import json
-import math
+import os
 import re
-import struct
+import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
-import zlib
 from fractions import Fraction
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 540, 90, 20, 40, 50
-BLACK, WHITE = (0, 0, 0), (1, 1, 1)
-READ, SEND = (0.1, 0.3, 0.8), (0.8, 0.2, 0.1)
+from matplotlib import image
+
+SVG = "{http://www.w3.org/2000/svg}"
+HREF = "{http://www.w3.org/1999/xlink}href"
+MIB = 1 << 20
+
+# Moves the pointer to each place, and prints what the page shows there
+MOVE = """<script>
+addEventListener("load", () => {
+  const svg = document.querySelector("svg"), images = svg.querySelectorAll("image");
+  const told = [];
+  for (const [which, x, y] of PLACES) {
+    const box = which === null ? null : images[which].getBoundingClientRect();
+    const at = box ? new DOMPoint(box.left + x * box.width, box.top + y * box.height) :
+                     new DOMPoint(x, y).matrixTransform(svg.getScreenCTM());
+    svg.dispatchEvent(new MouseEvent("mousemove", {clientX: at.x, clientY: at.y}));
+    const hover = document.getElementById("hover");
+    told.push(getComputedStyle(hover).visibility == "visible" ? hover.textContent : "");
+  }
+  const result = document.createElement("pre");
+  result.id = "result";
+  result.textContent = JSON.stringify({told, paper: getComputedStyle(svg).backgroundColor,
+    body: getComputedStyle(document.body).backgroundColor,
+    ink: [...svg.querySelectorAll("text")].map(t => getComputedStyle(t).fill)});
+  document.body.append(result);
+});
+</script>"""
 
 
-class Picture:
-    """Shapes and texts, each in drawing order"""
-
-    def __init__(self):
-        self.fills = [(WHITE, (0, 0, WIDTH, HEIGHT))]
-        self.strokes = []
-        self.texts = []
+def check(good, what):
+    if not good:
+        sys.exit(what)
 
 
-def hexadecimal(value):
-    return f"{value:#x}" if value else "0"
+def near(a, b):
+    return abs(a - b) <= 1e-9 * max(abs(a), abs(b))
 
 
-def heatmap_cells(record, rows, columns):
-    """Return the dirty parts of cells, bounds and time of the first address space"""
-    with open(record) as file:
+def read_record(name):
+    """Return the samples of the first address space: the time before, the time, the runs"""
+    with open(name, encoding="utf-8") as file:
         lines = [json.loads(line, parse_float=Fraction) for line in file]
-    samples = [s for s in lines[1:] if s["ioas"] == lines[1]["ioas"]]
-    runs = [(int(address, 16), length) for s in samples for address, length in s["runs"]]
-    first, end = min(run[0] for run in runs), max(sum(run) for run in runs)
-    size = Fraction(end - first, columns)
-    cells = [[Fraction(0)] * columns for _ in range(rows)]
-    seen = [0] * rows
-    for sample in samples:
-        row = max(math.ceil(sample["time"] / samples[-1]["time"] * rows) - 1, 0)
-        seen[row] += 1
-        for address, length in sample["runs"]:
-            address = int(address, 16)
-            for c in range(columns):
-                low, high = first + c * size, first + (c + 1) * size
-                both = min(high, address + length) - max(low, address)
-                cells[row][c] += max(both, 0) / size
-    cells = [[min(cell / max(n, 1), 1) for cell in row] for row, n in zip(cells, seen)]
-    return cells, first, end - 1, float(samples[-1]["time"])
+    samples, before = [], Fraction(0)
+    for line in lines[1:]:
+        if line["ioas"] == lines[1]["ioas"]:
+            runs = [(int(address, 16), length) for address, length in line["runs"]]
+            samples.append((before, line["time"], runs))
+            before = line["time"]
+    return samples
 
 
-def heatmap_color(part):
-    """Light yellow to dark red"""
-    part = 0.15 + 0.85 * part
-    return 1 - 0.4 * part, 0.95 * (1 - part), 0.6 * (1 - part)
+def heatmap_cells(samples, heat):
+    """Return bytes per second of each cell"""
+    rows, end = len(heat["rows"]), samples[-1][1]
+    edges = []
+    for s in heat["segments"]:
+        first, last = int(s["first"], 16), int(s["last"], 16)
+        step = Fraction(last + 1 - first, s["columns"])
+        edges += [(first + c * step, first + (c + 1) * step) for c in range(s["columns"])]
+    cells = [[Fraction(0)] * len(edges) for _ in range(rows)]
+    for before, after, runs in samples:
+        written = [sum(max(min(high, address + length) - max(low, address), 0)
+                       for address, length in runs) for low, high in edges]
+        for r in range(rows):
+            top, bottom = end * r / rows, end * (r + 1) / rows
+            part = max(min(after, bottom) - max(before, top), 0) / (after - before)
+            for c, size in enumerate(written):
+                cells[r][c] += size * part / (bottom - top)
+    return cells
 
 
-def heatmap_picture(cells, first, last, seconds):
-    p = Picture()
-    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    w, h = width / len(cells[0]), height / len(cells)
-    for r, row in enumerate(cells):
-        for c, part in enumerate(row):
-            if part > 0:
-                box = (LEFT + c * w, TOP + r * h, LEFT + (c + 1) * w, TOP + (r + 1) * h)
-                p.fills.append((heatmap_color(part), box))
-    p.strokes.append((LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM))
-    p.texts.append((LEFT, TOP - 15, "what devices wrote: address by time; darker: more of it"))
-    for i in range(5):
-        p.texts.append((10, TOP + height * i / 4 + 5, f"{seconds * i / 4:.2f} s"))
-    p.texts.append((LEFT, HEIGHT - BOTTOM + 20, hexadecimal(first)))
-    p.texts.append((WIDTH - RIGHT - 110, HEIGHT - BOTTOM + 20, hexadecimal(last)))
-    return p
+def check_segments(samples, heat, columns):
+    runs = sorted((address, address + length - 1) for _, _, runs in samples
+                  for address, length in runs)
+    segments = [(int(s["first"], 16), int(s["last"], 16)) for s in heat["segments"]]
+    check(segments[0][0] == runs[0][0], "the first address is not the first that was written")
+    check(segments[-1][1] == max(end for _, end in runs), "nor is the last one")
+    for first, last in runs:
+        check(any(a <= first and last <= b for a, b in segments), f"{first:#x} is in no segment")
+    for (_, end), (begin, _) in itertools.pairwise(segments):
+        check(end < begin, "segments are not in order")
+    check(sum(s["columns"] for s in heat["segments"]) == columns, "not all columns are used")
 
 
-def size_text(size):
-    for unit in ("", "K", "M", "G"):
-        if size < 1024 or size % 1024:
-            return f"{size}{unit}"
-        size //= 1024
-    return f"{size}T"
+def light(pixel):
+    red, green, blue = (float(v) for v in pixel[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def dot(p, color, x, y):
-    p.fills.append((color, (x - 5, y - 5, x + 5, y + 5)))
-
-
-def advise_picture(advice):
-    p = Picture()
-    rows = [(t["tracker"], row, row["dirty_bytes"] / advice["bandwidth"] * 1e9)
-            for t in advice["trackers"] for row in t["page_sizes"]]
-    times = [row["read_ns"] for _, row, _ in rows] + [send for _, _, send in rows if send]
-    low = math.floor(math.log10(max(min(times), 1)))
-    high = math.ceil(math.log10(max(row["read_ns"] + send for _, row, send in rows)))
-
-    def place(ns):
-        span = WIDTH - 2 * LEFT - RIGHT
-        return 2 * LEFT + span * (math.log10(max(ns, 1)) - low) / (high - low)
-
-    p.texts.append((2 * LEFT, TOP - 15, "seconds of a round:"))
-    dot(p, READ, 2 * LEFT + 150, TOP - 20)
-    dot(p, SEND, 2 * LEFT + 220, TOP - 20)
-    p.texts.append((2 * LEFT + 160, TOP - 15, "READ"))
-    p.texts.append((2 * LEFT + 230, TOP - 15, "sending what was dirty"))
-    for i in range(low, high + 1):
-        x = place(10 ** i)
-        p.texts.append((x - 15, HEIGHT - BOTTOM + 20, f"{10.0 ** (i - 9):g}"))
-        p.strokes.append((x, TOP, x, HEIGHT - BOTTOM))
-    for line, (name, row, send) in enumerate(rows):
-        y = TOP + (HEIGHT - TOP - BOTTOM) * (line + 1) / (len(rows) + 1)
-        p.texts.append((10, y + 5, f"{name[:20]} {size_text(row['page_size'])}"))
-        dot(p, READ, place(row["read_ns"]), y)
-        if send:
-            dot(p, SEND, place(send), y)
-    return p
-
-
-def attribute(element, name):
-    """Read an attribute, which may also be in style="name:value;..." """
-    style = dict(part.strip().split(":", 1)
-                 for part in element.get("style", "").split(";") if ":" in part)
-    return element.get(name, style.get(name, "none"))
-
-
-def color_of(text):
-    return tuple(float(value) / 100 for value in re.findall(r"([0-9.]+)%", text))
-
-
-def bounds(path):
-    """Return the bounds of the points on a path; curves are sampled"""
-    points = []
-    for letter, numbers in re.findall(r"([MLC])([^MLCZ]*)", path):
-        values = [float(v) for v in numbers.split()]
-        if letter == "C":
-            ends = [points[-1], *zip(values[::2], values[1::2])]
-            for t in (i / 8 for i in range(1, 8)):
-                factors = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3]
-                points.append([sum(f * end[i] for f, end in zip(factors, ends)) for i in (0, 1)])
-        points.append(values[-2:])
-    xs, ys = zip(*points)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def svg_shapes(file):
-    """Return the filled shapes, strokes and glyphs, each in file order"""
-    fills, strokes, glyphs = [], [], []
-
-    def walk(element):
-        tag = element.tag.split("}")[1]
-        if tag == "defs":
-            return
-        if tag in ("path", "rect"):
-            if tag == "path":
-                box = bounds(element.get("d"))
-            else:
-                x, y, w, h = (float(element.get(name, 0)) for name in ("x", "y", "width", "height"))
-                box = (x, y, x + w, y + h)
-            fill, stroke = attribute(element, "fill"), attribute(element, "stroke")
-            if fill != "none":
-                fills.append((color_of(fill), box))
-            if stroke != "none":
-                strokes.append((color_of(stroke), box))
-        if tag == "use":
-            href = next(v for k, v in element.items() if k.endswith("href"))
-            glyphs.append((float(element.get("x")), float(element.get("y")), href))
-        for child in element:
-            walk(child)
-
-    walk(ET.parse(file).getroot())
-    return fills, strokes, glyphs
-
-
-def near(a, b, limit=0.02):
-    return len(a) == len(b) and all(abs(x - y) < limit for x, y in zip(a, b))
-
-
-def compare_shapes(what, got, want):
-    if len(got) != len(want):
-        sys.exit(f"{len(got)} {what}, not {len(want)}")
-    for one, other in zip(got, want):
-        if not near(one[0], other[0], 0.001) or not near(one[1], other[1]):
-            sys.exit(f"{what}: {one}, not {other}")
-
-
-def compare_texts(glyphs, texts):
-    """Equal characters must have equal glyphs; each text must be in its place"""
-    wanted = "".join(text for _, _, text in texts)
-    skipped = "" if len(wanted) == len(glyphs) else " "
-    wanted = wanted.replace(skipped, "") if skipped else wanted
-    if len(wanted) != len(glyphs):
-        sys.exit(f"{len(glyphs)} glyphs, not {len(wanted)}")
-    by_glyph, by_char = {}, {}
-    for char, (_, _, glyph) in zip(wanted, glyphs):
-        if by_glyph.setdefault(glyph, char) != char or by_char.setdefault(char, glyph) != glyph:
-            sys.exit(f"{glyph} is {by_glyph[glyph]!r}, and {char!r}")
+def check_images(tree, heat):
+    """Pixels of equal rates must be equal, and brighter ones have a higher rate"""
+    images = [e for e in tree.iter(SVG + "image") if len(heat["rows"]) ==
+              image.imread(io.BytesIO(base64.b64decode(e.get(HREF).split(",")[1]))).shape[0]]
+    check(len(images) >= len(heat["segments"]), f"only {len(images)} images")
     at = 0
-    for x, y, text in texts:
-        if not near(glyphs[at][:2], (x, y)):
-            sys.exit(f"{text!r} is at {glyphs[at][:2]}, not {x}, {y}")
-        at += len(text) - (text.count(skipped) if skipped else 0)
+    for s, element in zip(heat["segments"], images):
+        pixels = image.imread(io.BytesIO(base64.b64decode(element.get(HREF).split(",")[1])))
+        check(pixels.shape[:2] == (len(heat["rows"]), s["columns"]),
+              f"an image has {pixels.shape} pixels")
+        # which way up, by the element's transformation
+        if re.search(r"scale\(\S+ -|matrix\(\S+ \S+ \S+ -", element.get("transform", "")):
+            pixels = pixels[::-1]
+        known = []
+        for row, line in zip(heat["rows"], pixels):
+            for rate, pixel in zip(row[at:at + s["columns"]], line):
+                check((rate > 0) == (pixel[3] > 0.5), "a written cell is not drawn, or a clean one is")
+                if rate:
+                    known.append((rate, light(pixel)))
+        known.sort()
+        for (_, dim), (_, bright) in itertools.pairwise(known):
+            check(bright >= dim - 1e-6, "more was written where it is darker")
+        at += s["columns"]
 
 
-def compare_svg(picture, file):
-    fills, strokes, glyphs = svg_shapes(file)
-    compare_shapes("filled shapes", fills, picture.fills)
-    compare_shapes("lines", strokes, [(BLACK, box) for box in picture.strokes])
-    compare_texts(glyphs, picture.texts)
+def texts_of(name):
+    check(subprocess.run(["xmllint", "--noout", "--nonet", name], check=False).returncode == 0,
+          f"{name} is no XML")
+    tree = ET.parse(name)
+    check("prefers-color-scheme: dark" in "".join(tree.getroot().itertext()), "no dark mode")
+    title = tree.find(f"{SVG}metadata/{{*}}RDF/{{*}}Work/{{*}}title")
+    check(title is not None and title.text, "no title")
+    return tree, ["".join(e.itertext()) for e in tree.iter(SVG + "text")]
 
 
-def paeth(a, b, c):
-    p = a + b - c
-    pa, pb, pc = abs(p - a), abs(p - b), abs(p - c)
-    return a if pa <= pb and pa <= pc else b if pb <= pc else c
+def check_texts(texts, wanted):
+    for want in wanted:
+        check(any(want in text for text in texts), f"the text {want!r} is missing in {texts}")
 
 
-def png_rows(file):
-    """Return rows of bytes, three per pixel"""
-    with open(file, "rb") as f:
-        data = f.read()
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        sys.exit(f"{file} is no PNG")
-    at, body = 8, b""
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at:at + 8])
-        chunk = data[at + 8:at + 8 + size]
-        if zlib.crc32(kind + chunk) != struct.unpack(">I", data[at + 8 + size:at + 12 + size])[0]:
-            sys.exit(f"{file}: a chunk is damaged")
-        if kind == b"IHDR" and struct.unpack(">IIBBBBB", chunk) != (WIDTH, HEIGHT, 8, 2, 0, 0, 0):
-            sys.exit(f"{file}: not {WIDTH} by {HEIGHT} pixels of 24 bits")
-        if kind == b"IDAT":
-            body += chunk
-        at += 12 + size
-    raw, rows, above = zlib.decompress(body), [], bytes(3 * WIDTH)
-    for y in range(HEIGHT):
-        line = bytearray(raw[y * (3 * WIDTH + 1):(y + 1) * (3 * WIDTH + 1)])
-        kind, line = line[0], line[1:]
-        for i in range(3 * WIDTH if kind else 0):
-            left = line[i - 3] if i >= 3 else 0
-            corner = above[i - 3] if i >= 3 else 0
-            line[i] = (line[i] + (left, above[i], (left + above[i]) // 2,
-                                  paeth(left, above[i], corner))[kind - 1]) & 255
-        rows.append(line)
-        above = line
-    return rows
+def luminance(color):
+    """As in the Web Content Accessibility Guidelines, which call 4.5:1 readable"""
+    values = [int(v) / 255 for v in re.findall(r"\d+", color)[:3]]
+    return light([v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in values])
 
 
-def compare_area(rows, color, box):
-    """Compare each channel of all pixels that are entirely in the box"""
-    x1, y1, x2, y2 = math.ceil(box[0]), math.ceil(box[1]), math.floor(box[2]), math.floor(box[3])
-    for y in range(y1, y2):
-        for channel in range(3):
-            values = rows[y][3 * x1 + channel:3 * x2:3]
-            if values and any(abs(v - 255 * color[channel]) > 1.5 for v in {min(values), max(values)}):
-                sys.exit(f"row {y}, pixels {x1} to {x2}: not the color {color}")
+def browse(page, places, dark):
+    """Let Chromium move the pointer; return what appears at each place"""
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    check(not re.search(r"(src|href)=\"https?:|@import|url\(http", text), "the page loads others")
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, "page.html")
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text.replace("</body>", MOVE.replace("PLACES", json.dumps(places)) +
+                                    "</body>"))
+        dom = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,700",
+             f"--user-data-dir={folder}", f"--blink-settings=preferredColorScheme={int(not dark)}",
+             "--dump-dom", "file://" + name],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=300, check=True).stdout.decode()
+    found = re.search(r'<pre id="result">(.*?)</pre>', dom, re.DOTALL)
+    check(found, "the page's script has failed")
+    result = json.loads(found.group(1).replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
+    papers = {result["body"]} | ({result["paper"]} if dark else set())
+    for paper, ink in itertools.product(papers, set(result["ink"])):
+        a, b = sorted((luminance(paper), luminance(ink)))
+        # the grey remarks are at 3:1, which is for what is not essential
+        check((b + 0.05) / (a + 0.05) >= 3, f"{ink} on {paper}, {'dark' if dark else 'light'} mode")
+    check((luminance(result["body"]) < 0.2) == dark, "the paper is not that of the mode")
+    return result["told"]
 
 
-def is_inked(rows, text):
-    """Return whether there are dark pixels where a text begins"""
-    x, y = int(text[0]), int(text[1])
-    return any(min(rows[row][3 * x:3 * (x + 30)]) < 128 for row in range(y - 10, y))
+def check_heatmap_page(page, heat, cells):
+    places, wanted, at, rows = [], [], 0, len(cells)
+    end = heat["seconds"]
+    for which, s in enumerate(heat["segments"]):
+        first, last = int(s["first"], 16), int(s["last"], 16)
+        n = s["columns"]
+        for r, c in {(0, 0), (rows - 1, n - 1), (rows // 2, n // 3), (rows // 3, n // 2)}:
+            places.append([which, (c + 0.5) / n, (r + 0.5) / rows])
+            low = first + (last + 1 - first) * c // n
+            high = first + (last + 1 - first) * (c + 1) // n - 1
+            wanted.append((f"{low:#x} to {high:#x}\n{end * r / rows:.3f} s to "
+                           f"{end * (r + 1) / rows:.3f} s", float(cells[r][at + c]) / MIB))
+        at += n
+    for dark in (False, True):
+        for told, (where, rate) in zip(browse(page, places, dark), wanted):
+            text, value = told.rsplit("\n", 1)
+            check(text == where, f"{text!r}, not {where!r}")
+            if rate:
+                check(abs(float(value.split()[0]) - rate) <= 0.006 * rate and
+                      value.endswith(" MiB/s dirtied"), f"{value!r}, not {rate} MiB/s")
+            else:
+                check(value == "clean", f"{value!r}, but nothing was written")
 
 
-def compare_heatmap_png(file, cells, picture):
-    rows = png_rows(file)
-    w = (WIDTH - LEFT - RIGHT) / len(cells[0])
-    h = (HEIGHT - TOP - BOTTOM) / len(cells)
-    for r, row in enumerate(cells):
-        for c, part in enumerate(row):
-            # the frame covers half a pixel
-            box = (max(LEFT + c * w, LEFT + 1), max(TOP + r * h, TOP + 1),
-                   min(LEFT + (c + 1) * w, WIDTH - RIGHT - 1),
-                   min(TOP + (r + 1) * h, HEIGHT - BOTTOM - 1))
-            compare_area(rows, heatmap_color(part) if part > 0 else WHITE, box)
-    compare_area(rows, WHITE, (WIDTH - RIGHT + 1, 0, WIDTH, HEIGHT - BOTTOM))
-    compare_inked(file, rows, picture)
+def check_heatmap(record, rows, columns, printed, svg, png, page):
+    with open(printed, encoding="utf-8") as file:
+        heat = json.load(file)
+    check(heat["iommu-dirty-heatmap"] == 1, "the version")
+    samples = read_record(record)
+    check(near(heat["seconds"], float(samples[-1][1])), "other seconds in JSON")
+    check(len(heat["rows"]) == int(rows), "other rows in JSON")
+    check_segments(samples, heat, int(columns))
+    cells = heatmap_cells(samples, heat)
+    for got, want in zip(heat["rows"], cells):
+        check(len(got) == len(want), "other columns in JSON")
+        for one, other in zip(got, want):
+            check(near(one, float(other)), f"a cell in JSON is {one}, not {float(other)}")
+    tree, texts = texts_of(svg)
+    check_texts(texts, [f"IO address space {heat['ioas']}", *heat["devices"], "IO virtual address",
+                        "time since the start of the record, in seconds",
+                        "MiB/s dirtied in a cell", os.path.basename(record),
+                        *(s["first"] for s in heat["segments"])])
+    check(sum("⋯" == t for t in texts) == len(heat["segments"]) - 1, "not a mark for each gap")
+    check_images(tree, heat)
+    check(image.imread(png).shape[:2] == (675, 1200), "the PNG has another size")
+    check_heatmap_page(page, heat, cells)
 
 
-def compare_inked(file, rows, picture):
-    for text in picture.texts:
-        if not is_inked(rows, text):
-            sys.exit(f"{file}: nothing where {text[2]!r} belongs")
-
-
-def compare_advise_png(file, picture):
-    rows = png_rows(file)
-    dots = [(color, box[0] + 5, box[1] + 5) for color, box in picture.fills[1:]]
-    for i, (color, x, y) in enumerate(dots):
-        # skip dots that a later one overlaps
-        if all(math.hypot(x - a, y - b) > 8 for _, a, b in dots[i + 1:]):
-            compare_area(rows, color, (x - 2, y - 2, x + 2, y + 2))
-    for x1, y1, _, y2 in picture.strokes:
-        if any(rows[y][3 * int(x1 - 0.5)] > 250 and rows[y][3 * int(x1 + 0.5)] > 250
-               for y in range(y1, y2)):
-            sys.exit(f"{file}: no line at {x1}")
-    compare_inked(file, rows, picture)
+def check_advise(printed, svg, png, page):
+    with open(printed, encoding="utf-8") as file:
+        advice = json.load(file)
+    _, texts = texts_of(svg)
+    spaces = {t["ioas"] for t in advice["trackers"] if t["page_sizes"]}
+    check_texts(texts, [*(f"IO address space {i}" for i in spaces),
+                        *(t["tracker"] for t in advice["trackers"] if t["page_sizes"]),
+                        "READ of what devices write to", "sending what is dirty, at "])
+    marked = sum("recommended" in t for t in texts)
+    best = {(r["tracker"], r["page_size"]) for r in advice["recommendations"] if r["tracker"]}
+    check(marked == len(best), f"{marked} recommendations are marked, of {len(best)}")
+    check(image.imread(png).shape[2] == 4, "no PNG")
+    with open(page, encoding="utf-8") as file:
+        points = json.loads(re.search(r"const data = (.*);\n", file.read()).group(1))["points"]
+    told = browse(page, [[None, p["x"], p["y"]] for p in points], False)
+    check(browse(page, [[None, p["x"], p["y"]] for p in points], True) == told, "dark mode differs")
+    told = [text for texts in told for text in re.split(r"\n(?=.*, pages of )", texts)]
+    check({p["text"] for p in points} == set(told), "the page tells something else")
+    for t in advice["trackers"]:
+        before = None
+        for row in t["page_sizes"]:
+            size = row["page_size"]
+            unit = next(u for u in ("KiB", "MiB", "GiB") if size < 1024 << 10 *
+                        (1 + ("KiB", "MiB", "GiB").index(u)))
+            name = f"{size >> 10 * (1 + ('KiB', 'MiB', 'GiB').index(unit))} {unit}"
+            found = [p for p in points if p["text"].startswith(f"{t['tracker']}, pages of {name}\n")]
+            check(len(found) == 1 and found[0]["text"] in told,
+                  f"{t['tracker']}, {name}: the page does not tell it")
+            check(found[0]["text"].endswith("\nrecommended") == ((t["tracker"], size) in best),
+                  f"{t['tracker']}, {name}: is it recommended?")
+            # a longer READ is further to the right, more to send higher up
+            if before:
+                check((row["read_ns"] - before[0]) * (found[0]["x"] - before[1]) >= 0 and
+                      (row["dirty_bytes"] - before[2]) * (before[3] - found[0]["y"]) >= 0,
+                      f"{t['tracker']}, {name} is in another place")
+            before = row["read_ns"], found[0]["x"], row["dirty_bytes"], found[0]["y"]
+    check(len(points) == sum(len(t["page_sizes"]) for t in advice["trackers"]),
+          "the page has other points")
 
 
 def main():
     kind, *args = sys.argv[1:]
     if kind == "heatmap":
-        record, rows, columns, printed, svg, png = args
-        cells, first, last, seconds = heatmap_cells(record, int(rows), int(columns))
-        with open(printed) as file:
-            said = json.load(file)
-        if (said["first"], said["last"], said["seconds"]) != (first, last, seconds):
-            sys.exit("other bounds in JSON")
-        if not all(near(a, b, 1e-9) for a, b in zip(said["rows"], cells)) or len(cells) != len(said["rows"]):
-            sys.exit("other cells in JSON")
-        picture = heatmap_picture(cells, first, last, seconds)
-        compare_svg(picture, svg)
-        compare_heatmap_png(png, said["rows"], picture)
+        check_heatmap(*args)
     else:
-        printed, svg, png = args
-        with open(printed) as file:
-            picture = advise_picture(json.load(file))
-        compare_svg(picture, svg)
-        compare_advise_png(png, picture)
+        check_advise(*args)
 
 
 main()
