@@ -126,18 +126,24 @@ tools_man() { # page
 	fi
 }
 
+# What the completion offers for the last of the words
+tools_completed() { # words...
+	# shellcheck disable=SC2016 # variables of the other shell
+	bash -c '. /usr/share/bash-completion/bash_completion
+		. "$0"
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=${#COMP_LINE}
+		_iommu_dirty
+		echo "${COMPREPLY[*]}"' "$repo/tools/iommu/iommu-dirty.bash" "$@"
+}
+
 # Each option in --help must be in the completion and in the manual page
 tools_options() { # program
-	local page=$repo/tools/iommu/iommu-dirty.8 command option options missing='' COMPREPLY=() known
-	. "$repo/tools/iommu/iommu-dirty.bash"
-	COMP_WORDS=(iommu-dirty '') COMP_CWORD=1
-	_iommu_dirty
-	[ "${#COMPREPLY[@]}" -gt 1 ] || { echo "no command is completed"; return 1; }
-	for command in "${COMPREPLY[@]}"; do
+	local page=$repo/tools/iommu/iommu-dirty.8 command option options missing='' commands known
+	read -ra commands <<<"$(tools_completed iommu-dirty '')"
+	[ "${#commands[@]}" -gt 1 ] || { echo "no command is completed"; return 1; }
+	for command in "${commands[@]}"; do
 		[[ $command != --* && $command != help ]] || continue
-		COMP_WORDS=(iommu-dirty "$command" --) COMP_CWORD=2
-		_iommu_dirty
-		known=" ${COMPREPLY[*]} "
+		known=" $(tools_completed iommu-dirty "$command" --) "
 		options=$("$1" "$command" --help | grep -oE -- ' --[a-z-]+' | grep -v -e --usage | sort -u | tr -d ' ')
 		while read -r option; do
 			[[ $known == *" $option "* ]] || missing+=" $command $option: completion"
@@ -380,6 +386,7 @@ stage_tools() {
 
 	tool=$out/iommu-asan/iommu-dirty
 	try "options: completed, and in the manual" tools_options "$tool"
+	try "completion on a terminal" "$t/completion.py"
 	try "heatmap as text" tools_output "$t/heatmap.txt" "$tool" heatmap -r 4 -c 32 "$t/sample.rec"
 	try "heatmap as JSON" tools_output "$t/heatmap.json" sh -c \
 		"'$tool' heatmap --json -r 2 -c 4 --from 0x100000000 --to 0x1000fffff - <'$t/sample.rec'"

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Completion of iommu-dirty for bash.
+# Completion of iommu-dirty for bash, with the helpers of the package bash-completion. It
+# handles words that bash splits at a colon or an equals sign, such as PCI addresses.
 
 _iommu_dirty() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words
+	local cur prev words cword split commands options
 	local observe="--pid --device --fd --page-size --duration --json --help --version"
 
-	COMPREPLY=()
-	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "probe list clean rate watch record heatmap advise migrate help --help --version" -- "$cur")
+	_init_completion -s -n : || return
+	commands="probe list clean rate watch record heatmap advise migrate"
+	if [ "$cword" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$commands help --help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -18,6 +20,7 @@ _iommu_dirty() {
 		;;
 	--device)
 		mapfile -t COMPREPLY < <(cd /sys/bus/pci/devices && compgen -G "$cur*")
+		__ltrim_colon_completions "$cur"
 		return
 		;;
 	--page-size)
@@ -41,34 +44,42 @@ _iommu_dirty() {
 		return
 		;;
 	--sysfs)
-		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		_filedir -d
 		return
 		;;
 	--output | --replay | --image)
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		_filedir
 		return
 		;;
 	esac
-	case ${COMP_WORDS[1]} in
-	help) words="probe list clean rate watch record heatmap advise migrate" ;;
-	probe) words="--vfio --sysfs --json --help --version" ;;
-	list | clean) words="--pid --device --fd --json --help --version" ;;
-	rate | watch) words=$observe ;;
-	record) words="$observe --output --interval" ;;
-	heatmap) words="--output --json --ioas --rows --columns --from --to --help --version" ;;
-	advise) words="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
+	# Other values cannot be guessed
+	! $split || return
+	case ${words[1]} in
+	help) options=$commands ;;
+	probe) options="--vfio --sysfs --json --help --version" ;;
+	list | clean) options="--pid --device --fd --json --help --version" ;;
+	rate | watch) options=$observe ;;
+	record) options="$observe --output --interval" ;;
+	heatmap) options="--output --json --ioas --rows --columns --from --to --help --version" ;;
+	advise) options="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
 		--output --replay --json --help --version" ;;
 	migrate)
-		words="--to --listen --workload --driver --image --size --writes --downtime
+		options="--to --listen --workload --driver --image --size --writes --downtime
 			--max-rounds --on-limit --round-delay --provider --no-tracking --max-memory --progress
 			--no-progress --json --help --version"
 		;;
 	*) return ;;
 	esac
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
-	[ "${COMP_WORDS[1]}" != migrate ] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY \
-		< <(cd /sys/bus/pci/devices && compgen -G "$cur*")
-	[ "${COMP_WORDS[1]}" != heatmap ] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
+	if [[ $cur == -* || ${words[1]} == help ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	elif [ "${words[1]}" = heatmap ]; then
+		_filedir
+	elif [ "${words[1]}" = migrate ]; then
+		mapfile -t COMPREPLY < <(cd /sys/bus/pci/devices && compgen -G "$cur*")
+		__ltrim_colon_completions "$cur"
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	fi
 }
 
-complete -o filenames -F _iommu_dirty iommu-dirty
+complete -F _iommu_dirty iommu-dirty
