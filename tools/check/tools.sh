@@ -202,7 +202,7 @@ tools_files() { # expected file, exit code, folder, redirections, command...
 	shift 4
 	out=$(cd "$dir" && bash -c "exec $files; exec \"\$@\" --pid \$\$" - "$@" 2>&1) || rc=$?
 	[ "$2" != record ] || out+=$'\n'$(tools_record "$dir/several.rec")
-	sed -E -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' -e 's/(process|--pid) [0-9]+/\1 N/' <<<"$out" |
+	sed -E -e 's/ +[0-9]+\.[0-9]$//' -e '/^ +"(time|seconds|mib_per_second)":/d' -e 's/(process|--pid) [0-9]+/\1 N/' <<<"$out" |
 		diff -u "$want" - || return
 	[ "$rc" -eq "$code" ] || { echo "exit code $rc, not $code"; return 1; }
 }
@@ -219,7 +219,7 @@ tools_iommufds() { # program, folder for files
 	try "iommufds: two, recorded" tools_files "$t/several-record.txt" 1 "$dir" "$two" \
 		"$tool" record --duration 1s --interval 1500ms -o several.rec
 	try "iommufds: a heatmap of the second" tools_output "$t/several-heatmap.txt" \
-		sh -c "'$tool' heatmap --ioas 21:5 -r 1 -c 8 '$dir/several.rec' | sed 's/1\.5[0-9]*/1.5/'"
+		sh -c "'$tool' heatmap --ioas 21:5 -r 1 -c 8 '$dir/several.rec' | sed -e 's/1\.5[0-9]*/1.5/' -e 's/ 0\.2[0-9]*/ 0.2/g'"
 	try "iommufds: a heatmap of an ambiguous IOAS" tools_exit 2 "$tool" heatmap --ioas 5 "$dir/several.rec"
 	try "iommufds: a heatmap of an unknown IOAS" tools_exit 4 "$tool" heatmap --ioas 22:5 "$dir/several.rec"
 	try "iommufds: one, with two descriptors" tools_files "$t/rate.txt" 1 "$dir" \
@@ -265,7 +265,7 @@ tools_iommufds() { # program, folder for files
 		cat "$dir/destroyed"
 	try "observing: the address space is destroyed" tools_files <(
 		echo "iommu-dirty: IOAS 5 is gone: the observed process has destroyed it, or is ending"
-		head -n 1 "$t/container.txt"
+		head -n 1 "$t/container.txt" | sed 's/^/time     /'
 	) 4 "$dir" "20<fake-container" env FAKE_KERNEL=gone "$tool" watch
 	try "observing: a page table that cannot be tracked joins" tools_files "$t/joins.txt" 1 "$dir" \
 		"20<fake-container" env FAKE_KERNEL=joins "$tool" rate
@@ -313,7 +313,7 @@ tools_untracked() { # program, command, expected file, folder
 		echo "exit code 0") ;;
 	esac || rc=$?
 	[ "$2" != record ] || out+=$'\n'$(tools_record "$4/untracked.rec")
-	sed -E -e "s|$4/||" -e 's/ +[0-9]+\.[0-9]$//' -e '/mib_per_second/d' <<<"$out" |
+	sed -E -e "s|$4/||" -e 's/ +[0-9]+\.[0-9]$//' -e '/^ +"(time|seconds|mib_per_second)":/d' <<<"$out" |
 		diff -u "$3" - || return
 	[ "$rc" -eq 1 ] || { echo "exit code $rc"; return 1; }
 }
@@ -426,6 +426,7 @@ stage_tools() {
 		env FAKE_KERNEL=unable "$tool" rate --fd 0
 	touch "$out/fake-iommu"
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
+	try "JSON: as in the schema" "$t/schema.py" "$tool" "$out" "$t"
 	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"
 	tool=$out/iommu-asan/iommu-dirty
 	try "heatmap as a picture" tools_heatmap "$tool" "$t/sample.rec" 24 64 "$out"

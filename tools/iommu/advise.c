@@ -97,7 +97,7 @@ static int output(const struct advise_result *result, const struct advise_option
 	if (opt->output && rows)
 		rc = draw(json, opt->output);
 	if (opt->measure.observe.json) {
-		print_json(json);
+		print_json(json, true);
 	} else {
 		json_decref(json);
 		advise_print(result, &opt->limits);

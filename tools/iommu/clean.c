@@ -134,7 +134,8 @@ static int remove_all(const struct observer *o, struct clean_options *opt)
 			printf("removed tracker %s\n", name_of(o, w->file, w->id));
 	}
 	if (opt->observe.json)
-		print_json(json_pack("{s:i}", "removed", (int)opt->num));
+		print_json(json_pack("{s:i, s:i}", "iommu-dirty-clean", 1, "removed",
+				     (int)opt->num), true);
 	return EXIT_OK;
 }
 
@@ -185,7 +186,8 @@ static void tell_candidates(const struct observer *o, const struct clean_options
 				num++;
 			}
 	if (all)
-		print_json(json_pack("{s:o}", "candidates", all));
+		print_json(json_pack("{s:i, s:o}", "iommu-dirty-clean", 1, "candidates",
+				     all), true);
 	else if (num)
 		printf("They run. The program may have made them itself, and then needs them.\n"
 		       "To remove those that were left behind: iommu-dirty clean %s %s...\n",

@@ -236,7 +236,7 @@ static int output(const struct heatmap_options *opt, const struct record *record
 	if (opt->output)
 		rc = draw(json, opt->output);
 	if (opt->json)
-		print_json(json);
+		print_json(json, true);
 	else
 		json_decref(json);
 	return rc;

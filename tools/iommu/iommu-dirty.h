@@ -81,7 +81,8 @@ uint64_t parse_size(struct argp_state *state, const char *arg, uint64_t min, uin
 double parse_time(struct argp_state *state, const char *arg, double min, double max);
 /* "4K", "2M"; in one of four static buffers */
 const char *size_text(uint64_t size);
-void print_json(json_t *json);
+/* @indent: on several lines. Drops the reference to @json */
+void print_json(json_t *json, bool indent);
 /* file.c: an address as "0x1000"; the time as "2026-11-28T15:00:00Z" */
 json_t *address_to_json(uint64_t address);
 json_t *time_to_json(void);
@@ -126,6 +127,9 @@ struct watched {
 	json_t *devices;	/* names of those attached to the IOAS */
 	struct idirty_tracker *tracker;
 	char reason[200];	/* why it is not tracked, or "" */
+	double since;		/* the start, or the last scan of rate */
+	double seconds;		/* the period that rate has measured */
+	uint64_t bytes;		/* what was written in it */
 };
 
 struct observer {

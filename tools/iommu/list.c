@@ -120,7 +120,7 @@ int cmd_list(int argc, char **argv)
 	for (i = 0; !rc && i < o.num_files; i++)
 		list_file(&o.files[i], all);
 	if (!rc && all)
-		print_json(json_pack("{s:O}", "objects", all));
+		print_json(json_pack("{s:i, s:O}", "iommu-dirty-list", 1, "objects", all), true);
 	json_decref(all);
 	if (!rc)
 		rc = observe_result(&o);

@@ -22,9 +22,9 @@ static const struct command commands[] = {
 
 #define NUM_COMMANDS (sizeof(commands) / sizeof(*commands))
 
-void print_json(json_t *json)
+void print_json(json_t *json, bool indent)
 {
-	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER |
+	json_dumpf(json, stdout, (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_PRESERVE_ORDER |
 		   JSON_REAL_PRECISION(10));
 	putchar('\n');
 	json_decref(json);

@@ -188,6 +188,7 @@ int observe_check(struct watched *w, int rc)
 
 int observe_start(struct watched *w, const struct idirty_range *ranges, size_t num)
 {
+	w->since = seconds_now();
 	return observe_check(w, idirty_start(w->tracker, 0, ranges, num, NULL));
 }
 

@@ -338,10 +338,10 @@ int cmd_probe(int argc, char **argv)
 		      "it cannot be told whether the kernel has dirty trackers";
 	iommus = probe_all(&opt, "class/iommu", NULL, NULL);
 	devices = probe_all(&opt, "bus/pci/devices", iommus, no_trackers);
-	root = json_pack("{s:s, s:o, s:o}", "kernel", kernel, "iommus", iommus, "devices",
-			 devices);
+	root = json_pack("{s:i, s:s, s:o, s:o}", "iommu-dirty-probe", 1, "kernel", kernel,
+			 "iommus", iommus, "devices", devices);
 	if (opt.json) {
-		print_json(root);
+		print_json(root, true);
 	} else {
 		print_text(root);
 		json_decref(root);

@@ -103,7 +103,7 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	else if (opt->observe.json)
 		print_json(json_pack("{s:s, s:i, s:i, s:i}", "file", opt->output, "samples",
 				     samples, "address_spaces", (int)(o->num - untracked),
-				     "untracked", (int)untracked));
+				     "untracked", (int)untracked), true);
 	else
 		printf("%s: %u samples of %zu address spaces\n", opt->output, samples,
 		       o->num - untracked);

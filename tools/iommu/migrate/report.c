@@ -30,7 +30,7 @@ void report_close(void)
 {
 	report_clear();
 	if (json)
-		print_json(json);
+		print_json(json, true);
 	json = NULL;
 }
 

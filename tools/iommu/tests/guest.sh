@@ -9,7 +9,7 @@ events=/sys/kernel/tracing
 rate_is_seen() {
 	iommu-dirty rate "$@" --duration 1s --json >/tmp/rate || return
 	cat /tmp/rate
-	[ "$(sed -n 's/.*"bytes": \([0-9]*\),/\1/p' /tmp/rate)" -gt 0 ]
+	[ "$(sed -n '/total/,$s/.*"bytes": \([0-9]*\),/\1/p' /tmp/rate)" -gt 0 ]
 }
 none() { iommu-dirty rate --pid 1; [ $? -eq 4 ]; }
 drawn() { iommu-dirty heatmap /tmp/rec | grep '|.*[^ |~].*|'; }
@@ -55,7 +55,7 @@ both_are_seen() { # a rate for an IOAS of each iommufd
 	iommu-dirty rate --pid "$load" --duration 1s --json >/tmp/rate || return
 	cat /tmp/rate
 	[ "$(sed -n 's/.*"fd": \([0-9]*\),/\1/p' /tmp/rate | sort -u | wc -l)" -eq 2 ] &&
-		[ "$(grep -c '"bytes": [1-9]' /tmp/rate)" -eq 2 ] && [ "$(grep -c '^ *"0000:' /tmp/rate)" -eq 2 ]
+		[ "$(sed '/total/,$d' /tmp/rate | grep -c '"bytes": [1-9]')" -eq 2 ] && [ "$(grep -c '^ *"0000:' /tmp/rate)" -eq 2 ]
 }
 # only the iommufd that has the device
 one_is_seen() { rate_is_seen --device "$1" && ! grep '"fd"' /tmp/rate; }
