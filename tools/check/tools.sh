@@ -426,6 +426,7 @@ stage_tools() {
 		env FAKE_KERNEL=unable "$tool" rate --fd 0
 	touch "$out/fake-iommu"
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
+	try "watch on a terminal" "$t/watch.py" "$tool" "$out/iommufds"
 	try "JSON: as in the schema" "$t/schema.py" "$tool" "$out" "$t"
 	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"
 	tool=$out/iommu-asan/iommu-dirty

@@ -3,8 +3,9 @@
  * Declarations shared by the subcommands of iommu-dirty.
  *
  *   main.c	the table of subcommands
- *   probe.c, list.c, clean.c, rate.c, record.c, heatmap.c, advise.c	one subcommand
- *		each; rate.c also has watch, and advise.h lists the files that belong to advise.c
+ *   probe.c, list.c, clean.c, rate.c, watch.c, record.c, heatmap.c, advise.c	one
+ *		subcommand each; advise.h lists the files that belong to advise.c
+ *   screen.c	the terminal view of watch
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
  *   borrow.c	borrows these iommufds
@@ -127,6 +128,7 @@ struct watched {
 	json_t *devices;	/* names of those attached to the IOAS */
 	struct idirty_tracker *tracker;
 	char reason[200];	/* why it is not tracked, or "" */
+	bool told;		/* the reason has been printed */
 	double since;		/* the start, or the last scan of rate */
 	double seconds;		/* the period that rate has measured */
 	uint64_t bytes;		/* what was written in it */
@@ -137,6 +139,7 @@ struct observer {
 	size_t num_files;
 	int pidfd;		/* of the observed process, or -1 */
 	int signals;		/* of signalfd(2), or -1: signals end the program */
+	int keys;		/* a terminal whose keys end observe_wait(), or -1 */
 	bool has_container;	/* a native VFIO container: not observable */
 	struct watched *watched;	/* the IOASes */
 	size_t num;
@@ -180,10 +183,17 @@ int observe_check(struct watched *w, int rc);
  * delivered by observe_end().
  */
 void observe_signals(struct observer *o);
-/* Waits until @when. Returns 0, or -ESRCH if the observed process has ended */
+/*
+ * Looks for address spaces and devices that have come or gone. Returns 0, -ESRCH, or an
+ * exit code after a complaint. An inherited iommufd has been closed, and is not looked at again.
+ */
+int observe_refresh(struct observer *o, const struct observe_options *opt);
+/* Waits until @when. Returns 0, -ESRCH if the process has ended, -EINTR at a signal or key */
 int observe_wait(const struct observer *o, double when);
 /* Closes the observer. Returns the exit code for @rc, an exit code or -ESRCH */
 int observe_end(struct observer *o, int rc);
+/* Prints the reasons that have not been printed */
+void observe_tell(struct observer *o);
 typedef int observe_run_fn(void *arg, const struct idirty_range *run);
 /*
  * Calls @fn for each dirty run, and clears it. Returns as observe_check(), or the first
@@ -205,6 +215,17 @@ static inline bool ends_with(const char *s, const char *end)
 
 	return len > n && !strcmp(s + len - n, end);
 }
+
+/*
+ * rate.c: scans all IOASes, which ends their periods; returns 0, -ESRCH or EXIT_FAILED.
+ * The others show what it has found; @stamp: with the time of day in front of each line.
+ */
+int rate_scan(struct observer *o, uint64_t page_size);
+/* What all tracked IOASes have, in the form of one */
+struct watched rate_total(const struct observer *o);
+json_t *rate_to_json(const struct observer *o, uint64_t page_size);
+void rate_head(bool stamp);
+void rate_print(const struct observer *o, uint64_t page_size, bool stamp);
 
 /* ranges.c: sorts ranges, and merges those that overlap or touch; returns how many are left */
 size_t ranges_merge(struct idirty_range *ranges, size_t num);
@@ -264,6 +285,13 @@ struct heatmap {
 
 /* Returns 0, -ENOENT if nothing is dirty there, or -ENOMEM; @map->cells must be freed */
 int heatmap_fill(struct heatmap *map, const struct record *record);
+
+/* screen.c: a view on the terminal; false if there is none */
+bool screen_open(void);
+void screen_close(void);
+void screen_show(const struct observer *o, const struct observe_options *opt);
+/* Reads the keys that were pressed; whether one of them ends the view */
+bool screen_quit(void);
 
 /* draw.c: whether the file can have a picture, by its name */
 bool is_picture(const char *file);

@@ -201,13 +201,49 @@ static int watch(const struct iommufd *file, uint32_t id, struct watched *w)
 	return idirty_alloc(file->ctx, &target, &w->tracker);
 }
 
-static int watch_ioas(struct observer *o, const struct iommufd *file, uint32_t ioas)
+/* Whether the IOAS has been destroyed */
+static bool is_gone(const struct watched *w)
+{
+	struct idirty_tracker_info *info;
+	bool gone;
+
+	if (idirty_info(w->tracker, &info))
+		return false;
+	gone = info->flags & IDIRTY_TRACKER_GONE;
+	idirty_free(info);
+	return gone;
+}
+
+/* Takes over the tracker that @old has for the IOAS; false if there is none */
+static bool take_over(struct observer *old, const struct iommufd *file, uint32_t ioas,
+		      struct watched *w)
+{
+	size_t i;
+
+	for (i = 0; old && i < old->num; i++) {
+		struct watched *from = &old->watched[i];
+
+		if (!from->tracker || from->file->number != file->number || from->ioas != ioas ||
+		    is_gone(from))
+			continue;
+		*w = *from;
+		w->file = file;
+		from->tracker = NULL;
+		from->devices = NULL;
+		json_decref(w->devices);
+		return true;
+	}
+	return false;
+}
+
+static int watch_ioas(struct observer *o, struct observer *old, const struct iommufd *file,
+		      uint32_t ioas)
 {
 	struct watched *w = &o->watched[o->num];
 	char text[200];
 	int rc;
 
-	rc = watch(file, ioas, w);
+	rc = take_over(old, file, ioas, w) ? 0 : watch(file, ioas, w);
 	w->ioas = ioas;
 	name_ioas(w, o);
 	if (rc == -EOPNOTSUPP)
@@ -231,7 +267,8 @@ static void watch_device(struct observer *o, const struct iommufd *file,
 		tell_error(w);
 }
 
-static int watch_files(struct observer *o, bool devices)
+/* @old: may have trackers already, or NULL */
+static int watch_files(struct observer *o, struct observer *old, bool devices)
 {
 	size_t i, j, num = 0;
 	int rc = EXIT_OK;
@@ -247,7 +284,7 @@ static int watch_files(struct observer *o, bool devices)
 
 		for (j = 0; !rc && j < file->num_objects; j++)
 			if (file->objects[j]->type == IDIRTY_OBJECT_IOAS)
-				rc = watch_ioas(o, file, file->objects[j]->id);
+				rc = watch_ioas(o, old, file, file->objects[j]->id);
 			else if (devices && file->objects[j]->type == IDIRTY_OBJECT_DEVICE)
 				watch_device(o, file, file->objects[j]);
 	}
@@ -262,27 +299,40 @@ static int start_all(struct observer *o)
 	size_t i;
 
 	for (i = 0; i < o->num; i++) {
-		int rc = observe_start(&o->watched[i], NULL, 0);
+		/* A tracker that was taken over runs, or cannot */
+		int rc = o->watched[i].since ? 0 : observe_start(&o->watched[i], NULL, 0);
 
 		if (rc == -ESRCH)
 			return rc;
-		if (rc)
-			complain(0, "IOAS %s: %s", o->watched[i].name, o->watched[i].reason);
 	}
 	return 0;
+}
+
+void observe_tell(struct observer *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->num; i++) {
+		struct watched *w = &o->watched[i];
+
+		if (*w->reason && !w->told)
+			complain(0, "IOAS %s: %s", w->name, w->reason);
+		w->told = *w->reason;
+	}
 }
 
 int observe_open(struct observer *o, const struct observe_options *opt)
 {
 	int rc;
 
-	*o = (struct observer){ .pidfd = -1, .signals = -1 };
+	*o = (struct observer){ .pidfd = -1, .signals = -1, .keys = -1 };
 	rc = borrow_files(o, opt);
 	if (!rc)
-		rc = watch_files(o, opt->devices);
+		rc = watch_files(o, NULL, opt->devices);
 	return_files(o);
 	if (!rc && !opt->stopped)
 		rc = start_all(o);
+	observe_tell(o);
 	if (!rc && observe_untracked(o) == o->num)
 		rc = EXIT_FAILED;
 	return rc ? observe_end(o, rc) : EXIT_OK;
@@ -357,17 +407,46 @@ void observe_signals(struct observer *o)
 	o->signals = signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static bool has_ended(const struct observer *o)
+{
+	struct pollfd ended = { .fd = o->pidfd, .events = POLLIN };
+
+	return poll(&ended, 1, 0) > 0;
+}
+
+int observe_refresh(struct observer *o, const struct observe_options *opt)
+{
+	struct observer now = { .pidfd = -1, .signals = -1, .keys = o->keys };
+	int rc;
+
+	if (opt->fd >= 0)
+		return 0;
+	if (has_ended(o))
+		return -ESRCH;
+	rc = borrow_files(&now, opt);
+	if (!rc)
+		rc = watch_files(&now, o, opt->devices);
+	return_files(&now);
+	if (!rc)
+		rc = start_all(&now);
+	/* Destroys the trackers that were not taken over */
+	observe_close(o);
+	*o = now;
+	return rc;
+}
+
 int observe_wait(const struct observer *o, double when)
 {
 	struct pollfd ends[] = {
 		{ .fd = o->pidfd, .events = POLLIN },
 		{ .fd = o->signals, .events = POLLIN },
+		{ .fd = o->keys, .events = POLLIN },
 	};
 	double left;
 
 	for (left = when - seconds_now(); left > 0; left = when - seconds_now())
 		/* poll() counts in ints; sleep_until() is exact */
-		if (poll(ends, 2, fmin(left * 1e3, 1e6)) > 0)
+		if (poll(ends, 3, fmin(left * 1e3, 1e6)) > 0)
 			return ends[0].revents ? -ESRCH : -EINTR;
 	sleep_until(when);
 	return 0;
@@ -376,18 +455,10 @@ int observe_wait(const struct observer *o, double when)
 /* A process that ends may have lost its IOASes already */
 static int tell_gone(const struct observer *o)
 {
-	struct pollfd ended = { .fd = o->pidfd, .events = POLLIN };
 	size_t i;
 
-	for (i = 0; poll(&ended, 1, 0) <= 0 && i < o->num; i++) {
-		struct idirty_tracker_info *info;
-		bool gone;
-
-		if (idirty_info(o->watched[i].tracker, &info))
-			continue;
-		gone = info->flags & IDIRTY_TRACKER_GONE;
-		idirty_free(info);
-		if (gone)
+	for (i = 0; !has_ended(o) && i < o->num; i++) {
+		if (is_gone(&o->watched[i]))
 			return complain(EXIT_NOTHING,
 					"IOAS %s is gone: the observed process has destroyed it, or is ending",
 					o->watched[i].name);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * rate: how fast devices dirty memory, over one period. watch: the same, period after
- * period, until interrupted.
+ * rate: how fast devices dirty memory, over one period.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,8 +33,7 @@ static json_t *space_to_json(const struct watched *w, uint64_t page_size)
 	return json;
 }
 
-/* What all tracked IOASes have, in the form of one */
-static struct watched sum(const struct observer *o)
+struct watched rate_total(const struct observer *o)
 {
 	struct watched all = { .name = "total" };
 	double rate = 0;
@@ -55,9 +52,9 @@ static struct watched sum(const struct observer *o)
 	return all;
 }
 
-static json_t *to_json(const struct observer *o, uint64_t page_size)
+json_t *rate_to_json(const struct observer *o, uint64_t page_size)
 {
-	struct watched all = sum(o);
+	struct watched all = rate_total(o);
 	json_t *spaces = json_array();
 	size_t i;
 
@@ -81,10 +78,15 @@ static void print_space(const struct watched *w, size_t devices, uint64_t page_s
 		       w->bytes / 1048576.0, w->bytes / w->seconds / 1048576);
 }
 
-/* @stamp: with the time of day in front of each line */
-static void print(const struct observer *o, uint64_t page_size, bool stamp)
+void rate_head(bool stamp)
 {
-	struct watched all = sum(o);
+	printf("%s%8s %8s %12s %12s %10s\n", stamp ? "time     " : "", "ioas", "devices", "pages",
+	       "MiB", "MiB/s");
+}
+
+void rate_print(const struct observer *o, uint64_t page_size, bool stamp)
+{
+	struct watched all = rate_total(o);
 	time_t now = time(NULL);
 	char prefix[16] = "";
 	size_t devices = 0, i;
@@ -101,8 +103,7 @@ static void print(const struct observer *o, uint64_t page_size, bool stamp)
 		print_space(&all, devices, page_size, prefix);
 }
 
-/* Scans all IOASes, which ends their periods; returns 0, -ESRCH or EXIT_FAILED */
-static int scan(struct observer *o, uint64_t page_size)
+int rate_scan(struct observer *o, uint64_t page_size)
 {
 	size_t i;
 	int rc;
@@ -120,48 +121,10 @@ static int scan(struct observer *o, uint64_t page_size)
 		rc = observe_scan(w, page_size, count, &w->bytes);
 		if (rc == -ESRCH)
 			return rc;
-		if (rc)
-			complain(0, "IOAS %s: %s", w->name, w->reason);
 		if (rc && rc != -ENXIO)
-			return EXIT_FAILED;
+			return complain(EXIT_FAILED, "IOAS %s: %s", w->name, w->reason);
 	}
 	return 0;
-}
-
-/* Measures once, or until interrupted. Fails if something that writes is not tracked */
-static int run(int argc, char **argv, const struct argp *argp, bool forever)
-{
-	struct observe_options opt = OBSERVE_DEFAULTS;
-	struct observer o;
-	double next;
-	int rc;
-
-	parse_options(argp, argc, argv, &opt);
-	rc = observe_open(&o, &opt);
-	if (rc)
-		return rc;
-	if (!opt.json)
-		printf("%s%8s %8s %12s %12s %10s\n", forever ? "time     " : "", "ioas", "devices",
-		       "pages", "MiB", "MiB/s");
-	next = seconds_now();
-	do {
-		/* Skip periods that have passed */
-		next = fmax(next + opt.duration, seconds_now());
-		rc = observe_wait(&o, next);
-		if (!rc)
-			rc = scan(&o, opt.page_size);
-		if (rc)
-			break;
-		if (opt.json)
-			print_json(to_json(&o, opt.page_size), !forever);
-		else
-			print(&o, opt.page_size, forever);
-		/* main() says why */
-		rc = fflush(stdout) ? EXIT_FAILED : EXIT_OK;
-	} while (!rc && forever);
-	if (!rc)
-		rc = observe_result(&o);
-	return observe_end(&o, rc);
 }
 
 int cmd_rate(int argc, char **argv)
@@ -170,16 +133,25 @@ int cmd_rate(int argc, char **argv)
 		.children = children,
 		.doc = "How fast devices dirty memory.",
 	};
+	struct observe_options opt = OBSERVE_DEFAULTS;
+	struct observer o;
+	int rc;
 
-	return run(argc, argv, &argp, false);
-}
-
-int cmd_watch(int argc, char **argv)
-{
-	static const struct argp argp = {
-		.children = children,
-		.doc = "How fast devices dirty memory, every --duration, until interrupted.",
-	};
-
-	return run(argc, argv, &argp, true);
+	parse_options(&argp, argc, argv, &opt);
+	rc = observe_open(&o, &opt);
+	if (rc)
+		return rc;
+	if (!opt.json)
+		rate_head(false);
+	rc = observe_wait(&o, seconds_now() + opt.duration);
+	if (!rc)
+		rc = rate_scan(&o, opt.page_size);
+	observe_tell(&o);
+	if (!rc && opt.json)
+		print_json(rate_to_json(&o, opt.page_size), true);
+	else if (!rc)
+		rate_print(&o, opt.page_size, false);
+	if (!rc)
+		rc = observe_result(&o);
+	return observe_end(&o, rc);
 }

@@ -6,7 +6,8 @@
  * a variant: "old" has no trackers, "older" has none that are passive or have a file,
  * "none" has no iommufd, "denied" refuses to open /dev/iommu, "unable" can track no IOAS,
  * "guarded" does not let files be borrowed, "joins" and "gone" let a page table that
- * cannot be tracked join, or destroy the IOASes, after the first SCAN. The file FAKE_LOG,
+ * cannot be tracked join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS
+ * to the container then. The file FAKE_LOG,
  * if set, gets a line for each tracker that is allocated, started or destroyed. If
  * FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
  *
@@ -259,6 +260,10 @@ static int do_list(int fd, struct iommu_dirty_list *cmd)
 			.name = "0000:00:04.0",
 		};
 		cmd->num_objects = 3;
+		if (is_kernel("plugs") && scanned)
+			objects[cmd->num_objects++] = (struct iommu_dirty_object){
+				IOMMU_DIRTY_OBJECT_IOAS, IOAS + 2
+			};
 		cmd->out_next_id = 0;
 		return 0;
 	}

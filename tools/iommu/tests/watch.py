@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Looks at the terminal view of watch on the fake kernel of fake-vfio, through a terminal
+emulator: an address space that is added while it runs, totals, devices, and its end by a
+key.
+
+Usage: watch.py FAKE-VFIO FOLDER
+"""
+import re
+import sys
+import time
+
+import pexpect
+import pyte
+
+PROGRAM, FOLDER = sys.argv[1:]
+LIMIT = 60
+LINES, COLUMNS = 24, 100
+
+
+def watch(terminal, kernel=""):
+    # bash has the files of the fake kernel, and becomes the program
+    command = 'exec 20<fake-container; exec "$0" watch --duration 300ms --pid $$'
+    return pexpect.spawn("bash", ["-c", command, PROGRAM], cwd=FOLDER, encoding="utf-8",
+                         timeout=LIMIT, dimensions=(LINES, COLUMNS),
+                         env={"TERM": terminal, "FAKE_KERNEL": kernel})
+
+
+def wait_for(view, screen, wanted):
+    """Until the lines of the screen are as wanted, a regular expression for each"""
+    stream, end = pyte.Stream(screen), time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        try:
+            stream.feed(view.read_nonblocking(4096, 0.1))
+        except pexpect.TIMEOUT:
+            pass
+        shown = [line.rstrip() for line in screen.display if line.strip()]
+        if len(shown) == len(wanted) and all(map(re.fullmatch, wanted, shown)):
+            return
+    sys.exit("the screen has\n" + "\n".join(shown) + "\nand not\n" + "\n".join(wanted))
+
+
+HEAD = [r"iommu-dirty watch, \d\d:\d\d:\d\d, every 0\.3s, pages of 4K\. q: quit",
+        r" +ioas +MiB +MiB/s +part of the total"]
+DEVICE = " {11}0000:00:04.0"
+picture = pyte.Screen(COLUMNS, LINES)
+p = watch("vt100", "plugs")
+wait_for(p, picture, HEAD + [r" +5 +3\.0 +\d+\.\d  #{24}", DEVICE, r" +total +3\.0 +\d+\.\d"])
+wait_for(p, picture, HEAD + [r" +5 +3\.0 +\d+\.\d  #{11,13}", DEVICE,
+                             r" +7 +3\.0 +\d+\.\d  #{11,13}", r" +total +6\.0 +\d+\.\d"])
+p.send("xq")
+p.expect(pexpect.EOF)
+p.close()
+if (p.exitstatus, p.signalstatus) != (0, None):
+    sys.exit(f"q: exit status {p.exitstatus}, signal {p.signalstatus}")
+
+# a terminal of an unknown type gets lines
+p = watch("nonsense")
+p.expect(r"time +ioas +devices")
+p.expect(r"\d\d:\d\d:\d\d +5 +1 +768 +3\.0 +\d")
+p.sendintr()
+p.expect(pexpect.EOF)
