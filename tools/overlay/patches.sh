@@ -8,7 +8,7 @@
 # FOLDER gets a folder for each series of patches/series. --check applies them to an
 # unmodified tree with git am, one after the other, builds drivers/iommu and drivers/vfio
 # for x86_64 after each patch, and compares the result with what was written. The code of
-# Arm is not compiled.
+# Arm and RISC-V is not compiled.
 . "$(dirname "$0")/../setup/common.sh"
 
 check=''
