@@ -15,7 +15,7 @@ help: ## this list (the default)
 	@echo
 	@echo "Variables:"
 	@echo "  STAGE=\"a b\" only those stages of check (tools/check/check.sh has the list)"
-	@echo "  ARCH=arm64  for check*, kernel*, qemu, vm-shell: emulated arm64"
+	@echo "  ARCH=arm64  for check*, kernel*, qemu, vm-shell: emulated arm64, or riscv64"
 	@echo "  BASE=7.3    Linux 7.3 instead of 6.12: for demo, kernel*, check, bench, vm-shell"
 	@echo "  KSRC=tree   this kernel tree instead of Debian's linux-source-6.12"
 	@echo "  IOMMUFD_DIRTY_CACHE=$(CACHE)"
@@ -29,18 +29,18 @@ demo: ## live pre-copy of what an NVMe controller reads, in a virtual machine
 .PHONY: check check-long check-static check-builds check-kunit check-vm check-vmm check-tools check-rust check-kcsan
 check: ## the gate; ends with "N passed, N failed, N skipped"
 	@tools/check/check.sh --arch $(ARCH) $(STAGE)
-check-long: ## every test in every mode, races, mutations, analysers, arm64: hours
+check-long: ## every test in every mode, races, mutations, analysers, other CPUs: hours
 	@rc=0; sums=$$(mktemp); run() { SUMS=$$sums tools/check/check.sh "$$@" || rc=1; }; \
 	run --arch x86_64 --long; run --arch arm64 --long; \
 	if [ -z "$(BASE)$(KSRC)" ] && tools/setup/kernel.sh 7.3 >/dev/null; then \
-		export BASE=7.3; run --arch x86_64; run --arch arm64; \
+		export BASE=7.3; run --arch x86_64; run --arch arm64; run --arch riscv64; \
 	fi; cat $$sums; rm $$sums; exit $$rc
 check-static: ## checkpatch, sparse, kernel-doc, shellcheck
 	@tools/check/check.sh --arch $(ARCH) static sparse
 check-builds: ## the kernel builds with IOMMUFD=m, and with the trackers off
 	@tools/check/check.sh --arch $(ARCH) builds
 check-kunit: ## KUnit under ARCH=um and in a virtual machine
-	@tools/check/check.sh --arch $(ARCH) $(if $(filter arm64,$(ARCH)),,kunit-um) kunit-vm
+	@tools/check/check.sh --arch $(ARCH) $(if $(filter x86_64,$(ARCH)),kunit-um) kunit-vm
 check-vm: ## selftests in virtual machines; TESTS="a b" MODES="c d" limit them
 	@tools/check/check.sh --arch $(ARCH) selftests
 check-vmm: ## Debian's QEMU migrates a virtual machine with a device
@@ -90,7 +90,7 @@ kernel-debug: ## the same with lockdep, UBSAN and fault injection
 qemu: ## QEMU whose IOMMU sets dirty bits; prints where it is
 	@tools/qemu/build.sh $(ARCH:arm64=aarch64)
 vm-shell: ## a shell in a virtual machine with our kernel and edu devices
-	@tools/vm/run.sh --shell $(if $(filter arm64,$(ARCH)),--arch arm64) $(VM)
+	@tools/vm/run.sh --shell $(if $(filter-out x86_64,$(ARCH)),--arch $(ARCH)) $(VM)
 patches: ## series for git am on Linux 7.3, in OUT=folder
 	@tools/overlay/patches.sh $(or $(OUT),$(CACHE)/patches/series)
 check-patches: ## the same; applies them to an unmodified tree and builds at each step
@@ -99,4 +99,4 @@ docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
 	cd '$(CACHE)' 2>/dev/null || exit 0; rm -rf analyse build busybox check coverage demo docs patches \
-		mutate selftests src tools upstream vm vmm/*/out qemu/x86_64 qemu/aarch64
+		mutate selftests src tools upstream vm vmm/*/out qemu/x86_64 qemu/aarch64 qemu/riscv64

@@ -3,7 +3,7 @@
 # Runs the project's tests, two jobs at a time. Prints the results and the time of each
 # job. The last line is "N passed, N failed, N skipped".
 #
-# Usage: [BASE=7.3 | KSRC=tree] check.sh [--arch x86_64|arm64] [--long] [STAGE...]
+# Usage: [BASE=7.3 | KSRC=tree] check.sh [--arch x86_64|arm64|riscv64] [--long] [STAGE...]
 #
 #   static      checkpatch --strict, kernel-doc, shellcheck
 #   sparse      sparse on those of our files that the debug kernel compiles
@@ -25,8 +25,9 @@
 #               the page table format with VT-d, AMD and a software IOMMU, and the short
 #               cases of vmm
 #
-# These stages are the gate, which runs if no STAGE is given. On arm64 the gate has only
-# the stages that depend on the architecture, and kunit-vm. --long adds or replaces:
+# These stages are the gate, which runs if no STAGE is given. On arm64 and riscv64 the gate
+# has only the stages that depend on the architecture, and kunit-vm; riscv64 needs Linux
+# 7.3, which is the default there, and has no stage vmm. --long adds or replaces:
 #
 #   kunit-vm    all KUnit suites in a virtual machine with the debug kernel
 #   selftests   every program in every mode and format
@@ -48,10 +49,6 @@
 # shellcheck disable=SC2034 # used by the other files in this folder
 . "$(dirname "$0")/../setup/common.sh"
 
-# of KSRC, or as chosen
-[ -z "${KSRC:-}" ] || BASE=$(nearest_base "$(tree_version "$KSRC")")
-export BASE=${BASE:-6.12}
-[ -d "$repo/tools/overlay/hooks/$BASE" ] || die "unknown base kernel $BASE, see tools/overlay/hooks"
 here=$repo/tools/check
 overlay=$repo/tools/overlay
 arch=x86_64 long=
@@ -64,6 +61,13 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+use_arch "$arch"
+# of KSRC, or as chosen
+[ -z "${KSRC:-}" ] || BASE=$(nearest_base "$(tree_version "$KSRC")")
+export BASE=${BASE:-6.12}
+[ -d "$repo/tools/overlay/hooks/$BASE" ] || die "unknown base kernel $BASE, see tools/overlay/hooks"
+logs=$cache/check
+[ "$arch" = x86_64 ] || logs+=/$arch
 soft="soft-vtd_ss soft-x86_64 soft-amd_v1 soft-arm_s1 soft-arm_s2 soft-riscv"
 case $arch in
 x86_64)
@@ -74,7 +78,7 @@ x86_64)
 	full_modes="vtd-ss soft-vtd_ss"
 	hardware_modes="vtd-ss vtd-fs amd-v1 amd-v2 vtd-off"
 	all_modes="vtd-ss vtd-fs vtd-off amd-v1 amd-v2 $soft"
-	off=vtd-off target=x86_64 cross='' logs=$cache/check
+	off=vtd-off
 	;;
 arm64)
 	gate="selftests vmm sparse builds no-dirty-bits kunit-vm"
@@ -84,9 +88,16 @@ arm64)
 	hardware_modes="smmu-s1 smmu-s2"
 	# the other formats of the software IOMMU run on x86_64
 	all_modes="smmu-s1 smmu-s2 smmu-off soft-arm_s1 soft-arm_s2"
-	off=smmu-off target=aarch64 cross=aarch64-linux-gnu- logs=$cache/check/arm64
+	off=smmu-off
 	;;
-*) die "unknown architecture $arch, known are: x86_64 arm64" ;;
+riscv64)
+	gate="selftests sparse builds no-dirty-bits kunit-vm"
+	more="kasan"
+	default_modes="riscv"
+	full_modes="riscv"
+	all_modes="riscv riscv-off soft-riscv"
+	off=riscv-off
+	;;
 esac
 selftests_dir=$cache/selftests/$arch
 if [ "$BASE" != 6.12 ]; then
@@ -144,7 +155,7 @@ for stage in "${stages[@]}"; do
 	no-dirty-bits)
 		needs_selftests debug
 		job "no-dirty-bits" "build-debug build-qemu build-selftests" \
-			stage_no_dirty_bits no-dirty-bits-$off "$off"
+			stage_no_dirty_bits "no-dirty-bits-$off" "$off"
 		[ "$arch" != x86_64 ] ||
 			job "no-dirty-bits-amd" "build-debug build-qemu build-selftests" \
 				selftests_mode no-dirty-bits-amd amd-off "nohw coherent" debug

@@ -41,7 +41,7 @@ stage_sparse() { # name, kernel configuration
 	# the same lock as in build.sh
 	lock_cache "build-$(basename "${build%/*}")-${build##*/}"
 	tree=$(kernel "${config%debug}tree")
-	make -s -C "$tree" O="$build" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" \
+	make -s -C "$tree" O="$build" ARCH="$karch" CROSS_COMPILE="$cross" -j "$jobs" \
 		C=2 CF=-D__CHECK_ENDIAN__ drivers/iommu/ drivers/vfio/ >"$log" 2>&1 </dev/null ||
 		failed "$1: the build failed, see $log"
 	# the files that the objects depend on

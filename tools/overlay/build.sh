@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds a kernel with the overlay and prints the path of the image to boot.
 #
-# Usage: [BASE=version | KSRC=tree] build.sh [--arch x86_64|arm64] CONFIG
+# Usage: [BASE=version | KSRC=tree] build.sh [--arch x86_64|arm64|riscv64] CONFIG
 #
 #   plain     for the demo and for timing
 #   fast      for the kernel's own tests of iommufd, migrations with QEMU, long torture
@@ -22,14 +22,14 @@
 #   um-cov    like um; counts which code runs
 #   bench     a program (ARCH=um) that times the walkers
 #
-# Without KSRC, the tree is Debian's linux-source-6.12, or that of another BASE (7.3),
-# unpacked in the cache. All builds go into the cache. A build stops if an option of
-# configs/*.config does not get the requested value. Warnings are errors in fast, debug,
-# kasan, kcsan, cov, module, off and base.
+# Without KSRC, the tree is Debian's linux-source-6.12, or that of another BASE (7.3, the
+# default for riscv64), unpacked in the cache. All builds go into the cache. A build stops
+# if an option of configs/*.config does not get the requested value. Warnings are errors in
+# fast, debug, kasan, kcsan, cov, module, off and base.
 . "$(dirname "$0")/../setup/common.sh"
 
-usage="usage: build.sh [--arch x86_64|arm64] CONFIG"
-arch=x86_64 cross=''
+usage="usage: build.sh [--arch x86_64|arm64|riscv64] CONFIG"
+arch=x86_64
 if [ "${1:-}" = --arch ]; then
 	arch=${2:?$usage}
 	shift 2
@@ -69,7 +69,7 @@ use_tree() { # sets tree, builds
 kmake() { # build arguments...
 	local out=$builds/$1
 	shift
-	make -C "$tree" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" -j "$jobs" -s "$@"
+	make -C "$tree" O="$out" ARCH="$karch" CROSS_COMPILE="$cross" -j "$jobs" -s "$@"
 }
 
 # Prints the files of fragments. With FRAGMENT.config comes FRAGMENT-BASE.config, if there
@@ -129,22 +129,19 @@ check_exports() { # build folder
 	[ -z "$missing" ] || die "modules use symbols that are not exported: ${missing//$'\n'/ }"
 }
 
+use_arch "$arch"
 case $arch in
 x86_64)
 	cpu=x86.config kernel=arch/x86/boot/bzImage
 	;;
-arm64)
-	case $config in
-	plain | fast | debug | kasan | module | off) build=arm64-$config ;;
-	tree) ;;
-	*) die "unknown configuration $config for arm64, see the head of $0" ;;
-	esac
-	"$repo/tools/setup/setup.sh" arm64
-	cross=aarch64-linux-gnu-
-	cpu=arm64.config kernel=arch/arm64/boot/Image
-	;;
 *)
-	die "$usage"
+	case $config in
+	plain | fast | debug | kasan | module | off) build=$arch-$config ;;
+	tree) ;;
+	*) die "unknown configuration $config for $arch, see the head of $0" ;;
+	esac
+	"$repo/tools/setup/setup.sh" "$arch"
+	cpu=$arch.config kernel=arch/$karch/boot/Image
 	;;
 esac
 use_tree
@@ -192,13 +189,13 @@ base | base-plain)
 	echo "$base"
 	;;
 um)
-	arch=um
+	karch=um
 	configure um um.config um-kunit.config "${kunit[@]}"
 	compile um
 	echo "$builds/um/linux"
 	;;
 um-cov)
-	arch=um
+	karch=um
 	configure um-cov um.config "${kunit[@]}" um-cov.config
 	# libgcov, which writes the counters, has a mangle_path(), too; and the kernel's
 	# linker script drops the call of libgcov at exit
@@ -208,7 +205,7 @@ um-cov)
 	echo "$builds/um-cov/linux"
 	;;
 bench)
-	arch=um
+	karch=um
 	configure bench um.config "${kunit[@]}" bench.config
 	compile bench
 	echo "$builds/bench/linux"

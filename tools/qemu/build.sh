@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Builds the project's QEMU into the cache and prints the emulator's path.
 #
-# Usage: build.sh [ARCH]        ARCH: x86_64, the default, or aarch64
+# Usage: build.sh [ARCH]        ARCH: x86_64, the default, aarch64 or riscv64
 #
 # The source is Debian 13's qemu package (10.0); patches/series goes on top.
 # QEMU_TARBALL= names a local source tarball to use instead of fetching one.

@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Prints the path of a static busybox for guests of an architecture.
 #
-# Usage: busybox.sh x86_64|arm64
+# Usage: busybox.sh x86_64|arm64|riscv64
 #
 # For the host's architecture this is the installed busybox. Otherwise it comes from the
 # Debian package of the other architecture, which is downloaded once into the cache and
-# not installed.
+# not installed. The first release for riscv64 is Debian 13.
 . "$(dirname "$0")/common.sh"
 
+suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 case ${1-} in
 x86_64) arch=amd64 ;;
 arm64) arch=arm64 ;;
-*) die "usage: busybox.sh x86_64|arm64" ;;
+riscv64) arch=riscv64 suite=trixie ;;
+*) die "usage: busybox.sh x86_64|arm64|riscv64" ;;
 esac
 
 if [ "$(dpkg --print-architecture 2>/dev/null)" = "$arch" ]; then
@@ -24,7 +26,7 @@ dir=$cache/busybox/$arch
 lock_cache busybox
 if [ ! -x "$dir/busybox" ]; then
 	note "fetching busybox-static for $arch"
-	private_apt "$dir/apt" deb "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" \
+	private_apt "$dir/apt" deb "$suite" \
 		-o APT::Architecture="$arch" -o APT::Architectures="$arch"
 	(cd "$dir/apt" && "${apt[@]}" download busybox-static)
 	dpkg-deb -x "$dir"/apt/busybox-static_*.deb "$dir/apt/root"

@@ -16,6 +16,20 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit "${die_code:-1}"; }
 # Prints one hash of the contents of all files
 hash_files() { cat "$@" | sha256sum | cut -c1-16; }
 
+# Sets what Linux, gcc and QEMU call an architecture: karch, cross, target
+use_arch() { # arch
+	case $1 in
+	x86_64) karch=x86_64 cross='' target=x86_64 ;;
+	arm64) karch=arm64 cross=aarch64-linux-gnu- target=aarch64 ;;
+	riscv64)
+		karch=riscv cross=riscv64-linux-gnu- target=riscv64
+		# Linux 6.12 has no driver for its IOMMU
+		[ -n "${KSRC:-}" ] || export BASE=${BASE:-7.3}
+		;;
+	*) die "unknown architecture $1, known are: x86_64 arm64 riscv64" ;;
+	esac
+}
+
 # Prints VERSION.PATCHLEVEL of a kernel tree
 tree_version() { # tree
 	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$1/Makefile"

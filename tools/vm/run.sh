@@ -15,8 +15,10 @@
 #                          arm64:  smmu-s1 (default) SMMUv3 stage 1 with dirty bits
 #                                  smmu-s2           SMMUv3 stage 2 with dirty bits
 #                                  smmu-off          SMMUv3 stage 1 without dirty bits
-#                          both:   none
-#   --arch ARCH            x86_64, arm64 (default: that of the mode)
+#                          riscv64:  riscv (default)  RISC-V first stage with dirty bits
+#                                  riscv-off         the same without dirty bits
+#                          all:    none
+#   --arch ARCH            x86_64, arm64, riscv64 (default: that of the mode)
 #   --mem SIZE --cpus N    default: 1G, 2
 #   --edu N                number of edu devices, each in a separate IOMMU group
 #                          (default: 2)
@@ -83,10 +85,12 @@ while [ $# -gt 0 ]; do
 	shift 2
 done
 case ${arch:-$iommu} in
-'' | x86_64 | vtd-* | amd-* | none) arch=x86_64 target=x86_64 iommu=${iommu:-vtd-ss} ;;
-arm64 | smmu-*) arch=arm64 target=aarch64 iommu=${iommu:-smmu-s1} ;;
+'' | x86_64 | vtd-* | amd-* | none) arch=x86_64 iommu=${iommu:-vtd-ss} ;;
+arm64 | smmu-*) arch=arm64 iommu=${iommu:-smmu-s1} ;;
+riscv64 | riscv | riscv-*) arch=riscv64 iommu=${iommu:-riscv} ;;
 *) die "unknown architecture or IOMMU mode ${arch:-$iommu}" ;;
 esac
+use_arch "$arch"
 [ $# -gt 0 ] || [ -n "$shell" ] || die "no command: see the head of $0"
 
 work=$(mktemp -d)
@@ -97,7 +101,7 @@ initramfs() { # command...
 	local root=$work/root add from to applet
 	mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev"
 	cp "$busybox" "$root/bin/busybox"
-	# The host's busybox is of the same release, so it has the same applets
+	# The host's busybox is of the same release or the one before, with the same applets
 	for applet in $(busybox --list); do
 		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
 	done
@@ -145,12 +149,22 @@ boot() { # qemu accelerator arguments..., console options in "${console[@]}"
 		devices+=(-global "arm-smmuv3.stage=${iommu#smmu-s}" -global arm-smmuv3.x-httu=on)
 		;;
 	arm64-smmu-off) machine=,iommu=smmuv3 ;;
+	riscv64-riscv)
+		machine=,iommu-sys=on
+		devices+=(-global riscv-iommu.x-hwad=on)
+		;;
+	riscv64-riscv-off) machine=,iommu-sys=on ;;
 	*-none) ;;
 	*) die "no IOMMU mode $iommu on $arch" ;;
 	esac
 	if [ "$arch" = arm64 ]; then
 		machine=virt$machine,gic-version=3
 		params="console=ttyAMA0 $params"
+	elif [ "$arch" = riscv64 ]; then
+		# The IOMMU translates no MSIs, so the kernel does not call them isolated
+		machine=virt$machine,aia=aplic-imsic
+		devices+=(-bios /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin)
+		params="console=ttyS0 $unsafe $params"
 	else
 		machine=q35
 		# Interrupt remapping requires it
@@ -220,6 +234,8 @@ accel_options() { # kvm|tcg|icount
 	elif [ "$arch" = arm64 ]; then
 		# Has atomic instructions, lacks features that are slow to emulate
 		echo "-accel tcg,thread=multi -cpu neoverse-n1"
+	elif [ "$arch" = riscv64 ]; then
+		echo "-accel tcg,thread=multi -cpu rv64,sv57=off"
 	else
 		# Five-level page tables would only slow down the emulator
 		echo "-accel tcg,thread=multi -cpu max,la57=off"
@@ -246,7 +262,9 @@ choose_accel() { # sets accel
 	echo "$accel" >"$file"
 }
 
-"$repo/tools/setup/setup.sh" vm || exit 125
+groups=(vm)
+[ "$arch" != riscv64 ] || groups+=(riscv64)
+"$repo/tools/setup/setup.sh" "${groups[@]}" || exit 125
 qemu=$("$repo/tools/qemu/build.sh" "$target") || exit 125
 busybox=$("$repo/tools/setup/busybox.sh" "$arch") || exit 125
 image=$kernel

@@ -93,14 +93,15 @@ static bool same_iova(const struct made *a, const struct made *b)
 	       a->high.start == b->high.start && a->high.last == b->high.last;
 }
 
-/* The SMMU updates entries of a trackable HWPT even while nobody tracks */
+/* Arm and RISC-V hardware updates entries of a trackable HWPT even while nobody tracks */
 static bool costs_nothing(const struct made *without, const struct made *with)
 {
 	return without->hwpt.format == with->hwpt.format &&
 	       same_iova(without, with) &&
 	       (getenv("DIRTY_DEVICES") ||
 		(with->hwpt.format != IOMMU_DIRTY_FMT_ARM_S1 &&
-		 with->hwpt.format != IOMMU_DIRTY_FMT_ARM_S2));
+		 with->hwpt.format != IOMMU_DIRTY_FMT_ARM_S2 &&
+		 with->hwpt.format != IOMMU_DIRTY_FMT_RISCV));
 }
 
 FIXTURE_SETUP(trackable)

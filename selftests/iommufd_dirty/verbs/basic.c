@@ -44,6 +44,7 @@ static __u32 wanted_format(void)
 		{ "amd-v2", IOMMU_DIRTY_FMT_AMD_V2 },
 		{ "smmu-s1", IOMMU_DIRTY_FMT_ARM_S1 },
 		{ "smmu-s2", IOMMU_DIRTY_FMT_ARM_S2 },
+		{ "riscv", IOMMU_DIRTY_FMT_RISCV },
 	};
 	const char *name = getenv("DIRTY_FORMAT");
 	unsigned int i;
