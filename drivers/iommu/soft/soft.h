@@ -11,6 +11,7 @@
  *   vfio.c   the devices' registers, for user space
  *   main.c   creates the devices
  *   base.h   what differs between base kernels
+ *   ops.h    functions that base.h makes ops of
  *
  * Lock order: soft_log::provider_mutex, iommufd's locks of a provider,
  * soft_device::lock (registers), soft_attach_lock, soft_port::lock, soft_log::lock.

@@ -15,6 +15,7 @@
 #include <linux/vfio.h>
 
 #include "../iommu-pages.h"
+#include "ops.h"
 
 /* The namespace is a string since Linux 6.13 */
 #undef MODULE_IMPORT_NS
@@ -51,14 +52,6 @@ static inline void soft_free_pages(void *table, size_t size)
 /* IOMMU_HWPT_ALLOC_PASID: users cannot attach PASIDs before Linux 6.15 */
 #define SOFT_ALLOC_PASID		0U
 
-/* iommu.c */
-struct iommu_domain *
-soft_alloc_paging_flags(struct device *dev, u32 flags,
-			const struct iommu_user_data *user_data);
-struct iommu_domain *
-soft_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
-		  const struct iommu_user_data *user_data);
-
 static inline struct iommu_domain *soft_alloc_paging(struct device *dev)
 {
 	return soft_alloc_paging_flags(dev, 0, NULL);
@@ -75,11 +68,6 @@ soft_alloc_user(struct device *dev, u32 flags, struct iommu_domain *parent,
 #define SOFT_ALLOC_OPS \
 	.domain_alloc_paging = soft_alloc_paging, \
 	.domain_alloc_user = soft_alloc_user
-
-/* vfio.c */
-int soft_vfio_region_info(struct vfio_device *vdev,
-			  struct vfio_region_info *info,
-			  struct vfio_info_cap *caps);
 
 #define SOFT_REGION_OP .ioctl = soft_vfio_ioctl
 #define SOFT_VFIO_PASID_OPS

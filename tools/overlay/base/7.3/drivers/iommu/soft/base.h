@@ -12,6 +12,7 @@
 #include <uapi/linux/iommufd.h>
 
 #include "../iommu-pages.h"
+#include "ops.h"
 
 static inline void soft_free_pages(void *table, size_t size)
 {
@@ -25,22 +26,9 @@ static inline void soft_free_pages(void *table, size_t size)
 
 #define SOFT_ALLOC_PASID		IOMMU_HWPT_ALLOC_PASID
 
-/* iommu.c */
-struct iommu_domain *
-soft_alloc_paging_flags(struct device *dev, u32 flags,
-			const struct iommu_user_data *user_data);
-struct iommu_domain *
-soft_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
-		  const struct iommu_user_data *user_data);
-
 #define SOFT_ALLOC_OPS \
 	.domain_alloc_paging_flags = soft_alloc_paging_flags, \
 	.domain_alloc_nested = soft_alloc_nested
-
-/* vfio.c */
-int soft_vfio_region_info(struct vfio_device *vdev,
-			  struct vfio_region_info *info,
-			  struct vfio_info_cap *caps);
 
 #define SOFT_REGION_OP \
 	.get_region_info_caps = soft_vfio_region_info, \
