@@ -6,9 +6,9 @@
 # Usage: [BASE=7.3] patches.sh [--check] FOLDER
 #
 # FOLDER gets a folder for each series of patches/series. --check applies them to an
-# unmodified tree with git am, one after the other, builds drivers/iommu and drivers/vfio
-# for x86_64 after each patch, and compares the result with what was written. The code of
-# Arm and RISC-V is not compiled.
+# unmodified tree with git am, each on top of the one that it needs, builds drivers/iommu
+# and drivers/vfio for x86_64 after each patch, and compares the results with what was
+# written. The code of Arm and RISC-V is not compiled.
 . "$(dirname "$0")/../setup/common.sh"
 
 check=''
@@ -26,7 +26,7 @@ hooks=$here/hooks/$BASE
 git=(git -c user.name='iommufd-dirty developers' -c user.email=iommufd-dirty@localhost
 	-c commit.gpgsign=false -c core.hooksPath=/dev/null)
 
-# A tree of its own, with only the files that the hooks change under git. Sets tree
+# A tree of its own, with only the files that the patches change under git. Sets tree
 tree_under_git() {
 	local overlaid
 	overlaid=$("$here/build.sh" tree)
@@ -37,7 +37,7 @@ tree_under_git() {
 	rm -rf "$tree/.git"
 	"${git[@]}" -C "$tree" init -q
 	printf '*\n' >"$tree/.git/info/exclude"
-	sed -n -E 's#^--- a/([^[:space:]]+).*#\1#p' "$hooks"/*.patch | sort -u |
+	sed -n -E 's#^--- a/([^[:space:]]+).*#\1#p' "$hooks"/*.patch "$here"/patches/*/*.patch | sort -u |
 		(cd "$tree" && while read -r file; do [ ! -f "$file" ] || echo "$file"; done) |
 		"${git[@]}" -C "$tree" add -f --pathspec-from-file=-
 	"${git[@]}" -C "$tree" commit -q -m "Linux $BASE"
@@ -61,10 +61,12 @@ copy() { # file or folder of ours, below the repo or the base folder
 	done
 }
 
-commit() { # beginning of a hook's name, files of ours...
-	local patch path
-	patch=$(find "$hooks" -name "[0-9][0-9][0-9][0-9]-$1*.patch")
-	[ -f "$patch" ] || die "patches/series: no hook, or several, begin with $1"
+commit() { # series, beginning of a patch's name, files of ours...
+	local patch path folders=("$hooks")
+	[ ! -d "$here/patches/$1" ] || folders+=("$here/patches/$1")
+	shift
+	patch=$(find "${folders[@]}" -name "[0-9][0-9][0-9][0-9]-$1*.patch")
+	[ -f "$patch" ] || die "patches/series: no patch, or several, begin with $1"
 	"${git[@]}" -C "$tree" am -q "$patch"
 	shift
 	for path; do
@@ -83,41 +85,47 @@ write_series() { # name prefix first-commit
 	tail -n +3 "$here/patches/$1.cover" >"$out/$1/.text"
 	sed -i -e "/\*\*\* BLURB HERE \*\*\*/{r $out/$1/.text" -e 'd}' "$cover"
 	rm "$out/$1/.text"
+	"${git[@]}" -C "$tree" tag "end-$1"
 	note "$out/$1: $(find "$out/$1" -name '*.patch' | wc -l) files"
 }
 
 write_all() {
-	local word rest name='' prefix='' first=unmodified
+	local word rest name='' prefix='' after first=unmodified
 	while read -r word rest; do
 		case $word in
 		'' | '#') ;;
 		series)
 			[ -z "$name" ] || write_series "$name" "$prefix" "$first"
-			name=${rest% *} prefix=${rest#* }
+			read -r name prefix after <<<"$rest"
+			[ -z "$after" ] || "${git[@]}" -C "$tree" checkout -q "end-$after"
 			first=$("${git[@]}" -C "$tree" rev-parse HEAD)
 			;;
 		*)
 			# shellcheck disable=SC2086 # a list
-			commit "$word" $rest
+			commit "$name" "$word" $rest
 			;;
 		esac
 	done < <(grep -v '^#' "$here/patches/series")
 	write_series "$name" "$prefix" "$first"
-	"${git[@]}" -C "$tree" tag written
 	patches_complete
 }
 
-# Each hook and each of our files must belong to a patch
+# Each patch must be in a series, and each of our files must belong to one
 patches_complete() {
-	local file missing=''
-	while read -r file; do
-		"${git[@]}" -C "$tree" cat-file -e "written:$file" 2>/dev/null || missing+=" $file"
-	done < <(cd "$repo" && find drivers include -type f -name '*.[ch]'
-		cd "$here/base/$BASE" && find drivers include -type f)
-	[ -z "$missing" ] || die "patches/series names no patch for:$missing"
-	[ "$(grep -c '^[^# ]' "$here/patches/series")" -eq \
-		$(($(find "$hooks" -name '*.patch' | wc -l) + $(grep -c '^series ' "$here/patches/series"))) ] ||
-		die "patches/series does not name each hook once"
+	local tag missing
+	missing=$(comm -13 \
+		<("${git[@]}" -C "$tree" tag -l 'end-*' | while read -r tag; do
+			"${git[@]}" -C "$tree" ls-tree -r --name-only "$tag"
+		done | sort -u) \
+		<({
+			cd "$repo" && find drivers include -type f -name '*.[ch]'
+			cd "$here/base/$BASE" && find drivers include -type f
+		} | sort -u))
+	[ -z "$missing" ] || die "patches/series names no patch for: ${missing//$'\n'/ }"
+	# Several series can need the same hook
+	[ "$(sed -n '/^series /d; s/^\([^#[:space:]]*\).*/\1/p' "$here/patches/series" | grep . | sort -u | wc -l)" -eq \
+		"$(find "$hooks" "$here/patches" -name '*.patch' | wc -l)" ] ||
+		die "patches/series does not name each patch"
 }
 
 kmake() { make -s -C "$tree" O="$tree/.build" ARCH=x86_64 -j "$jobs" "$@"; }
@@ -130,10 +138,10 @@ configure() {
 }
 
 check_all() {
-	local name names patch
+	local name after patch
 	"${git[@]}" -C "$tree" checkout -q unmodified
-	mapfile -t names < <(sed -n 's/^series \([^ ]*\) .*/\1/p' "$here/patches/series")
-	for name in "${names[@]}"; do
+	while read -r _ name _ after; do
+		[ -z "$after" ] || "${git[@]}" -C "$tree" checkout -q "end-$after"
 		for patch in "$out/$name"/[0-9]*.patch; do
 			[[ $patch != */0000-* ]] || continue
 			note "${patch#"$out/"}"
@@ -141,9 +149,9 @@ check_all() {
 			configure
 			logged "$tree/.build/build.log" kmake prepare drivers/iommu/ drivers/vfio/
 		done
-	done
-	[ -z "$("${git[@]}" -C "$tree" diff --stat written)" ] ||
-		die "the patches in $out do not lead to the tree that they were made from"
+		[ -z "$("${git[@]}" -C "$tree" diff --stat "end-$name")" ] ||
+			die "the patches in $out/$name do not lead to the tree that they were made from"
+	done < <(grep '^series ' "$here/patches/series")
 }
 
 "$repo/tools/setup/setup.sh" kernel
