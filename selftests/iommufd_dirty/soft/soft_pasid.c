@@ -407,6 +407,18 @@ TEST_F(soft_pasid, read_half_replaced)
 			read_half_attached(_metadata, &self->o, pasid, self->hwpt[i]);
 }
 
+/* A HWPT that iommufd makes is not for PASIDs: a tracker does not change that error */
+TEST_F(soft_pasid, replaced_by_ioas)
+{
+	struct env *env = &self->env;
+
+	pasid_attach(&env->edu[0], 1, self->hwpt[0]);
+	EXPECT_EQ(-EINVAL, __pasid_attach(&env->edu[0], 1, env->ioas));
+	env_start(env);
+	EXPECT_EQ(-EINVAL, __pasid_attach(&env->edu[0], 1, env->ioas));
+	EXPECT_TRUE(tracked(&self->o, 1));
+}
+
 /* READ must not return before the PASID has left, or the next write would not be seen */
 TEST_F(soft_pasid, read_half_detached)
 {
