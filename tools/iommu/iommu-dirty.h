@@ -126,6 +126,7 @@ struct watched {
 	uint32_t ioas;
 	char name[24];		/* the IOAS: "5", or "9:5" if @fd is 9 */
 	json_t *devices;	/* names of those attached to the IOAS */
+	bool pasids;		/* PASIDs of any device may write to the IOAS, too */
 	struct idirty_tracker *tracker;
 	char reason[200];	/* why it is not tracked, or "" */
 	bool told;		/* the reason has been printed */

@@ -48,6 +48,8 @@ static json_t *to_json(const struct iommufd *file, const struct idirty_object *o
 	}
 	if (object->type == IDIRTY_OBJECT_HWPT)
 		json_object_set_new(json, "dirty_tracking", json_boolean(runs));
+	if (object->flags & IDIRTY_OBJECT_PASID)
+		json_object_set_new(json, "pasids", json_true());
 	if (device)
 		json_object_set_new(json, "dma_logging", json_boolean(runs));
 	if (device || object->type == IDIRTY_OBJECT_IOAS) {
@@ -81,6 +83,8 @@ static void print(const struct iommufd *file, const struct idirty_object *object
 		remark(text, sizeof(text), "passive");
 	if (object->flags & IDIRTY_OBJECT_TYPE1)
 		remark(text, sizeof(text), "of VFIO type1");
+	if (object->flags & IDIRTY_OBJECT_PASID)
+		remark(text, sizeof(text), "for PASIDs");
 	if (others) {
 		snprintf(count, sizeof(count), "trackers with files: %u", others);
 		remark(text, sizeof(text), count);

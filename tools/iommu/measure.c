@@ -246,7 +246,8 @@ static int measure_device(struct watched *w, const struct subject *ioas,
 	s.is_device = true;
 	out->fd = ioas->out->fd;
 	out->ioas = ioas->out->ioas;
-	out->covers_all = json_array_size(ioas->watched->devices) == 1;
+	out->covers_all = json_array_size(ioas->watched->devices) == 1 &&
+			  !ioas->watched->pasids;
 	snprintf(out->name, sizeof(out->name), "device %s", w->device->name);
 	if (w->tracker && s.num_extents)
 		return measure_one(&s);

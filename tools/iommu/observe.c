@@ -129,6 +129,19 @@ static json_t *list_devices(const struct iommufd *file, uint32_t ioas)
 	return devices;
 }
 
+/* Whether PASIDs may write to the IOAS, of whichever device: LIST does not tell */
+static bool has_pasids(const struct iommufd *file, uint32_t ioas)
+{
+	size_t i;
+
+	for (i = 0; i < file->num_objects; i++)
+		if (file->objects[i]->type == IDIRTY_OBJECT_HWPT &&
+		    file->objects[i]->parent_id == ioas &&
+		    file->objects[i]->flags & IDIRTY_OBJECT_PASID)
+			return true;
+	return false;
+}
+
 /* With several iommufds, the owner's file descriptor distinguishes equal ids */
 static void name_ioas(struct watched *w, const struct observer *o)
 {
@@ -245,6 +258,7 @@ static int watch_ioas(struct observer *o, struct observer *old, const struct iom
 
 	rc = take_over(old, file, ioas, w) ? 0 : watch(file, ioas, w);
 	w->ioas = ioas;
+	w->pasids = has_pasids(file, ioas);
 	name_ioas(w, o);
 	if (rc == -EOPNOTSUPP)
 		return complain(EXIT_NO_KERNEL,

@@ -889,11 +889,14 @@ enum iommu_dirty_object_type {
  * @IOMMU_DIRTY_OBJECT_AUTO: The HWPT was made by attaching a device to the IOAS
  * @IOMMU_DIRTY_OBJECT_PASSIVE: The tracker is passive
  * @IOMMU_DIRTY_OBJECT_TYPE1: The tracker serves VFIO_IOMMU_DIRTY_PAGES
+ * @IOMMU_DIRTY_OBJECT_PASID: The HWPT was allocated with IOMMU_HWPT_ALLOC_PASID:
+ *	PASIDs of devices that are not listed as attached may write through it
  */
 enum iommu_dirty_object_flags {
 	IOMMU_DIRTY_OBJECT_AUTO = 1 << 1,
 	IOMMU_DIRTY_OBJECT_PASSIVE = 1 << 2,
 	IOMMU_DIRTY_OBJECT_TYPE1 = 1 << 3,
+	IOMMU_DIRTY_OBJECT_PASID = 1 << 4,
 };
 
 /**

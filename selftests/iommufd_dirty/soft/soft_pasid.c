@@ -101,6 +101,17 @@ static void expect_tracked(struct __test_metadata *_metadata, struct env *env, _
 	EXPECT_EQ(IOMMU_DIRTY_MEMBER_TRACKED, member_flags(&member));
 }
 
+/* LIST tells that more than the devices that it shows may write through the HWPT */
+TEST_F(soft_pasid, listed)
+{
+	struct env *env = &self->env;
+	__u32 hwpt;
+
+	EXPECT_EQ(IOMMU_DIRTY_OBJECT_PASID, object_listed(env->fd, self->hwpt[0]).flags);
+	check(__hwpt_alloc(env->fd, env->edu[0].dev_id, env->ioas, 0, &hwpt));
+	EXPECT_EQ(0, object_listed(env->fd, hwpt).flags);
+}
+
 /* START enables tracking in a HWPT to which only a PASID is attached */
 TEST_F(soft_pasid, started_after)
 {

@@ -238,6 +238,7 @@ static int list_crowded(struct iommu_dirty_list *cmd)
 		  IOMMU_DIRTY_STATE_STARTING },
 		{ IOMMU_DIRTY_OBJECT_TRACKER, 7, 1 },
 		{ IOMMU_DIRTY_OBJECT_TRACKER, 8, 3, 0, IOMMU_DIRTY_STATE_RUNNING },
+		{ IOMMU_DIRTY_OBJECT_HWPT, 9, 1, IOMMU_DIRTY_OBJECT_PASID },
 	};
 
 	memcpy((void *)(uintptr_t)cmd->objects, crowd, sizeof(crowd));

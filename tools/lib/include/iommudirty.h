@@ -176,6 +176,7 @@ enum idirty_object_flags {
 	IDIRTY_OBJECT_AUTO = 1 << 1,	/* HWPT: made when a device was attached */
 	IDIRTY_OBJECT_PASSIVE = 1 << 2,	/* tracker */
 	IDIRTY_OBJECT_TYPE1 = 1 << 3,	/* tracker: serves VFIO_IOMMU_DIRTY_PAGES */
+	IDIRTY_OBJECT_PASID = 1 << 4,	/* HWPT: PASIDs may be attached */
 };
 
 /* HWPT, device: RUNNING if tracking was enabled without a tracker */

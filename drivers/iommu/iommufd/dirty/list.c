@@ -29,6 +29,8 @@ static void list_describe_hwpt(struct iommufd_hwpt_paging *hwpt,
 	out->parent_id = hwpt->ioas->obj.id;
 	if (hwpt->auto_domain)
 		out->flags |= IOMMU_DIRTY_OBJECT_AUTO;
+	if (iommufd_dirty_for_pasids(hwpt))
+		out->flags |= IOMMU_DIRTY_OBJECT_PASID;
 	/* Pairs with classic_get(); it is freed with the HWPT */
 	classic = smp_load_acquire(&hwpt->dirty.classic);
 	if (classic &&

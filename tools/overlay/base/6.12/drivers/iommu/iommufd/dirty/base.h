@@ -36,4 +36,10 @@ static inline bool iommufd_dirty_is_memory(struct iopt_pages *pages)
 	return true;
 }
 
+/* Users cannot attach PASIDs before Linux 6.15 */
+static inline bool iommufd_dirty_for_pasids(struct iommufd_hwpt_paging *hwpt)
+{
+	return false;
+}
+
 #endif

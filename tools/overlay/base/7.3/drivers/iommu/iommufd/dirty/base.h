@@ -15,4 +15,10 @@ static inline bool iommufd_dirty_is_memory(struct iopt_pages *pages)
 	return !iopt_is_dmabuf(pages);
 }
 
+/* PASIDs of any device can be attached to the HWPT */
+static inline bool iommufd_dirty_for_pasids(struct iommufd_hwpt_paging *hwpt)
+{
+	return hwpt->common.pasid_compat;
+}
+
 #endif
