@@ -33,4 +33,7 @@ jobs_base_7_3() {
 		"$(vmm_each 10: "$vmm_ways")$(vmm_each 11: "$vmm_ways")" 7.3:debug
 	job sparse-7.3 build-7.3:debug stage_sparse sparse-7.3 7.3:debug
 	job kunit-um-7.3 build-7.3:um stage_kunit_um kunit-um-7.3 7.3:um
+	[ -n "$long" ] || return 0
+	needs_kernel 7.3:um-smp
+	job kunit-um-smp-7.3 build-7.3:um-smp stage_kunit_um_smp kunit-um-smp-7.3 7.3:um-smp
 }

@@ -73,13 +73,26 @@ suites_of_base() { # base
 	echo "--suite io-pgtable-arm-test"
 }
 
+um() { # seconds log image option...
+	timeout --foreground -k 5 "$1" "$3" mem=512M kunit_shutdown=halt console=tty "${@:4}" \
+		</dev/null >"$2" 2>&1 || true
+}
+
 stage_kunit_um() { # name, kernel configuration
 	local log=$logs/$1.log list base=$BASE
 	[[ $2 != *:* ]] || base=${2%%:*}
 	list=$(suites iommu; suites_of_base "$base")
-	timeout --foreground -k 5 600 "$(image "$2")" mem=512M kunit_shutdown=halt console=tty </dev/null >"$log" 2>&1 || true
+	um 600 "$log" "$(image "$2")"
 	# shellcheck disable=SC2086 # a list
 	count "$1" "$log" $list
+}
+
+# The races of generic_pt. Those of our own walkers run in a virtual machine, in less time
+stage_kunit_um_smp() { # name, kernel configuration
+	local log=$logs/$1.log
+	um 600 "$log" "$(image "$2")" ncpus=2 seccomp=on kunit.filter_glob='*_iommu_test.*race*'
+	# shellcheck disable=SC2046 # a list
+	count "$1" "$log" $(printf ' --suite %s_iommu_test' amdv1 vtdss x86_64)
 }
 
 # Runs all suites on the debug kernel with two CPUs

@@ -19,6 +19,7 @@
 #   base      like fast, without the overlay and what tests it
 #   base-plain  like plain, without the overlay: the baseline of a benchmark
 #   um        a program (ARCH=um) that runs the KUnit tests of the walkers
+#   um-smp    the same with two CPUs; only Linux 7.3
 #   um-cov    like um; counts which code runs
 #   bench     a program (ARCH=um) that times the walkers
 #
@@ -188,11 +189,13 @@ base | base-plain)
 	fi
 	echo "$base"
 	;;
-um)
+um | um-smp)
 	karch=um
-	configure um um.config um-kunit.config "${kunit[@]}"
-	compile um
-	echo "$builds/um/linux"
+	kunit+=(um-kunit.config)
+	[ "$config" = um ] || kunit+=(um-smp.config)
+	configure "$config" um.config "${kunit[@]}"
+	compile "$config"
+	echo "$builds/$config/linux"
 	;;
 um-cov)
 	karch=um
