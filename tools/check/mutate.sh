@@ -4,9 +4,9 @@
 # that must detect it. An undetected fault is a failure. Sourced by check.sh.
 #
 # The stage works on copies of the sources and of the kernel tree (hard links). There are
-# two copies, one for the tests without a virtual machine and one for the others, so that
-# both run in parallel. Each test must pass without a fault first, or its failure would
-# prove nothing.
+# three copies, for the tests without a virtual machine, for those of Linux 7.3 among them,
+# and for the others, so that all run in parallel. Each test must pass without a fault
+# first, or its failure would prove nothing.
 # shellcheck disable=SC2154,SC2034 # variables of check.sh; may_die is for vm
 
 jobs_mutate() {
@@ -15,13 +15,18 @@ jobs_mutate() {
 	job build-selftests build-tree build_selftests
 	job mutate-vm "build-tree build-qemu build-selftests" stage_mutate vm
 	# programs of selftests, which run in a virtual machine
-	[ -n "${TESTS:-}" ] || job mutate-native build-tree stage_mutate native
+	[ -z "${TESTS:-}" ] || return 0
+	job mutate-native build-tree stage_mutate native
+	has_7_3 mutate-7.3 || return 0
+	needs_kernel 7.3:tree
+	job mutate-7.3 build-7.3:tree stage_mutate 7.3
 }
 
 # Creates the copies; sets dir, src and linux
-mutate_copies() { # native|vm
-	local tree
-	tree=$(image tree)
+mutate_copies() { # native|7.3|vm
+	local tree=tree
+	[ "$1" != 7.3 ] || tree=7.3:tree
+	tree=$(image "$tree")
 	dir=$cache/mutate/$1 src=$cache/mutate/$1/src linux=$cache/mutate/$1/${tree##*/}
 	mkdir -p "$src"
 	rsync -rlpc --delete "$repo"/{drivers,include,tools,selftests} "$src/"
@@ -31,9 +36,12 @@ mutate_copies() { # native|vm
 # Builds the kernel or a library test from the copy; sets image for a kernel
 mutate_build() { # where test
 	case $1 in
-	um | vm*)
-		local config=um
-		[ "$1" = um ] || config=cov
+	um* | vm*)
+		local config=cov
+		case $1 in
+		um) config=um ;;
+		um-7.3) config=um-smp ;;
+		esac
 		image=$(KSRC=$linux LOG_TAIL=5 "$src/tools/overlay/build.sh" "$config")
 		;;
 	lib)
@@ -55,10 +63,8 @@ mutate_test() { # where test log
 		grep -q '^not ok - ' "$log" || return 4
 		return 1
 		;;
-	um)
-		timeout --foreground -k 5 60 "$image" mem=512M kunit_shutdown=halt console=tty \
-			kunit.filter_glob="$test" </dev/null >"$log" 2>&1 || true
-		;;
+	um) um 60 "$log" "$image" kunit.filter_glob="$test" ;;
+	um-7.3) um 200 "$log" "$image" ncpus=2 seccomp=on kunit.filter_glob="$test" ;;
 	"vm kunit")
 		vm "$log" --iommu none --edu 0 --kernel "$image" \
 			--append "kunit.enable=1 kunit.filter_glob=$test loglevel=7" true
@@ -73,7 +79,7 @@ mutate_test() { # where test log
 	if [ "$bad" -ne 0 ]; then
 		case $where:$test in
 		*!) name="dmesg after ${test%!}" ;;
-		um:* | "vm kunit:"*) name="kunit: ${test/./: }(: .*)?" ;;
+		um*:* | "vm kunit:"*) name="kunit: ${test/./: }(: .*)?" ;;
 		*) name="${test%%.*}: ${test/./\\.(.*\\.)?}" ;;
 		esac
 		grep -qE "^not ok - $name$" <<<"$out" && return 1
@@ -86,12 +92,12 @@ mutate_test() { # where test log
 }
 
 # Tries the faults one by one. Each has a log, to analyse a surviving fault
-stage_mutate() { # native|vm
+stage_mutate() { # native|7.3|vm
 	local lane=$1 dir src linux image number where test text rc log begin may_die=1
 	mutate_copies "$lane"
 	while IFS=$'\t' read -r number where test text; do
 		case $lane:$where in
-		vm:vm* | native:um | native:lib)
+		vm:vm* | native:um | native:lib | 7.3:um-7.3)
 			[[ -n ${TESTS:-} && " $TESTS " != *" ${test%%[.!]*} "* ]] ||
 				echo "$number	$where	$test	$text"
 			;;
