@@ -173,8 +173,8 @@ tools_messages() { # program, file
 		rc=0
 		echo "$line"
 		# shellcheck disable=SC2086 # several arguments
-		"$1" ${line#$ } </dev/null >"$out/message" 2>&1 || rc=$?
-		head -n 1 "$out/message"
+		"$1" ${line#$ } </dev/null >"$logs/tools-message.log" 2>&1 || rc=$?
+		head -n 1 "$logs/tools-message.log"
 		echo "exit status $rc"
 	done < <(grep '^\$ ' "$2") | diff -u "$2" -
 }

@@ -7,6 +7,7 @@ key.
 Usage: watch.py FAKE-VFIO FOLDER
 """
 import re
+import signal
 import sys
 import time
 
@@ -16,6 +17,8 @@ import pyte
 PROGRAM, FOLDER = sys.argv[1:]
 LIMIT = 60
 LINES, COLUMNS = 24, 100
+# a shell that starts this in the background ignores it
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def watch(terminal, kernel=""):
