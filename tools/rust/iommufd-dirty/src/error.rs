@@ -25,6 +25,8 @@ pub enum Verb {
     Mark,
     /// Not an ioctl of trackers: opening `/dev/iommu`
     Open,
+    /// Not an ioctl of trackers: `IOMMU_OPTION`
+    SetOption,
 }
 
 /// A member that cannot be tracked, after START has failed with `ENXIO`
@@ -126,6 +128,9 @@ impl Error {
                 Alloc | List => "this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)",
                 _ => return None,
             },
+            sys::EOPNOTSUPP if verb == SetOption => {
+                "this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)"
+            }
             sys::ENOENT => match verb {
                 Open => return None,
                 Unmap => "the range cuts a mapping or, without trackers, contains none",
@@ -188,6 +193,7 @@ impl fmt::Display for Error {
             Verb::List => "LIST",
             Verb::Mark => "MARK",
             Verb::Open => "/dev/iommu",
+            Verb::SetOption => "OPTION",
         };
         match self.text() {
             Some(text) => write!(f, "{verb}: {text}")?,

@@ -157,6 +157,28 @@ impl Iommufd<'_> {
         Ok(Tracker::new(File::Own(fd), 0))
     }
 
+    /// `IOMMU_OPTION_DIRTY_TRACKABLE`: whether the page tables that the kernel makes when a
+    /// device is attached to the IOAS can be tracked even if that costs something
+    ///
+    /// It applies to devices that are attached later. See the header for the costs.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`: the kernel has no trackers. `ENOENT`: no IOAS has this id.
+    pub fn set_trackable(&self, ioas: u32, trackable: bool) -> Result<()> {
+        let mut cmd = sys::iommu_option {
+            size: size_of::<sys::iommu_option>() as u32,
+            option_id: sys::IOMMU_OPTION_DIRTY_TRACKABLE,
+            op: sys::IOMMU_OPTION_OP_SET as u16,
+            object_id: ioas,
+            val64: trackable.into(),
+            ..Default::default()
+        };
+        // SAFETY: it is the struct of this ioctl, without pointers
+        unsafe { call(self.as_fd(), sys::IOMMU_OPTION, &mut cmd) }
+            .map_err(|code| Error::new(Verb::SetOption, code))
+    }
+
     fn alloc(&self, target_id: u32, flags: u32) -> Result<sys::iommu_dirty_tracker_alloc> {
         let failed = |code| Error::new(Verb::Alloc, code);
         if flags & !(sys::IOMMU_DIRTY_ALLOC_PASSIVE | sys::IOMMU_DIRTY_ALLOC_FILE) != 0 {

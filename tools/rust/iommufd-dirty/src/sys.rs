@@ -162,6 +162,9 @@ constants! {
     IOMMUFD_TYPE = b';' as u32,
     IOMMUFD_CMD_DESTROY = 0x80,
     IOMMU_DESTROY = io(IOMMUFD_CMD_DESTROY),
+    IOMMUFD_CMD_OPTION = 0x87,
+    IOMMU_OPTION = io(IOMMUFD_CMD_OPTION),
+    IOMMU_OPTION_OP_SET = 0,
 
     // <errno.h>
     ENOENT = 2,
@@ -350,5 +353,14 @@ structs! {
     struct iommu_destroy {
         size: u32,
         id: u32,
+    }
+
+    struct iommu_option {
+        size: u32,
+        option_id: u32,
+        op: u16,
+        __reserved: u16,
+        object_id: u32,
+        val64: u64,
     }
 }

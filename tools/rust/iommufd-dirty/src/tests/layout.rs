@@ -20,8 +20,15 @@ pub(crate) struct Struct {
 }
 
 /// What is not in the header, but in those that it includes
-const OTHER_STRUCTS: [&str; 1] = ["iommu_destroy"];
-const OTHER_CONSTANTS: [&str; 3] = ["IOMMUFD_TYPE", "IOMMUFD_CMD_DESTROY", "IOMMU_DESTROY"];
+const OTHER_STRUCTS: [&str; 2] = ["iommu_destroy", "iommu_option"];
+const OTHER_CONSTANTS: [&str; 6] = [
+    "IOMMUFD_TYPE",
+    "IOMMUFD_CMD_DESTROY",
+    "IOMMU_DESTROY",
+    "IOMMUFD_CMD_OPTION",
+    "IOMMU_OPTION",
+    "IOMMU_OPTION_OP_SET",
+];
 
 /// What the header declares
 #[derive(Default)]

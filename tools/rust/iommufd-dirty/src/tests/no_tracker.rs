@@ -30,6 +30,7 @@ fn all_verbs_fail_on_other_files() {
     );
     assert_eq!(code(iommufd.tracker_with_file(1, 0)), sys::ENOTTY);
     assert_eq!(code(iommufd.list()), sys::ENOTTY);
+    assert_eq!(code(iommufd.set_trackable(1, true)), sys::ENOTTY);
 
     let tracker = Tracker::new(IommuFile::Borrowed(null.as_fd()), 1);
     let range = Range { iova: 0, length: 4096 };
