@@ -125,6 +125,19 @@ impl Iommufd<'static> {
     }
 }
 
+impl<'fd> Iommufd<'fd> {
+    /// ALLOC as by [`tracker`](Self::tracker), of a tracker that keeps the file, and can
+    /// therefore be kept in a struct
+    ///
+    /// # Errors
+    ///
+    /// As for [`tracker`](Self::tracker). The file is then closed, if it is owned.
+    pub fn into_tracker(self, target: u32, flags: u32) -> Result<Tracker<'fd>> {
+        let cmd = self.alloc_without_file(target, flags)?;
+        Ok(Tracker::new(self.0, cmd.out_tracker_id))
+    }
+}
+
 impl Iommufd<'_> {
     /// ALLOC: makes a tracker for an IOAS or for a bound device, which has the id `target`
     ///
@@ -137,11 +150,19 @@ impl Iommufd<'_> {
     /// neither an IOAS nor a device. `EOPNOTSUPP`: a flag is unknown, or asks for a file.
     /// `ENOMEM`.
     pub fn tracker(&self, target: u32, flags: u32) -> Result<Tracker<'_>> {
+        let cmd = self.alloc_without_file(target, flags)?;
+        Ok(Tracker::new(File::Borrowed(self.as_fd()), cmd.out_tracker_id))
+    }
+
+    fn alloc_without_file(
+        &self,
+        target: u32,
+        flags: u32,
+    ) -> Result<sys::iommu_dirty_tracker_alloc> {
         if flags & sys::IOMMU_DIRTY_ALLOC_FILE != 0 {
             return Err(Error::new(Verb::Alloc, sys::EOPNOTSUPP));
         }
-        let cmd = self.alloc(target, flags)?;
-        Ok(Tracker::new(File::Borrowed(self.as_fd()), cmd.out_tracker_id))
+        self.alloc(target, flags)
     }
 
     /// ALLOC with `IOMMU_DIRTY_ALLOC_FILE`: the tracker has a file of its own, and does not

@@ -99,8 +99,9 @@ impl<'fd> Tracker<'fd> {
         self.file.as_fd()
     }
 
+    /// Whether the file is that of this tracker alone, not an iommufd
     pub(crate) fn has_file(&self) -> bool {
-        matches!(self.file, File::Own(_))
+        self.id == 0
     }
 
     /// Its id in the iommufd; 0 if it has a file of its own

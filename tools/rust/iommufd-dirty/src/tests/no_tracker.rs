@@ -29,6 +29,7 @@ fn all_verbs_fail_on_other_files() {
         "ALLOC: this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)"
     );
     assert_eq!(code(iommufd.tracker_with_file(1, 0)), sys::ENOTTY);
+    assert_eq!(code(Iommufd::from(copy(&null)).into_tracker(1, 0)), sys::ENOTTY);
     assert_eq!(code(iommufd.list()), sys::ENOTTY);
     assert_eq!(code(iommufd.set_trackable(1, true)), sys::ENOTTY);
 
@@ -56,6 +57,8 @@ fn bad_arguments_are_rejected_first() {
     let iommufd = Iommufd::from(null.as_fd());
     assert_eq!(code(iommufd.tracker(1, 4)), sys::EOPNOTSUPP);
     assert_eq!(code(iommufd.tracker(1, sys::IOMMU_DIRTY_ALLOC_FILE)), sys::EOPNOTSUPP);
+    let owned = Iommufd::from(copy(&null));
+    assert_eq!(code(owned.into_tracker(1, sys::IOMMU_DIRTY_ALLOC_FILE)), sys::EOPNOTSUPP);
 
     let tracker = Tracker::new(IommuFile::Borrowed(null.as_fd()), 1);
     let own = Tracker::new(IommuFile::Own(copy(&null)), 0);
@@ -100,18 +103,22 @@ fn may_be_shared_by_threads() {
 }
 
 #[test]
-fn a_file_of_its_own_is_closed_once() {
+fn a_file_is_closed_once() {
     let file = null();
     let path = |fd: &OwnedFd| {
         use std::os::unix::io::AsRawFd;
         format!("/proc/self/fd/{}", fd.as_raw_fd())
     };
-    // A number that other tests do not get meanwhile
+    // Numbers that other tests do not get meanwhile
     let mut files: Vec<_> = (0..50).map(|_| copy(&file)).collect();
-    let last = files.pop().expect("has some");
-    let path = path(&last);
-    let tracker = Tracker::new(IommuFile::Own(last), 0);
-    assert!(std::fs::read_link(&path).is_ok());
-    tracker.destroy().expect("needs no ioctl");
-    assert!(std::fs::read_link(&path).is_err());
+    // A file of its own needs no ioctl, and an iommufd that it keeps is none here
+    for (id, result) in [(0, Ok(())), (1, Err(sys::ENOTTY))] {
+        let last = files.pop().expect("has some");
+        let path = path(&last);
+        let tracker = Tracker::new(IommuFile::Own(last), id);
+        assert_eq!(tracker.file().is_some(), id == 0);
+        assert!(std::fs::read_link(&path).is_ok());
+        assert_eq!(tracker.destroy().map_err(|error| error.code()), result);
+        assert!(std::fs::read_link(&path).is_err());
+    }
 }
