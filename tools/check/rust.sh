@@ -29,6 +29,16 @@ rust_example() {
 	done
 }
 
+# The compiler that is found first: Cloud Hypervisor needs a newer one than the crate
+rust_is() { # version, or newer
+	printf '%s\n' "$1" "$(rustc --version | cut -d' ' -f2)" | sort -CV
+}
+
+# With the headers that the crate's tests have made
+rust_series() {
+	IOMMUFD_DIRTY_HEADERS=$cache/tools/rust/include "$repo/tools/vmm/rust-series.sh" test
+}
+
 stage_rust() {
 	"$repo/tools/setup/setup.sh" rust tools
 	if ! rust_found; then
@@ -39,4 +49,9 @@ stage_rust() {
 	try "crate: clippy and rustfmt" rust_make lint rust rust lint
 	try "crate: documentation" rust_make doc rust rust doc
 	try "crate: the example does what the one in C does" rust_example
+	if rust_is 1.89; then
+		try "cloud-hypervisor: the module that uses the crate" rust_series
+	else
+		skipped rust "cloud-hypervisor: rustc is older than 1.89"
+	fi
 }

@@ -121,6 +121,7 @@ stage_static() {
 	try "the example of the README is tested" readme_example
 	try "calls go one way" arrows
 	try "syzkaller's description matches the headers" "$here/syz-in-step.py" "$tree"
+	try "patches for VMMs in Rust are well-formed" "$repo/tools/vmm/rust-series.sh" form
 	try "what results.py counts as a failure" "$here/results_test.py"
 	overlay_tests
 	try "each mutation applies" "$here/mutations.py" check "$repo"
