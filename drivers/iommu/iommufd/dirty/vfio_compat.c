@@ -229,8 +229,8 @@ out_unlock:
 	return rc == -ENODATA ? -EINVAL : rc;
 }
 
-static int compat_get_bitmap(struct iommufd_ctx *ictx,
-			     struct iommufd_ioas *ioas, void __user *arg)
+static int compat_get_dirty(struct iommufd_ctx *ictx,
+			    struct iommufd_ioas *ioas, void __user *arg)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get range;
 	struct iommufd_dirty_request req;
@@ -276,7 +276,7 @@ int iommufd_dirty_vfio_pages(struct iommufd_ctx *ictx,
 		if (cmd.argsz - minsz <
 		    sizeof(struct vfio_iommu_type1_dirty_bitmap_get))
 			return -EINVAL;
-		return compat_get_bitmap(ictx, ioas, arg + minsz);
+		return compat_get_dirty(ictx, ioas, arg + minsz);
 	default:
 		return -EINVAL;
 	}
