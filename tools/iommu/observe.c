@@ -383,12 +383,17 @@ int observe_result(const struct observer *o)
 	return observe_untracked(o) || o->has_container ? EXIT_FAILED : EXIT_OK;
 }
 
+/* A signal that is ignored, as under nohup(1), stays so: signalfd(2) would report it */
 static void signals_to_end(sigset_t *set)
 {
+	static const int ends[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction now;
+	size_t i;
+
 	sigemptyset(set);
-	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
+	for (i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (!sigaction(ends[i], NULL, &now) && now.sa_handler != SIG_IGN)
+			sigaddset(set, ends[i]);
 }
 
 static void observe_close(struct observer *o)

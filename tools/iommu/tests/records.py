@@ -62,11 +62,13 @@ with open(name, "rb") as file:
 expect("gzip: drawn", draw(compressed)[::2], (0, ""))
 expect("gzip, cut off: drawn", draw(compressed[:-20])[0], 0)
 
-# a shell that starts this in the background ignores it
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+
+
+def signalled(what, end, duration, status):
+    """Records, gets a signal meanwhile, and ends with a summary and a whole record"""
+    os.unlink(name)
     with open(os.path.join(FOLDER, "fake-iommu")) as target, \
-         subprocess.Popen([PROGRAM, "record", "--fd", "0", "--duration", "1h", "--interval",
+         subprocess.Popen([PROGRAM, "record", "--fd", "0", "--duration", duration, "--interval",
                            "20ms", "-o", name], stdin=target, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as process:
         while not os.path.exists(name) or os.path.getsize(name) < 200:
@@ -74,11 +76,22 @@ for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         time.sleep(0.2)
         process.send_signal(end)
         said = process.communicate(timeout=LIMIT)[0].decode()
-    expect(f"{end.name}: exit status", process.returncode, -end)
-    expect(f"{end.name}: last line", said.split()[-4:], ["of", "2", "address", "spaces"])
+    expect(f"{what}: exit status", process.returncode, status)
+    expect(f"{what}: last line", said.split()[-4:], ["of", "2", "address", "spaces"])
     with gzip.open(name) as file:
-        check_record(end.name, file.read())
-    os.unlink(name)
+        text = file.read()
+    check_record(what, text)
+    return json.loads(text.splitlines()[-1])["time"]
+
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    # a shell that starts this in the background ignores some of them
+    signal.signal(number, signal.SIG_DFL)
+    signalled(number.name, number, "1h", -number)
+# as under nohup(1): the record goes on, and the status is that of an IOAS that is not tracked
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+last = signalled("an ignored signal", signal.SIGHUP, "2s", 1)
+expect("an ignored signal: all samples", last > 1.5, True)
 
 expect("full disk", run(*record, "-o", "/dev/full").stderr.decode().splitlines()[-1],
        "iommu-dirty: /dev/full: No space left on device")
