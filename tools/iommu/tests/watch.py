@@ -57,7 +57,9 @@ p.close()
 if (p.exitstatus, p.signalstatus) != (0, None):
     sys.exit(f"q: exit status {p.exitstatus}, signal {p.signalstatus}")
 
-# a terminal of an unknown type gets lines
+# a terminal of an unknown type gets lines, until interrupted, which a shell that starts this
+# in the background would prevent
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 p = watch("nonsense")
 p.expect(r"time +ioas +devices")
 p.expect(r"\d\d:\d\d:\d\d +5 +1 +768 +3\.0 +\d")
