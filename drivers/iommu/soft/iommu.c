@@ -88,12 +88,23 @@ static int soft_block_pasid(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
+static const struct iommu_domain_ops soft_blocked_ops = {
+	.attach_dev = soft_block,
+	.set_dev_pasid = soft_block_pasid,
+};
+
 static struct iommu_domain soft_blocked_domain = {
 	.type = IOMMU_DOMAIN_BLOCKED,
-	.ops = &(const struct iommu_domain_ops) {
-		.attach_dev = soft_block,
-		.set_dev_pasid = soft_block_pasid,
-	},
+	.ops = &soft_blocked_ops,
+};
+
+/*
+ * Only user space uses the devices. IOMMU_DOMAIN_BLOCKED is 0, which the core
+ * takes for no wish without CONFIG_IOMMU_DMA, as on RISC-V.
+ */
+static struct iommu_domain soft_default_domain = {
+	.type = IOMMU_DOMAIN_PLATFORM,
+	.ops = &soft_blocked_ops,
 };
 
 static int soft_attach_to(struct device *dev, ioasid_t pasid,
@@ -450,8 +461,7 @@ static struct iommu_device *soft_probe(struct device *dev)
 }
 
 const struct iommu_ops soft_iommu_ops = {
-	/* Only user space uses the devices */
-	.default_domain = &soft_blocked_domain,
+	.default_domain = &soft_default_domain,
 	.blocked_domain = &soft_blocked_domain,
 	.capable = soft_capable,
 	SOFT_ALLOC_OPS,
