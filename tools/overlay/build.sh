@@ -163,7 +163,10 @@ plain | fast | debug | kasan | kcsan | cov)
 	kcsan) fragments+=(debug.config dirty-kunit.config soft.config kcsan.config) ;;
 	cov) fragments+=(debug.config dirty-kunit.config soft.config cov.config) ;;
 	esac
-	[ "$build" != arm64-debug ] || fragments+=(arm64-kunit.config)
+	case $build in
+	arm64-debug) fragments+=(arm64-kunit.config) ;;
+	riscv64-debug) fragments+=(riscv64-debug.config) ;;
+	esac
 	configure "$build" "${fragments[@]}" dirty.config
 	# In folders of other drivers only dirty.c belongs to the project
 	compile "$build" "${kernel##*/} GCOV_PROFILE_dirty.o=y"
