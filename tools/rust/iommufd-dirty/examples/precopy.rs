@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! The rounds of a live migration: `precopy FD IOAS IOVA LENGTH`
 //!
 //! FD is the iommufd of a VMM. In place of sending memory, this prints which. After the line

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! The file of `/dev/iommu`, and the list of its objects.
 
 use std::fs::OpenOptions;

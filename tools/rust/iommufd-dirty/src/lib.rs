@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! iommufd dirty trackers: which pages did devices write to?
 //!
 //! One method for each verb of `<linux/iommufd_dirty.h>`, which describes them; [`sys`] has

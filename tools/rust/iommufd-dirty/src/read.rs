@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! READ and SCAN of one or several trackers, UNMAP and MARK.
 
 use std::mem::size_of;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! `<linux/iommufd_dirty.h>`, under the names of the header, which describes all of it; of
 //! `<linux/iommufd.h>` and `<errno.h>`, what this crate needs.
 //!

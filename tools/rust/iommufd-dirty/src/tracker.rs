@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! A tracker: its life, and the verbs of one tracker. `read.rs` has READ, SCAN, UNMAP, MARK.
 
 use std::mem::{size_of, ManuallyDrop};

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! Tests the crate with a device that writes all the time, in a virtual machine:
 //! `rig FD IOAS IOVA LENGTH DEVICE`, as `test-vm with` of the C library's tests calls it.
 //! Prints TAP. Without arguments, as in `cargo test`, there is nothing to test with.

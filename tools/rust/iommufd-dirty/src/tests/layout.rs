@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 //! Every struct, member and constant of the header must be in `sys`, and be the same there.
 //!
 //! The names come from the header, whose every line must be understood; the values, offsets

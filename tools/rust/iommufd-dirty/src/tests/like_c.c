@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
  * Linked with error.c and bitmap.c of the C library: prints the texts of all errors, and the
  * runs of random bitmaps. like_c.rs prints the same with the crate.
