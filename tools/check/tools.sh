@@ -484,7 +484,7 @@ tools_vm_options() { # sets add, examples
 	add=(--add "$here/guest-run" --add "$repo/tools/iommu/tests/tap.sh"
 		--add "$out/iommu-static/iommu-dirty" --add "$out/lib-vm/test-vm")
 	examples=''
-	for f in open alloc read observe precopy_run rounds; do
+	for f in open trackable alloc read observe precopy_run rounds; do
 		add+=(--add "$out/lib-vm/vm/example-$f")
 		examples+=" example-$f"
 	done

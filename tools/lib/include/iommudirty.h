@@ -76,6 +76,7 @@ enum idirty_verb {
 	IDIRTY_VERB_MARK,
 	IDIRTY_VERB_OPEN,	/* idirty_open() */
 	IDIRTY_VERB_MAP,	/* idirty_map_*() */
+	IDIRTY_VERB_OPTION,	/* idirty_set_trackable() */
 };
 
 /* Why this thread's last failed call failed */
@@ -288,11 +289,15 @@ struct idirty_mark_args {
 /* libiommudirty(3) */
 const char *idirty_version(void);
 
-/* The verbs: idirty_open(3), idirty_alloc(3), idirty_start(3), idirty_read(3) */
+/*
+ * The verbs: idirty_open(3), idirty_set_trackable(3), idirty_alloc(3), idirty_start(3),
+ * idirty_read(3)
+ */
 int idirty_open(int iommufd, struct idirty **ctx);
 void idirty_close(struct idirty *ctx);
 int idirty_fd(const struct idirty *ctx);
 int idirty_list(struct idirty *ctx, struct idirty_object ***objects, size_t *num);
+int idirty_set_trackable(struct idirty *ctx, uint32_t ioas_id, int trackable);
 int idirty_alloc(struct idirty *ctx, const struct idirty_target *target,
 		 struct idirty_tracker **tracker);
 int idirty_adopt(int fd, struct idirty_tracker **tracker);

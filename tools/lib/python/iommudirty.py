@@ -59,6 +59,10 @@ class Iommufd:
             for i in range(num[0])
         ]
 
+    def set_trackable(self, ioas, trackable=True):
+        """Requests page tables that can be tracked, for devices attached to an IOAS from now on"""
+        _check(lib.idirty_set_trackable(self.context, ioas, trackable))
+
 
 class Tracker:
     """A tracker of an IOAS or of a device; close() destroys it"""

@@ -141,7 +141,7 @@ const char *idirty_weakness_text(uint32_t weakness)
 
 static const char *verb_text(enum idirty_verb verb)
 {
-	static const char *const names[IDIRTY_VERB_MAP + 1] = {
+	static const char *const names[IDIRTY_VERB_OPTION + 1] = {
 		[IDIRTY_VERB_NONE] = "call",
 		[IDIRTY_VERB_ALLOC] = "ALLOC",
 		[IDIRTY_VERB_INFO] = "INFO",
@@ -157,14 +157,17 @@ static const char *verb_text(enum idirty_verb verb)
 		[IDIRTY_VERB_PRECOPY] = "pre-copy",
 		[IDIRTY_VERB_OPEN] = "open",
 		[IDIRTY_VERB_MAP] = "map",
+		[IDIRTY_VERB_OPTION] = "OPTION",
 	};
 
-	return verb <= IDIRTY_VERB_MAP ? names[verb] : "call";
+	return verb <= IDIRTY_VERB_OPTION ? names[verb] : "call";
 }
 
 /* The meaning of an errno in a verb; NULL where strerror() says enough */
 static const char *code_text(enum idirty_verb verb, int code)
 {
+	static const char no_trackers[] =
+		"this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)";
 	bool reads = verb == IDIRTY_VERB_READ || verb == IDIRTY_VERB_SCAN ||
 		     verb == IDIRTY_VERB_UNMAP || verb == IDIRTY_VERB_MARK;
 
@@ -176,8 +179,7 @@ static const char *code_text(enum idirty_verb verb, int code)
 			return "the kernel or the fallback cannot make pages dirty again";
 		if (verb == IDIRTY_VERB_UNMAP || verb == IDIRTY_VERB_UPDATE)
 			return "a tracker with a file of its own cannot do that";
-		return verb == IDIRTY_VERB_ALLOC || verb == IDIRTY_VERB_LIST ?
-			"this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)" : NULL;
+		return verb == IDIRTY_VERB_ALLOC || verb == IDIRTY_VERB_LIST ? no_trackers : NULL;
 	case ENOENT:
 		return verb == IDIRTY_VERB_UNMAP ?
 			"the range cuts a mapping or, without trackers, contains none" :
@@ -218,6 +220,8 @@ static const char *code_text(enum idirty_verb verb, int code)
 	case ENXIO:
 		return "a member cannot be tracked";
 	case EOPNOTSUPP:
+		if (verb == IDIRTY_VERB_OPTION)
+			return no_trackers;
 		return verb == IDIRTY_VERB_ALLOC ?
 			"the kernel or the fallback does not know the flags" : "not supported";
 	default:

@@ -3,7 +3,7 @@
  * Declarations shared by the files of the library.
  *
  *   args.c	structs of callers
- *   open.c	struct idirty, LIST
+ *   open.c	struct idirty, LIST, the option of an IOAS
  *   tracker.c	START, UPDATE, STOP
  *   alloc.c	ALLOC, DESTROY, and the files of trackers
  *   info.c	INFO

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR BSD-2-Clause
 /*
- * The iommufd file, the list of its objects, and the version of the library.
+ * The iommufd file, the list of its objects, the option of an IOAS, and the version of the
+ * library.
  */
 #include "internal.h"
 
@@ -104,4 +105,18 @@ int idirty_list(struct idirty *ctx, struct idirty_object ***objects, size_t *num
 	}
 	free(all);
 	return report(rc);
+}
+
+int idirty_set_trackable(struct idirty *ctx, uint32_t ioas_id, int trackable)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_DIRTY_TRACKABLE,
+		.op = IOMMU_OPTION_OP_SET,
+		.object_id = ioas_id,
+		.val64 = !!trackable,
+	};
+	int rc = call(IDIRTY_VERB_OPTION, ctx->fd, IOMMU_OPTION, &cmd);
+
+	return report(rc == -ENOENT ? blame("ioas_id", "is not that of an IOAS", rc) : rc);
 }

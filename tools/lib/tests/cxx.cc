@@ -32,7 +32,8 @@ int main()
 	if (idirty_read(&none, 0, &read, nullptr) >= 0 || idirty_scan(&none, 0, &scan) >= 0)
 		return 1;
 	/* Only check that these are declared */
-	if (!&idirty_unmap || !&idirty_info || !&idirty_mark || unmap.flags || mark.flags || info)
+	if (!&idirty_unmap || !&idirty_info || !&idirty_mark || unmap.flags || mark.flags || info ||
+	    !&idirty_set_trackable)
 		return 1;
 	if (member.split_reason != IDIRTY_REASON_OK || member.flags & IDIRTY_MEMBER_SPLITS)
 		return 1;

@@ -13,6 +13,8 @@ example bitmap
 example map
 example strerror
 example open 5
+example trackable 5 7
+example trackable 5 99
 example alloc 5 7
 example alloc 5 99
 example read 5 7 0x100000000 0x1000000

@@ -33,6 +33,7 @@ uint64_t fake_now_ns, fake_read_ns;
 struct vfio_device_feature_dma_logging_range fake_ranges[256];
 unsigned int fake_num_ranges;
 struct iommu_dirty_run fake_covered;
+bool fake_trackable;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool dirty[TRACKERS][FAKE_PAGES];
@@ -74,6 +75,7 @@ void fake_reset(void)
 	fake_log_size = 4096;
 	fake_num_ranges = 0;
 	fake_fault_id = 0;
+	fake_trackable = false;
 }
 
 static bool is_logged(uint64_t iova)
@@ -579,6 +581,19 @@ static int do_list(struct iommu_dirty_list *cmd)
 	return 0;
 }
 
+static int do_option(const struct iommu_option *cmd)
+{
+	if (cmd->option_id != IOMMU_OPTION_DIRTY_TRACKABLE || cmd->op != IOMMU_OPTION_OP_SET ||
+	    cmd->__reserved || !fake_has_trackers)
+		return -EOPNOTSUPP;
+	if (cmd->object_id != FAKE_IOAS)
+		return -ENOENT;
+	if (cmd->val64 > 1)
+		return -EINVAL;
+	fake_trackable = cmd->val64;
+	return 0;
+}
+
 static int answer(int fd, unsigned long cmd, void *arg)
 {
 	unsigned int t;
@@ -601,6 +616,8 @@ static int answer(int fd, unsigned long cmd, void *arg)
 		return -ENOENT;
 	if (cmd == IOMMU_IOAS_UNMAP || cmd == IOMMU_DESTROY)
 		return 0;
+	if (cmd == IOMMU_OPTION)
+		return do_option(arg);
 	if (!fake_has_trackers)
 		return -ENOTTY;
 	switch (cmd) {

@@ -47,6 +47,8 @@ extern struct vfio_device_feature_dma_logging_range fake_ranges[256];
 extern unsigned int fake_num_ranges;
 /* What a tracker of the device covers; a length of 0: the tracker is stopped */
 extern struct iommu_dirty_run fake_covered;
+/* Whether IOMMU_OPTION_DIRTY_TRACKABLE is set on the IOAS */
+extern bool fake_trackable;
 /* Reads of HWPTs and of VFIO devices since the reset */
 extern unsigned int fake_reads;
 /* A READ of this tracker fails after fake_fault_length bytes; 0: none does */

@@ -37,6 +37,7 @@ def raises(code, text, call):
 def test_errors(iommufd):
     raises(errno.EBADF, "open: iommufd is negative", lambda: iommudirty.Iommufd(-1))
     raises(errno.ENOENT, "ALLOC: no object has this id", lambda: iommudirty.Tracker(iommufd, 99))
+    raises(errno.ENOENT, "OPTION: ioas_id is not that of an IOAS", lambda: iommufd.set_trackable(99))
     with iommudirty.Tracker(iommufd, IOAS) as tracker:
         raises(errno.EINVAL, "START: tracker is that of an IOAS, which has no ranges",
                lambda: tracker.start(ranges=[(IOVA, SIZE)]))
@@ -45,6 +46,15 @@ def test_errors(iommufd):
         raises(errno.EINVAL, "SCAN: page_size is not a power of two of at least 4096",
                lambda: list(tracker.scan(IOVA, SIZE, 5000)))
     print("ok - python: errors")
+
+
+def test_option(iommufd, fake):
+    trackable = ctypes.c_bool.in_dll(fake, "fake_trackable")
+    iommufd.set_trackable(IOAS)
+    expect(trackable.value, "page tables that can be tracked")
+    iommufd.set_trackable(IOAS, False)
+    expect(not trackable.value, "page tables as without trackers")
+    print("ok - python: an option")
 
 
 def test_tracker(iommufd, write):
@@ -98,6 +108,7 @@ def main(folder):
     fake = ctypes.CDLL(None)
     iommufd = iommudirty.Iommufd(5)
     test_errors(iommufd)
+    test_option(iommufd, fake)
     test_tracker(iommufd, fake.fake_write)
     test_plot(folder)
 

@@ -282,6 +282,24 @@ static void test_info_list(void)
 	ok("info and list");
 }
 
+static void test_option(void)
+{
+	struct idirty *ctx;
+
+	fake_reset();
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_set_trackable(ctx, FAKE_IOAS, 1) && fake_trackable);
+	expect(idirty_set_trackable(ctx, FAKE_HWPT, 0) == -ENOENT && fake_trackable);
+	expect(!idirty_set_trackable(ctx, FAKE_IOAS, 0) && !fake_trackable);
+	/* As the condition of an if */
+	expect(!idirty_set_trackable(ctx, FAKE_IOAS, 4) && fake_trackable);
+	fake_has_trackers = false;
+	expect(idirty_set_trackable(ctx, FAKE_IOAS, 0) == -EOPNOTSUPP && fake_trackable);
+	expect(idirty_last_error()->verb == IDIRTY_VERB_OPTION);
+	idirty_close(ctx);
+	ok("option");
+}
+
 /* For all backends: exactly the written pages are reported, for random ranges */
 static void test_reads(const char *name, struct idirty_target *target, unsigned int num)
 {
@@ -647,6 +665,7 @@ int main(void)
 	test_flags();
 	test_device();
 	test_info_list();
+	test_option();
 	fake_reset();
 	test_reads("read: a tracker", &ioas, 1);
 	/* More trackers than one ioctl takes */

@@ -60,12 +60,18 @@ void report(const char *name, bool ok)
 
 void stage_open(struct stage *s, const char *driver, uint32_t *hwpt)
 {
+	int rc;
+
 	memset(s, 0, sizeof(*s));
 	s->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (s->fd < 0)
 		fatal("/dev/iommu: error %d", errno);
 	check(idirty_open(s->fd, &s->ctx));
-	s->ioas = ioas_alloc(s->fd);
+	check(__ioas_alloc(s->fd, &s->ioas));
+	rc = idirty_set_trackable(s->ctx, s->ioas, 1);
+	/* A kernel without trackers does not know the option */
+	if (rc && rc != -EOPNOTSUPP)
+		fatal("idirty_set_trackable(): error %d", -rc);
 	/* With 4 KiB entries, only the pages that are written become dirty */
 	ioas_set_huge_pages(s->fd, s->ioas, false);
 	edu_set_driver(driver);

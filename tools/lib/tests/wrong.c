@@ -63,7 +63,9 @@ static void test_alloc(void)
 	target.size = 1;
 	wrong(idirty_alloc(ctx, &target, &t), EINVAL, "ALLOC: size is not the size of the struct");
 	wrong(idirty_adopt(5, &t), ENOENT, "INFO: no object has this id");
-	ok("wrong: open, ALLOC");
+	wrong(idirty_set_trackable(ctx, FAKE_HWPT, 1), ENOENT,
+	      "OPTION: ioas_id is not that of an IOAS");
+	ok("wrong: open, ALLOC, OPTION");
 }
 
 static void test_start(void)
@@ -244,6 +246,8 @@ static void test_fallbacks(void)
 	target.flags = IDIRTY_ALLOC_FILE;
 	wrong(idirty_alloc(ctx, &target, &t), EOPNOTSUPP,
 	      "ALLOC: flags is not 0, and the fallback has none");
+	wrong(idirty_set_trackable(ctx, FAKE_IOAS, 1), EOPNOTSUPP,
+	      "OPTION: this kernel has no dirty trackers (CONFIG_IOMMUFD_DIRTY)");
 	ok("wrong: fallbacks");
 }
 
