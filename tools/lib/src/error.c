@@ -59,7 +59,7 @@ const char *idirty_reason_text(uint32_t reason)
 	case IDIRTY_REASON_NO_HW:
 		return "the IOMMU sets no dirty bits in page tables of this format";
 	case IDIRTY_REASON_NOT_REQUESTED:
-		return "tracking must be requested: see IOMMU_DIRTY_REASON_NOT_REQUESTED";
+		return "tracking must be requested: see idirty_set_trackable(3)";
 	case IDIRTY_REASON_NEST_PARENT:
 		return "the driver cannot track the parent of nested page tables";
 	case IDIRTY_REASON_ENABLE_FAILED:

@@ -233,7 +233,7 @@ pub fn reason_text(reason: u32) -> &'static str {
             "the IOMMU sets no dirty bits in page tables of this format"
         }
         sys::IOMMU_DIRTY_REASON_NOT_REQUESTED => {
-            "tracking must be requested: see IOMMU_DIRTY_REASON_NOT_REQUESTED"
+            "tracking must be requested: see Iommufd::set_trackable()"
         }
         sys::IOMMU_DIRTY_REASON_NEST_PARENT => {
             "the driver cannot track the parent of nested page tables"

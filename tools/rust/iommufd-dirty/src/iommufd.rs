@@ -181,7 +181,10 @@ impl Iommufd<'_> {
     /// `IOMMU_OPTION_DIRTY_TRACKABLE`: whether the page tables that the kernel makes when a
     /// device is attached to the IOAS can be tracked even if that costs something
     ///
-    /// It applies to devices that are attached later. See the header for the costs.
+    /// It applies to page tables that are made later: set it before the first device is
+    /// attached. See the header for the costs. A page table that the program allocates needs
+    /// `IOMMU_HWPT_ALLOC_DIRTY_TRACKING` instead. Without either, START may fail with
+    /// [`IOMMU_DIRTY_REASON_NOT_REQUESTED`](sys::IOMMU_DIRTY_REASON_NOT_REQUESTED).
     ///
     /// # Errors
     ///

@@ -9,7 +9,9 @@ use crate::{format_text, sys, Bitmap, Range, Verb};
 
 fn errors(out: &mut String) {
     use Verb::*;
-    for verb in [Alloc, Info, Start, Stop, Read, Scan, Unmap, Update, Destroy, List, Mark] {
+    for verb in
+        [Alloc, Info, Start, Stop, Read, Scan, Unmap, Update, Destroy, List, Mark, SetOption]
+    {
         for code in 1..134 {
             let error = Error::new(verb, code);
             writeln!(out, "{error}").expect("fits");
@@ -57,6 +59,8 @@ fn errors_and_runs_are_those_of_the_c_library() {
         repo("tools/lib/src/bitmap.c"),
     ];
     let c = run_c("like-c", &sources);
+    // Each names its own function
+    let c = c.replace("idirty_set_trackable(3)", "Iommufd::set_trackable()");
     let mut rust = String::new();
     errors(&mut rust);
     let random = Random::new();
