@@ -62,6 +62,24 @@ pub struct Progress {
 /// It displays as a line for the user, and converts into [`io::Error`].
 ///
 /// `EINTR` means that the process is being killed, so no call is repeated because of it.
+///
+/// Programs that replace a [`Tracker`](crate::Tracker) in their tests make errors by
+/// [`Error::new`]:
+///
+/// ```
+/// use iommufd_dirty::{sys, Error, Untrackable, Verb};
+///
+/// let hwpt = Untrackable {
+///     kind: sys::IOMMU_DIRTY_MEMBER_HWPT,
+///     id: 3,
+///     reason: sys::IOMMU_DIRTY_REASON_NO_DRIVER,
+/// };
+/// let error = Error::new(Verb::Start, sys::ENXIO).with_untrackable(hwpt);
+/// assert_eq!(
+///     error.to_string(),
+///     "START: HWPT 3 cannot be tracked: its driver offers no dirty tracking"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     verb: Verb,
@@ -72,21 +90,25 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(verb: Verb, code: u32) -> Self {
+    /// The call `verb` fails with the errno `code`
+    pub fn new(verb: Verb, code: u32) -> Self {
         Error { verb, code, tracker: None, untrackable: None, progress: Progress::default() }
     }
 
-    pub(crate) fn with_tracker(mut self, tracker: usize) -> Self {
+    /// Sets [`tracker`](Self::tracker)
+    pub fn with_tracker(mut self, tracker: usize) -> Self {
         self.tracker = Some(tracker);
         self
     }
 
-    pub(crate) fn with_untrackable(mut self, member: Untrackable) -> Self {
+    /// Sets [`untrackable`](Self::untrackable)
+    pub fn with_untrackable(mut self, member: Untrackable) -> Self {
         self.untrackable = Some(member);
         self
     }
 
-    pub(crate) fn with_progress(mut self, progress: Progress) -> Self {
+    /// Sets [`progress`](Self::progress)
+    pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = progress;
         self
     }
@@ -171,7 +193,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Untrackable { kind, id, reason }) = self.untrackable {
+        if let (Verb::Start, Some(member)) = (self.verb, self.untrackable) {
+            let Untrackable { kind, id, reason } = member;
             let kind = match kind {
                 sys::IOMMU_DIRTY_MEMBER_HWPT => "HWPT",
                 sys::IOMMU_DIRTY_MEMBER_DEVICE => "device",

@@ -9,6 +9,7 @@ use std::{env, fs, process};
 pub(crate) mod layout;
 mod like_c;
 mod no_tracker;
+mod values;
 
 /// The same numbers in each run, and in `like_c.c`
 pub(crate) struct Random(Cell<u64>);
