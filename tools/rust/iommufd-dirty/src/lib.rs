@@ -56,7 +56,7 @@ pub use bitmap::{Bitmap, Runs};
 pub use error::{format_text, reason_text, Error, Progress, Result, Untrackable, Verb};
 pub use iommufd::{Iommufd, Object};
 pub use read::{read, scan, Scanned, Unmapped};
-pub use tracker::{Info, Member, Tracked, Tracker};
+pub use tracker::{Info, Member, Split, Tracked, Tracker};
 
 /// A range of IOVA in bytes, to be tracked or dirty
 pub type Range = sys::iommu_dirty_run;

@@ -24,7 +24,9 @@ pub struct Tracker<'fd> {
 }
 
 /// One writer to what a tracker covers
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Later versions may have more fields: end an initializer with `..Default::default()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Member {
     /// `IOMMU_DIRTY_MEMBER_HWPT`, `_ACCESS` or `_DEVICE`
     pub kind: u32,
@@ -36,12 +38,49 @@ pub struct Member {
     pub reason: u32,
     /// The other `IOMMU_DIRTY_MEMBER_*`
     pub flags: u32,
+    /// HWPT: `IOMMU_DIRTY_REASON_*`; why its large entries cannot be split, or 0
+    pub split_reason: u32,
     /// Mask of the sizes that an entry of the IO page table can have
     pub io_page_sizes: u64,
+    /// HWPT: mask of the sizes that entries have now, if they map memory for writing
+    pub io_page_sizes_used: u64,
+    /// HWPT, since it was made: large entries that were split
+    pub split: u64,
+    /// How often entries stayed large that were to be split
+    pub unsplit: u64,
+    /// Tables that have become large entries again
+    pub merged: u64,
+    /// How often a table could not become a large entry again
+    pub unmerged: u64,
+}
+
+/// Whether a tracker of an IOAS splits large entries of IO page tables while it runs, so that
+/// one written byte makes one small page dirty
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// They stay large
+    #[default]
+    No,
+    /// Each one after it was found dirty: it is reported as a whole once
+    Lazy,
+    /// All of them before START returns, and then those that are added
+    AtOnce,
+}
+
+impl Split {
+    pub(crate) fn flags(self) -> u32 {
+        match self {
+            Split::No => 0,
+            Split::Lazy => sys::IOMMU_DIRTY_START_SPLIT_LAZY,
+            Split::AtOnce => sys::IOMMU_DIRTY_START_SPLIT,
+        }
+    }
 }
 
 /// What a tracker covers
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Later versions may have more fields: end an initializer with `..Default::default()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Info {
     /// What it was made for
     pub target_id: u32,
@@ -189,6 +228,19 @@ impl<'fd> Tracker<'fd> {
         self.start_with(flags, &[], 0).map(|_| ())
     }
 
+    /// START of the tracker of an IOAS that also splits large entries, of those members with
+    /// [`IOMMU_DIRTY_MEMBER_SPLITS`](sys::IOMMU_DIRTY_MEMBER_SPLITS)
+    ///
+    /// The header says what it costs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start). If it splits: `EINVAL` for a passive tracker or that of
+    /// a device, `EOPNOTSUPP` if the kernel cannot split. `ENOMEM`, with [`Split::AtOnce`].
+    pub fn start_split(&self, flags: u32, split: Split) -> Result<()> {
+        self.start(flags | split.flags())
+    }
+
     /// START of the tracker of a device, which tracks `ranges` by `page_size`
     ///
     /// # Errors
@@ -294,14 +346,23 @@ impl Drop for Tracker<'_> {
 }
 
 impl Info {
-    fn new(cmd: &sys::iommu_dirty_tracker_info, members: &[sys::iommu_dirty_member]) -> Self {
+    pub(crate) fn new(
+        cmd: &sys::iommu_dirty_tracker_info,
+        members: &[sys::iommu_dirty_member],
+    ) -> Self {
         let member = |member: &sys::iommu_dirty_member| Member {
             kind: member.r#type,
             id: member.id,
             format: member.format,
             reason: member.reason,
             flags: member.flags,
+            split_reason: member.split_reason,
             io_page_sizes: member.io_page_sizes,
+            io_page_sizes_used: member.io_page_sizes_used,
+            split: member.split,
+            unsplit: member.unsplit,
+            merged: member.merged,
+            unmerged: member.unmerged,
         };
         Info {
             target_id: cmd.out_target_id,

@@ -13,7 +13,7 @@ use std::os::unix::io::{AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use iommufd_dirty::{read, sys, Bitmap, Iommufd, Range, Tracker, Verb};
+use iommufd_dirty::{read, sys, Bitmap, Iommufd, Range, Split, Tracker, Verb};
 
 const PAGE: u64 = 4096;
 /// Nothing is mapped here
@@ -111,6 +111,22 @@ fn reads(rig: &Rig<'_>) -> Outcome {
     bitmap.clear();
     tracker.read(&bitmap, 0)?;
     check!((0..seen.pages()).all(|page| !seen.test(page) || bitmap.test(page)));
+    Ok(())
+}
+
+fn splits(rig: &Rig<'_>) -> Outcome {
+    for split in [Split::No, Split::Lazy, Split::AtOnce] {
+        let tracker = rig.iommufd.tracker(rig.ioas, 0)?;
+        tracker.start_split(0, split)?;
+        let mut bitmap = Bitmap::new(rig.ram, PAGE)?;
+        pages_of(&tracker, &mut bitmap)?;
+        let member = tracker.info()?.members[0];
+        let splits = member.flags & sys::IOMMU_DIRTY_MEMBER_SPLITS != 0;
+        check!(splits == (member.split_reason == sys::IOMMU_DIRTY_REASON_OK));
+        check!(member.io_page_sizes_used & member.io_page_sizes & PAGE != 0);
+    }
+    let passive = rig.iommufd.tracker(rig.ioas, sys::IOMMU_DIRTY_ALLOC_PASSIVE)?;
+    check!(fails(passive.start_split(0, Split::Lazy), sys::EINVAL));
     Ok(())
 }
 
@@ -331,9 +347,10 @@ fn main() {
     // SAFETY: whoever starts this program passes a file that stays open
     let fd = unsafe { BorrowedFd::borrow_raw(raw) };
     let rig = Rig { iommufd: fd.into(), raw, ioas, ram, device: device_id };
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
         ("life", life),
         ("reads", reads),
+        ("splits", splits),
         ("several", several),
         ("threads", threads),
         ("scans", scans),

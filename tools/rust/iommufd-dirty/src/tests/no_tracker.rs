@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::io::{AsFd, OwnedFd};
 
 use crate::iommufd::File as IommuFile;
-use crate::{read, scan, sys, Bitmap, Error, Iommufd, Range, Tracker};
+use crate::{read, scan, sys, Bitmap, Error, Iommufd, Range, Split, Tracker};
 
 fn null() -> OwnedFd {
     File::open("/dev/null").expect("there is /dev/null").into()
@@ -38,6 +38,7 @@ fn all_verbs_fail_on_other_files() {
     let bitmap = Bitmap::new(range, 4096).expect("is valid");
     assert_eq!(code(tracker.info()), sys::ENOTTY);
     assert_eq!(code(tracker.start(0)), sys::ENOTTY);
+    assert_eq!(code(tracker.start_split(0, Split::Lazy)), sys::ENOTTY);
     assert_eq!(code(tracker.start_ranges(0, &[range], 4096)), sys::ENOTTY);
     assert_eq!(code(tracker.update(0, &[range], 4096)), sys::ENOTTY);
     assert_eq!(code(tracker.stop()), sys::ENOTTY);
