@@ -122,6 +122,7 @@ stage_static() {
 	try "calls go one way" arrows
 	try "syzkaller's description matches the headers" "$here/syz-in-step.py" "$tree"
 	try "patches for VMMs in Rust are well-formed" "$repo/tools/vmm/rust-series.sh" form
+	try "faults in patches for VMMs in Rust are noticed" "$repo/tools/vmm/rust-series.sh" faults
 	try "what results.py counts as a failure" "$here/results_test.py"
 	overlay_tests
 	try "each mutation applies" "$here/mutations.py" check "$repo"

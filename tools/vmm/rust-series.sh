@@ -4,6 +4,7 @@
 # Called by tools/check/static.sh and tools/check/rust.sh, which need no source of a VMM.
 #
 # Usage: rust-series.sh form                 the patches follow each other, and are well-formed
+#        rust-series.sh faults               "form" must notice each fault in copies of them
 #        rust-series.sh test                 compiles the module that talks to the tracker
 #                                            against our crate, and runs its tests
 #        rust-series.sh apply FOLDER SOURCE  applies the series in FOLDER with git am to a
@@ -19,8 +20,8 @@
 here=$repo/tools/vmm
 module=pci/src/dirty_tracker.rs
 
-# Of the project that the series in a folder is for
-rules() { # folder: sets edition, subject_max and components
+# The rules of the project that a series is for
+rules() { # folder; sets edition, subject_max and components
 	case $1 in
 	*/cloud-hypervisor/*)
 		edition=2024 subject_max=72
@@ -42,9 +43,9 @@ base() { sed -n 's/^Base: //p' "$1/cover.txt"; } # folder
 
 have() { command -v "$1" >/dev/null; }
 
+# A long subject goes on in lines that start with a space
 subject() { # patch
-	sed -n '/^Subject: /{:a;N;/\n[^ ]*$/!ba;s/\n.*$//;s/^Subject: \[PATCH[^]]*\] //;p;q}' <(
-		sed ':a;/^Subject: /{N;/\n /{s/\n / /;ba}}' "$1")
+	sed -n '/^Subject: /{:a;N;s/\n / /;ta;s/\n.*//;s/^Subject: \[PATCH[^]]*\] //p;q}' "$1"
 }
 
 # One file of the series, as it is after all patches that touch it; only for a new file
@@ -72,7 +73,7 @@ form_of_patch() { # patch number total
 }
 
 # Each patch must start with the files that the one before has left
-follows() { # patch; files is an array by path
+follows() { # patch; blobs has the last blob of each path
 	local path='' old new
 	while read -r _ old new; do
 		case $old in
@@ -103,9 +104,9 @@ form_of() { # folder
 }
 
 # The numbers that seccomp allows are those of the header
-numbers() {
+numbers() { # folder
 	local name value want
-	grep -hoE '^\+.* IOMMU_DIRTY_TRACKER_[A-Z]+: u64 = 0x3b[0-9a-f]{2};' "$here"/cloud-hypervisor/*/*.patch |
+	grep -hoE '^\+.* IOMMU_DIRTY_TRACKER_[A-Z]+: u64 = 0x3b[0-9a-f]{2};' "$1"/*.patch |
 		sed -E 's/.*IOMMU_(DIRTY_TRACKER_[A-Z]+): u64 = 0x3b(..);/\1 \2/' | sort -u >"$work/numbers"
 	[ -s "$work/numbers" ] || echo "no ioctl numbers found"
 	while read -r name value; do
@@ -120,12 +121,14 @@ form() {
 	while read -r folder; do
 		form_of "$folder"
 	done < <(folders)
-	numbers
+	for folder in "$here"/cloud-hypervisor/*/; do
+		numbers "${folder%/}"
+	done
 	if rustfmt --edition 2024 --check <<<'fn main() {}' >/dev/null 2>&1; then
 		for folder in "$here"/cloud-hypervisor/*/; do
 			rules "$folder"
 			new_file "${folder%/}" "$module"
-			rustfmt --edition "$edition" --check "$work/$module" || echo "rustfmt"
+			rustfmt --edition "$edition" --check "$work/$module" || echo "$folder: rustfmt"
 			rm -r "${work:?}/pci"
 		done
 		# Ours, in our style
@@ -133,8 +136,45 @@ form() {
 		echo "// The module" >"$work/fake/dirty_tracker.rs"
 		cp "$here/cloud-hypervisor/fake.rs" "$work/fake"
 		rustfmt --edition 2024 --config use_small_heuristics=Max --check "$work/fake/fake.rs" ||
-			echo "rustfmt"
+			echo "fake.rs: rustfmt"
 	fi
+}
+
+# Makes a fault in a copy of a series, of which a check must say what it is
+fault() { # check folder file sed-script message
+	local copy=$work/${2#"$here"/} out
+	mkdir -p "${copy%/*}"
+	cp -r "$2" "$copy"
+	# shellcheck disable=SC2086 # a pattern
+	sed -i "$4" "$copy"/$3
+	out=$("$1" "$copy" 2>&1) || true
+	[[ $out == *"$5"* ]] || echo "not noticed: $5"
+	rm -r "$copy"
+}
+
+faults() {
+	local one series
+	for one in "$here"/rust-vmm/vfio-*; do
+		fault form_of "$one" '0001-*' 's/^Subject: .PATCH/& 1\/2/' "not [PATCH]"
+		fault form_of "$one" '0001-*' 's/^\(Subject: .PATCH. \)vfio-ioctls: /\1/' "no component"
+		fault form_of "$one" '0001-*' 's/^\(Subject: .PATCH. \)vfio-/\1/' "no component"
+		fault form_of "$one" '0001-*' '/^Subject: /s/$/ of the IOAS, which has a number/' \
+			"the subject is longer than 60"
+		fault form_of "$one" '0001-*' '/^Subject: /s/$/\n of the IOAS, which has a number/' \
+			"the subject is longer than 60"
+		fault form_of "$one" '0001-*' '/^Signed-off-by: /d' "no Signed-off-by"
+		fault form_of "$one" '0001-*' '/^An IOAS/s/$/, and only there/' "long line: An IOAS"
+		fault form_of "$one" '0001-*' 's/^\(@@ .*\),8 @@/\1,9 @@/' "git cannot read it"
+		fault form_of "$one" '0001-*' 's/^+- .*/& /' "space at the end"
+		fault form_of "$one" cover.txt '/^Base: /d' 'no line "Base: commit"'
+		fault form_of "$one" series '1i0000.patch' "not all patches in order"
+	done
+	for series in "$here"/cloud-hypervisor/*/; do
+		series=${series%/}
+		fault form_of "$series" '0006-*' 's/^index [0-9a-f]\{8\}/index 00000000/' \
+			"is not as the patch before leaves it"
+		fault numbers "$series" '*.patch' 's/0x3bc6/0x3bc7/' "not c7"
+	done
 }
 
 # What the module needs besides the standard library: our crate, and a macro of the crate log
@@ -206,8 +246,8 @@ apply() { # folder source
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 case ${1-} in
-form)
-	out=$(form 2>&1)
+form | faults)
+	out=$("$1" 2>&1)
 	[ -z "$out" ] || { printf '%s\n' "$out"; exit 1; }
 	;;
 test) run_tests ;;
@@ -215,5 +255,5 @@ apply)
 	[ $# -eq 3 ] || die "apply FOLDER SOURCE"
 	apply "$2" "$3"
 	;;
-*) die "form, test, or apply FOLDER SOURCE" ;;
+*) die "form, faults, test, or apply FOLDER SOURCE" ;;
 esac
