@@ -183,10 +183,48 @@ static int borrow_all(struct observer *o, int pid)
 	if (!o->num_files)
 		return complain(EXIT_NOTHING, "process %d has no iommufd%s", pid,
 				o->has_container ? ", but a VFIO container that is none" : "");
-	if (o->has_container)
+	if (o->has_container && !o->told_container)
 		complain(0, "process %d has a VFIO container that is no iommufd, and not observed",
 			 pid);
+	o->told_container = o->has_container;
 	return EXIT_OK;
+}
+
+static bool is_denied(int rc)
+{
+	return rc == -EACCES || rc == -EPERM;
+}
+
+static int add_owner(struct owners *owners, int pid)
+{
+	int *more = realloc(owners->pids, (owners->num + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	owners->pids = more;
+	more[owners->num++] = pid;
+	return 0;
+}
+
+int borrow_owners(struct owners *owners)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	int pid, found, rc = 0;
+
+	*owners = (struct owners){};
+	while (proc && !rc && (entry = readdir(proc))) {
+		pid = entry_number(entry->d_name);
+		if (pid <= 0)
+			continue;
+		found = find_file(pid, 0);
+		if (found >= 0)
+			rc = add_owner(owners, pid);
+		owners->hidden += is_denied(found);
+	}
+	if (proc)
+		closedir(proc);
+	return rc;
 }
 
 /* Whether the device is in this iommufd: 1, 0, or -errno, -ENOTTY if LIST is missing */
@@ -220,11 +258,6 @@ struct search {
 	bool denied;		/* some processes may not be traced */
 	bool no_trackers;	/* the kernel has no trackers */
 };
-
-static bool is_denied(int rc)
-{
-	return rc == -EACCES || rc == -EPERM;
-}
 
 static void search_file(struct search *s, int fd, int number)
 {

@@ -79,6 +79,7 @@ void parse_options(const struct argp *argp, int argc, char **argv, void *input);
  */
 uint64_t parse_number(struct argp_state *state, const char *arg, uint64_t min, uint64_t max);
 uint64_t parse_size(struct argp_state *state, const char *arg, uint64_t min, uint64_t max);
+uint64_t parse_page_size(struct argp_state *state, const char *arg);
 double parse_time(struct argp_state *state, const char *arg, double min, double max);
 /* "4K", "2M"; in one of four static buffers */
 const char *size_text(uint64_t size);
@@ -98,6 +99,7 @@ struct observe_options {
 	bool json;
 	bool optional;		/* no target is required */
 	bool stopped;		/* allocate the trackers, do not start them */
+	bool patient;		/* there may be nothing to track yet, or for now */
 	bool devices;		/* also a stopped tracker of each device */
 };
 
@@ -142,6 +144,7 @@ struct observer {
 	int signals;		/* of signalfd(2), or -1: signals end the program */
 	int keys;		/* a terminal whose keys end observe_wait(), or -1 */
 	bool has_container;	/* a native VFIO container: not observable */
+	bool told_container;	/* this has been printed */
 	struct watched *watched;	/* the IOASes */
 	size_t num;
 	struct watched *devices;
@@ -154,6 +157,15 @@ struct observer {
  * IOMMU mappings of a program stay until its iommufds are closed.
  */
 int borrow_files(struct observer *o, const struct observe_options *opt);
+/* Processes that have a file that may be an iommufd */
+struct owners {
+	int *pids;		/* must be freed */
+	size_t num;
+	size_t hidden;		/* processes whose files may not be listed */
+};
+
+/* Returns 0 or -ENOMEM */
+int borrow_owners(struct owners *owners);
 /* Closes the files; the lists stay */
 void return_files(struct observer *o);
 /* Frees @o->files */

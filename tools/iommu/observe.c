@@ -75,9 +75,7 @@ static error_t observe_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = opt;
 		break;
 	case 's':
-		opt->page_size = parse_size(state, arg, 4096, 1ULL << 40);
-		if (opt->page_size & (opt->page_size - 1))
-			argp_error(state, "the page size is not a power of two");
+		opt->page_size = parse_page_size(state, arg);
 		break;
 	case 't':
 		opt->duration = parse_time(state, arg, 0.001, 1e6);
@@ -282,7 +280,8 @@ static void watch_device(struct observer *o, const struct iommufd *file,
 }
 
 /* @old: may have trackers already, or NULL */
-static int watch_files(struct observer *o, struct observer *old, bool devices)
+static int watch_files(struct observer *o, struct observer *old,
+		       const struct observe_options *opt)
 {
 	size_t i, j, num = 0;
 	int rc = EXIT_OK;
@@ -299,10 +298,10 @@ static int watch_files(struct observer *o, struct observer *old, bool devices)
 		for (j = 0; !rc && j < file->num_objects; j++)
 			if (file->objects[j]->type == IDIRTY_OBJECT_IOAS)
 				rc = watch_ioas(o, old, file, file->objects[j]->id);
-			else if (devices && file->objects[j]->type == IDIRTY_OBJECT_DEVICE)
+			else if (opt->devices && file->objects[j]->type == IDIRTY_OBJECT_DEVICE)
 				watch_device(o, file, file->objects[j]);
 	}
-	if (!rc && !o->num)
+	if (!rc && !o->num && !opt->patient)
 		rc = complain(EXIT_NOTHING, "the iommufd has no IO address space");
 	return rc;
 }
@@ -342,12 +341,12 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	*o = (struct observer){ .pidfd = -1, .signals = -1, .keys = -1 };
 	rc = borrow_files(o, opt);
 	if (!rc)
-		rc = watch_files(o, NULL, opt->devices);
+		rc = watch_files(o, NULL, opt);
 	return_files(o);
 	if (!rc && !opt->stopped)
 		rc = start_all(o);
 	observe_tell(o);
-	if (!rc && observe_untracked(o) == o->num)
+	if (!rc && !opt->patient && observe_untracked(o) == o->num)
 		rc = EXIT_FAILED;
 	return rc ? observe_end(o, rc) : EXIT_OK;
 }
@@ -435,7 +434,9 @@ static bool has_ended(const struct observer *o)
 
 int observe_refresh(struct observer *o, const struct observe_options *opt)
 {
-	struct observer now = { .pidfd = -1, .signals = -1, .keys = o->keys };
+	struct observer now = {
+		.pidfd = -1, .signals = -1, .keys = o->keys, .told_container = o->told_container,
+	};
 	int rc;
 
 	if (opt->fd >= 0)
@@ -444,7 +445,7 @@ int observe_refresh(struct observer *o, const struct observe_options *opt)
 		return -ESRCH;
 	rc = borrow_files(&now, opt);
 	if (!rc)
-		rc = watch_files(&now, o, opt->devices);
+		rc = watch_files(&now, o, opt);
 	return_files(&now);
 	if (!rc)
 		rc = start_all(&now);

@@ -51,6 +51,15 @@ uint64_t parse_size(struct argp_state *state, const char *arg, uint64_t min, uin
 	return value << shift;
 }
 
+uint64_t parse_page_size(struct argp_state *state, const char *arg)
+{
+	uint64_t size = parse_size(state, arg, 4096, 1ULL << 40);
+
+	if (size & (size - 1))
+		argp_error(state, "the page size is not a power of two");
+	return size;
+}
+
 double parse_time(struct argp_state *state, const char *arg, double min, double max)
 {
 	static const struct {
