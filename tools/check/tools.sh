@@ -357,7 +357,7 @@ stage_tools() {
 	local src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
 	# by default, UBSan only prints its reports
 	export UBSAN_OPTIONS=halt_on_error=1
-	"$repo/tools/setup/setup.sh" tools plot pictures
+	"$repo/tools/setup/setup.sh" tools plot pictures metrics
 	src=$("$repo/tools/setup/sources.sh")/tools
 	mkdir -p "$out"
 	tools_lib plain ""
@@ -427,6 +427,7 @@ stage_tools() {
 	touch "$out/fake-iommu"
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
 	try "watch on a terminal" "$t/watch.py" "$tool" "$out/iommufds"
+	try "export: metrics, and bad clients" "$t/export.py" "$tool" "$out/iommufds"
 	try "JSON: as in the schema" "$t/schema.py" "$tool" "$out" "$t"
 	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"
 	tool=$out/iommu-asan/iommu-dirty

@@ -5,6 +5,7 @@
  *   main.c	the table of subcommands
  *   probe.c, list.c, clean.c, rate.c, watch.c, record.c, heatmap.c, advise.c	one
  *		subcommand each; advise.h lists the files that belong to advise.c
+ *   export.c, export/	a subcommand and its parts
  *   screen.c	the terminal view of watch
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
@@ -52,6 +53,7 @@ int cmd_rate(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_advise(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 
@@ -89,7 +91,7 @@ void print_json(json_t *json, bool indent);
 json_t *address_to_json(uint64_t address);
 json_t *time_to_json(void);
 
-/* What to observe, and how: options shared by rate, watch, record and advise */
+/* What to observe, and how: options shared by rate, watch, record, export and advise */
 struct observe_options {
 	int pid;
 	int fd;			/* an inherited iommufd, or -1 */
@@ -135,6 +137,11 @@ struct watched {
 	double since;		/* the start, or the last scan of rate */
 	double seconds;		/* the period that rate has measured */
 	uint64_t bytes;		/* what was written in it */
+	/* export: since the tracker was allocated */
+	uint64_t total;		/* bytes */
+	uint64_t scans;
+	uint64_t errors;
+	double scanning;	/* seconds that the scans took */
 };
 
 struct observer {

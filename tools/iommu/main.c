@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "watch", "the same, live", cmd_watch },
 	{ "record", "write what gets dirty, and when, to a file", cmd_record },
 	{ "heatmap", "draw a record, address by time", cmd_heatmap },
+	{ "export", "metrics for Prometheus, over HTTP or as a file", cmd_export },
 	{ "advise", "measure what tracking costs, and say what is best", cmd_advise },
 	{ "migrate", "pre-copy what a device writes to, to another process", cmd_migrate },
 };

@@ -120,6 +120,20 @@ ends_with_load() {
 	cat /tmp/ended
 	[ "$code" -eq 4 ]
 }
+# the counter must grow, and the file must go with the command
+exported() { # options...
+	iommu-dirty export "$@" --output /tmp/dirty.prom --interval 200ms >/tmp/ended 2>&1 &
+	observer=$!
+	until grep '^iommu_dirty_bytes_total{.*} [1-9]' /tmp/dirty.prom; do
+		kill -0 "$observer" || { cat /tmp/ended; return 1; }
+		sleep 0.1
+	done
+	grep '^iommu_dirty_tracked{.*} 1$' /tmp/dirty.prom && grep '^iommu_dirty_device_info{.*0000:' /tmp/dirty.prom || return
+	kill "$observer"
+	wait "$observer"
+	cat /tmp/ended
+	[ ! -e /tmp/dirty.prom ]
+}
 # shown COMMAND PATTERN: the command must print such a line about the source
 shown() { iommu-dirty "$1" --pid "$source" | tee /tmp/shown; grep "$2" /tmp/shown; }
 cleaned() { # removes the tracker of the source
@@ -256,6 +270,9 @@ check "perf shows a harvest" perf_shows
 check "watch ends with SIGTERM" ended TERM watch
 check "watch is killed" ended KILL watch
 check "record ends with SIGHUP" ended HUP record --duration 1000s --output /tmp/rec
+check "export" exported --pid "$load"
+check "export: all processes" exported --all
+check "export is killed" ended KILL export --output /tmp/dirty.txt --interval 1000s
 check "advise is killed" ended KILL advise --interval 1000s
 check "the program that was observed goes on" still_works
 check "watch ends with the program" ends_with_load
