@@ -353,6 +353,20 @@ tools_not_a_stream() { # iommu-dirty, start of the stream, expected message
 	fi
 }
 
+# The unit as it is installed: known directives, an existing program, and as few rights as now
+tools_unit() { # folder of the installation
+	local unit=usr/lib/systemd/system/iommu-dirty-export.service dir said rc=0
+	dir=$(mktemp -d)
+	sed "s|=/usr/sbin/|=$1/usr/sbin/|" "$1/$unit" >"$dir/${unit##*/}"
+	# it only warns about an unknown directive
+	said=$(systemd-analyze verify --man=no "$dir/${unit##*/}" 2>&1) || rc=1
+	[ -z "$said" ] || { echo "$said"; rc=1; }
+	systemd-analyze security --offline=true --threshold=21 --no-pager "$dir/${unit##*/}" \
+		>"$dir/log" 2>&1 || { cat "$dir/log"; rc=1; }
+	rm -r "$dir"
+	return "$rc"
+}
+
 stage_tools() {
 	local src out=$cache/tools stage=$cache/tools/staging f tool t=$repo/tools/iommu/tests
 	# by default, UBSan only prints its reports
@@ -427,7 +441,8 @@ stage_tools() {
 	touch "$out/fake-iommu"
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
 	try "watch on a terminal" "$t/watch.py" "$tool" "$out/iommufds"
-	try "export: metrics, and bad clients" "$t/export.py" "$tool" "$out/iommufds"
+	try "export: metrics, and bad clients" "$t/export.py" "$tool" "$out/iommufds" "$repo/tools/iommu"
+	try "export: the unit for systemd" tools_unit "$stage"
 	try "JSON: as in the schema" "$t/schema.py" "$tool" "$out" "$t"
 	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"
 	tool=$out/iommu-asan/iommu-dirty

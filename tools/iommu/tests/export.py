@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Scrapes iommu-dirty export on the fake kernel of fake-vfio, over HTTP and from a file, and
 parses what it gets with promtool and with Prometheus's parser for OpenMetrics. The clients
-behave badly, too.
+behave badly, too. The dashboard and the alerts must name metrics that there are.
 
-Usage: export.py FAKE-VFIO FOLDER
+Usage: export.py FAKE-VFIO FOLDER TOOL-SOURCE
 """
+import json
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ import urllib.request
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-PROGRAM, FOLDER = sys.argv[1:]
+PROGRAM, FOLDER, SOURCE = sys.argv[1:]
 LIMIT = 60
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 UNTRACKED = ("START: HWPT 4 cannot be tracked: the IOMMU sets no dirty bits in page tables of "
@@ -152,6 +153,7 @@ def http():
     status, kind, text = client.get("text/plain")
     expect("the older format", (status, kind), (200, CLASSIC))
     lint("over HTTP", text)
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     # as Prometheus asks
     kind = client.get("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5")[1]
     expect("both formats accepted", kind, OPENMETRICS)
@@ -179,6 +181,7 @@ def http():
     expect("said", export.end("http"), [
         "process N has a VFIO container that is no iommufd, and not observed",
         f"IOAS 20:6: {UNTRACKED}"])
+    return names
 
 
 def ipv6():
@@ -285,11 +288,39 @@ def ends_with_process():
            ["the observed process has ended"])
 
 
-http()
+def users(names):
+    """What the dashboard and the alerts ask for"""
+    with open(os.path.join(SOURCE, "monitoring/iommu-dirty-dashboard.json"),
+              encoding="utf-8") as file:
+        dashboard = json.load(file)
+    queries = [t["expr"] for p in dashboard["panels"] for t in p["targets"]]
+    rules = {"groups": [{"name": "panels", "rules": [
+        {"record": f"panel:{n}", "expr": q.replace("$__rate_interval", "5m")}
+        for n, q in enumerate(queries)]}]}
+    path = os.path.join(FOLDER, "panels.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(rules, file)
+    alerts = os.path.join(SOURCE, "monitoring/iommu-dirty-alerts.yml")
+    for command in (["check", "rules", path], ["check", "rules", alerts],
+                    ["test", "rules", os.path.join(SOURCE, "tests/alerts.yml")]):
+        r = subprocess.run(["promtool", *command], stdout=subprocess.PIPE, text=True,
+                           stderr=subprocess.STDOUT, timeout=LIMIT, check=False)
+        expect(" ".join(command), (r.returncode, r.stdout if r.returncode else ""), (0, ""))
+    with open(alerts, encoding="utf-8") as file:
+        queries.append(file.read())
+    queries.append(json.dumps(dashboard["templating"]))
+    asked = set(re.findall(r"iommu_dirty_\w+", " ".join(queries)))
+    expect("metrics that there are not", asked - names, set())
+    ids = [p["id"] for p in dashboard["panels"]]
+    expect("ids of panels", len(set(ids)), len(ids))
+
+
+known = http()
 ipv6()
 changes()
 textfile()
 processes()
 ends_with_process()
+users(known)
 print("\n".join(bad))
 sys.exit(bool(bad))
