@@ -32,13 +32,14 @@
  * Lock order: iommufd_dirty_iopt::vfio_mutex, iommufd_dirty_classic::mutex ->
  * iommufd_dirty_anchor::rwsem -> iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->
  * iommufd_dirty_iopt::attach_rwsem -> iommufd_dirty_iopt::harvest_mutex ->
- * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_ledger::lock.
+ * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_shard::lock ->
+ * iommufd_dirty_ledger::lock.
  * iommufd_group::lock nests inside iommufd_ioas::mutex and outside attach_rwsem.
  *
  * Lock order of a device: iommufd_dirty_device::config_mutex -> locks that the driver
  * holds from iommufd_dirty_provider_ops::hold to release -> iommufd_dirty_device::lock
- * -> other locks of the driver, and iommufd_dirty_ledger::lock. Locks of a device and
- * locks of an IOAS are never held together.
+ * -> other locks of the driver, and those of the ledger. Locks of a device and locks of an
+ * IOAS are never held together.
  */
 #ifndef __IOMMUFD_DIRTY_H
 #define __IOMMUFD_DIRTY_H

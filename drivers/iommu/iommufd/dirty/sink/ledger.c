@@ -7,9 +7,13 @@
  * marks, it uses a few coarse ranges, which may cover more than is dirty. Callers
  * that can fail reserve bitmaps first and trim them afterwards. All memory is
  * charged to the process that made the tracker. The OOM killer never runs.
- * Called by the scopes, tracker.c and scan.c in sleepable context. Functions take
- * the ledger's lock, the innermost lock of the dirty trackers, unless they say
- * otherwise.
+ * Called by the scopes, tracker.c and scan.c in sleepable context.
+ *
+ * Readers of different parts of an IOAS mark in the ledgers of the same trackers, so each
+ * bitmap has the lock of its shard, and only the coarse ranges have one lock. Functions
+ * take these innermost locks of the dirty trackers, for one bitmap at a time: what they
+ * do with a range is not atomic. A page that is dirty never looks clean meanwhile,
+ * because no mark moves from a bitmap to a coarse range or back.
  */
 #include <kunit/static_stub.h>
 #include <linux/bitmap.h>
@@ -53,6 +57,32 @@ unsigned long *iommufd_dirty_ledger_alloc(gfp_t gfp)
 	return bitmap_zalloc(IOMMUFD_DIRTY_LEDGER_BITS, gfp);
 }
 
+static struct iommufd_dirty_shard *chunk_shard(struct iommufd_dirty_ledger *ledger,
+					       unsigned long index)
+{
+	return &ledger->shards[index % IOMMUFD_DIRTY_LEDGER_SHARDS];
+}
+
+/* Lock the bitmap of @iova, whether it exists or not */
+static struct iommufd_dirty_shard *shard_lock(struct iommufd_dirty_ledger *ledger,
+					      unsigned long iova)
+{
+	struct iommufd_dirty_shard *shard = chunk_shard(ledger, CHUNK_OF(iova));
+
+	mutex_lock(&shard->lock);
+	return shard;
+}
+
+static void shard_unlock(struct iommufd_dirty_shard *shard)
+{
+	mutex_unlock(&shard->lock);
+}
+
+static void assert_shard(struct iommufd_dirty_ledger *ledger, unsigned long iova)
+{
+	lockdep_assert_held(&chunk_shard(ledger, CHUNK_OF(iova))->lock);
+}
+
 static unsigned long *chunk_new(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, gfp_t gfp)
 {
@@ -74,7 +104,7 @@ static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
 	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
 	struct mem_cgroup *old;
 
-	lockdep_assert_held(&ledger->lock);
+	assert_shard(ledger, iova);
 
 	if (chunk)
 		return chunk;
@@ -89,36 +119,71 @@ static unsigned long *chunk_get(struct iommufd_dirty_ledger *ledger,
  * so after a failure marks do not allocate for a while.
  */
 static noinline unsigned long *chunk_find_mark(struct iommufd_dirty_ledger *ledger,
+					       struct iommufd_dirty_shard *shard,
 					       unsigned long iova)
 {
 	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
 
 	if (!chunk &&
-	    !(ledger->starved && time_before(jiffies, ledger->retry))) {
+	    !(READ_ONCE(ledger->starved) &&
+	      time_before(jiffies, READ_ONCE(ledger->retry)))) {
 		chunk = chunk_get(ledger, iova,
 				  ledger->observes ? GFP_MARK_FOR : GFP_MARK);
-		ledger->starved = !chunk;
-		ledger->retry = jiffies + RETRY_JIFFIES;
+		WRITE_ONCE(ledger->retry, jiffies + RETRY_JIFFIES);
+		WRITE_ONCE(ledger->starved, !chunk);
 	}
-	ledger->recent = chunk;
-	ledger->recent_index = CHUNK_OF(iova);
+	shard->recent = chunk;
+	shard->recent_index = CHUNK_OF(iova);
 	return chunk;
 }
 
 /* Each unmap beside an observer comes here, mostly for the chunk of the last one */
 static unsigned long *chunk_get_mark(struct iommufd_dirty_ledger *ledger,
+				     struct iommufd_dirty_shard *shard,
 				     unsigned long iova)
 {
-	lockdep_assert_held(&ledger->lock);
+	assert_shard(ledger, iova);
 
-	if (ledger->recent && ledger->recent_index == CHUNK_OF(iova))
-		return ledger->recent;
-	return chunk_find_mark(ledger, iova);
+	if (shard->recent && shard->recent_index == CHUNK_OF(iova))
+		return shard->recent;
+	return chunk_find_mark(ledger, shard, iova);
+}
+
+/* Free the chunk with this index, if there is one and it is not in use */
+static void chunk_free(struct iommufd_dirty_ledger *ledger, unsigned long index,
+		       bool empty_only)
+{
+	struct iommufd_dirty_shard *shard = chunk_shard(ledger, index);
+	unsigned long *chunk;
+
+	mutex_lock(&shard->lock);
+	chunk = xa_load(&ledger->chunks, index);
+	if (chunk && (!empty_only ||
+		      bitmap_empty(chunk, IOMMUFD_DIRTY_LEDGER_BITS))) {
+		xa_erase(&ledger->chunks, index);
+		if (shard->recent == chunk)
+			shard->recent = NULL;
+		bitmap_free(chunk);
+	}
+	mutex_unlock(&shard->lock);
 }
 
 static void coarse_remove(struct iommufd_dirty_ledger *ledger, unsigned int i)
 {
-	ledger->coarse[i] = ledger->coarse[--ledger->nr_coarse];
+	unsigned int last = ledger->nr_coarse - 1;
+
+	ledger->coarse[i] = ledger->coarse[last];
+	WRITE_ONCE(ledger->nr_coarse, last);
+}
+
+/* There is room for one more */
+static void coarse_append(struct iommufd_dirty_ledger *ledger,
+			  struct iommufd_dirty_range range)
+{
+	unsigned int nr = ledger->nr_coarse;
+
+	ledger->coarse[nr] = range;
+	WRITE_ONCE(ledger->nr_coarse, nr + 1);
 }
 
 /* Bytes between two ranges; 0 if they overlap or touch */
@@ -173,7 +238,7 @@ static void coarse_add(struct iommufd_dirty_ledger *ledger,
 		/* The merged range may touch further ranges */
 		coarse_remove(ledger, nearest);
 	}
-	ledger->coarse[ledger->nr_coarse++] = range;
+	coarse_append(ledger, range);
 }
 
 /* Cutting a hole into a range needs a free slot; without one, the range stays whole */
@@ -181,6 +246,8 @@ static void coarse_clear(struct iommufd_dirty_ledger *ledger,
 			 unsigned long iova, unsigned long last)
 {
 	unsigned int i = 0;
+
+	lockdep_assert_held(&ledger->lock);
 
 	while (i < ledger->nr_coarse) {
 		struct iommufd_dirty_range *range = &ledger->coarse[i];
@@ -192,11 +259,11 @@ static void coarse_clear(struct iommufd_dirty_ledger *ledger,
 			coarse_remove(ledger, i);
 		} else if (head && tail) {
 			if (ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE) {
-				ledger->coarse[ledger->nr_coarse++] =
-					(struct iommufd_dirty_range){
-						.iova = last + 1,
-						.last = range->last,
-					};
+				coarse_append(ledger,
+					      (struct iommufd_dirty_range){
+						      .iova = last + 1,
+						      .last = range->last,
+					      });
 				range->last = iova - 1;
 			}
 			i++;
@@ -223,25 +290,26 @@ static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 static void coarse_mark(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 			unsigned long last)
 {
+	mutex_lock(&ledger->lock);
 	coarse_add(ledger, (struct iommufd_dirty_range){
 				   .iova = iova & ~LEDGER_MASK,
 				   .last = last | LEDGER_MASK,
 			   });
+	mutex_unlock(&ledger->lock);
 }
 
 /* Set the bits of a nonzero mask. Returns false if they span two chunks */
 static bool ledger_mark_word(struct iommufd_dirty_ledger *ledger,
+			     struct iommufd_dirty_shard *shard,
 			     unsigned long iova, u64 mask)
 {
 	unsigned long bit = BIT_OF(iova), *word;
 	unsigned int shift = bit % BITS_PER_LONG;
 	unsigned long *chunk;
 
-	lockdep_assert_held(&ledger->lock);
-
 	if (bit + fls64(mask) > IOMMUFD_DIRTY_LEDGER_BITS)
 		return false;
-	chunk = chunk_get_mark(ledger, iova);
+	chunk = chunk_get_mark(ledger, shard, iova);
 	if (!chunk) {
 		coarse_mark(ledger,
 			    iova + (__ffs64(mask) << IOMMUFD_DIRTY_LEDGER_SHIFT),
@@ -261,12 +329,13 @@ static void ledger_mark_mask(struct iommu_dirty_sink *sink, unsigned long iova,
 {
 	struct iommufd_dirty_ledger *ledger =
 		container_of(sink, struct iommufd_dirty_ledger, sink);
+	struct iommufd_dirty_shard *shard;
 	bool done = false;
 
 	if (shift == IOMMUFD_DIRTY_LEDGER_SHIFT && mask) {
-		mutex_lock(&ledger->lock);
-		done = ledger_mark_word(ledger, iova, mask);
-		mutex_unlock(&ledger->lock);
+		shard = shard_lock(ledger, iova);
+		done = ledger_mark_word(ledger, shard, iova, mask);
+		shard_unlock(shard);
 	}
 	if (!done)
 		iommu_dirty_mark_runs(sink, iova, shift, mask);
@@ -285,10 +354,14 @@ static const struct iommu_dirty_sink_ops ledger_sink_ops = {
  */
 void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
 {
+	unsigned int i;
+
 	*ledger = (struct iommufd_dirty_ledger){
 		.sink.ops = &ledger_sink_ops,
 		.memcg = get_mem_cgroup_from_mm(current->mm),
 	};
+	for (i = 0; i < IOMMUFD_DIRTY_LEDGER_SHARDS; i++)
+		mutex_init(&ledger->shards[i].lock);
 	mutex_init(&ledger->lock);
 	xa_init_flags(&ledger->chunks, XA_FLAGS_ACCOUNT);
 }
@@ -302,16 +375,14 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 	unsigned long *chunk;
 	unsigned long index;
 
-	mutex_lock(&ledger->lock);
 	xa_for_each(&ledger->chunks, index, chunk) {
-		bitmap_free(chunk);
+		chunk_free(ledger, index, false);
 		cond_resched();
 	}
-	xa_destroy(&ledger->chunks);
-	ledger->recent = NULL;
-	ledger->nr_coarse = 0;
-	ledger->starved = false;
+	mutex_lock(&ledger->lock);
+	WRITE_ONCE(ledger->nr_coarse, 0);
 	mutex_unlock(&ledger->lock);
+	WRITE_ONCE(ledger->starved, false);
 }
 
 /**
@@ -320,8 +391,12 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
  */
 void iommufd_dirty_ledger_fini(struct iommufd_dirty_ledger *ledger)
 {
+	unsigned int i;
+
 	iommufd_dirty_ledger_purge(ledger);
 	mem_cgroup_put(ledger->memcg);
+	for (i = 0; i < IOMMUFD_DIRTY_LEDGER_SHARDS; i++)
+		mutex_destroy(&ledger->shards[i].lock);
 	mutex_destroy(&ledger->lock);
 }
 
@@ -338,19 +413,19 @@ void iommufd_dirty_ledger_fini(struct iommufd_dirty_ledger *ledger)
 int iommufd_dirty_ledger_reserve(struct iommufd_dirty_ledger *ledger,
 				 unsigned long iova, unsigned long last)
 {
+	struct iommufd_dirty_shard *shard;
 	struct iommufd_dirty_range part;
-	int rc = 0;
+	bool reserved;
 
-	mutex_lock(&ledger->lock);
 	for_each_dirty_range(part, iommufd_dirty_window_next, CHUNK_SIZE, iova,
 			     last) {
-		if (!chunk_get(ledger, part.iova, GFP_RESERVE)) {
-			rc = -ENOMEM;
-			break;
-		}
+		shard = shard_lock(ledger, part.iova);
+		reserved = chunk_get(ledger, part.iova, GFP_RESERVE);
+		shard_unlock(shard);
+		if (!reserved)
+			return -ENOMEM;
 	}
-	mutex_unlock(&ledger->lock);
-	return rc;
+	return 0;
 }
 
 /**
@@ -367,30 +442,19 @@ void iommufd_dirty_ledger_trim(struct iommufd_dirty_ledger *ledger,
 	unsigned long *chunk;
 	unsigned long index;
 
-	mutex_lock(&ledger->lock);
 	xa_for_each_range(&ledger->chunks, index, chunk, CHUNK_OF(iova),
 			  CHUNK_OF(last)) {
-		if (bitmap_empty(chunk, IOMMUFD_DIRTY_LEDGER_BITS)) {
-			xa_erase(&ledger->chunks, index);
-			if (ledger->recent == chunk)
-				ledger->recent = NULL;
-			bitmap_free(chunk);
-		}
-		/* There can be very many: let others mark in between */
-		if (need_resched()) {
-			mutex_unlock(&ledger->lock);
-			cond_resched();
-			mutex_lock(&ledger->lock);
-		}
+		chunk_free(ledger, index, true);
+		cond_resched();
 	}
-	mutex_unlock(&ledger->lock);
 }
 
 /* Record a range within one chunk */
 static void ledger_mark_part(struct iommufd_dirty_ledger *ledger,
 			     unsigned long iova, unsigned long last)
 {
-	unsigned long *chunk = chunk_get_mark(ledger, iova);
+	struct iommufd_dirty_shard *shard = shard_lock(ledger, iova);
+	unsigned long *chunk = chunk_get_mark(ledger, shard, iova);
 
 	if (!chunk)
 		coarse_mark(ledger, iova, last);
@@ -398,6 +462,7 @@ static void ledger_mark_part(struct iommufd_dirty_ledger *ledger,
 		__set_bit(BIT_OF(iova), chunk);
 	else
 		bitmap_set(chunk, BIT_OF(iova), BIT_OF(last) - BIT_OF(iova) + 1);
+	shard_unlock(shard);
 }
 
 /**
@@ -413,7 +478,6 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 {
 	struct iommufd_dirty_range part;
 
-	mutex_lock(&ledger->lock);
 	if (CHUNK_OF(iova) == CHUNK_OF(last)) {
 		/* A shortcut for the unmaps beside an observer */
 		ledger_mark_part(ledger, iova, last);
@@ -424,7 +488,6 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 				     CHUNK_SIZE, iova, last)
 			ledger_mark_part(ledger, part.iova, part.last);
 	}
-	mutex_unlock(&ledger->lock);
 }
 
 /**
@@ -453,6 +516,51 @@ void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 		iommufd_dirty_ledger_mark(ledger, iova, last);
 }
 
+/* The coarse ranges' part of ledger_span(); lowers @last to where the next one begins */
+static bool coarse_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
+			unsigned long *last)
+{
+	bool dirty = false;
+	unsigned int i;
+
+	/* Who marks later may be seen, but need not be */
+	if (!READ_ONCE(ledger->nr_coarse))
+		return false;
+	mutex_lock(&ledger->lock);
+	for (i = 0; i < ledger->nr_coarse && !dirty; i++) {
+		const struct iommufd_dirty_range *range = &ledger->coarse[i];
+
+		dirty = range->iova <= iova && iova <= range->last;
+		if (dirty)
+			*last = min(*last, range->last);
+		else if (range->iova > iova)
+			*last = min(*last, range->iova - 1);
+	}
+	mutex_unlock(&ledger->lock);
+	return dirty;
+}
+
+/* The same for the chunk of @iova */
+static bool chunk_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
+		       unsigned long *last)
+{
+	struct iommufd_dirty_shard *shard = shard_lock(ledger, iova);
+	unsigned long *chunk = xa_load(&ledger->chunks, CHUNK_OF(iova));
+	unsigned long bit = BIT_OF(iova), end = IOMMUFD_DIRTY_LEDGER_BITS;
+	bool dirty = false;
+
+	/* It may have been trimmed meanwhile */
+	if (chunk) {
+		dirty = test_bit(bit, chunk);
+		end = dirty ? find_next_zero_bit(chunk, end, bit) :
+			      find_next_bit(chunk, end, bit);
+	}
+	shard_unlock(shard);
+	*last = min(*last, (iova & ~LEDGER_MASK) +
+			   (((end - bit) << IOMMUFD_DIRTY_LEDGER_SHIFT) - 1));
+	return dirty;
+}
+
 /*
  * Returns whether @iova is dirty. @span_last: the last byte up to @last in the same
  * state, within one coarse range, one chunk or one hole between chunks.
@@ -460,39 +568,18 @@ void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 static bool ledger_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 			unsigned long last, unsigned long *span_last)
 {
-	unsigned long *chunk, index = CHUNK_OF(iova);
-	unsigned long bit, end;
-	unsigned int i;
-	bool dirty;
+	unsigned long index = CHUNK_OF(iova);
 
-	lockdep_assert_held(&ledger->lock);
-
-	for (i = 0; i < ledger->nr_coarse; i++) {
-		const struct iommufd_dirty_range *range = &ledger->coarse[i];
-
-		if (range->iova <= iova && iova <= range->last) {
-			*span_last = min(last, range->last);
-			return true;
-		}
-		if (range->iova > iova)
-			last = min(last, range->iova - 1);
-	}
-
-	chunk = xa_find(&ledger->chunks, &index, CHUNK_OF(last), XA_PRESENT);
-	if (!chunk || index != CHUNK_OF(iova)) {
-		if (chunk)
-			last = (index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT) - 1;
-		*span_last = last;
+	*span_last = last;
+	if (coarse_span(ledger, iova, span_last))
+		return true;
+	if (!xa_find(&ledger->chunks, &index, CHUNK_OF(*span_last), XA_PRESENT))
+		return false;
+	if (index != CHUNK_OF(iova)) {
+		*span_last = (index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT) - 1;
 		return false;
 	}
-
-	bit = BIT_OF(iova);
-	dirty = test_bit(bit, chunk);
-	end = dirty ? find_next_zero_bit(chunk, IOMMUFD_DIRTY_LEDGER_BITS, bit) :
-		      find_next_bit(chunk, IOMMUFD_DIRTY_LEDGER_BITS, bit);
-	*span_last = min(last, (iova & ~LEDGER_MASK) +
-			       (((end - bit) << IOMMUFD_DIRTY_LEDGER_SHIFT) - 1));
-	return dirty;
+	return chunk_span(ledger, iova, span_last);
 }
 
 /**
@@ -513,7 +600,6 @@ bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
 	unsigned long span_last;
 	bool found;
 
-	mutex_lock(&ledger->lock);
 	for (;;) {
 		found = ledger_span(ledger, iova, last, &span_last);
 		if (found || span_last == last)
@@ -521,7 +607,6 @@ bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
 		iova = span_last + 1;
 		cond_resched();
 	}
-	mutex_unlock(&ledger->lock);
 	*first = iova;
 	return found;
 }
@@ -567,7 +652,6 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 	unsigned long span_last;
 	bool found = false;
 
-	mutex_lock(&ledger->lock);
 	for (;;) {
 		if (ledger_span(ledger, iova, last, &span_last)) {
 			if (!found)
@@ -582,7 +666,6 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 		iova = span_last + 1;
 		cond_resched();
 	}
-	mutex_unlock(&ledger->lock);
 	return found;
 }
 
@@ -599,6 +682,7 @@ void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 {
 	unsigned long page = PAGE_OF(iova) + !!(iova & LEDGER_MASK);
 	unsigned long last_page = PAGE_OF(last), index;
+	struct iommufd_dirty_shard *shard;
 	unsigned long *chunk;
 
 	if ((last & LEDGER_MASK) != LEDGER_MASK) {
@@ -613,16 +697,20 @@ void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 
 	mutex_lock(&ledger->lock);
 	coarse_clear(ledger, iova, last);
+	mutex_unlock(&ledger->lock);
 	xa_for_each_range(&ledger->chunks, index, chunk, CHUNK_OF(iova),
 			  CHUNK_OF(last)) {
 		unsigned long base = index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT;
 		unsigned int bit = BIT_OF(max(base, iova));
 		unsigned int last_bit = BIT_OF(min(CHUNK_LAST(base), last));
 
-		bitmap_clear(chunk, bit, last_bit - bit + 1);
+		shard = shard_lock(ledger, base);
+		chunk = xa_load(&ledger->chunks, index);
+		if (chunk)
+			bitmap_clear(chunk, bit, last_bit - bit + 1);
+		shard_unlock(shard);
 		cond_resched();
 	}
-	mutex_unlock(&ledger->lock);
 }
 
 /**

@@ -45,27 +45,44 @@ struct mem_cgroup;
 /* Number of ranges that can be recorded without memory for a chunk */
 #define IOMMUFD_DIRTY_LEDGER_COARSE	8
 
+/* Number of locks for the bitmaps of a ledger: neighbours do not share one */
+#define IOMMUFD_DIRTY_LEDGER_SHARDS	16
+
+/**
+ * struct iommufd_dirty_shard - Every IOMMUFD_DIRTY_LEDGER_SHARDS-th bitmap of a ledger
+ * @lock: Protects these bitmaps, which of them exist, and the fields below. Only one
+ *	shard is locked at a time
+ * @recent: The bitmap of the last mark, NULL if that had none or it is gone
+ * @recent_index: Index of @recent in iommufd_dirty_ledger::chunks
+ */
+struct iommufd_dirty_shard {
+	struct mutex lock;	/* see above */
+	unsigned long *recent;
+	unsigned long recent_index;
+};
+
 /**
  * struct iommufd_dirty_ledger - Sparse record of dirty pages
  * @sink: Sink for a walk that marks pages in the ledger
- * @lock: Protects the fields below; innermost lock of the dirty trackers
- * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits, indexed by IOVA
- * @recent: The chunk of the last mark, NULL if that had none or it is gone
- * @recent_index: Index of @recent in @chunks
+ * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits, indexed by IOVA. Without the lock
+ *	of its shard, only the index of a bitmap can be used
+ * @shards: Locks of the bitmaps
+ * @lock: Protects @coarse and, for changes, @nr_coarse; innermost lock of the dirty
+ *	trackers
  * @coarse: Dirty ranges that have no chunks, aligned to ledger pages, disjoint,
  *	unsorted
  * @nr_coarse: Number of ranges in @coarse
  * @observes: It belongs to a passive tracker
- * @starved: An allocation for a mark failed; marks do not allocate until @retry
+ * @starved: An allocation for a mark failed; marks do not allocate until @retry. Both
+ *	are hints, which need no lock
  * @retry: In jiffies
  * @memcg: Memory cgroup to charge, with a reference; NULL charges the caller
  */
 struct iommufd_dirty_ledger {
 	struct iommu_dirty_sink sink;
-	struct mutex lock;	/* the innermost */
 	struct xarray chunks;
-	unsigned long *recent;
-	unsigned long recent_index;
+	struct iommufd_dirty_shard shards[IOMMUFD_DIRTY_LEDGER_SHARDS];
+	struct mutex lock;	/* the innermost */
 	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
 	unsigned int nr_coarse;
 	bool observes;

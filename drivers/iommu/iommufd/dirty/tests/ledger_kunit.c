@@ -402,6 +402,7 @@ static void test_large(struct kunit *test)
 /* A mark does not go to the chunk of the last one if that has been freed */
 static void test_recent(struct kunit *test)
 {
+	unsigned long same = IOMMUFD_DIRTY_LEDGER_SHARDS * CHUNK_BYTES;
 	struct ledger_test *t = test->priv;
 
 	iommufd_dirty_ledger_mark(&t->ledger, SZ_1G, SZ_1G);
@@ -415,6 +416,12 @@ static void test_recent(struct kunit *test)
 	expect_run(test, 0, SZ_1G, SZ_1G + SZ_8K - 1);
 	iommufd_dirty_ledger_mark(&t->ledger, SZ_2G, SZ_2G);
 	expect_run(test, SZ_1G + SZ_8K, SZ_2G, SZ_2G + SZ_4K - 1);
+
+	/* Another bitmap with the same lock */
+	iommufd_dirty_ledger_purge(&t->ledger);
+	iommufd_dirty_ledger_mark(&t->ledger, 0, SZ_4K - 1);
+	iommufd_dirty_ledger_mark(&t->ledger, same, same + SZ_4K - 1);
+	expect_run(test, SZ_4K, same, same + SZ_4K - 1);
 }
 
 /* Very large marks take no memory, and no mark is lost */
