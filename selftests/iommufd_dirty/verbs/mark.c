@@ -193,6 +193,21 @@ TEST_F(mark, large)
 	self->bits[0] = 0;
 	EXPECT_EQ(1, tracker_read(&self->args));
 	EXPECT_EQ(2, self->bits[0]);
+
+	/* a READ takes a part of the hole at once, a later one gets the rest */
+	ASSERT_EQ(0, mark_all(self, &runs[1], 1));
+	self->args.iova = runs[1].iova + SZ_1G;
+	self->args.length = 2 * SZ_1G;
+	self->args.page_size = SZ_1G;
+	memset(self->bits, 0, sizeof(self->bits));
+	EXPECT_EQ(2, tracker_read(&self->args));
+	self->args.iova = runs[1].iova;
+	self->args.length = runs[1].length;
+	memset(self->bits, 0, sizeof(self->bits));
+	EXPECT_EQ(runs[1].length / SZ_1G - 2, tracker_read(&self->args));
+	EXPECT_EQ(0xf9, self->bits[0]);
+	memset(self->bits, 0, sizeof(self->bits));
+	EXPECT_EQ(0, tracker_read(&self->args));
 }
 
 /* What is a hole for the first tracker of a call need not be one for the second */

@@ -31,9 +31,9 @@
  *
  * Lock order: iommufd_dirty_iopt::vfio_mutex, iommufd_dirty_classic::mutex ->
  * iommufd_dirty_anchor::rwsem -> iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->
- * iommufd_dirty_iopt::attach_rwsem -> iommufd_dirty_iopt::harvest_mutex ->
- * io_pagetable::iova_rwsem -> iopt_pages::mutex -> iommufd_dirty_shard::lock ->
- * iommufd_dirty_ledger::lock.
+ * iommufd_dirty_iopt::attach_rwsem -> one of iommufd_dirty_iopt::window_locks ->
+ * io_pagetable::iova_rwsem -> iommufd_dirty_iopt::split_mutex -> iopt_pages::mutex ->
+ * iommufd_dirty_shard::lock -> iommufd_dirty_ledger::lock.
  * iommufd_group::lock nests inside iommufd_ioas::mutex and outside attach_rwsem.
  *
  * Lock order of a device: iommufd_dirty_device::config_mutex -> locks that the driver

@@ -23,8 +23,12 @@ MODULE_PARM_DESC(dirty_trackable,
  */
 void iommufd_dirty_init_iopt(struct io_pagetable *iopt)
 {
+	unsigned int i;
+
 	init_rwsem(&iopt->dirty.attach_rwsem);
-	mutex_init(&iopt->dirty.harvest_mutex);
+	for (i = 0; i < IOMMUFD_DIRTY_WINDOW_LOCKS; i++)
+		mutex_init(&iopt->dirty.window_locks[i]);
+	mutex_init(&iopt->dirty.split_mutex);
 	mutex_init(&iopt->dirty.vfio_mutex);
 	INIT_LIST_HEAD(&iopt->dirty.trackers);
 	iopt->dirty.trackable = dirty_trackable;
@@ -197,6 +201,26 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
 		up_write(b);
 }
 
+/* Enable tracking in a domain that joins; returns as iommufd_dirty_add_domain() */
+static int add_tracked(struct io_pagetable *iopt, struct iommu_domain *domain)
+{
+	bool capable = iommufd_dirty_domain_capable(domain);
+
+	if (!iommufd_dirty_watched(iopt) ||
+	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_ATTACH))
+		return 0;
+	if (capable && !domain->dirty_ops->set_dirty_tracking(domain, true))
+		return 0;
+	if (!iommufd_dirty_all_degraded(iopt))
+		return -ENXIO;
+	if (!iommufd_dirty_untracked(iopt))
+		trace_iommufd_dirty_degraded(container_of(iopt,
+							  struct iommufd_ioas,
+							  iopt)->obj.id);
+	domain->dirty_failed = capable;
+	return 0;
+}
+
 /**
  * iommufd_dirty_add_domain() - A domain joins the IOAS
  * @iopt: The IOAS
@@ -214,21 +238,12 @@ void iommufd_dirty_attach_end(struct iommufd_hw_pagetable *hwpt,
 int iommufd_dirty_add_domain(struct io_pagetable *iopt,
 			     struct iommu_domain *domain)
 {
-	bool capable = iommufd_dirty_domain_capable(domain);
+	int rc;
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
-	if (!iommufd_dirty_watched(iopt) ||
-	    iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_ATTACH))
-		return 0;
-	if (capable && !domain->dirty_ops->set_dirty_tracking(domain, true))
-		return 0;
-	if (!iommufd_dirty_all_degraded(iopt))
-		return -ENXIO;
-	if (!iommufd_dirty_untracked(iopt))
-		trace_iommufd_dirty_degraded(container_of(iopt,
-							  struct iommufd_ioas,
-							  iopt)->obj.id);
-	domain->dirty_failed = capable;
-	return 0;
+	rc = add_tracked(iopt, domain);
+	if (!rc && iommufd_dirty_domain_wide(domain))
+		iopt->dirty.wide = true;
+	return rc;
 }

@@ -7,6 +7,7 @@
 #ifndef __IOMMUFD_DIRTY_HOOKS_H
 #define __IOMMUFD_DIRTY_HOOKS_H
 
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -34,13 +35,19 @@ struct vfio_info_cap_header;
 struct vfio_iommu_type1_dma_unmap;
 
 #ifdef CONFIG_IOMMUFD_DIRTY
+#define IOMMUFD_DIRTY_WINDOW_LOCKS_SHIFT	6
+#define IOMMUFD_DIRTY_WINDOW_LOCKS		BIT(IOMMUFD_DIRTY_WINDOW_LOCKS_SHIFT)
+
 /**
  * struct iommufd_dirty_iopt - Dirty tracking of an IOAS, in struct io_pagetable
  * @attach_rwsem: Held for writing while a device is attached to a HWPT of the
  *	IOAS or detached from it, for reading where the set of attached devices
  *	must not change. Lock order: see dirty.h
- * @harvest_mutex: Serializes harvests, so that walkers can clean with plain
- *	stores, and no harvest trims what a SCAN has reserved; and MARKs with them
+ * @window_locks: Each serializes the harvests of some windows of IOVA, so that walkers
+ *	can clean with plain stores, and no harvest trims what a SCAN has reserved. Only
+ *	one of them is held at a time; see iommufd_dirty_window_lock()
+ * @wide: An IO page table entry may be larger than a window: all windows have one lock.
+ *	Changed with domains_rwsem held for writing, read with it held
  * @trackers: The trackers that are starting or running on the IOAS, and those of
  *	its HWPTs. Changed with iommufd_ioas::mutex held, and domains_rwsem and
  *	iova_rwsem held for writing; read with any of them held
@@ -49,15 +56,16 @@ struct vfio_iommu_type1_dma_unmap;
  * @num_split: How many trackers split large entries; protected as @trackers
  * @num_eager: How many of those split entries before they are dirty; protected as
  *	@trackers
+ * @split_mutex: Serializes splits and merges, so that none finds iopt_pages::mutex taken
+ *	by another one; protects the counts of a domain
  * @unsplit: While such a tracker runs: entries may nevertheless be large. Set under
- *	@harvest_mutex, or under domains_rwsem held for writing; cleared as @trackers
+ *	@split_mutex, or under domains_rwsem held for writing; cleared as @trackers
  * @orphans: Array for a merge, see ioas/split.c; NULL before the first tracker that
- *	splits. Set with iommufd_ioas::mutex held, used with @harvest_mutex held
+ *	splits. Set with iommufd_ioas::mutex held, used with @split_mutex held
  * @anchor: What its trackers hold instead of a reference to it; NULL before the
  *	first tracker; protected by iommufd_ioas::mutex
- * @hasty: The last harvest gave up waiting for a task that pins pages; protected by
- *	harvest_mutex
- * @patient: When harvests wait again after that, in jiffies; protected as @hasty
+ * @patient: When harvests wait again for tasks that pin pages, in jiffies, after one gave
+ *	up. A hint, no lock
  * @vfio_mutex: Serializes the calls of VFIO_IOMMU_DIRTY_PAGES, and of
  *	VFIO_IOMMU_UNMAP_DMA with a bitmap; taken before all other locks
  * @vfio_tracker_id: The tracker of VFIO_IOMMU_DIRTY_PAGES, 0 if there is none;
@@ -67,16 +75,17 @@ struct vfio_iommu_type1_dma_unmap;
  */
 struct iommufd_dirty_iopt {
 	struct rw_semaphore attach_rwsem;
-	struct mutex harvest_mutex;	/* One harvest at a time */
+	struct mutex window_locks[IOMMUFD_DIRTY_WINDOW_LOCKS]; /* see above */
+	bool wide;
 	struct list_head trackers;
 	unsigned int num_trackers;
 	unsigned int num_passive;
 	unsigned int num_split;
 	unsigned int num_eager;
+	struct mutex split_mutex;	/* One split at a time */
 	bool unsplit;
 	struct iommu_dirty_orphan *orphans;
 	struct iommufd_dirty_anchor *anchor;
-	bool hasty;
 	unsigned long patient;
 	struct mutex vfio_mutex;	/* One of type1's calls at a time */
 	u32 vfio_tracker_id;

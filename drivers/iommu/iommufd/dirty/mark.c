@@ -133,7 +133,7 @@ int iommufd_dirty_mark_bitmap(const struct iommufd_dirty_asked *asked,
 			return -EINTR;
 		cond_resched();
 		rc = mark_bits(&mark, req, bits, nr, page);
-		/* Each flush can wait for a harvest, so do none for an empty part */
+		/* Each flush takes the locks, so do none for an empty part */
 		if (!rc && mark.nr)
 			rc = mark_flush(&mark);
 		if (rc)

@@ -8,7 +8,7 @@
  * iommufd_dirty_harvest() takes these locks, for one window at most:
  *   domains_rwsem	for reading: the set of HWPTs and trackers cannot change
  *   attach_rwsem	for reading: the flush reaches all devices that use a domain
- *   harvest_mutex	no other harvest runs
+ *   one of window_locks	no other harvest of the window runs
  *   iova_rwsem		for reading: the areas stay mapped
  * The classic tracking of a HWPT harvests its own domain only, and no writes by
  * software. An area without pages is either being mapped, and not in use yet, or
@@ -17,6 +17,7 @@
 #include <linux/iommu.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
+#include <linux/sched/signal.h>
 
 #include "../tests/break.h"
 #include "ioas.h"
@@ -65,7 +66,8 @@ bool iommufd_dirty_mapped_next(struct io_pagetable *iopt, unsigned long iova,
  * @last: Last byte, inclusive
  *
  * There is one window to look at, with at most HARVEST_MAX_AREAS areas. A hole can have any
- * size.
+ * size: if the result is beyond the window of @iova, nothing is mapped, and the ledger had
+ * no bitmaps there.
  *
  * Context: iova_rwsem is held.
  * Return: the last byte, at most @last.
@@ -107,9 +109,10 @@ static void harvest_flush(struct iommu_domain *domain,
 
 /**
  * iommufd_dirty_harvest_area() - Harvest one area in one domain, and flush
+ * @iopt: The IOAS
  * @domain: The domain, which is tracked
  * @iova: First byte, within the area
- * @last: Last byte, inclusive, within the area
+ * @last: Last byte, inclusive, within the area and the window of @iova
  * @flags: Combination of enum iommu_dirty_walk_flags
  * @sink: Where to mark
  *
@@ -117,15 +120,19 @@ static void harvest_flush(struct iommu_domain *domain,
  * may have read an entry before it became read-only and set its dirty bit afterwards.
  * Only some specifications rule this out.
  *
- * Context: harvest_mutex is held, and the area cannot go away.
+ * Context: The lock of the window is held, or domains_rwsem for writing, and the area
+ * cannot go away.
  * Return: 0, or -EIO if the driver failed.
  */
-int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
+int iommufd_dirty_harvest_area(struct io_pagetable *iopt,
+			       struct iommu_domain *domain, unsigned long iova,
 			       unsigned long last, unsigned int flags,
 			       struct iommu_dirty_sink *sink)
 {
 	struct iommu_dirty_walk walk;
 	int rc;
+
+	iommufd_dirty_assert_window(iopt, iova);
 
 	iommu_dirty_walk_init(&walk, sink, flags | IOMMU_DIRTY_WALK_EXCLUSIVE);
 	walk.iova = iova;
@@ -148,6 +155,8 @@ static int harvest_domain(struct io_pagetable *iopt,
 	struct iommu_dirty_walk walk;
 	struct iopt_area *area;
 	int rc = 0;
+
+	iommufd_dirty_assert_window(iopt, iova);
 
 	iommu_dirty_walk_init(&walk, sink, flags | IOMMU_DIRTY_WALK_EXCLUSIVE);
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
@@ -218,9 +227,7 @@ static int harvest_domains(struct iommufd_dirty_tracker *tracker,
 /* A call makes many harvests, and a task that pins pages can take arbitrarily long */
 static unsigned int harvest_patience(const struct iommufd_dirty_iopt *dirty)
 {
-	lockdep_assert_held(&dirty->harvest_mutex);
-
-	return dirty->hasty && time_before(jiffies, dirty->patient) ?
+	return time_before(jiffies, READ_ONCE(dirty->patient)) ?
 		       0 : IOMMUFD_DIRTY_PATIENCE;
 }
 
@@ -236,7 +243,7 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	unsigned int patience = harvest_patience(&iopt->dirty);
 	bool blind = to && iommufd_dirty_blind(tracker);
-	bool patient = patience;
+	bool hasty = !patience;
 	struct iopt_area *area;
 
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
@@ -251,9 +258,9 @@ static void harvest_areas(struct iommufd_dirty_tracker *tracker,
 			iommufd_dirty_mark_pinned(area, first, stop, sink,
 						  &patience);
 	}
-	if (patient)
-		iopt->dirty.patient = jiffies + HARVEST_HASTY_JIFFIES;
-	iopt->dirty.hasty = !patience;
+	if (!hasty && !patience)
+		WRITE_ONCE(iopt->dirty.patient,
+			   jiffies + HARVEST_HASTY_JIFFIES);
 }
 
 /* SCAN needs exact pages in the ledger; without memory it fails and clears nothing */
@@ -320,16 +327,41 @@ static void harvest_trim_others(struct iommufd_dirty_tracker *tracker,
 static bool harvest_cuts(struct io_pagetable *iopt, unsigned long iova,
 			 unsigned long last)
 {
-	struct iommu_domain *domain;
-	unsigned long index;
+	return iopt->dirty.wide ||
+	       !IS_ALIGNED(iova | (last + 1), IOMMUFD_DIRTY_WINDOW);
+}
 
-	if (!IS_ALIGNED(iova | (last + 1), IOMMUFD_DIRTY_WINDOW))
-		return true;
-	xa_for_each(&iopt->domains, index, domain)
-		if (iommufd_dirty_domain_capable(domain) &&
-		    domain->pgsize_bitmap >= 2 * IOMMUFD_DIRTY_WINDOW)
-			return true;
-	return false;
+/*
+ * True if this is a hole beyond the window of @iova; see iommufd_dirty_harvest_bound(). Its
+ * other windows are not locked: while iova_rwsem is held, nothing can be mapped in it, so
+ * nobody else harvests there. But a MARK may add bitmaps to a ledger.
+ */
+static bool harvest_is_hole(unsigned long iova, unsigned long last)
+{
+	return last > (iova | (IOMMUFD_DIRTY_WINDOW - 1));
+}
+
+/* What the ledger holds goes to @to */
+static void harvest_recorded(struct iommufd_dirty_tracker *tracker,
+			     unsigned long iova, unsigned long last,
+			     unsigned int flags, struct iommu_dirty_sink *to)
+{
+	lockdep_assert_held(&tracker->ioas->iopt.iova_rwsem);
+
+	if (harvest_is_hole(iova, last))
+		iommufd_dirty_ledger_report_coarse(&tracker->ledger, iova, last,
+						   flags, to);
+	else
+		iommufd_dirty_ledger_report(&tracker->ledger, iova, last, flags,
+					    to);
+}
+
+/* What somebody has reserved in the window is not in use any more */
+static void harvest_trim(struct iommufd_dirty_ledger *ledger,
+			 unsigned long iova, unsigned long last)
+{
+	if (!harvest_is_hole(iova, last))
+		iommufd_dirty_ledger_trim(ledger, iova, last);
 }
 
 /* All locks of a harvest are held */
@@ -365,8 +397,8 @@ static int harvest_window(struct iommufd_dirty_tracker *tracker,
 	if (!rc)
 		rc = harvest_domains(tracker, &feed, iova, last, flags);
 	if (!rc && to && !own)
-		iommufd_dirty_ledger_report(ledger, iova, last, flags, to);
-	iommufd_dirty_ledger_trim(ledger, iova, last);
+		harvest_recorded(tracker, iova, last, flags, to);
+	harvest_trim(ledger, iova, last);
 	if (reserves)
 		harvest_trim_others(tracker, iova, last);
 	return rc;
@@ -391,16 +423,17 @@ static int harvest_locked(struct iommufd_dirty_tracker *tracker,
 /**
  * iommufd_dirty_harvest_lock() - Take the locks of a harvest but iova_rwsem
  * @iopt: The IOAS
+ * @iova: A byte of the window to harvest
  *
  * Return: 0, or -EINTR if killed.
  */
-int iommufd_dirty_harvest_lock(struct io_pagetable *iopt)
+int iommufd_dirty_harvest_lock(struct io_pagetable *iopt, unsigned long iova)
 {
 	if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
 	if (down_read_killable(&iopt->dirty.attach_rwsem))
 		goto out_domains;
-	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
+	if (mutex_lock_killable(iommufd_dirty_window_lock(iopt, iova)))
 		goto out_attach;
 	return 0;
 
@@ -414,10 +447,11 @@ out_domains:
 /**
  * iommufd_dirty_harvest_unlock() - Drop the locks of iommufd_dirty_harvest_lock()
  * @iopt: The IOAS
+ * @iova: A byte of the window
  */
-void iommufd_dirty_harvest_unlock(struct io_pagetable *iopt)
+void iommufd_dirty_harvest_unlock(struct io_pagetable *iopt, unsigned long iova)
 {
-	mutex_unlock(&iopt->dirty.harvest_mutex);
+	mutex_unlock(iommufd_dirty_window_lock(iopt, iova));
 	up_read(&iopt->dirty.attach_rwsem);
 	up_read(&iopt->domains_rwsem);
 }
@@ -430,14 +464,14 @@ static int harvest(const struct iommufd_dirty_asked *asked, unsigned long iova,
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	int rc;
 
-	rc = iommufd_dirty_harvest_lock(iopt);
+	rc = iommufd_dirty_harvest_lock(iopt, iova);
 	if (rc)
 		return rc;
 	if (iommufd_dirty_asked_valid(asked))
 		rc = harvest_locked(tracker, iova, last, flags, sink);
 	else
 		rc = -ENODATA;
-	iommufd_dirty_harvest_unlock(iopt);
+	iommufd_dirty_harvest_unlock(iopt, iova);
 	return rc;
 }
 
@@ -489,7 +523,7 @@ static int harvest_ledger(const struct iommufd_dirty_asked *asked,
 
 	if (down_read_killable(&iopt->domains_rwsem))
 		return rc;
-	if (mutex_lock_killable(&iopt->dirty.harvest_mutex))
+	if (mutex_lock_killable(iommufd_dirty_window_lock(iopt, iova)))
 		goto out_domains;
 
 	if (!iommufd_dirty_asked_valid(asked)) {
@@ -501,12 +535,12 @@ static int harvest_ledger(const struct iommufd_dirty_asked *asked,
 	rc = 0;
 	*last = iommufd_dirty_harvest_bound(tracker, iova, *last);
 	harvest_areas(tracker, iova, *last, NULL, sink);
-	up_read(&iopt->iova_rwsem);
 	if (sink != &ledger->sink)
-		iommufd_dirty_ledger_report(ledger, iova, *last, flags, sink);
-	iommufd_dirty_ledger_trim(ledger, iova, *last);
+		harvest_recorded(tracker, iova, *last, flags, sink);
+	up_read(&iopt->iova_rwsem);
+	harvest_trim(ledger, iova, *last);
 out_unlock:
-	mutex_unlock(&iopt->dirty.harvest_mutex);
+	mutex_unlock(iommufd_dirty_window_lock(iopt, iova));
 out_domains:
 	up_read(&iopt->domains_rwsem);
 	return rc;
@@ -549,18 +583,12 @@ static int harvest_mark(const struct iommufd_dirty_asked *asked,
 	/* STOP changes the state with it held for writing, then discards the ledger */
 	if (down_read_killable(&iopt->domains_rwsem))
 		return -EINTR;
-	if (mutex_lock_killable(&iopt->dirty.harvest_mutex)) {
-		rc = -EINTR;
-		goto out_domains;
-	}
 	if (iommufd_dirty_asked_valid(asked)) {
 		for (i = 0; i < nr; i++)
 			iommufd_dirty_ledger_mark(&asked->tracker->ledger,
 						  runs[i].iova, runs[i].last);
 		rc = 0;
 	}
-	mutex_unlock(&iopt->dirty.harvest_mutex);
-out_domains:
 	up_read(&iopt->domains_rwsem);
 	return rc;
 }
@@ -571,8 +599,8 @@ out_domains:
  * @runs: The runs
  * @nr: Number of runs
  *
- * It takes harvest_mutex: a harvest that has found no bitmaps in the ledger does not limit
- * its window because of them, so nobody may add many meanwhile.
+ * It takes the lock of no window: marks are harvested whenever they come, and what a
+ * harvest looks at in the ledger is bounded in spite of them.
  *
  * Return: 0; -ENODATA if the tracker is not in @asked->state or was stopped since the
  * call began, or -EINTR if killed, with nothing marked.
@@ -590,8 +618,69 @@ int iommufd_dirty_harvest_mark(const struct iommufd_dirty_asked *asked,
 	return rc;
 }
 
+/* Find the next window for which the ledger has memory */
+static bool wait_next(struct iommufd_dirty_ledger *ledger, unsigned long iova,
+		      unsigned long last, struct iommufd_dirty_range *window)
+{
+	return iommufd_dirty_ledger_chunk(ledger, iova, last, &iova) &&
+	       iommufd_dirty_window_next(IOMMUFD_DIRTY_WINDOW, iova, last,
+					 window);
+}
+
+/* Wait for whoever harvests the window, and free what the ledger does not need */
+static int wait_window(struct iommufd_dirty_tracker *tracker,
+		       unsigned long iova, unsigned long last)
+{
+	struct io_pagetable *iopt = &tracker->ioas->iopt;
+	int rc;
+
+	/* There can be very many windows, with locks that nobody holds */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (down_read_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	rc = mutex_lock_killable(iommufd_dirty_window_lock(iopt, iova));
+	if (!rc) {
+		iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
+		mutex_unlock(iommufd_dirty_window_lock(iopt, iova));
+	}
+	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+/* Wait for all harvests of the range: of each of its windows, or with each lock */
+static int wait_locks(struct iommufd_dirty_tracker *tracker, unsigned long iova,
+		      unsigned long last)
+{
+	struct iommufd_dirty_iopt *dirty = &tracker->ioas->iopt.dirty;
+	struct iommufd_dirty_range window;
+	unsigned int i;
+	int rc = 0;
+
+	if (last - iova < IOMMUFD_DIRTY_WINDOW_LOCKS * IOMMUFD_DIRTY_WINDOW) {
+		for_each_dirty_range(window, iommufd_dirty_window_next,
+				     IOMMUFD_DIRTY_WINDOW, iova, last) {
+			rc = wait_window(tracker, window.iova, window.last);
+			if (rc)
+				break;
+		}
+		return rc;
+	}
+	for (i = 0; i < IOMMUFD_DIRTY_WINDOW_LOCKS; i++) {
+		if (mutex_lock_killable(&dirty->window_locks[i]))
+			return -EINTR;
+		mutex_unlock(&dirty->window_locks[i]);
+	}
+	for_each_dirty_range(window, wait_next, &tracker->ledger, iova, last) {
+		rc = wait_window(tracker, window.iova, window.last);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
 /**
- * iommufd_dirty_harvest_wait() - Wait for a harvest that is under way
+ * iommufd_dirty_harvest_wait() - Wait for harvests that are under way
  * @tracker: A tracker of the IOAS
  * @iova: First byte of a range that was read from its ledger
  * @last: Last byte, inclusive
@@ -610,11 +699,7 @@ int iommufd_dirty_harvest_wait(struct iommufd_dirty_tracker *tracker,
 
 	if (rc)
 		return rc;
-	rc = mutex_lock_killable(&tracker->ioas->iopt.dirty.harvest_mutex);
-	if (!rc) {
-		iommufd_dirty_ledger_trim(&tracker->ledger, iova, last);
-		mutex_unlock(&tracker->ioas->iopt.dirty.harvest_mutex);
-	}
+	rc = wait_locks(tracker, iova, last);
 	iommufd_dirty_exit(tracker);
 	return rc;
 }

@@ -6,7 +6,9 @@
 #ifndef __IOMMUFD_DIRTY_IOAS_H
 #define __IOMMUFD_DIRTY_IOAS_H
 
+#include <linux/hash.h>
 #include <linux/kref.h>
+#include <linux/lockdep.h>
 #include <linux/rwsem.h>
 
 #include "../dirty.h"
@@ -49,6 +51,47 @@ static inline bool iommufd_dirty_domain_capable(struct iommu_domain *domain)
 static inline bool iommufd_dirty_domain_tracked(struct iommu_domain *domain)
 {
 	return iommufd_dirty_domain_capable(domain) && !domain->dirty_failed;
+}
+
+/* True if an entry of the domain can be larger than a window */
+static inline bool iommufd_dirty_domain_wide(struct iommu_domain *domain)
+{
+	return iommufd_dirty_domain_capable(domain) &&
+	       domain->pgsize_bitmap >= 2 * IOMMUFD_DIRTY_WINDOW;
+}
+
+/**
+ * iommufd_dirty_window_lock() - The lock of a window of an IOAS
+ * @iopt: The IOAS
+ * @iova: A byte of the window
+ *
+ * Whoever walks to clean entries, or uses what is reserved in ledgers, does so within one
+ * window of IOMMUFD_DIRTY_WINDOW bytes, and holds its lock from before the first mark
+ * until the flush is done.
+ *
+ * Context: domains_rwsem is held: with the set of domains, the lock of a window can
+ * change.
+ * Return: the lock, which some other windows share.
+ */
+static inline struct mutex *iommufd_dirty_window_lock(struct io_pagetable *iopt,
+						      unsigned long iova)
+{
+	struct iommufd_dirty_iopt *dirty = &iopt->dirty;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	/* Without the hash, threads that read equal parts would take turns */
+	return &dirty->window_locks[dirty->wide ? 0 :
+				    hash_long(iova >> IOMMUFD_DIRTY_WINDOW_SHIFT,
+					      IOMMUFD_DIRTY_WINDOW_LOCKS_SHIFT)];
+}
+
+/* No harvest of the window runs but that of the caller */
+static inline void iommufd_dirty_assert_window(struct io_pagetable *iopt,
+					       unsigned long iova)
+{
+	lockdep_assert(lockdep_is_held(iommufd_dirty_window_lock(iopt, iova)) ||
+		       lockdep_is_held_type(&iopt->domains_rwsem, 0));
 }
 
 /* True if devices can write to an area, and what they write to is memory */
@@ -158,9 +201,11 @@ bool iommufd_dirty_mapped_next(struct io_pagetable *iopt, unsigned long iova,
 unsigned long iommufd_dirty_harvest_bound(struct iommufd_dirty_tracker *tracker,
 					  unsigned long iova,
 					  unsigned long last);
-int iommufd_dirty_harvest_lock(struct io_pagetable *iopt);
-void iommufd_dirty_harvest_unlock(struct io_pagetable *iopt);
-int iommufd_dirty_harvest_area(struct iommu_domain *domain, unsigned long iova,
+int iommufd_dirty_harvest_lock(struct io_pagetable *iopt, unsigned long iova);
+void iommufd_dirty_harvest_unlock(struct io_pagetable *iopt,
+				  unsigned long iova);
+int iommufd_dirty_harvest_area(struct io_pagetable *iopt,
+			       struct iommu_domain *domain, unsigned long iova,
 			       unsigned long last, unsigned int flags,
 			       struct iommu_dirty_sink *sink);
 int iommufd_dirty_harvest(const struct iommufd_dirty_asked *asked,

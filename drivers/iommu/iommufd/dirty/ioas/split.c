@@ -17,10 +17,15 @@
  * iommufd reads back what a domain maps, and a driver may read an entry twice for that.
  * A merge also frees tables, so it has iova_rwsem for writing.
  *
- * iopt_pages::mutex can be held for an arbitrarily long time by a task that pins pages.
- * Nobody waits for it with the IOAS locked. If it is contended, entries stay as they are,
- * which is coarse but correct; START waits without locks and tries again, and so does a
- * merge, for a moment.
+ * Harvests of other windows proceed in parallel, but split_mutex allows one split or merge
+ * of the IOAS at a time: two could otherwise find each other's iopt_pages::mutex taken. The
+ * lock of a window is enough for the entries: one that is split or merged lies within a
+ * window, like those that it becomes, unless all windows have the same lock.
+ *
+ * iopt_pages::mutex can be held for an arbitrarily long time by a task that pins pages, and
+ * for a moment by a harvest of another window that looks for pinned pages. Nobody waits
+ * for it with the IOAS locked. If it is contended, entries stay as they are, which is coarse
+ * but correct; START waits without locks and tries again, and so does a merge, for a moment.
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty_split.h>
@@ -46,30 +51,28 @@ static bool domain_splits(struct iommu_domain *domain)
 	return iommufd_dirty_domain_tracked(domain) && domain->dirty_ops->split;
 }
 
-/*
- * INFO reads the numbers of a domain at any time. They change under harvest_mutex, or under
- * domains_rwsem for writing.
- */
+/* INFO reads the numbers of a domain at any time. They change under split_mutex */
 static void count(unsigned long *number, unsigned long more)
 {
 	WRITE_ONCE(*number, *number + more);
 }
 
 /* The locks under which nobody else walks the domain or cleans its entries */
-static void assert_locks(struct iopt_area *area, struct iopt_pages *pages)
+static void assert_locks(struct iopt_area *area, struct iopt_pages *pages,
+			 unsigned long iova)
 {
 	struct io_pagetable *iopt = area->iopt;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
-	lockdep_assert(lockdep_is_held(&iopt->dirty.harvest_mutex) ||
-		       lockdep_is_held_type(&iopt->domains_rwsem, 0));
+	iommufd_dirty_assert_window(iopt, iova);
+	lockdep_assert_held(&iopt->dirty.split_mutex);
 	lockdep_assert_held(&pages->mutex);
 }
 
 /*
  * Split entries of @iova to @last, within the area, in one domain. Returns 0, -ENOMEM, or
  * -EBUSY if a task is pinning pages; with these, entries have stayed large. The caller
- * counts -EBUSY, unless it tries again.
+ * counts -EBUSY, unless it tries again. split_mutex is held.
  */
 static int split_area(struct iopt_area *area, struct iopt_pages *pages,
 		      struct iommu_domain *domain, unsigned long iova,
@@ -81,7 +84,7 @@ static int split_area(struct iopt_area *area, struct iopt_pages *pages,
 
 	if (!mutex_trylock(&pages->mutex))
 		return -EBUSY;
-	assert_locks(area, pages);
+	assert_locks(area, pages, iova);
 	iommu_dirty_split_init(&split, sink, NULL, flags);
 	split.iova = iova;
 	split.last = last;
@@ -99,7 +102,7 @@ static int split_area(struct iopt_area *area, struct iopt_pages *pages,
 /* True if an eager tracker has split everything, or its START will: do not look again */
 static bool all_split(const struct iommufd_dirty_iopt *dirty)
 {
-	return dirty->num_eager && !dirty->unsplit;
+	return dirty->num_eager && !READ_ONCE(dirty->unsplit);
 }
 
 /**
@@ -128,12 +131,14 @@ void iommufd_dirty_split_dirty(struct io_pagetable *iopt,
 		return;
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
 	     area = iommufd_dirty_area_next(area, iova, last)) {
+		mutex_lock(&iopt->dirty.split_mutex);
 		rc = split_area(area, area->pages, domain,
 				max(iova, iopt_area_iova(area)),
 				min(last, iopt_area_last_iova(area)),
 				IOMMU_DIRTY_SPLIT_DIRTY, sink, LAZY_GFP);
 		if (rc == -EBUSY)
 			count(&domain->dirty_unsplit, 1);
+		mutex_unlock(&iopt->dirty.split_mutex);
 	}
 }
 
@@ -175,8 +180,10 @@ static int split_areas(struct io_pagetable *iopt, unsigned long iova,
 	     area = iommufd_dirty_area_next(area, iova, *last)) {
 		unsigned long first = max(iova, iopt_area_iova(area));
 
+		mutex_lock(&iopt->dirty.split_mutex);
 		rc = split_domains(area, area->pages, first,
 				   min(*last, iopt_area_last_iova(area)));
+		mutex_unlock(&iopt->dirty.split_mutex);
 		if (rc == -EBUSY && first > iova) {
 			*last = first - 1;
 			return 0;
@@ -194,7 +201,7 @@ static int split_window(const struct iommufd_dirty_asked *asked,
 	struct io_pagetable *iopt = &tracker->ioas->iopt;
 	int rc;
 
-	rc = iommufd_dirty_harvest_lock(iopt);
+	rc = iommufd_dirty_harvest_lock(iopt, iova);
 	if (rc)
 		return rc;
 	if (!iommufd_dirty_asked_valid(asked)) {
@@ -207,7 +214,7 @@ static int split_window(const struct iommufd_dirty_asked *asked,
 			rc = split_areas(iopt, iova, last);
 		up_read(&iopt->iova_rwsem);
 	}
-	iommufd_dirty_harvest_unlock(iopt);
+	iommufd_dirty_harvest_unlock(iopt, iova);
 	return rc;
 }
 
@@ -295,16 +302,18 @@ void iommufd_dirty_mapped(struct iopt_area *area, struct iopt_pages *pages)
 			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
 			     iopt_area_last_iova(area)) {
 		down_read(&iopt->dirty.attach_rwsem);
-		mutex_lock(&iopt->dirty.harvest_mutex);
+		mutex_lock(iommufd_dirty_window_lock(iopt, window.iova));
+		mutex_lock(&iopt->dirty.split_mutex);
 		rc = fatal_signal_pending(current) ?
 			     -EINTR :
 			     split_domains(area, pages, window.iova,
 					   window.last);
 		if (rc)
-			iopt->dirty.unsplit = true;
+			WRITE_ONCE(iopt->dirty.unsplit, true);
 		if (rc == -EBUSY)
 			count_unsplit(iopt);
-		mutex_unlock(&iopt->dirty.harvest_mutex);
+		mutex_unlock(&iopt->dirty.split_mutex);
+		mutex_unlock(iommufd_dirty_window_lock(iopt, window.iova));
 		up_read(&iopt->dirty.attach_rwsem);
 		if (rc && rc != -EBUSY)
 			return;
@@ -320,6 +329,7 @@ static int split_joined(struct iopt_area *area, struct iommu_domain *domain,
 	for_each_dirty_range(window, iommufd_dirty_window_next,
 			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
 			     iopt_area_last_iova(area)) {
+		mutex_lock(&area->iopt->dirty.split_mutex);
 		/* A task that the OOM killer has chosen must not use up the reserves */
 		if (fatal_signal_pending(current))
 			rc = -EINTR;
@@ -330,7 +340,8 @@ static int split_joined(struct iopt_area *area, struct iommu_domain *domain,
 			area->iopt->dirty.unsplit = true;
 		if (rc == -EBUSY)
 			count(&domain->dirty_unsplit, 1);
-		else if (rc)
+		mutex_unlock(&area->iopt->dirty.split_mutex);
+		if (rc && rc != -EBUSY)
 			return rc;
 	}
 	return 0;
@@ -399,7 +410,7 @@ static void merge_domain(struct iopt_area *area, struct iommu_domain *domain,
 
 	if (!domain_splits(domain))
 		return;
-	assert_locks(area, area->pages);
+	assert_locks(area, area->pages, iova);
 	lockdep_assert_held_write(&area->iopt->iova_rwsem);
 
 	iommu_dirty_split_init(&split, sink, NULL, 0);
@@ -453,15 +464,18 @@ static int merge_areas(struct io_pagetable *iopt, unsigned long iova,
 	for (area = iommufd_dirty_area_first(iopt, iova, *last); area;
 	     area = iommufd_dirty_area_next(area, iova, *last)) {
 		unsigned long first = max(iova, iopt_area_iova(area));
+		int rc;
 
-		if (!merge_domains(area, first,
+		mutex_lock(&iopt->dirty.split_mutex);
+		rc = merge_domains(area, first,
 				   min(*last, iopt_area_last_iova(area)),
-				   waits)) {
-			cond_resched();
+				   waits);
+		mutex_unlock(&iopt->dirty.split_mutex);
+		cond_resched();
+		if (!rc)
 			continue;
-		}
 		if (first == iova)
-			return -EAGAIN;
+			return rc;
 		*last = first - 1;
 		break;
 	}
@@ -481,7 +495,7 @@ static int merge_window(struct iommufd_dirty_tracker *tracker,
 	rc = iommufd_dirty_enter(tracker);
 	if (rc)
 		return rc;
-	rc = iommufd_dirty_harvest_lock(iopt);
+	rc = iommufd_dirty_harvest_lock(iopt, iova);
 	if (rc)
 		goto out_exit;
 	if (down_write_killable(&iopt->iova_rwsem)) {
@@ -496,7 +510,7 @@ static int merge_window(struct iommufd_dirty_tracker *tracker,
 	}
 	up_write(&iopt->iova_rwsem);
 out_unlock:
-	iommufd_dirty_harvest_unlock(iopt);
+	iommufd_dirty_harvest_unlock(iopt, iova);
 out_exit:
 	iommufd_dirty_exit(tracker);
 	return rc;

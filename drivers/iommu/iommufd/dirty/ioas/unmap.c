@@ -29,9 +29,10 @@
  */
 #define UNMAP_COARSE	SZ_2M
 
-/* Record a window of an area and make it read-only; harvest_mutex is held */
-static void unmap_window(struct iommu_domain *domain, unsigned long iova,
-			 unsigned long last, struct iommu_dirty_sink *sink)
+/* Record a window of an area and make it read-only */
+static void unmap_window(struct io_pagetable *iopt, struct iommu_domain *domain,
+			 unsigned long iova, unsigned long last,
+			 struct iommu_dirty_sink *sink)
 {
 	unsigned int flags = IOMMU_DIRTY_WALK_PROTECT;
 
@@ -41,7 +42,7 @@ static void unmap_window(struct iommu_domain *domain, unsigned long iova,
 	if (iommufd_dirty_breaks(IOMMUFD_DIRTY_BREAK_PROTECT))
 		flags = 0;
 	/* The driver failed and the entries go, so treat the whole window as dirty */
-	if (iommufd_dirty_harvest_area(domain, iova, last, flags, sink))
+	if (iommufd_dirty_harvest_area(iopt, domain, iova, last, flags, sink))
 		sink->ops->mark_range(sink, iova, last);
 }
 
@@ -103,10 +104,11 @@ static noinline void unmap_protect(struct iopt_area *area)
 			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
 			     iopt_area_last_iova(area)) {
 		down_read(&iopt->dirty.attach_rwsem);
-		mutex_lock(&iopt->dirty.harvest_mutex);
+		mutex_lock(iommufd_dirty_window_lock(iopt, window.iova));
 		xa_for_each(&iopt->domains, index, domain)
-			unmap_window(domain, window.iova, window.last, sink);
-		mutex_unlock(&iopt->dirty.harvest_mutex);
+			unmap_window(iopt, domain, window.iova, window.last,
+				     sink);
+		mutex_unlock(iommufd_dirty_window_lock(iopt, window.iova));
 		up_read(&iopt->dirty.attach_rwsem);
 	}
 	iommufd_dirty_break_wait(IOMMUFD_DIRTY_BREAK_HURRY);
@@ -182,9 +184,24 @@ void iommufd_dirty_mark_mapped(struct io_pagetable *iopt)
 				      iopt_area_last_iova(area));
 }
 
+/* Without @domain, windows may have locks of their own again */
+static void update_wide(struct io_pagetable *iopt,
+			const struct iommu_domain *domain)
+{
+	struct iommu_domain *other;
+	unsigned long index;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	iopt->dirty.wide = false;
+	xa_for_each(&iopt->domains, index, other)
+		if (other != domain && iommufd_dirty_domain_wide(other))
+			iopt->dirty.wide = true;
+}
+
 /**
  * iommufd_dirty_fill_failed() - Not all areas could be mapped in a domain
- * @iopt: The IOAS
+ * @iopt: The IOAS, which the domain has not joined yet
  *
  * The areas that had been mapped are unmapped again. A device may already have been
  * attached to the domain, and what it wrote to them is unknown.
@@ -195,6 +212,7 @@ void iommufd_dirty_mark_mapped(struct io_pagetable *iopt)
 void iommufd_dirty_fill_failed(struct io_pagetable *iopt)
 {
 	iommufd_dirty_mark_mapped(iopt);
+	update_wide(iopt, NULL);
 }
 
 static void remove_area(struct iopt_area *area, struct iommu_domain *domain,
@@ -205,36 +223,23 @@ static void remove_area(struct iopt_area *area, struct iommu_domain *domain,
 	for_each_dirty_range(window, iommufd_dirty_window_next,
 			     IOMMUFD_DIRTY_WINDOW, iopt_area_iova(area),
 			     iopt_area_last_iova(area)) {
-		unmap_window(domain, window.iova, window.last, sink);
+		unmap_window(area->iopt, domain, window.iova, window.last,
+			     sink);
 	}
 }
 
-/**
- * iommufd_dirty_remove_domain() - A domain leaves the IOAS
- * @iopt: The IOAS
- * @domain: The domain, with no device attached any more
- *
- * Its dirty pages are recorded. If it was not tracked, everything that it maps
- * for writing becomes dirty.
- *
- * Context: domains_rwsem is held for writing.
- */
-void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
-				 struct iommu_domain *domain)
+static void remove_record(struct io_pagetable *iopt,
+			  struct iommu_domain *domain)
 {
 	struct iommufd_dirty_feed feed;
 	struct iommu_dirty_sink *sink;
 	struct iopt_area *area;
-
-	lockdep_assert_held_write(&iopt->domains_rwsem);
 
 	iommufd_dirty_feed_init(&feed, iopt, NULL, NULL);
 	sink = iommufd_dirty_feed_sink(&feed, NULL);
 	if (!sink)
 		return;
 
-	/* Never contended for long: every harvest needs domains_rwsem */
-	mutex_lock(&iopt->dirty.harvest_mutex);
 	down_read(&iopt->iova_rwsem);
 	for (area = iommufd_dirty_area_first(iopt, 0, ULONG_MAX); area;
 	     area = iommufd_dirty_area_next(area, 0, ULONG_MAX)) {
@@ -246,5 +251,23 @@ void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
 		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);
-	mutex_unlock(&iopt->dirty.harvest_mutex);
+}
+
+/**
+ * iommufd_dirty_remove_domain() - A domain leaves the IOAS
+ * @iopt: The IOAS
+ * @domain: The domain, with no device attached any more
+ *
+ * Its dirty pages are recorded. If it was not tracked, everything that it maps
+ * for writing becomes dirty.
+ *
+ * Context: domains_rwsem is held for writing, which excludes all harvests.
+ */
+void iommufd_dirty_remove_domain(struct io_pagetable *iopt,
+				 struct iommu_domain *domain)
+{
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	remove_record(iopt, domain);
+	update_wide(iopt, domain);
 }

@@ -612,6 +612,28 @@ bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
 }
 
 /**
+ * iommufd_dirty_ledger_chunk() - Find the next bitmap
+ * @ledger: The ledger
+ * @iova: First byte of the range to look at
+ * @last: Last byte, inclusive
+ * @next: Out: first byte of the range for which there is a bitmap; at least @iova
+ *
+ * Context: takes no lock; the bitmaps themselves are not accessed.
+ * Return: false if there is none.
+ */
+bool iommufd_dirty_ledger_chunk(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, unsigned long last,
+				unsigned long *next)
+{
+	unsigned long index = CHUNK_OF(iova);
+
+	if (!xa_find(&ledger->chunks, &index, CHUNK_OF(last), XA_PRESENT))
+		return false;
+	*next = max(iova, index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT);
+	return true;
+}
+
+/**
  * iommufd_dirty_ledger_bound() - Bound what one harvest has to look at in a ledger
  * @ledger: The ledger
  * @size: Size of a window in bytes, a power of two
@@ -619,7 +641,7 @@ bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
  * @last: Last byte, inclusive
  *
  * Only bitmaps count: there are few coarse ranges, however long they are. Bitmaps that are
- * added later are not considered; callers exclude whoever can add many.
+ * added later are not considered: callers exclude whoever can add many, or ignore them.
  *
  * Context: takes no lock; the bitmaps themselves are not accessed.
  * Return: as iommufd_dirty_window_bound(); @last if there is no bitmap.
@@ -628,12 +650,11 @@ unsigned long iommufd_dirty_ledger_bound(struct iommufd_dirty_ledger *ledger,
 					 unsigned long size, unsigned long iova,
 					 unsigned long last)
 {
-	unsigned long index = CHUNK_OF(iova);
+	unsigned long next;
 
-	if (!xa_find(&ledger->chunks, &index, CHUNK_OF(last), XA_PRESENT))
+	if (!iommufd_dirty_ledger_chunk(ledger, iova, last, &next))
 		return last;
-	return iommufd_dirty_window_bound(size, iova, last,
-					  index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT);
+	return iommufd_dirty_window_bound(size, iova, last, next);
 }
 
 /**
@@ -669,6 +690,24 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 	return found;
 }
 
+/* Narrow a range to ledger pages that are in it as a whole; false if there is none */
+static bool ledger_whole_pages(unsigned long *iova, unsigned long *last)
+{
+	unsigned long page = PAGE_OF(*iova) + !!(*iova & LEDGER_MASK);
+	unsigned long last_page = PAGE_OF(*last);
+
+	if ((*last & LEDGER_MASK) != LEDGER_MASK) {
+		if (!last_page)
+			return false;
+		last_page--;
+	}
+	if (page > last_page)
+		return false;
+	*iova = page << IOMMUFD_DIRTY_LEDGER_SHIFT;
+	*last = (last_page << IOMMUFD_DIRTY_LEDGER_SHIFT) | LEDGER_MASK;
+	return true;
+}
+
 /**
  * iommufd_dirty_ledger_clear() - Clear a range
  * @ledger: The ledger
@@ -680,21 +719,12 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, unsigned long last)
 {
-	unsigned long page = PAGE_OF(iova) + !!(iova & LEDGER_MASK);
-	unsigned long last_page = PAGE_OF(last), index;
 	struct iommufd_dirty_shard *shard;
 	unsigned long *chunk;
+	unsigned long index;
 
-	if ((last & LEDGER_MASK) != LEDGER_MASK) {
-		if (!last_page)
-			return;
-		last_page--;
-	}
-	if (page > last_page)
+	if (!ledger_whole_pages(&iova, &last))
 		return;
-	iova = page << IOMMUFD_DIRTY_LEDGER_SHIFT;
-	last = (last_page << IOMMUFD_DIRTY_LEDGER_SHIFT) | LEDGER_MASK;
-
 	mutex_lock(&ledger->lock);
 	coarse_clear(ledger, iova, last);
 	mutex_unlock(&ledger->lock);
@@ -734,4 +764,35 @@ void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
 		if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR))
 			iommufd_dirty_ledger_clear(ledger, run.iova, run.last);
 	}
+}
+
+/**
+ * iommufd_dirty_ledger_report_coarse() - The same, without the bitmaps
+ * @ledger: The ledger
+ * @iova: First byte of the range
+ * @last: Last byte, inclusive
+ * @flags: As for iommufd_dirty_ledger_report()
+ * @sink: Same; it takes no lock
+ *
+ * The time does not depend on the size of the range, nor on marks that are made meanwhile.
+ */
+void iommufd_dirty_ledger_report_coarse(struct iommufd_dirty_ledger *ledger,
+					unsigned long iova, unsigned long last,
+					unsigned int flags,
+					struct iommu_dirty_sink *sink)
+{
+	unsigned int i;
+
+	mutex_lock(&ledger->lock);
+	for (i = 0; i < ledger->nr_coarse; i++) {
+		unsigned long first = max(iova, ledger->coarse[i].iova);
+		unsigned long stop = min(last, ledger->coarse[i].last);
+
+		if (first <= stop)
+			sink->ops->mark_range(sink, first, stop);
+	}
+	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR) &&
+	    ledger_whole_pages(&iova, &last))
+		coarse_clear(ledger, iova, last);
+	mutex_unlock(&ledger->lock);
 }

@@ -103,6 +103,9 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 			       unsigned long iova, unsigned long last);
 void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 				    unsigned long iova, unsigned long last);
+bool iommufd_dirty_ledger_chunk(struct iommufd_dirty_ledger *ledger,
+				unsigned long iova, unsigned long last,
+				unsigned long *next);
 bool iommufd_dirty_ledger_first(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, unsigned long last,
 				unsigned long *first);
@@ -114,6 +117,10 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 			      struct iommufd_dirty_range *run);
 void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 				unsigned long iova, unsigned long last);
+void iommufd_dirty_ledger_report_coarse(struct iommufd_dirty_ledger *ledger,
+					unsigned long iova, unsigned long last,
+					unsigned int flags,
+					struct iommu_dirty_sink *sink);
 void iommufd_dirty_ledger_report(struct iommufd_dirty_ledger *ledger,
 				 unsigned long iova, unsigned long last,
 				 unsigned int flags,

@@ -305,6 +305,63 @@ static void expect_run(struct kunit *test, unsigned long iova,
 	KUNIT_EXPECT_EQ(test, run.last, want_last);
 }
 
+/* A sink that takes no lock, and expects a single mark */
+struct one_sink {
+	struct iommu_dirty_sink sink;
+	struct iommufd_dirty_range range;
+	unsigned int nr;
+};
+
+static void one_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
+			   unsigned long last)
+{
+	struct one_sink *one = container_of(sink, struct one_sink, sink);
+
+	one->range = (struct iommufd_dirty_range){ .iova = iova, .last = last };
+	one->nr++;
+}
+
+static const struct iommu_dirty_sink_ops one_sink_ops = {
+	.mark_mask = iommu_dirty_mark_runs,
+	.mark_range = one_mark_range,
+};
+
+static void expect_coarse(struct kunit *test, unsigned long iova,
+			  unsigned long last, unsigned int flags,
+			  unsigned long want_iova, unsigned long want_last)
+{
+	struct one_sink to = { .sink.ops = &one_sink_ops };
+	struct ledger_test *t = test->priv;
+
+	iommufd_dirty_ledger_report_coarse(&t->ledger, iova, last, flags,
+					   &to.sink);
+	KUNIT_EXPECT_EQ(test, to.nr, 1);
+	KUNIT_EXPECT_EQ(test, to.range.iova, want_iova);
+	KUNIT_EXPECT_EQ(test, to.range.last, want_last);
+}
+
+static void test_report_coarse(struct kunit *test)
+{
+	struct ledger_test *t = test->priv;
+
+	/* A bitmap, which is not reported, and a coarse range */
+	iommufd_dirty_ledger_mark(&t->ledger, 0, SZ_4K - 1);
+	iommufd_dirty_ledger_mark(&t->ledger, SZ_1T,
+				  SZ_1T + IOMMUFD_DIRTY_LEDGER_LARGE - 1);
+
+	expect_coarse(test, 0, SZ_1T + SZ_4K - 1, IOMMU_DIRTY_WALK_NO_CLEAR,
+		      SZ_1T, SZ_1T + SZ_4K - 1);
+	expect_run(test, SZ_1G, SZ_1T, SZ_1T + IOMMUFD_DIRTY_LEDGER_LARGE - 1);
+
+	/* What is reported is cleared, in whole pages */
+	expect_coarse(test, SZ_1T + SZ_4K, SZ_1T + SZ_16K + 1, 0,
+		      SZ_1T + SZ_4K, SZ_1T + SZ_16K + 1);
+	expect_run(test, 0, 0, SZ_4K - 1);
+	expect_run(test, SZ_1G, SZ_1T, SZ_1T + SZ_4K - 1);
+	expect_run(test, SZ_1T + SZ_4K, SZ_1T + SZ_16K,
+		   SZ_1T + IOMMUFD_DIRTY_LEDGER_LARGE - 1);
+}
+
 /* Coarse ranges are exact while there are free slots; one more joins the nearest */
 static void test_coarse(struct kunit *test)
 {
@@ -526,6 +583,7 @@ static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_large),
 	KUNIT_CASE(test_huge),
 	KUNIT_CASE(test_starved),
+	KUNIT_CASE(test_report_coarse),
 	KUNIT_CASE(test_hole),
 	KUNIT_CASE(test_bound),
 	{}
