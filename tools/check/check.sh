@@ -156,7 +156,7 @@ for stage in "${stages[@]}"; do
 	kcsan)
 		# programs with threads; soft devices are kernel threads, emulated devices are not
 		jobs_selftests kcsan "${MODES:-soft-vtd_ss vtd-ss}" \
-			"${TESTS:-torture together soft_unmap soft_ranges concurrent races unmap trackers access fuzz}" kcsan
+			"${TESTS:-torture together soft_unmap soft_ranges concurrent parallel races unmap trackers access fuzz}" kcsan
 		;;
 	torture)
 		# on the debug kernel, which runs fewer rounds in the gate, it would take hours

@@ -7,8 +7,9 @@
 # Programs that do not depend on the page table format: they test errors, locks, the DMA
 # logs of devices. The gate runs them in one mode of an emulated IOMMU and in one of the
 # software IOMMU. check-long runs every program in every mode.
-any_format="errors states faults concurrent races access ledger last_page vfio_type1 nvme
-	igb fail_nth user_faults pinning fuzz list file passive edu_* device* shared progression"
+any_format="errors states faults concurrent parallel races access ledger last_page vfio_type1
+	nvme igb fail_nth user_faults pinning fuzz list file passive edu_* device* shared
+	progression"
 
 # Succeeds if the program runs in the mode. nohw runs only on IOMMUs without dirty bits,
 # noiommu only without an IOMMU, both in the stage no-dirty-bits;

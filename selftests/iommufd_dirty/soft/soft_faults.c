@@ -512,6 +512,60 @@ TEST_F(soft_faults, scan_waits_for_flush)
 	hold_close(&hold);
 }
 
+static int args_call(void *arg)
+{
+	return __tracker_read(arg);
+}
+
+/*
+ * While a READ waits for its flush, one of another GiB proceeds. But one of another tracker,
+ * for whom the first one has recorded what it has cleaned, must not return before the flush.
+ */
+TEST_F(soft_faults, reads_wait_for_flush_of_their_window)
+{
+	struct env *env = &self->env;
+	struct caller first = {
+		.env = env, .id = env->tracker, .iova = IOVA, .length = SIZE,
+	};
+	unsigned char bitmaps[2][PAGES / 8] = {};
+	struct read_args args[2];
+	struct side sides[2];
+	unsigned int i;
+
+	env_twin(env);
+	env_start(env);
+	ioas_map(env->fd, env->ioas, self->o.mem, SIZE, IOVA + SZ_1G);
+	first.data = self->o.bitmap;
+	env_load(env, 0);
+	oracle_write(&self->o, 0, 1);
+	soft_faults(&env->edu[0], (struct soft_faults) { .hold_flush = 1 });
+	ASSERT_EQ(0, pthread_create(&first.thread, NULL, read_run, &first));
+	soft_wait_held(&env->edu[0]);
+
+	for (i = 0; i < 2; i++) {
+		args[i] = (struct read_args) {
+			.fd = env->fd,
+			.tracker = env->twin,
+			.iova = i ? IOVA : IOVA + SZ_1G,
+			.length = SIZE,
+			.page_size = SZ_4K,
+			.data = bitmaps[i],
+		};
+		side_start(&sides[i], args_call, &args[i]);
+		EXPECT_EQ(!i, side_wait(&sides[i]));
+	}
+	EXPECT_FALSE(__atomic_load_n(&first.done, __ATOMIC_ACQUIRE));
+	soft_faults(&env->edu[0], (struct soft_faults) {});
+	pthread_join(first.thread, NULL);
+	EXPECT_EQ(0, first.rc);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, side_end(&sides[i]));
+	EXPECT_EQ(0, args[0].out_pages);
+	EXPECT_EQ(1, args[1].out_pages);
+	EXPECT_TRUE(bitmap_test(bitmaps[1], 1));
+	ioas_unmap(env->fd, env->ioas, IOVA + SZ_1G, SIZE);
+}
+
 /*
  * READs into a bitmap in a file, whose page is written back while READ has it pinned.
  * Bits that are set later must be written back, too. Of two mappings of @len bytes at
