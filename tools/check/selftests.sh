@@ -146,5 +146,6 @@ stage_no_dirty_bits() { # name mode
 		--append "kunit.enable=1 kunit.filter_glob=*_race* loglevel=7" \
 		"guest-run nohw; printf 'no newline'; exit 77"
 	try "run.sh: exit code of a command without a final newline" [ "$vm_code" -eq 77 ]
-	count "$1" "$log" --suite iommu_dirty_walk_race --suite iommu_dirty_split_race
+	count "$1" "$log" --suite iommu_dirty_walk_race --suite iommu_dirty_split_race \
+		--suite iommufd_dirty_ledger_race
 }

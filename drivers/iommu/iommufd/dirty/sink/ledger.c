@@ -211,11 +211,14 @@ static bool coarse_has_room(const struct iommufd_dirty_ledger *ledger,
 	return ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE;
 }
 
-/* Add a coarse range; merge it with ranges it touches, or with the nearest if full */
+/*
+ * Add a coarse range; merge it with ranges it touches, or with the nearest if full. Who
+ * looks without the lock sees the number before or after, and never none meanwhile.
+ */
 static void coarse_add(struct iommufd_dirty_ledger *ledger,
 		       struct iommufd_dirty_range range)
 {
-	unsigned int i;
+	unsigned int nr = ledger->nr_coarse, i;
 
 	lockdep_assert_held(&ledger->lock);
 
@@ -223,7 +226,7 @@ static void coarse_add(struct iommufd_dirty_ledger *ledger,
 		unsigned long gap = ULONG_MAX;
 		unsigned int nearest = 0;
 
-		for (i = 0; i < ledger->nr_coarse; i++) {
+		for (i = 0; i < nr; i++) {
 			unsigned long d = range_gap(&ledger->coarse[i], &range);
 
 			if (d < gap) {
@@ -231,14 +234,15 @@ static void coarse_add(struct iommufd_dirty_ledger *ledger,
 				nearest = i;
 			}
 		}
-		if (gap && ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE)
+		if (gap && nr < IOMMUFD_DIRTY_LEDGER_COARSE)
 			break;
 		range.iova = min(range.iova, ledger->coarse[nearest].iova);
 		range.last = max(range.last, ledger->coarse[nearest].last);
 		/* The merged range may touch further ranges */
-		coarse_remove(ledger, nearest);
+		ledger->coarse[nearest] = ledger->coarse[--nr];
 	}
-	coarse_append(ledger, range);
+	ledger->coarse[nr] = range;
+	WRITE_ONCE(ledger->nr_coarse, nr + 1);
 }
 
 /* Cutting a hole into a range needs a free slot; without one, the range stays whole */

@@ -9,6 +9,8 @@
 #include <kunit/test.h>
 #include <kunit/test-bug.h>
 #include <linux/bitmap.h>
+#include <linux/cpumask.h>
+#include <linux/kthread.h>
 #include <linux/prandom.h>
 
 #include "../sink/sink.h"
@@ -574,6 +576,36 @@ static void test_bound(struct kunit *test)
 						   ULONG_MAX));
 }
 
+static int mark_again(void *arg)
+{
+	while (!kthread_should_stop()) {
+		iommufd_dirty_ledger_mark(arg, 0, 128UL * SZ_1G - 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* A coarse range that is marked again stays visible to those who look without the lock */
+static void test_coarse_stays(struct kunit *test)
+{
+	struct iommufd_dirty_ledger *ledger =
+		&((struct ledger_test *)test->priv)->ledger;
+	unsigned int i, missed = 0;
+	struct task_struct *task;
+	unsigned long first;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "nothing races on one CPU");
+	iommufd_dirty_ledger_mark(ledger, 0, 128UL * SZ_1G - 1);
+	task = kthread_run(mark_again, ledger, "ledger-mark");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	for (i = 0; i < 200000; i++)
+		missed += !iommufd_dirty_ledger_first(ledger, SZ_1G, SZ_2G,
+						      &first);
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, 0, missed);
+}
+
 static struct kunit_case ledger_cases[] = {
 	KUNIT_CASE(test_against_model),
 	KUNIT_CASE(test_no_memory),
@@ -596,4 +628,16 @@ static struct kunit_suite ledger_suite = {
 	.test_cases = ledger_cases,
 };
 
-kunit_test_suite(ledger_suite);
+static struct kunit_case ledger_race_cases[] = {
+	KUNIT_CASE(test_coarse_stays),
+	{}
+};
+
+static struct kunit_suite ledger_race_suite = {
+	.name = "iommufd_dirty_ledger_race",
+	.init = ledger_test_init,
+	.exit = ledger_test_exit,
+	.test_cases = ledger_race_cases,
+};
+
+kunit_test_suites(&ledger_suite, &ledger_race_suite);
