@@ -56,8 +56,8 @@ struct vfio_iommu_type1_dma_unmap;
  * @num_split: How many trackers split large entries; protected as @trackers
  * @num_eager: How many of those split entries before they are dirty; protected as
  *	@trackers
- * @split_mutex: Serializes splits and merges, so that none finds iopt_pages::mutex taken
- *	by another one; protects the counts of a domain
+ * @split_mutex: Serializes splits, merges and the search for pinned pages, so that none
+ *	finds iopt_pages::mutex taken by another one; protects the counts of a domain
  * @unsplit: While such a tracker runs: entries may nevertheless be large. Set under
  *	@split_mutex, or under domains_rwsem held for writing; cleared as @trackers
  * @orphans: Array for a merge, see ioas/split.c; NULL before the first tracker that
@@ -82,7 +82,7 @@ struct iommufd_dirty_iopt {
 	unsigned int num_passive;
 	unsigned int num_split;
 	unsigned int num_eager;
-	struct mutex split_mutex;	/* One split at a time */
+	struct mutex split_mutex;	/* One user of iopt_pages::mutex at a time */
 	bool unsplit;
 	struct iommu_dirty_orphan *orphans;
 	struct iommufd_dirty_anchor *anchor;

@@ -133,7 +133,9 @@ static bool pages_lock(struct iopt_pages *pages, unsigned int *patience)
  *
  * Pages can be part of several areas. If this area has any pinned pages, pages of
  * the range that were pinned through other areas are marked, too. If the mutex
- * cannot be taken within @patience retries, the whole range is marked.
+ * cannot be taken within @patience retries, the whole range is marked. Harvests and
+ * splits of other windows take it, too; split_mutex keeps them from being mistaken for
+ * a task that pins pages.
  *
  * Context: iova_rwsem is held.
  */
@@ -154,9 +156,10 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	 */
 	if (!READ_ONCE(area->num_accesses))
 		return;
+	mutex_lock(&area->iopt->dirty.split_mutex);
 	if (!pages_lock(area->pages, patience)) {
 		sink->ops->mark_range(sink, iova, last);
-		return;
+		goto out_split;
 	}
 	if (!area->num_accesses)
 		goto out_unlock;
@@ -173,6 +176,8 @@ void iommufd_dirty_mark_pinned(struct iopt_area *area, unsigned long iova,
 	}
 out_unlock:
 	mutex_unlock(&area->pages->mutex);
+out_split:
+	mutex_unlock(&area->iopt->dirty.split_mutex);
 }
 
 /**

@@ -666,6 +666,10 @@ static int wait_locks(struct iommufd_dirty_tracker *tracker, unsigned long iova,
 		}
 		return rc;
 	}
+	/* A HWPT that joins marks and flushes without a lock of a window */
+	if (down_read_killable(&tracker->ioas->iopt.domains_rwsem))
+		return -EINTR;
+	up_read(&tracker->ioas->iopt.domains_rwsem);
 	for (i = 0; i < IOMMUFD_DIRTY_WINDOW_LOCKS; i++) {
 		if (mutex_lock_killable(&dirty->window_locks[i]))
 			return -EINTR;

@@ -22,10 +22,10 @@
  * lock of a window is enough for the entries: one that is split or merged lies within a
  * window, like those that it becomes, unless all windows have the same lock.
  *
- * iopt_pages::mutex can be held for an arbitrarily long time by a task that pins pages, and
- * for a moment by a harvest of another window that looks for pinned pages. Nobody waits
- * for it with the IOAS locked. If it is contended, entries stay as they are, which is coarse
- * but correct; START waits without locks and tries again, and so does a merge, for a moment.
+ * iopt_pages::mutex can be held for an arbitrarily long time by a task that pins pages.
+ * Harvests that look for pinned pages take it with split_mutex, too. Nobody waits for it
+ * with the IOAS locked. If it is contended, entries stay as they are, which is coarse but
+ * correct; START waits without locks and tries again, and so does a merge, for a moment.
  */
 #include <linux/iommu.h>
 #include <linux/iommu_dirty_split.h>
@@ -131,7 +131,8 @@ void iommufd_dirty_split_dirty(struct io_pagetable *iopt,
 		return;
 	for (area = iommufd_dirty_area_first(iopt, iova, last); area;
 	     area = iommufd_dirty_area_next(area, iova, last)) {
-		mutex_lock(&iopt->dirty.split_mutex);
+		if (mutex_lock_killable(&iopt->dirty.split_mutex))
+			return;
 		rc = split_area(area, area->pages, domain,
 				max(iova, iopt_area_iova(area)),
 				min(last, iopt_area_last_iova(area)),
@@ -168,7 +169,7 @@ static int split_domains(struct iopt_area *area, struct iopt_pages *pages,
 
 /*
  * Split a window; all locks are held. Lowers @last if it is to continue elsewhere. Returns
- * 0, -ENOMEM, or -EBUSY with nothing done.
+ * 0, -ENOMEM, -EINTR if killed, or -EBUSY with nothing done.
  */
 static int split_areas(struct io_pagetable *iopt, unsigned long iova,
 		       unsigned long *last)
@@ -180,7 +181,8 @@ static int split_areas(struct io_pagetable *iopt, unsigned long iova,
 	     area = iommufd_dirty_area_next(area, iova, *last)) {
 		unsigned long first = max(iova, iopt_area_iova(area));
 
-		mutex_lock(&iopt->dirty.split_mutex);
+		if (mutex_lock_killable(&iopt->dirty.split_mutex))
+			return -EINTR;
 		rc = split_domains(area, area->pages, first,
 				   min(*last, iopt_area_last_iova(area)));
 		mutex_unlock(&iopt->dirty.split_mutex);
