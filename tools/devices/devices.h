@@ -86,6 +86,8 @@ unsigned int vfio_find(const char *dir,
 		       bool (*match)(const char *name, const char *arg),
 		       const char *arg, char names[VFIO_MAX_DEVICES][32]);
 int sysfs_write(const char *path, const char *text);
+/* The driver of a PCI device; false if it has none */
+bool pci_driver(const char *bdf, char *name, size_t size);
 bool pci_driver_is(const char *bdf, const char *driver);
 /* Binds a PCI device to @driver, and unbinds it from its current driver */
 void pci_bind(const char *bdf, const char *driver);

@@ -88,7 +88,7 @@ int vfio_cdev(const char *dir, const char *name, char *file, size_t size)
 	return rc;
 }
 
-bool pci_driver_is(const char *bdf, const char *driver)
+bool pci_driver(const char *bdf, char *name, size_t size)
 {
 	char path[128], target[256];
 	ssize_t len;
@@ -98,7 +98,15 @@ bool pci_driver_is(const char *bdf, const char *driver)
 	if (len < 0)
 		return false;
 	target[len] = 0;
-	return !strcmp(strrchr(target, '/') + 1, driver);
+	snprintf(name, size, "%s", strrchr(target, '/') + 1);
+	return true;
+}
+
+bool pci_driver_is(const char *bdf, const char *driver)
+{
+	char name[64];
+
+	return pci_driver(bdf, name, sizeof(name)) && !strcmp(name, driver);
 }
 
 void pci_bind(const char *bdf, const char *driver)
