@@ -442,6 +442,7 @@ stage_tools() {
 	try "signals, full disks and closed pipes leave no tracker" "$t/signals.py" "$tool" "$out"
 	try "watch on a terminal" "$t/watch.py" "$tool" "$out/iommufds"
 	try "export: metrics, and bad clients" "$t/export.py" "$tool" "$out/iommufds" "$repo/tools/iommu"
+	try "selftest: notices each fault, and no other" "$out/iommu-asan/test-selftest"
 	try "export: the unit for systemd" tools_unit "$stage"
 	try "JSON: as in the schema" "$t/schema.py" "$tool" "$out" "$t"
 	try "records: compressed, on a pipe, cut off" "$t/records.py" "$tool" "$out" "$t/sample.rec"

@@ -8,7 +8,7 @@ _iommu_dirty() {
 	local observe="--pid --device --fd --page-size --duration --json --help --version"
 
 	_init_completion -s -n : || return
-	commands="probe list clean rate watch record heatmap export advise migrate"
+	commands="probe list clean rate watch record heatmap export advise selftest migrate"
 	if [ "$cword" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands help --help --version" -- "$cur")
 		return
@@ -61,6 +61,7 @@ _iommu_dirty() {
 	rate | watch) options=$observe ;;
 	record) options="$observe --output --interval" ;;
 	heatmap) options="--output --json --ioas --rows --columns --from --to --help --version" ;;
+	selftest) options="--device --output --json --help --version" ;;
 	export) options="--all --pid --listen --output --interval --page-size --help --version" ;;
 	advise) options="--pid --device --fd --interval --repeat --bandwidth --slowdown --devices --throughput-cmd
 		--output --replay --json --help --version" ;;

@@ -5,7 +5,7 @@
  *   main.c	the table of subcommands
  *   probe.c, list.c, clean.c, rate.c, watch.c, record.c, heatmap.c, advise.c	one
  *		subcommand each; advise.h lists the files that belong to advise.c
- *   export.c, export/	a subcommand and its parts
+ *   export.c, export/, selftest.c, selftest/	subcommands and their parts
  *   screen.c	the terminal view of watch
  *   probe-vfio.c	what a device reports once it is opened
  *   observe.c	trackers on the iommufds of another process
@@ -37,7 +37,7 @@ enum exit_code {
 	EXIT_NO_KERNEL = 3,	/* the kernel has no dirty trackers */
 	EXIT_NOTHING = 4,	/* no such process, device or address space */
 	EXIT_GAVE_UP = 5,	/* migrate: limits reached, or interrupted */
-	EXIT_DIFFERS = 6,	/* migrate: the comparison found a difference */
+	EXIT_DIFFERS = 6,	/* migrate, selftest: a difference was found */
 };
 
 struct command {
@@ -55,6 +55,7 @@ int cmd_record(int argc, char **argv);
 int cmd_heatmap(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_advise(int argc, char **argv);
+int cmd_selftest(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 
 /* probe.c: 0: the kernel has trackers; -ENOTTY: no trackers; -ENOENT: no iommufd; else unknown */

@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{ "heatmap", "draw a record, address by time", cmd_heatmap },
 	{ "export", "metrics for Prometheus, over HTTP or as a file", cmd_export },
 	{ "advise", "measure what tracking costs, and say what is best", cmd_advise },
+	{ "selftest", "check with a device that its writes are tracked", cmd_selftest },
 	{ "migrate", "pre-copy what a device writes to, to another process", cmd_migrate },
 };
 
