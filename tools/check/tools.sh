@@ -394,7 +394,7 @@ stage_tools() {
 	try "lib: interface" tools_abi "$stage/usr/lib/libiommudirty.so.1"
 	try "lib: builds from its archive" tools_lib_archive
 	try "iommu-dirty builds without the selftests" tools_alone
-	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.8; do
+	for f in "$repo"/tools/lib/man/*.3 "$repo"/tools/iommu/*.[18]; do
 		try "man ${f##*/}" tools_man "$f"
 	done
 
