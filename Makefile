@@ -72,6 +72,11 @@ install: tools ## both, with their manuals; DESTDIR= PREFIX=/usr/local
 install-python: ## the Python module of the library; DESTDIR= PREFIX=/usr/local
 	@$(BUILD_LIB) install-python
 
+##@ Packages
+.PHONY: deb
+deb: ## Debian packages of the library and the command; OUT=folder for them
+	@tools/packages/deb.sh $(OUT)
+
 ##@ Measure
 .PHONY: bench
 bench: ## times the walkers natively, next to the base kernel's; BENCH=--json
@@ -98,5 +103,5 @@ check-patches: ## the same; applies them to an unmodified tree and builds at eac
 docs: ## Documentation/ as HTML; a warning is an error
 	@tools/setup/docs.sh
 clean: ## removes all builds (not the sources that were fetched)
-	cd '$(CACHE)' 2>/dev/null || exit 0; rm -rf analyse build busybox check coverage demo docs patches \
+	cd '$(CACHE)' 2>/dev/null || exit 0; rm -rf analyse build busybox check coverage demo docs packages patches \
 		mutate selftests src tools upstream vm vmm/*/out qemu/x86_64 qemu/aarch64 qemu/riscv64
