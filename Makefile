@@ -73,9 +73,11 @@ install-python: ## the Python module of the library; DESTDIR= PREFIX=/usr/local
 	@$(BUILD_LIB) install-python
 
 ##@ Packages
-.PHONY: deb
+.PHONY: deb rpm
 deb: ## Debian packages of the library and the command; OUT=folder for them
 	@tools/packages/deb.sh $(OUT)
+rpm: ## the same as RPMs
+	@tools/packages/rpm.sh $(OUT)
 
 ##@ Measure
 .PHONY: bench

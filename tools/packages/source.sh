@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Writes the source that the packages of the library and the command are built from, and
-# prints the path: a new folder iommu-dirty-VERSION in the given one, with debian/ in
-# it. Called by deb.sh.
+# prints the path: a new folder iommu-dirty-VERSION in the given one, with debian/ and
+# iommu-dirty.spec in it. Called by deb.sh and rpm.sh.
 #
 # Usage: source.sh FOLDER
 #
@@ -32,5 +32,12 @@ cat >"$src/debian/changelog" <<-EOT
 	  * Version $version, see CHANGELOG.md of iommufd-dirty.
 
 	 -- $maintainer  $(stamped '+%a, %d %b %Y %T %z')
+EOT
+sed "s/@VERSION@/$version/" "$repo/tools/packages/iommu-dirty.spec" >"$src/iommu-dirty.spec"
+cat >>"$src/iommu-dirty.spec" <<-EOT
+
+	%changelog
+	* $(stamped '+%a %b %d %Y') $maintainer - $version-1
+	- Version $version, see CHANGELOG.md of iommufd-dirty.
 EOT
 echo "$src"
