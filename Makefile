@@ -73,11 +73,13 @@ install-python: ## the Python module of the library; DESTDIR= PREFIX=/usr/local
 	@$(BUILD_LIB) install-python
 
 ##@ Packages
-.PHONY: deb rpm
+.PHONY: deb rpm kernel-deb
 deb: ## Debian packages of the library and the command; OUT=folder for them
 	@tools/packages/deb.sh $(OUT)
 rpm: ## the same as RPMs
 	@tools/packages/rpm.sh $(OUT)
+kernel-deb: ## Debian packages of the kernel; CONFIG=file instead of the running kernel's
+	@CONFIG='$(CONFIG)' tools/packages/kernel-deb.sh
 
 ##@ Measure
 .PHONY: bench
