@@ -42,6 +42,8 @@
 #   analyse     other compilers and analysers
 #   mutate      faults in the sources, each of which a test must detect
 #   coverage    line and branch coverage of our code, as a table
+#   packages    builds the Debian packages and the RPMs, and tries the former in a fresh
+#               Debian
 #
 # STAGE is the name of any stage above. For selftests, kasan, kcsan and coverage, TESTS="a b"
 # selects the programs, and MODES="a b" the IOMMU modes (of tools/vm/run.sh, or
@@ -74,7 +76,7 @@ case $arch in
 x86_64)
 	gate="selftests tools-vm vmm upstream tools rust static sparse builds no-dirty-bits kunit-um"
 	[ "$BASE" != 6.12 ] || [ -n "${KSRC:-}" ] || gate+=" base-7.3"
-	more="kunit-vm torture kasan kcsan tools-vm-base upstream-base analyse mutate coverage"
+	more="kunit-vm torture kasan kcsan tools-vm-base upstream-base analyse mutate coverage packages"
 	default_modes="vtd-ss soft-vtd_ss vtd-fs amd-v1 amd-v2"
 	full_modes="vtd-ss soft-vtd_ss"
 	hardware_modes="vtd-ss vtd-fs amd-v1 amd-v2 vtd-off"
@@ -131,7 +133,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'jobs_stop; exit 130' INT TERM
 
-for file in pool lib overlay static kernel selftests upstream tools rust vmm base analyse mutate coverage; do
+for file in pool lib overlay static kernel selftests upstream tools rust vmm base analyse mutate coverage packages; do
 	# shellcheck disable=SC1090 # files in this folder
 	[ ! -f "$here/$file.sh" ] || . "$here/$file.sh"
 done
@@ -192,6 +194,7 @@ for stage in "${stages[@]}"; do
 	static) job static "" stage_static ;;
 	tools) job tools "" stage_tools ;;
 	rust) job rust "" stage_rust ;;
+	packages) job packages "" stage_packages ;;
 	vmm)
 		if [ -n "$long" ]; then
 			jobs_vmm all "${MODES:-$all_modes}"
