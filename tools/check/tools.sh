@@ -190,6 +190,69 @@ tools_probe() { # program, sysfs, file, kernel; expected exit code, answer, devi
 	[ "$rc" -eq "$5" ] || { echo "exit code $rc, not $5"; return 1; }
 }
 
+# Makes an IOMMU in a sysfs
+tools_iommu() { # sysfs, name, file, content
+	mkdir -p "$1/class/iommu/$2/$(dirname "$3")"
+	echo "$4" >"$1/class/iommu/$2/$3"
+}
+
+# The script knows the bits, too, as it must run where nothing is built. For each combination
+# of those bits it must say what probe says
+tools_host_agrees() { # iommu-dirty, folder
+	local bits value sysfs=$2/host i
+	rm -rf "$sysfs"
+	for ((bits = 0; bits < 64; bits++)); do
+		value=$(((bits & 1) << 43 | (bits >> 1 & 15) << 45))
+		# the other bits do not matter, and a shell has no number with all of them
+		[ $((bits >> 5)) -eq 0 ] || value=$((value | 1 << 63 | 1 << 40))
+		tools_iommu "$sysfs" "dmar$bits" intel-iommu/ecap "$(printf %x "$value")"
+	done
+	for ((bits = 0; bits < 8; bits++)); do
+		value=$(((bits & 1) << 4 | (bits >> 1 & 1) << 49 | (bits >> 2) << 52))
+		tools_iommu "$sysfs" "ivhd$bits" amd-iommu/features "$(printf %x "$value"):0"
+	done
+	for i in "$sysfs"/class/iommu/*; do
+		rm -rf "$sysfs-one"
+		mkdir -p "$sysfs-one/class/iommu"
+		cp -r "$i" "$sysfs-one/class/iommu"
+		"$repo/tools/try-on-this-host" --sysfs "$sysfs-one" |
+			sed -n 's/^IOMMU  *1 x \(.*\) (\(.*\))$/\2: \1/p'
+	done >"$2/host.script"
+	"$1" probe --sysfs "$sysfs" 2>/dev/null | awk '
+		/^IOMMU/ { if (line) print line; sub("IOMMU ", ""); line = $0; between = ": " }
+		/^  / { sub("  ", ""); line = line between $0; between = "; " }
+		END { print line }' | grep -v '^device' >"$2/host.probe" || true
+	[ "$(wc -l <"$2/host.probe")" -eq 72 ] && diff "$2/host.probe" "$2/host.script"
+}
+
+# What it says of several hosts, at most ten lines for each
+tools_host() { # folder
+	local sysfs=$1/hosts host say=$repo/tools/try-on-this-host i
+	rm -rf "$sysfs"
+	mkdir -p "$sysfs/none" "$sysfs/smmu/class/iommu/smmu3.0x1"
+	tools_iommu "$sysfs/old" dmar0 intel-iommu/ecap c80000000000
+	mkdir -p "$sysfs/old/class/misc/iommu"
+	for i in 0 1 2 3 4 5 6 7; do
+		tools_iommu "$sysfs/ready" "dmar$i" intel-iommu/ecap 1680000000000
+		tools_iommu "$sysfs/many" "dmar$i" intel-iommu/ecap "$(printf %x $((1 << 43 | i << 45)))"
+		tools_iommu "$sysfs/many" "ivhd$i" amd-iommu/features "$(printf %x $((i << 49))):0"
+	done
+	mkdir -p "$sysfs/ready/class/misc/iommu" "$sysfs/ready/module/iommufd/parameters" \
+		"$sysfs/ready/bus/pci/devices/0000:00:01.0/vfio-dev"
+	echo N >"$sysfs/ready/module/iommufd/parameters/dirty_trackable"
+	ln -s ../../../../class/iommu/dmar5 "$sysfs/ready/bus/pci/devices/0000:00:01.0/iommu"
+	mkdir -p "$sysfs/ready/bus/pci/devices/0000:00:02.0"
+	cp -r "$sysfs/ready" "$sysfs/unloaded"
+	rmdir "$sysfs/unloaded/class/misc/iommu"
+	for host in none smmu old ready unloaded many; do
+		echo "== $host"
+		"$say" --sysfs "$sysfs/$host"
+	done >"$1/hosts.txt"
+	awk '/^==/ { lines = 0; next } ++lines > 10 { print "more than ten lines"; exit 1 }' "$1/hosts.txt"
+	[ "$("$say" | wc -l)" -le 10 ]
+	diff "$repo/tools/iommu/tests/hosts.txt" "$1/hosts.txt"
+}
+
 # A record, without what differs from run to run
 tools_record() { # file
 	sed -e 's/"time":[0-9.]*/"time":0/' -e 's/"start":"[^"]*","host":"[^"]*"/"start":"","host":""/' "$1"
@@ -431,6 +494,8 @@ stage_tools() {
 	f="it cannot be told whether the kernel has dirty trackers"
 	try "probe: no permission to ask the kernel" tools_probe "$tool" "$t/sysfs" "$t/probe.txt" \
 		denied 1 "Permission denied" "$f" "/dev/iommu: Permission denied"
+	try "try-on-this-host: knows what probe knows" tools_host_agrees "$tool" "$out"
+	try "try-on-this-host: several hosts" tools_host "$out"
 	tools_iommufds "$tool" "$out/iommufds"
 	for f in rate rate-json record; do
 		try "$f: an address space that cannot be tracked" tools_untracked "$tool" "$f" \
