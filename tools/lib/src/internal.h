@@ -194,6 +194,11 @@ bool blame_range(uint64_t iova, uint64_t length, uint64_t page_size);
 bool blame_ranges(const char *argument, const struct idirty_range *ranges, size_t num);
 /* Copies the struct of a caller of idirty_read() */
 int read_copy(struct idirty_read_args *to, const struct idirty_read_args *from);
+/* Checks the arguments of a READ, and sets what it returns to 0 */
+int read_check(size_t num, struct idirty_read_args *read);
+/* A READ whose arguments, or those of a READ that it is part of, were checked */
+int read_checked(struct idirty_tracker *const *trackers, size_t num,
+		 struct idirty_read_args *read, uint64_t *pages);
 /* idirty_read() and idirty_mark() with structs of this version */
 int read_trackers(struct idirty_tracker *const *trackers, size_t num,
 		  struct idirty_read_args *read, uint64_t *pages);

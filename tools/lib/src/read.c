@@ -166,14 +166,8 @@ static size_t read_some(struct idirty_tracker *const *trackers, size_t num,
 	return n;
 }
 
-int read_trackers(struct idirty_tracker *const *trackers, size_t num,
-		  struct idirty_read_args *read, uint64_t *pages)
+int read_check(size_t num, struct idirty_read_args *read)
 {
-	struct idirty_error uncovered = {};
-	uint64_t length = read->length;
-	size_t i = 0, n;
-	int rc;
-
 	read->out_length = 0;
 	read->out_pages = 0;
 	if (!num)
@@ -182,12 +176,20 @@ int read_trackers(struct idirty_tracker *const *trackers, size_t num,
 		return blame("bitmap", "is NULL", failed(IDIRTY_VERB_READ, -EFAULT));
 	if (read->flags & ~READ_FLAGS)
 		return unknown_flags(IDIRTY_VERB_READ);
-	rc = check_range(IDIRTY_VERB_READ, read->iova, read->length, read->page_size);
-	if (rc)
-		return rc;
+	return check_range(IDIRTY_VERB_READ, read->iova, read->length, read->page_size);
+}
+
+int read_checked(struct idirty_tracker *const *trackers, size_t num,
+		 struct idirty_read_args *read, uint64_t *pages)
+{
+	struct idirty_error uncovered = {};
+	uint64_t length = read->length;
+	size_t i, n;
+	int rc = 0;
 
 	read->out_length = length;
-	for (; i < num; i += n) {
+	read->out_pages = 0;
+	for (i = 0; i < num; i += n) {
 		n = read_some(trackers + i, num - i, read, pages ? pages + i : NULL, &rc);
 		if (rc && last_error()->tracker)
 			last_error()->tracker += i;
@@ -209,6 +211,14 @@ int read_trackers(struct idirty_tracker *const *trackers, size_t num,
 		return rc;
 	*last_error() = uncovered;
 	return -ERANGE;
+}
+
+int read_trackers(struct idirty_tracker *const *trackers, size_t num,
+		  struct idirty_read_args *read, uint64_t *pages)
+{
+	int rc = read_check(num, read);
+
+	return rc ? rc : read_checked(trackers, num, read, pages);
 }
 
 int read_copy(struct idirty_read_args *to, const struct idirty_read_args *from)

@@ -29,6 +29,7 @@ bool fake_mapped;
 uint64_t fake_log_size;
 uint32_t fake_fault_id;
 uint64_t fake_fault_length;
+uint64_t fake_stale_iova;
 uint64_t fake_now_ns, fake_read_ns;
 struct vfio_device_feature_dma_logging_range fake_ranges[256];
 unsigned int fake_num_ranges;
@@ -75,6 +76,7 @@ void fake_reset(void)
 	fake_log_size = 4096;
 	fake_num_ranges = 0;
 	fake_fault_id = 0;
+	fake_stale_iova = 0;
 	fake_trackable = false;
 }
 
@@ -326,6 +328,10 @@ static int do_read(struct iommu_dirty_tracker_read *cmd)
 	fake_now_ns += fake_read_ns;
 	if (cmd->num_trackers > (owner_of(called_fd) ? 1 : 64))
 		return -EINVAL;
+	if (fake_stale_iova && cmd->iova >= fake_stale_iova) {
+		entries[0].out_error = ESTALE;
+		return -ESTALE;
+	}
 	for (i = 0; i < cmd->num_trackers; i++) {
 		if (tracker_of(entries[i].tracker_id, &t))
 			return -ENOENT;

@@ -54,6 +54,8 @@ extern unsigned int fake_reads;
 /* A READ of this tracker fails after fake_fault_length bytes; 0: none does */
 extern uint32_t fake_fault_id;
 extern uint64_t fake_fault_length;
+/* A READ from here or beyond fails with ESTALE; 0: none does */
+extern uint64_t fake_stale_iova;
 /* The current time, and the duration of a READ */
 extern uint64_t fake_now_ns, fake_read_ns;
 /* STARTs, and STOPs of HWPTs and of VFIO devices, since the reset */

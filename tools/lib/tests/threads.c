@@ -137,6 +137,84 @@ static void one_fails(void)
 	ok("threads: one of the trackers fails");
 }
 
+/* The range is divided: all bits in their places, and the first part that fails counts */
+static void divided(void)
+{
+	/* A part ends in the middle of the memory, and the first page is read in part */
+	uint64_t begin = FAKE_IOVA + FAKE_SIZE / 2 - (2ULL << 30), page, at;
+	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
+	struct idirty_read_args read = { .size = sizeof(read), .iova = begin + 5,
+					 .length = (4ULL << 30) - 5, .page_size = 4096 };
+	unsigned int i, threads;
+
+	fake_reset();
+	expect(read.bitmap = calloc(1, read.length / 4096 / 8 + 1));
+	expect(!idirty_open(5, &ctx));
+	for (i = 0; i < 2; i++) {
+		expect(!idirty_alloc(ctx, &target, &trackers[i]));
+		expect(!idirty_start(trackers[i], 0, NULL, 0, NULL));
+	}
+	/* With 0, the size decides: not even one thread is worth it */
+	for (threads = 0; threads < 10; threads++) {
+		for (page = 0; page < FAKE_PAGES; page += 511)
+			fake_write(page);
+		expect(!idirty_read_threads(trackers, 2, &read, threads));
+		expect(read.out_length == read.length);
+		for (page = 0; page < FAKE_PAGES; page++) {
+			at = (FAKE_IOVA - begin) / 4096 + page;
+			expect(idirty_bitmap_test(read.bitmap, at) == !(page % 511));
+		}
+		expect(idirty_bitmap_count(read.bitmap, read.length / 4096 + 1) ==
+		       FAKE_PAGES / 511 + 1);
+		memset(read.bitmap, 0, read.length / 4096 / 8 + 1);
+	}
+	fake_fault_id = idirty_tracker_id(trackers[1]);
+	fake_fault_length = 4096;
+	expect(idirty_read_threads(trackers, 2, &read, 4) == -EFAULT);
+	expect(idirty_last_error()->tracker == 2);
+	expect(read.out_length == 4096);
+	fake_fault_id = 0;
+	/* After this error nothing counts, not even the parts before */
+	fake_stale_iova = begin + (3ULL << 30);
+	expect(idirty_read_threads(trackers, 2, &read, 4) == -ESTALE);
+	expect(idirty_last_error()->tracker == 1);
+	expect(!read.out_length);
+	fake_stale_iova = 0;
+	/* No page size is too large, and no range too long */
+	read.page_size = 1ULL << 63;
+	read.iova = 0;
+	read.length = UINT64_MAX;
+	fake_write(0);
+	expect(!idirty_read_threads(trackers, 2, &read, 4));
+	expect(read.out_pages && idirty_bitmap_test(read.bitmap, 0));
+	read.page_size = 3;
+	expect(idirty_read_threads(trackers, 2, &read, 4) == -EINVAL);
+	for (i = 0; i < 2; i++)
+		expect(!idirty_destroy(trackers[i]));
+	idirty_close(ctx);
+	free(read.bitmap);
+	ok("threads: parts of a range");
+}
+
+/* The range is not divided for a fallback, which may not read parts of an entry */
+static void whole(struct idirty_target *target)
+{
+	struct idirty_read_args read = { .size = sizeof(read), .iova = FAKE_IOVA,
+					 .length = 4ULL << 30, .page_size = 4096 };
+
+	expect(read.bitmap = calloc(1, read.length / 4096 / 8));
+	expect(!idirty_open(5, &ctx));
+	expect(!idirty_alloc(ctx, target, &trackers[0]));
+	expect(!idirty_start(trackers[0], 0, NULL, 0, NULL));
+	fake_reads = 0;
+	expect(!idirty_read_threads(trackers, 1, &read, 4));
+	expect(fake_reads == 1 && read.out_length == read.length);
+	expect(!idirty_destroy(trackers[0]));
+	idirty_close(ctx);
+	free(read.bitmap);
+	ok("threads: a range for a fallback");
+}
+
 /* Each call may come too late or too early, but only these errors are possible */
 static void *changer(void *arg)
 {
@@ -230,12 +308,14 @@ int main(void)
 	fake_reset();
 	run("threads: trackers", &ioas, TRACKERS);
 	one_fails();
+	divided();
 	fake_reset();
 	ioas.flags = IDIRTY_ALLOC_FILE;
 	run("threads: files", &ioas, TRACKERS);
 	fake_reset();
 	fake_has_trackers = false;
 	run("threads: HWPTs", &hwpts, 1);
+	whole(&hwpts);
 	changes("threads: START and STOP of VFIO", &vfio, false);
 	fake_reset();
 	changes("threads: START, UPDATE and STOP", &device, true);

@@ -114,6 +114,7 @@ static void test_read(void)
 
 	wrong(idirty_read(&ioas, 0, &read, NULL), EINVAL, "READ: num is 0");
 	wrong(idirty_read(&ioas, 1, &read, NULL), EINVAL, "READ: length is 0");
+	wrong(idirty_read_threads(&ioas, 1, &read, 0), EINVAL, "READ: length is 0");
 	read.length = UINT64_MAX;
 	wrong(idirty_read(&ioas, 1, &read, NULL), EOVERFLOW,
 	      "READ: length exceeds the address space");
@@ -128,6 +129,11 @@ static void test_read(void)
 	read.flags = 0;
 	read.bitmap = NULL;
 	wrong(idirty_read(&ioas, 1, &read, NULL), EFAULT, "READ: bitmap is NULL");
+	/* One error, though each part of the range would have it */
+	read.length = 4ULL << 30;
+	wrong(idirty_read_threads(&ioas, 1, &read, 4), EFAULT, "READ: bitmap is NULL");
+	expect(!read.out_length && !read.out_pages);
+	wrong(idirty_read_threads(&ioas, 0, &read, 4), EINVAL, "READ: num is 0");
 	read.size = 0;
 	wrong(idirty_read(&ioas, 1, &read, NULL), EINVAL,
 	      "READ: size is not the size of the struct");
