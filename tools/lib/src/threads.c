@@ -36,7 +36,8 @@ struct work {
 	struct idirty_tracker *const *trackers;
 	unsigned int slices;	/* of the trackers */
 	unsigned int parts;	/* of the range */
-	uint64_t unit;		/* bytes of a part, but for the last one */
+	uint64_t begin;		/* where the first part would begin if it were as long */
+	uint64_t unit;		/* bytes of a part, but for the first and the last one */
 	unsigned int next;	/* the next job that no thread does yet */
 	struct job jobs[MAX_THREADS * MAX_PARTS];
 };
@@ -85,7 +86,10 @@ static void work_divide(struct work *work, size_t num, const struct idirty_read_
 	/* If it overflows, no range has two parts */
 	if (unit < PART)
 		unit = unit >= read->page_size ? PART : 1ULL << 63;
+	/* At a border that is one of the kernel's, too, no two threads wait for each other */
+	begin -= begin & (unit - 1) & ~(8 * read->page_size - 1);
 	work->parts = 1;
+	work->begin = begin;
 	work->unit = unit;
 	if ((last - begin) / unit && !one_part(work, num)) {
 		uint64_t units = (last - begin) / unit + 1, most = threads * MAX_PARTS;
@@ -100,14 +104,15 @@ static void work_divide(struct work *work, size_t num, const struct idirty_read_
 
 static void work_fill(struct work *work, size_t num, const struct idirty_read_args *read)
 {
-	uint64_t begin = read->iova & ~(read->page_size - 1);
+	uint64_t first = read->iova & ~(read->page_size - 1);
 	uint64_t last = read->iova + (read->length - 1);
 	unsigned int part, slice;
 
 	for (part = 0; part < work->parts; part++) {
-		uint64_t offset = part * work->unit;
-		uint64_t from = part ? begin + offset : read->iova;
-		uint64_t end = part + 1 < work->parts ? begin + offset + (work->unit - 1) : last;
+		uint64_t begin = work->begin + part * work->unit;
+		uint64_t from = part ? begin : read->iova;
+		uint64_t end = part + 1 < work->parts ? begin + (work->unit - 1) : last;
+		uint64_t pages = part ? (begin - first) / read->page_size : 0;
 
 		for (slice = 0; slice < work->slices; slice++) {
 			struct job *job = &work->jobs[part * work->slices + slice];
@@ -117,8 +122,7 @@ static void work_fill(struct work *work, size_t num, const struct idirty_read_ar
 			job->read = *read;
 			job->read.iova = from;
 			job->read.length = end - from + 1;
-			job->read.bitmap = (uint8_t *)read->bitmap +
-					   offset / read->page_size / 8;
+			job->read.bitmap = (uint8_t *)read->bitmap + pages / 8;
 		}
 	}
 }

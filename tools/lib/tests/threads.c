@@ -140,8 +140,11 @@ static void one_fails(void)
 /* The range is divided: all bits in their places, and the first part that fails counts */
 static void divided(void)
 {
-	/* A part ends in the middle of the memory, and the first page is read in part */
-	uint64_t begin = FAKE_IOVA + FAKE_SIZE / 2 - (2ULL << 30), page, at;
+	/*
+	 * The memory begins at a multiple of 1 GiB. A part ends after three of its pages, as the
+	 * bitmap has a byte for eight. The first page of the range is read in part.
+	 */
+	uint64_t begin = FAKE_IOVA - (2ULL << 30) + (1ULL << 20) + 3 * 4096, page, at;
 	struct idirty_target target = IDIRTY_TARGET(FAKE_IOAS);
 	struct idirty_read_args read = { .size = sizeof(read), .iova = begin + 5,
 					 .length = (4ULL << 30) - 5, .page_size = 4096 };
