@@ -152,6 +152,7 @@ static int count(void *arg, const struct idirty_range *run)
 static void scan(struct watched *w, uint64_t page_size)
 {
 	double begin = seconds_now();
+	uint64_t bytes = 0;
 	int rc = 0;
 
 	/* What could not be tracked may have left the address space since */
@@ -160,7 +161,9 @@ static void scan(struct watched *w, uint64_t page_size)
 		rc = observe_start(w, NULL, 0);
 	}
 	if (!rc) {
-		rc = observe_scan(w, page_size, count, &w->total);
+		rc = observe_scan(w, page_size, count, &bytes);
+		/* All that is mapped is reported if a part of it is not tracked */
+		w->total += rc == -ENXIO ? 0 : bytes;
 		w->scanning += seconds_now() - begin;
 		w->scans++;
 		w->errors += !!rc;

@@ -208,6 +208,8 @@ def changes():
     client = Client(export, port)
     until("untracked", lambda: samples(client.get()[2])["iommu_dirty_tracked", "5", "20"] == 0)
     expect("errors", samples(client.get()[2])["iommu_dirty_scan_errors_total", "5", "20"], 1.0)
+    expect("what may be clean is not counted",
+           samples(client.get()[2])["iommu_dirty_bytes_total", "5", "20"], 0.0)
     expect("joins: said", export.end("joins"), [
         f"IOAS 5: {UNTRACKED}"])
 
