@@ -22,6 +22,9 @@
 #define F_DUPFD_QUERY	1027
 #endif
 
+/* A process that has more of them is not observed: it could keep the observer busy */
+#define MAX_FILES	4096
+
 static int entry_number(const char *name)
 {
 	char *end;
@@ -30,37 +33,58 @@ static int entry_number(const char *name)
 	return *name && !*end ? value : -1;
 }
 
-/* The next descriptor from @from on that may be an iommufd of the process, or -errno */
-static int find_file(int pid, int from)
+/* Descriptors of a process that may be iommufds */
+struct numbers {
+	int *all;		/* must be freed */
+	size_t num;
+};
+
+static int by_number(const void *a, const void *b)
 {
-	char path[64], link[64];
+	return *(const int *)a - *(const int *)b;
+}
+
+static bool may_be_iommufd(DIR *dir, const char *name)
+{
+	char link[64];
+	ssize_t len = readlinkat(dirfd(dir), name, link, sizeof(link) - 1);
+
+	if (len < 0)
+		return false;
+	link[len] = 0;
+	return !strcmp(link, "/dev/iommu") || !strcmp(link, "/dev/vfio/vfio");
+}
+
+/*
+ * Finds them in one pass, lowest first; returns 0 or -errno. If there are more than @most,
+ * *@numbers has @most + 1 of them
+ */
+static int find_files(int pid, size_t most, struct numbers *numbers)
+{
 	struct dirent *entry;
-	int best = -ENOENT;
-	ssize_t len;
+	char path[64];
 	DIR *dir;
 
+	*numbers = (struct numbers){ .all = calloc(most + 1, sizeof(int)) };
+	if (!numbers->all)
+		return -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT ? -ESRCH : -errno;
-	while ((entry = readdir(dir))) {
+	while (numbers->num <= most && (entry = readdir(dir))) {
 		int fd = entry_number(entry->d_name);
 
-		if (fd < from || (best >= 0 && fd > best))
-			continue;
-		len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
-		if (len < 0)
-			continue;
-		link[len] = 0;
-		if (!strcmp(link, "/dev/iommu") || !strcmp(link, "/dev/vfio/vfio"))
-			best = fd;
+		if (fd >= 0 && may_be_iommufd(dir, entry->d_name))
+			numbers->all[numbers->num++] = fd;
 	}
 	closedir(dir);
-	return best;
+	qsort(numbers->all, numbers->num, sizeof(int), by_number);
+	return 0;
 }
 
 /*
- * Refers to this process even if its PID is reused: find_file() may then see files of
+ * Refers to this process even if its PID is reused: find_files() may then see files of
  * the new process, but they are not borrowed
  */
 static int open_process(int pid)
@@ -143,27 +167,41 @@ static bool kernel_lacks_trackers(void)
 	return rc == -ENOTTY || rc == -ENOENT;
 }
 
-static int borrow_from(struct observer *o, int pid, int pidfd)
+static int borrow_numbers(struct observer *o, int pid, int pidfd, const struct numbers *numbers)
 {
-	int number, fd;
+	size_t i;
+	int fd;
 
-	for (number = find_file(pid, 0); number >= 0; number = find_file(pid, number + 1)) {
-		fd = borrow(pidfd, number);
+	if (numbers->num > MAX_FILES)
+		return complain(EXIT_FAILED, "process %d has more than %d descriptors of iommufds",
+				pid, MAX_FILES);
+	for (i = 0; i < numbers->num; i++) {
+		fd = borrow(pidfd, numbers->all[i]);
 		/* It has been closed since */
 		if (fd == -EBADF)
 			continue;
 		if (fd < 0)
 			return complain(EXIT_FAILED, "cannot borrow the iommufd of process %d: %s",
 					pid, strerror(-fd));
-		if (take_file(o, fd, number))
+		if (take_file(o, fd, numbers->all[i]))
 			return complain(EXIT_FAILED, "out of memory");
 	}
-	if (number == -ESRCH)
-		return complain(EXIT_NOTHING, "there is no process %d", pid);
-	if (number != -ENOENT)
-		return complain(EXIT_FAILED, "the files of process %d: %s", pid,
-				strerror(-number));
 	return EXIT_OK;
+}
+
+static int borrow_from(struct observer *o, int pid, int pidfd)
+{
+	struct numbers numbers;
+	int rc = find_files(pid, MAX_FILES, &numbers);
+
+	if (!rc)
+		rc = borrow_numbers(o, pid, pidfd, &numbers);
+	else if (rc == -ESRCH)
+		rc = complain(EXIT_NOTHING, "there is no process %d", pid);
+	else
+		rc = complain(EXIT_FAILED, "the files of process %d: %s", pid, strerror(-rc));
+	free(numbers.all);
+	return rc;
 }
 
 static int borrow_all(struct observer *o, int pid)
@@ -209,6 +247,7 @@ static int add_owner(struct owners *owners, int pid)
 int borrow_owners(struct owners *owners)
 {
 	DIR *proc = opendir("/proc");
+	struct numbers numbers;
 	struct dirent *entry;
 	int pid, found, rc = 0;
 
@@ -217,9 +256,10 @@ int borrow_owners(struct owners *owners)
 		pid = entry_number(entry->d_name);
 		if (pid <= 0)
 			continue;
-		found = find_file(pid, 0);
-		if (found >= 0)
+		found = find_files(pid, 0, &numbers);
+		if (numbers.num)
 			rc = add_owner(owners, pid);
+		free(numbers.all);
 		owners->hidden += is_denied(found);
 	}
 	if (proc)
@@ -275,18 +315,20 @@ static void search_file(struct search *s, int fd, int number)
 
 static void search_process(struct search *s, int pid)
 {
-	int pidfd = open_process(pid), number, fd;
+	int pidfd = open_process(pid), fd;
+	struct numbers numbers;
+	size_t i;
 
 	if (pidfd < 0)
 		return;
-	for (number = find_file(pid, 0); number >= 0 && s->fd < 0;
-	     number = find_file(pid, number + 1)) {
-		fd = borrow(pidfd, number);
+	s->denied |= is_denied(find_files(pid, MAX_FILES, &numbers));
+	for (i = 0; i < numbers.num && s->fd < 0; i++) {
+		fd = borrow(pidfd, numbers.all[i]);
 		if (fd >= 0)
-			search_file(s, fd, number);
+			search_file(s, fd, numbers.all[i]);
 		s->denied |= is_denied(fd);
 	}
-	s->denied |= is_denied(number);
+	free(numbers.all);
 	if (s->fd >= 0)
 		s->pidfd = pidfd;
 	else
