@@ -350,6 +350,17 @@ tools_heatmap() { # program, record, rows, columns, folder
 		"$repo/tools/iommu/tests/pictures.py" heatmap "$2" "$3" "$4" "$5"/heatmap.{json,svg,png,html}
 }
 
+# The name of a file is no formula, and in JSON it is UTF-8
+tools_odd_names() { # program, record, folder
+	local PATH=$repo/tools/iommu:$PATH name
+	name=$3/$'\xff$\\odd$1$.rec'
+	cp "$2" "$name" && "$1" heatmap -o "$3/odd.svg" "$name" &&
+		grep -qF '?$\odd$1$.rec' "$3/odd.svg" &&
+		"$1" heatmap --json "$name" | python3 -c '
+import json, os, sys
+sys.exit(os.path.basename(json.load(sys.stdin)["file"]) != r"?$\odd$1$.rec")'
+}
+
 # The command is installed without the plotting library
 tools_no_plot() { # program, record
 	local out rc=0
@@ -517,6 +528,7 @@ stage_tools() {
 	try "heatmap as a picture: 1 TiB with holes" tools_heatmap "$tool" "$out/vm.rec" 30 100 "$out"
 	"$t/vm.py" $((64 << 20)) >"$out/vm.rec"
 	try "heatmap as a picture: odd cells" tools_heatmap "$tool" "$out/vm.rec" 7 13 "$out"
+	try "heatmap of a file with an odd name" tools_odd_names "$tool" "$t/sample.rec" "$out"
 	try "advise as a picture" tools_advise "$tool" "$out/advise.json" "$out"
 	try "pictures need iommu-dirty-plot" tools_no_plot "$tool" "$t/sample.rec"
 	try "exit code: advise to an unknown file type" tools_exit 2 \

@@ -87,6 +87,22 @@ json_t *address_to_json(uint64_t address)
 	return json_sprintf("0x%llx", (unsigned long long)address);
 }
 
+json_t *text_to_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char *ascii, *c;
+
+	if (json)
+		return json;
+	ascii = strdup(text);
+	for (c = ascii; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	json = ascii ? json_string(ascii) : NULL;
+	free(ascii);
+	return json;
+}
+
 json_t *time_to_json(void)
 {
 	time_t now = time(NULL);
@@ -101,9 +117,9 @@ int record_write_header(FILE *f, uint64_t page_size, json_t *address_spaces)
 	char host[HOST_NAME_MAX + 1] = "";
 
 	gethostname(host, sizeof(host) - 1);
-	return write_line(f, json_pack("{s:i, s:I, s:o, s:s, s:o}", "iommu-dirty-record", VERSION,
+	return write_line(f, json_pack("{s:i, s:I, s:o, s:o, s:o}", "iommu-dirty-record", VERSION,
 				       "page_size", (json_int_t)page_size, "start",
-				       time_to_json(), "host", host, "address_spaces",
+				       time_to_json(), "host", text_to_json(host), "address_spaces",
 				       address_spaces));
 }
 

@@ -214,9 +214,10 @@ static json_t *to_json(const struct heatmap_options *opt, const struct record *r
 	json_t *json;
 
 	json_unpack(record->header, "{s?s, s?s}", "start", &start, "host", &host);
-	json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:o*, s:I, s:f, s:o, s:o}",
-			 "iommu-dirty-heatmap", 1, "file", opt->file, "start", start, "host", host,
-			 "page_size", (json_int_t)record->page_size, "fd", fd_to_json(map->fd),
+	json = json_pack("{s:i, s:o, s:s, s:s, s:I, s:o*, s:I, s:f, s:o, s:o}",
+			 "iommu-dirty-heatmap", 1, "file", text_to_json(opt->file), "start", start,
+			 "host", host, "page_size", (json_int_t)record->page_size,
+			 "fd", fd_to_json(map->fd),
 			 "ioas", (json_int_t)map->ioas, "seconds", map->end,
 			 "segments", segments_to_json(map), "rows", rows_to_json(map));
 	add_spaces(json, map, record->header);

@@ -88,9 +88,13 @@ double parse_time(struct argp_state *state, const char *arg, double min, double 
 const char *size_text(uint64_t size);
 /* @indent: on several lines. Drops the reference to @json */
 void print_json(json_t *json, bool indent);
-/* file.c: an address as "0x1000"; the time as "2026-11-28T15:00:00Z" */
+/*
+ * file.c: an address as "0x1000"; the time as "2026-11-28T15:00:00Z"; a name of a user, with
+ * question marks if it is not UTF-8
+ */
 json_t *address_to_json(uint64_t address);
 json_t *time_to_json(void);
+json_t *text_to_json(const char *text);
 
 /* What to observe, and how: options shared by rate, watch, record, export and advise */
 struct observe_options {
