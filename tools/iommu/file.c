@@ -72,11 +72,12 @@ FILE *record_open(const char *name, bool write)
 
 static int write_line(FILE *f, json_t *json)
 {
-	int rc = json ? json_dumpf(json, f, JSON_COMPACT | JSON_PRESERVE_ORDER |
-				    JSON_REAL_PRECISION(10)) : -1;
+	int rc;
 
-	json_decref(json);
 	errno = 0;
+	rc = json ? json_dumpf(json, f, JSON_COMPACT | JSON_PRESERVE_ORDER |
+			       JSON_REAL_PRECISION(10)) : -1;
+	json_decref(json);
 	if (!rc && fputc('\n', f) != EOF && !fflush(f))
 		return 0;
 	return errno ? -errno : -EIO;

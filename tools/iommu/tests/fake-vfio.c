@@ -7,7 +7,7 @@
  * "none" has no iommufd, "denied" refuses to open /dev/iommu, "unable" can track no IOAS,
  * "guarded" does not let files be borrowed, "joins" and "gone" let a page table that
  * cannot be tracked join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS
- * to the container then. The file FAKE_LOG,
+ * to the container then, "scattered" has a thousand runs in each SCAN. The file FAKE_LOG,
  * if set, gets a line for each tracker that is allocated, started or destroyed. If
  * FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
  *
@@ -314,12 +314,15 @@ static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 		return -ENOENT;
 	if (is_kernel("gone") && scanned)
 		return -ENODATA;
+	for (cmd->num_runs = 1; is_kernel("scattered") && cmd->num_runs < 1000; cmd->num_runs++)
+		runs[cmd->num_runs] = (struct iommu_dirty_run){
+			.iova = 0x200000000ULL + cmd->num_runs * 0x10000, .length = 0x1000,
+		};
 	runs[0] = (struct iommu_dirty_run){
 		.iova = 0x100000000ULL,
 		.length = (tracked[fd].kind == CONTAINER ? 3 :
 			   tracked[fd].ioas == IOAS ? 1 : 2) << 20,
 	};
-	cmd->num_runs = 1;
 	scanned = true;
 	cmd->out_length = cmd->length;
 	return 0;

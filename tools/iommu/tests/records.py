@@ -8,6 +8,7 @@ Usage: records.py FAKE-VFIO FOLDER RECORD
 import gzip
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -95,6 +96,13 @@ expect("an ignored signal: all samples", last > 1.5, True)
 
 expect("full disk", run(*record, "-o", "/dev/full").stderr.decode().splitlines()[-1],
        "iommu-dirty: /dev/full: No space left on device")
+
+# a sample that is larger than the buffer of stdio
+name = os.path.join(FOLDER, "limited.rec")
+done = run(*record, "-o", name, env=dict(os.environ, FAKE_KERNEL="scattered"),
+           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
+           restore_signals=False)
+expect("a limit", done.stderr.decode().splitlines()[-1], f"iommu-dirty: {name}: File too large")
 
 # wherever a record is cut off, what is complete is drawn
 with open(SAMPLE, "rb") as file:
