@@ -27,10 +27,8 @@
 
 static ssize_t cookie_read(void *cookie, char *buf, size_t size)
 {
-	/* An error after a cut is the end of what can be read */
-	int got = gzread(cookie, buf, size);
-
-	return got < 0 ? 0 : got;
+	/* The end of a file that was cut off is no error */
+	return gzread(cookie, buf, size);
 }
 
 /* stdio is told when all is written, so each line can be read if the program is killed */
@@ -227,16 +225,35 @@ static const char *read_line(const char *text, size_t len, struct record *record
 	return wrong;
 }
 
+/* getline(), but a small compressed file can have a line that needs all memory */
+static size_t get_line(FILE *f, char **text, size_t *room)
+{
+	size_t len = 0;
+	char *more;
+	int c = 0;
+
+	while (c != '\n' && len <= MAX_LINE && (c = getc_unlocked(f)) != EOF) {
+		if (len == *room) {
+			more = realloc(*text, 2 * len + 4096);
+			if (!more)
+				return MAX_LINE + 1;
+			*text = more;
+			*room = 2 * len + 4096;
+		}
+		(*text)[len++] = c;
+	}
+	return len;
+}
+
 const char *record_read(FILE *f, struct record *record, unsigned int *line)
 {
 	const char *wrong = NULL;
 	char *text = NULL;
-	size_t room = 0;
-	ssize_t len;
+	size_t room = 0, len;
 
 	*record = (struct record){};
 	*line = 0;
-	while (!wrong && (len = getline(&text, &room, f)) > 0) {
+	while (!wrong && (len = get_line(f, &text, &room))) {
 		++*line;
 		wrong = len > MAX_LINE ? "the line is too long" : read_line(text, len, record);
 		/* The last line of a program that was killed, or on a disk that is full */
@@ -246,6 +263,8 @@ const char *record_read(FILE *f, struct record *record, unsigned int *line)
 		}
 	}
 	free(text);
+	if (!wrong && ferror(f))
+		wrong = "what follows cannot be read";
 	if (!wrong && !record->page_size)
 		wrong = "the file is empty";
 	if (wrong)

@@ -291,6 +291,8 @@ int cmd_heatmap(int argc, char **argv)
 		return complain(EXIT_FAILED, "%s: %s", opt.file, strerror(errno));
 	wrong = record_read(f, &record, &line);
 	fclose(f);
+	if (wrong && !line)
+		return complain(EXIT_FAILED, "%s: %s", opt.file, wrong);
 	if (wrong)
 		return complain(EXIT_FAILED, "%s: line %u: %s", opt.file, line, wrong);
 	if (record.cut_off)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 
 PROGRAM, FOLDER, SAMPLE = sys.argv[1:]
 LIMIT = 60
@@ -62,6 +63,17 @@ with open(name, "rb") as file:
     compressed = file.read()
 expect("gzip: drawn", draw(compressed)[::2], (0, ""))
 expect("gzip, cut off: drawn", draw(compressed[:-20])[0], 0)
+damaged = bytearray(compressed)
+damaged[-6] ^= 1
+expect("gzip, wrong checksum", draw(damaged)[::2],
+       (1, "iommu-dirty: -: what follows cannot be read\n"))
+# more than half of it must not get into memory
+pack = zlib.compressobj(1, wbits=31)
+small = b"".join(pack.compress(bytes(1 << 20)) for _ in range(1 << 10)) + pack.flush()
+expect("gzip of a very long line", draw(small)[::2],
+       (1, "iommu-dirty: -: line 1: the line is too long\n"))
+expect("its memory", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 512 << 10, True)
+expect("empty", draw(b"")[::2], (1, "iommu-dirty: -: the file is empty\n"))
 
 
 
