@@ -315,7 +315,7 @@ int heatmap_fill(struct heatmap *map, const struct record *record);
 bool screen_open(void);
 void screen_close(void);
 void screen_show(const struct observer *o, const struct observe_options *opt);
-/* Reads the keys that were pressed; whether one of them ends the view */
+/* Reads the keys that were pressed; whether one of them, or their end, ends the view */
 bool screen_quit(void);
 
 /* draw.c: whether the file can have a picture, by its name */

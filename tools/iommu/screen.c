@@ -4,6 +4,7 @@
  * ends the program.
  */
 #include <curses.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,12 +39,14 @@ void screen_close(void)
 
 bool screen_quit(void)
 {
+	struct pollfd terminal = { .fd = STDIN_FILENO };
 	int key;
 
 	while ((key = getch()) != ERR)
 		if (key == 'q' || key == 'Q')
 			return true;
-	return false;
+	/* A terminal that is gone is always readable, and has no keys */
+	return poll(&terminal, 1, 0) > 0 && terminal.revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
 static void show_space(const struct watched *w, double most)

@@ -57,6 +57,18 @@ p.close()
 if (p.exitstatus, p.signalstatus) != (0, None):
     sys.exit(f"q: exit status {p.exitstatus}, signal {p.signalstatus}")
 
+# under nohup(1), it ends with its terminal all the same
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+p = watch("vt100")
+wait_for(p, pyte.Screen(COLUMNS, LINES), HEAD + [r" +5 .*", DEVICE, r" +total .*"])
+p.ptyproc.fileobj.close()
+end = time.monotonic() + LIMIT
+while p.isalive():
+    if time.monotonic() > end:
+        sys.exit("it does not end with its terminal")
+    time.sleep(0.1)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 # a terminal of an unknown type gets lines, until interrupted, which a shell that starts this
 # in the background would prevent
 signal.signal(signal.SIGINT, signal.SIG_DFL)
