@@ -3,11 +3,13 @@
  * GET /metrics on the loopback interface, by libmicrohttpd. There are no threads: the library
  * does what can be done without waiting, so a slow client delays nobody.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "export.h"
 
@@ -86,6 +88,28 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
 	return rc;
 }
 
+/*
+ * Whether the client has asked for this host, if it says. A page from elsewhere, for whose
+ * host name DNS answers 127.0.0.1, would make a browser read the metrics for it.
+ */
+static bool is_for_us(struct MHD_Connection *connection)
+{
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+						       MHD_HTTP_HEADER_HOST);
+	char name[64];
+	uint8_t ipv4[4];
+
+	if (!host)
+		return true;
+	snprintf(name, sizeof(name), "%s", host);
+	if (*name != '[')
+		name[strcspn(name, ":")] = 0;
+	else if (strchr(name, ']'))
+		strchr(name, ']')[1] = 0;
+	return !strcasecmp(name, "localhost") || !strcmp(name, "[::1]") ||
+	       (inet_pton(AF_INET, name, ipv4) == 1 && ipv4[0] == 127);
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *data,
 			      size_t *data_size, void **state)
@@ -100,6 +124,9 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 	if (strcmp(method, MHD_HTTP_METHOD_GET))
 		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is known\n",
 				   MHD_HTTP_METHOD_GET);
+	if (!is_for_us(connection))
+		return answer_text(connection, MHD_HTTP_FORBIDDEN,
+				   "ask for localhost, 127.0.0.1 or [::1]\n", NULL);
 	return answer_metrics(arg, connection);
 }
 

@@ -164,6 +164,12 @@ def http():
     expect("another path", client.get(path="/")[0], 404)
     expect("POST", client.talk(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"),
            "HTTP/1.1 405 Method Not Allowed")
+    for host, want in (("localhost:9", "200 OK"), ("127.0.0.2", "200 OK"), ("[::1]:9", "200 OK"),
+                       ("evil.example", "403 Forbidden"), ("127.0.0.1.evil", "403 Forbidden"),
+                       ("[", "403 Forbidden"), (f"localhost{'x' * 99}", "403 Forbidden")):
+        expect(f"the host {host}", client.talk(
+            f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()), f"HTTP/1.1 {want}")
+    expect("no host", client.talk(b"GET /metrics HTTP/1.0\r\n\r\n"), "HTTP/1.1 200 OK")
     expect("a long header", client.talk(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 99999)[:12],
            "HTTP/1.1 431")
     for garbage in (b"\x16\x03\x01\x02\x00\x01\x00", b"\r\n" * 10000, b"GET\0/metrics\r\n\r\n"):
