@@ -74,6 +74,9 @@ static int alloc(struct idirty *ctx, const struct idirty_target *target,
 		return unknown_flags(IDIRTY_VERB_ALLOC);
 	if (target->num_hwpts && !target->hwpts)
 		return blame("hwpts", "is NULL", failed(IDIRTY_VERB_ALLOC, -EINVAL));
+	/* Many more than devices can be attached to */
+	if (target->num_hwpts > 65536)
+		return blame("num_hwpts", "is more than 65536", failed(IDIRTY_VERB_ALLOC, -EINVAL));
 	t = tracker_new(target);
 	if (!t)
 		return failed(IDIRTY_VERB_ALLOC, -ENOMEM);

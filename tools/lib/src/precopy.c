@@ -347,6 +347,9 @@ static int run_migration(struct idirty_precopy *p, const struct idirty_precopy_l
 
 	if (limits->flags & ~LIMIT_FLAGS)
 		return unknown_flags(IDIRTY_VERB_PRECOPY);
+	if (!ops->send || !ops->quiesce)
+		return blame(ops->send ? "quiesce" : "send", "is NULL",
+			     failed(IDIRTY_VERB_PRECOPY, -EINVAL));
 	p->least = UINT64_MAX;
 	p->stalled = 0;
 	rc = run(p, limits, ops, arg, result);

@@ -11,6 +11,8 @@ static int ranges_copy(enum idirty_verb verb, const struct idirty_range *ranges,
 	/* The kernel takes no more */
 	if (num > 65536)
 		return blame("num", "is more than 65536", failed(verb, -EINVAL));
+	if (num && !ranges)
+		return blame("ranges", "is NULL", failed(verb, -EFAULT));
 	*copy = calloc(num + 1, sizeof(**copy));
 	if (!*copy)
 		return failed(verb, -ENOMEM);

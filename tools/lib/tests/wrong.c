@@ -60,6 +60,9 @@ static void test_alloc(void)
 	target.flags = 0;
 	target.num_hwpts = 1;
 	wrong(idirty_alloc(ctx, &target, &t), EINVAL, "ALLOC: hwpts is NULL");
+	target.hwpts = &target.id;
+	target.num_hwpts = SIZE_MAX;
+	wrong(idirty_alloc(ctx, &target, &t), EINVAL, "ALLOC: num_hwpts is more than 65536");
 	target.size = 1;
 	wrong(idirty_alloc(ctx, &target, &t), EINVAL, "ALLOC: size is not the size of the struct");
 	wrong(idirty_adopt(5, &t), ENOENT, "INFO: no object has this id");
@@ -78,6 +81,7 @@ static void test_start(void)
 	      "START: tracker is that of an IOAS, which has no ranges");
 	wrong(idirty_start(device, 0, NULL, 0, NULL), EINVAL,
 	      "START: num is 0, but a device needs ranges");
+	wrong(idirty_start(device, 0, NULL, 2, NULL), EFAULT, "START: ranges is NULL");
 	wrong(idirty_start(device, 0, ranges, 3, NULL), EINVAL, "START: ranges[2] is empty");
 	ranges[1].length = -FAKE_IOVA + 1;
 	wrong(idirty_start(device, 0, ranges, 2, NULL), EOVERFLOW,
@@ -224,6 +228,10 @@ static void test_precopy(void)
 	expect(!idirty_precopy_new(&ioas, 1, ranges, 1, 4096, &p));
 	wrong(idirty_precopy_run(p, &limits, &ops, NULL, &result), EOPNOTSUPP,
 	      "pre-copy: flags has a bit that is not known or not available");
+	limits.flags = 0;
+	ops.send = NULL;
+	wrong(idirty_precopy_run(p, &limits, &ops, NULL, &result), EINVAL,
+	      "pre-copy: send is NULL");
 	idirty_precopy_free(p);
 	ok("wrong: pre-copy");
 }
@@ -265,12 +273,20 @@ static int no_send(void *arg, uint64_t iova, uint64_t length)
 	return -EPIPE;
 }
 
+static int no_quiesce(void *arg)
+{
+	(void)arg;
+	return -EPIPE;
+}
+
 /* What no call returns is a note */
 static void test_notes(void)
 {
 	struct idirty_precopy_limits limits = { .size = sizeof(limits), .rounds = 1 };
 	struct idirty_precopy_result result = { .size = sizeof(result) };
-	struct idirty_precopy_ops ops = { .size = sizeof(ops), .send = no_send };
+	struct idirty_precopy_ops ops = {
+		.size = sizeof(ops), .send = no_send, .quiesce = no_quiesce,
+	};
 	struct idirty_precopy *p;
 
 	expect(!idirty_start(hwpt, 0, NULL, 0, NULL));
