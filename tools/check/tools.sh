@@ -600,7 +600,7 @@ tools_vm() {
 		skipped tools-vm "the crate: no rustc and cargo"
 	fi
 	read -ra perf <<<"$(with_libraries "$(command -v perf)" | xargs)"
-	LIMIT=600 vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" "${add[@]}" \
+	LIMIT=600 vm "$log" --kernel "$image" --iommu vtd-ss --edu 3 --drive "$image" --nvme "$image" "${add[@]}" \
 		--add "$repo/tools/iommu/tests/guest.sh" "${perf[@]}" --add "$out/map-changes" \
 		"LIMIT=600 guest-run map-changes guest.sh 'test-vm trackers' 'test-vm hwpt' 'test-vm vfio' \
 			'test-vm run$examples' 'test-vm precopy example-precopy' \

@@ -37,8 +37,11 @@ static unsigned char *page(struct subject *s, size_t nr)
 
 static bool worked(struct subject *s, struct finding *f, int rc, const char *what)
 {
-	if (rc)
-		result(f, VERDICT_FAIL, "%s: %s", what, *s->error ? s->error : strerror(-rc));
+	/* The text of the library names the call */
+	if (rc && *s->error)
+		result(f, VERDICT_FAIL, "%s", s->error);
+	else if (rc)
+		result(f, VERDICT_FAIL, "%s: %s", what, strerror(-rc));
 	return !rc;
 }
 

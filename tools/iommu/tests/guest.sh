@@ -145,13 +145,22 @@ nvme() {
 		return
 	done
 }
-# The IOMMU and the kernel must pass all checks with this device, with so many skipped
-selftested() { # address, skipped
-	iommu-dirty selftest --device "$1" --output /tmp/selftest.json >/tmp/selftest || return
-	cat /tmp/selftest /tmp/selftest.json
-	[ "$(grep -c '"verdict": "pass"' /tmp/selftest.json)" -eq $((12 - $2)) ] &&
-		[ "$(grep -c '"verdict": "skip"' /tmp/selftest.json)" -eq "$2" ] &&
+# The IOMMU and the kernel must pass all checks with an edu device
+selftested() { # address
+	iommu-dirty selftest --device "$1" --output /tmp/selftest.json
+	code=$?
+	cat /tmp/selftest.json
+	[ "$code" -eq 0 ] && [ "$(grep -c '"verdict": "pass"' /tmp/selftest.json)" -eq 12 ] &&
 		grep '"unmap_ns": [1-9]' /tmp/selftest.json
+}
+# The same with an NVMe controller, whose writes may not be refused. QEMU's translates all
+# addresses of a command first, and no flush of the IOTLB waits for the data: it may be out of
+# order
+selftested_nvme() { # address
+	iommu-dirty selftest --device "$1" --output /tmp/selftest.json >/tmp/selftest
+	cat /tmp/selftest /tmp/selftest.json
+	[ "$(grep -v ' ordered ' /tmp/selftest | grep -c ^pass)" -eq 10 ] &&
+		grep '^skip  race ' /tmp/selftest && grep '"unmap_ns": [1-9]' /tmp/selftest.json
 }
 broken=/sys/module/iommufd/parameters/dirty_break
 # selftest must notice that the kernel leaves a step out. If @4 is set, unmaps are delayed,
@@ -333,8 +342,8 @@ unload
 check "no device stays in use" free_again
 edu=0000:00:04.0
 nvme=$(nvme)
-check "selftest: an edu device" selftested "$edu" 0
-check "selftest: an NVMe controller" selftested "$nvme" 1
+check "selftest: an edu device" selftested "$edu"
+check "selftest: an NVMe controller" selftested_nvme "$nvme"
 check "selftest: unmapped pages are not recorded" notices 0 unmapped "$edu"
 check "selftest: a page table that joins is not tracked" notices 1 attach "$edu"
 check "selftest: no flush of the IOTLB" notices 3 again "$edu"
