@@ -24,14 +24,26 @@ Member = collections.namedtuple(
 
 
 class Error(OSError):
-    """A call has failed; errno and strerror are those of idirty_last_error(3)"""
+    """A call has failed; errno and strerror are those of idirty_last_error(3)
+
+    After read() and scan(), out_length is how much of the range has been dealt with.
+    """
+
+    out_length = None
 
 
-def _check(rc):
+def _text(chars):
+    """The C library may translate its texts to an encoding that is not UTF-8"""
+    return ffi.string(chars).decode(errors="replace")
+
+
+def _check(rc, out_length=None):
     if rc < 0:
         text = ffi.new("char[]", 256)
         lib.idirty_strerror(lib.idirty_last_error(), text, len(text))
-        raise Error(-rc, ffi.string(text).decode())
+        error = Error(-rc, _text(text))
+        error.out_length = out_length
+        raise error
 
 
 def _struct(name, **fields):
@@ -55,7 +67,7 @@ class Iommufd:
         array = ffi.gc(objects[0], lib.idirty_free)
         return [
             Object(*(getattr(array[i], field) for field in Object._fields[:-1]),
-                   ffi.string(array[i].name).decode())
+                   _text(array[i].name))
             for i in range(num[0])
         ]
 
@@ -65,9 +77,14 @@ class Iommufd:
 
 
 class Tracker:
-    """A tracker of an IOAS or of a device; close() destroys it"""
+    """A tracker of an IOAS or of a device; close() destroys it
+
+    unmarked is a list of runs (iova, length): those that scan() has made clean, but neither
+    yielded nor made dirty again.
+    """
 
     def __init__(self, iommufd, target, flags=0):
+        self.unmarked = []
         tracker = ffi.new("struct idirty_tracker **")
         what = _struct("idirty_target", id=target, vfio_fd=-1, flags=flags)
         self.tracker = None
@@ -106,23 +123,47 @@ class Tracker:
         _check(lib.idirty_stop(self.tracker[0]))
 
     def scan(self, iova, length, page_size=4096, flags=0):
-        """Yields the dirty runs of a range as (iova, length), and makes them clean"""
+        """Yields the dirty runs of a range as (iova, length), and makes them clean
+
+        If the caller does not take all of them, as after a break, the others become dirty
+        again. Where that fails (the tracker uses a fallback, or runs no longer), unmarked has
+        them, and no later call reports them. A run that was yielded is the caller's.
+        """
         runs = ffi.new("struct idirty_range[]", 1024)
-        while length:
-            scan = _struct("idirty_scan_args", iova=iova, length=length, page_size=page_size,
-                           flags=flags, runs=runs, num_runs=len(runs))
+        done = 0
+        while done < length:
+            scan = _struct("idirty_scan_args", iova=iova + done, length=length - done,
+                           page_size=page_size, flags=flags, runs=runs, num_runs=len(runs))
             rc = lib.idirty_scan(self.tracker, 1, scan)
-            # These are clean now, also after an error
-            yield from [(runs[i].iova, runs[i].length) for i in range(scan.num_runs)]
-            _check(rc)
-            iova += scan.out_length
-            length -= scan.out_length
+            taken = 0
+            try:
+                # These are clean now, also after an error
+                while taken < scan.num_runs:
+                    taken += 1
+                    yield runs[taken - 1].iova, runs[taken - 1].length
+            finally:
+                if not flags & lib.IDIRTY_READ_NO_CLEAR:
+                    self._give_back(runs + taken, scan.num_runs - taken)
+            done += scan.out_length
+            _check(rc, done)
+
+    def _give_back(self, runs, num):
+        if not num:
+            return
+        mark = _struct("idirty_mark_args", runs=runs, num_runs=num)
+        # An exception here would be lost: nobody calls the end of a generator
+        if not self.tracker or lib.idirty_mark(self.tracker[0], mark) < 0:
+            self.unmarked += [(runs[i].iova, runs[i].length) for i in range(num)]
 
     def read(self, bitmap, iova, length, page_size=4096, flags=0):
-        """Sets the bits of dirty pages in a bytearray, as idirty_read(3); returns their number"""
+        """Sets the bits of dirty pages in a bytearray, as idirty_read(3); returns their number
+
+        After an error, bits may be set, too: those pages are clean now. out_length of the
+        exception is how much of the range has been read.
+        """
         if len(bitmap) < lib.idirty_bitmap_bytes(iova, length, page_size):
             raise ValueError("the bitmap is too small for the range")
         read = _struct("idirty_read_args", iova=iova, length=length, page_size=page_size,
                        flags=flags, bitmap=ffi.from_buffer(bitmap, require_writable=True))
-        _check(lib.idirty_read(self.tracker, 1, read, ffi.NULL))
+        _check(lib.idirty_read(self.tracker, 1, read, ffi.NULL), read.out_length)
         return read.out_pages

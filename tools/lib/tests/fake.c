@@ -385,7 +385,8 @@ static int do_scan(struct iommu_dirty_tracker_scan *cmd)
 			runs[n++] = (struct iommu_dirty_run){ at, 0 };
 		}
 		runs[n - 1].length += 4096;
-		for (i = 0; i < cmd->num_trackers; i++) {
+		for (i = 0; !(cmd->flags & IOMMU_DIRTY_READ_NO_CLEAR) && i < cmd->num_trackers;
+		     i++) {
 			tracker_of(entries[i].tracker_id, &t);
 			dirty[t][page] = false;
 		}

@@ -90,6 +90,80 @@ def test_tracker(iommufd, write):
     print("ok - python: a tracker")
 
 
+def test_break(iommufd, write):
+    """What a loop over the runs does not take is dirty still"""
+    want = [(IOVA + page * 4096, 4096) for page in range(0, 3000, 2)]
+
+    def write_all():
+        for page in range(0, 3000, 2):
+            write(page)
+
+    with iommudirty.Tracker(iommufd, IOAS, lib.IDIRTY_ALLOC_FILE) as tracker:
+        tracker.start()
+        write_all()
+        for run in tracker.scan(IOVA, SIZE):
+            if run == want[2]:
+                break
+        expect(list(tracker.scan(IOVA, SIZE)) == want[3:], "runs after a break")
+        write_all()
+        try:
+            for run in tracker.scan(IOVA, SIZE):
+                raise KeyError
+        except KeyError:
+            pass
+        expect(list(tracker.scan(IOVA, SIZE)) == want[1:], "runs after an exception")
+        write_all()
+        for run in tracker.scan(IOVA, SIZE, flags=lib.IDIRTY_READ_NO_CLEAR):
+            break
+        expect(list(tracker.scan(IOVA, SIZE)) == want and not tracker.unmarked,
+               "runs that were only looked at")
+        write_all()
+        for run in tracker.scan(IOVA, SIZE):
+            tracker.stop()
+            break
+        expect(tracker.unmarked == want[1:1024], "what cannot be marked")
+        raises(errno.ENODATA, "SCAN: a tracker is not running, or was stopped, or its IOAS is gone",
+               lambda: list(tracker.scan(IOVA, SIZE)))
+    print("ok - python: a loop that ends early")
+
+
+def test_partial(iommufd, fake, write):
+    """A READ that fails after a part of the range"""
+    ctypes.c_uint64.in_dll(fake, "fake_fault_length").value = 0x2000
+    fault = ctypes.c_uint32.in_dll(fake, "fake_fault_id")
+    bitmap = bytearray(4)
+    with iommudirty.Tracker(iommufd, IOAS) as tracker:
+        tracker.start()
+        write(1)
+        fault.value = lib.idirty_tracker_id(tracker.tracker[0])
+        try:
+            tracker.read(bitmap, IOVA, 0x10000)
+            expect(False, "no error of a READ")
+        except iommudirty.Error as error:
+            expect((error.errno, error.out_length) == (errno.EFAULT, 0x2000), "what was read")
+        expect(bitmap[0] == 2, "its bit")
+        fault.value = 0
+    print("ok - python: a READ of a part")
+
+
+class Translated:
+    """The library, where the C library translates to Latin-1"""
+
+    def __getattr__(self, name):
+        return getattr(lib, name)
+
+    @staticmethod
+    def idirty_strerror(_error, text, _size):
+        text[0:2] = b"\xe9\0"
+
+
+def test_encoding():
+    iommudirty.lib = Translated()
+    raises(errno.EBADF, "\ufffd", lambda: iommudirty.Iommufd(-1))
+    iommudirty.lib = lib
+    print("ok - python: a text that is not UTF-8")
+
+
 # While the example sleeps, a device writes to pages 1 to 3, and to page 100
 def test_plot(folder):
     with tempfile.TemporaryDirectory() as out:
@@ -110,6 +184,9 @@ def main(folder):
     test_errors(iommufd)
     test_option(iommufd, fake)
     test_tracker(iommufd, fake.fake_write)
+    test_break(iommufd, fake.fake_write)
+    test_partial(iommufd, fake, fake.fake_write)
+    test_encoding()
     test_plot(folder)
 
 
