@@ -330,6 +330,8 @@ tools_iommufds() { # program, folder for files
 		echo "iommu-dirty: IOAS 5 is gone: the observed process has destroyed it, or is ending"
 		head -n 1 "$t/container.txt" | sed 's/^/time     /'
 	) 4 "$dir" "20<fake-container" env FAKE_KERNEL=gone "$tool" watch
+	try "observing: one of the address spaces is destroyed" tools_files "$t/leaves.txt" 1 \
+		"$dir" "20<fake-iommu" env FAKE_KERNEL=leaves "$tool" rate
 	try "observing: a page table that cannot be tracked joins" tools_files "$t/joins.txt" 1 "$dir" \
 		"20<fake-container" env FAKE_KERNEL=joins "$tool" rate
 	try "observing: an older kernel" tools_files <(

@@ -203,6 +203,8 @@ int observe_result(const struct observer *o);
 int observe_start(struct watched *w, const struct idirty_range *ranges, size_t num);
 /* Whether what was read is all that was written; @rc is the result of the READ or SCAN */
 int observe_check(struct watched *w, int rc);
+/* Sets the reason of an IOAS that is gone, while others are left */
+void observe_gone(struct watched *w);
 /*
  * Lets SIGINT, SIGTERM and SIGHUP end observe_wait(), which returns -EINTR then. They are
  * delivered by observe_end().
@@ -242,7 +244,8 @@ static inline bool ends_with(const char *s, const char *end)
 }
 
 /*
- * rate.c: scans all IOASes, which ends their periods; returns 0, -ESRCH or EXIT_FAILED.
+ * rate.c: scans all IOASes, which ends their periods; returns 0, EXIT_FAILED, or -ESRCH if
+ * none is left that is tracked. One that is gone gets a reason.
  * The others show what it has found; @stamp: with the time of day in front of each line.
  */
 int rate_scan(struct observer *o, uint64_t page_size);

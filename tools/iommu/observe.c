@@ -197,6 +197,11 @@ int observe_check(struct watched *w, int rc)
 	return rc;
 }
 
+void observe_gone(struct watched *w)
+{
+	snprintf(w->reason, sizeof(w->reason), "the address space is gone");
+}
+
 int observe_start(struct watched *w, const struct idirty_range *ranges, size_t num)
 {
 	w->since = seconds_now();

@@ -105,7 +105,7 @@ void rate_print(const struct observer *o, uint64_t page_size, bool stamp)
 
 int rate_scan(struct observer *o, uint64_t page_size)
 {
-	size_t i;
+	size_t i, gone = 0;
 	int rc;
 
 	for (i = 0; i < o->num; i++) {
@@ -119,12 +119,15 @@ int rate_scan(struct observer *o, uint64_t page_size)
 		w->seconds = now - w->since;
 		w->since = now;
 		rc = observe_scan(w, page_size, count, &w->bytes);
-		if (rc == -ESRCH)
-			return rc;
-		if (rc && rc != -ENXIO)
+		/* The others have been made clean, or will be: what they have must be shown */
+		if (rc == -ESRCH) {
+			observe_gone(w);
+			gone++;
+		} else if (rc && rc != -ENXIO) {
 			return complain(EXIT_FAILED, "IOAS %s: %s", w->name, w->reason);
+		}
 	}
-	return 0;
+	return gone && observe_untracked(o) == o->num ? -ESRCH : 0;
 }
 
 int cmd_rate(int argc, char **argv)

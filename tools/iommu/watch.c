@@ -26,7 +26,7 @@ static int one_period(struct observer *o, const struct observe_options *opt, dou
 	if (rc)
 		return rc;
 	rc = rate_scan(o, opt->page_size);
-	/* One address space is gone, and the next period is without it */
+	/* All that was tracked is gone, and the next period is without it */
 	if (rc == -ESRCH && opt->fd < 0)
 		return 0;
 	if (rc)

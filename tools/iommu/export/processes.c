@@ -170,7 +170,7 @@ static void scan(struct watched *w, uint64_t page_size)
 	}
 	/* Until the next update finds out whether only the address space is gone */
 	if (rc == -ESRCH)
-		snprintf(w->reason, sizeof(w->reason), "the address space is gone");
+		observe_gone(w);
 }
 
 int processes_pidfd(const struct exporter *x)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fakes the kernel behind open() and ioctl() of iommu-dirty; tools/check/tools.sh runs
- * it. There are VFIO devices of different kinds to probe, and an iommufd with three
- * IOASes, of which the second cannot be tracked. FAKE_KERNEL in the environment selects
- * a variant: "old" has no trackers, "older" has none that are passive or have a file,
- * "none" has no iommufd, "denied" refuses to open /dev/iommu, "unable" can track no IOAS,
- * "guarded" does not let files be borrowed, "joins" and "gone" let a page table that
- * cannot be tracked join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS
- * to the container then, "scattered" has a thousand runs in each SCAN. The file FAKE_LOG,
- * if set, gets a line for each tracker that is allocated, started or destroyed. If
- * FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
+ * Fakes the kernel behind open() and ioctl() of iommu-dirty; tools/check/tools.sh runs it.
+ * There are VFIO devices of different kinds to probe, and an iommufd with three IOASes, of
+ * which the second cannot be tracked. FAKE_KERNEL in the environment selects a variant:
+ * "old" has no trackers, "older" has none that are passive or have a file, "none" has no
+ * iommufd, "denied" refuses to open /dev/iommu, "unable" can track no IOAS, "guarded" does
+ * not let files be borrowed, "joins" and "gone" let a page table that cannot be tracked
+ * join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS to the container
+ * then, "leaves" destroys the third IOAS then, "scattered" has a thousand runs in each
+ * SCAN. The file FAKE_LOG, if set, gets a line for each tracker that is allocated, started
+ * or destroyed. If FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
  *
  * The program observes itself. Of its open files, fake-iommu is the iommufd,
  * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
@@ -167,13 +167,19 @@ static bool is_blind(int fd)
 	       (tracked[fd].kind != CONTAINER && tracked[fd].ioas == IOAS + 1);
 }
 
+static bool is_gone(int fd)
+{
+	return scanned && (is_kernel("gone") ||
+			   (is_kernel("leaves") && tracked[fd].ioas == IOAS + 2));
+}
+
 static int file_info(int fd, struct iommu_dirty_tracker_info *cmd)
 {
 	struct iommu_dirty_member *members = (void *)(uintptr_t)cmd->members;
 
 	cmd->num_members = 0;
 	cmd->out_flags = IOMMU_DIRTY_TRACKER_PASSIVE;
-	if (is_kernel("gone") && scanned)
+	if (is_gone(fd))
 		cmd->out_flags |= IOMMU_DIRTY_TRACKER_GONE;
 	if (!is_blind(fd))
 		return 0;
@@ -270,11 +276,14 @@ static int do_list(int fd, struct iommu_dirty_list *cmd)
 		cmd->out_next_id = 0;
 		return 0;
 	}
-	for (cmd->num_objects = 0; cmd->num_objects < 3; cmd->num_objects++)
+	cmd->num_objects = 0;
+	while (cmd->num_objects < (is_kernel("leaves") && scanned ? 2 : 3)) {
 		objects[cmd->num_objects] = (struct iommu_dirty_object){
 			.type = IOMMU_DIRTY_OBJECT_IOAS,
 			.id = IOAS + cmd->num_objects,
 		};
+		cmd->num_objects++;
+	}
 	cmd->out_next_id = 0;
 	return 0;
 }
@@ -312,7 +321,7 @@ static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 
 	if (t->tracker_id)
 		return -ENOENT;
-	if (is_kernel("gone") && scanned)
+	if (is_gone(fd))
 		return -ENODATA;
 	for (cmd->num_runs = 1; is_kernel("scattered") && cmd->num_runs < 1000; cmd->num_runs++)
 		runs[cmd->num_runs] = (struct iommu_dirty_run){

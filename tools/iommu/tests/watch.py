@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Looks at the terminal view of watch on the fake kernel of fake-vfio, through a terminal
-emulator: an address space that is added while it runs, totals, devices, and its end by a
+emulator: address spaces that come and go while it runs, totals, devices, and its end by a
 key.
 
 Usage: watch.py FAKE-VFIO FOLDER
@@ -21,9 +21,9 @@ LINES, COLUMNS = 24, 100
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def watch(terminal, kernel=""):
+def watch(terminal, kernel="", files="20<fake-container"):
     # bash has the files of the fake kernel, and becomes the program
-    command = 'exec 20<fake-container; exec "$0" watch --duration 300ms --pid $$'
+    command = f'exec {files}; exec "$0" watch --duration 300ms --pid $$'
     return pexpect.spawn("bash", ["-c", command, PROGRAM], cwd=FOLDER, encoding="utf-8",
                          timeout=LIMIT, dimensions=(LINES, COLUMNS),
                          env={"TERM": terminal, "FAKE_KERNEL": kernel})
@@ -75,5 +75,17 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 p = watch("nonsense")
 p.expect(r"time +ioas +devices")
 p.expect(r"\d\d:\d\d:\d\d +5 +1 +768 +3\.0 +\d")
+p.sendintr()
+p.expect(pexpect.EOF)
+
+# an address space that goes away takes nothing of the others along
+p = watch("nonsense", "leaves", "20<fake-iommu")
+TIME = r"\d\d:\d\d:\d\d +"
+GONE = "the address space is gone"
+FIRST = TIME + r"5 +0 +256 +1\.0 +\d+\.\d\r\n" + TIME + r"6 +0 not tracked: .*?\r\n"
+TOTAL = TIME + r"total +0 +256 +1\.0 +\d"
+p.expect("IOAS 7: " + GONE)
+p.expect("^\r\n" + FIRST + TIME + f"7 +0 not tracked: {GONE}\r\n" + TOTAL)
+p.expect(FIRST + TOTAL)
 p.sendintr()
 p.expect(pexpect.EOF)
