@@ -332,6 +332,10 @@ tools_iommufds() { # program, folder for files
 	) 4 "$dir" "20<fake-container" env FAKE_KERNEL=gone "$tool" watch
 	try "observing: one of the address spaces is destroyed" tools_files "$t/leaves.txt" 1 \
 		"$dir" "20<fake-iommu" env FAKE_KERNEL=leaves "$tool" rate
+	try "observing: one is destroyed before it has a tracker" tools_files \
+		<(grep -v 7 "$t/leaves.txt") 1 "$dir" "20<fake-iommu" env FAKE_KERNEL=races "$tool" rate
+	try "observing: one is destroyed before its tracker starts" tools_files "$t/leaves.txt" 1 \
+		"$dir" "20<fake-iommu" env FAKE_KERNEL=dies "$tool" rate
 	try "observing: a page table that cannot be tracked joins" tools_files "$t/joins.txt" 1 "$dir" \
 		"20<fake-container" env FAKE_KERNEL=joins "$tool" rate
 	try "observing: an older kernel" tools_files <(

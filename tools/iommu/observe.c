@@ -260,6 +260,11 @@ static int watch_ioas(struct observer *o, struct observer *old, const struct iom
 	int rc;
 
 	rc = take_over(old, file, ioas, w) ? 0 : watch(file, ioas, w);
+	/* Destroyed since it was listed */
+	if (rc == -ENOENT) {
+		memset(w, 0, sizeof(*w));
+		return EXIT_OK;
+	}
 	w->ioas = ioas;
 	w->pasids = has_pasids(file, ioas);
 	name_ioas(w, o);
@@ -311,19 +316,21 @@ static int watch_files(struct observer *o, struct observer *old,
 	return rc;
 }
 
-/* Returns 0 or -ESRCH */
+/* Returns 0, or -ESRCH if none is left */
 static int start_all(struct observer *o)
 {
-	size_t i;
+	size_t i, gone = 0;
 
 	for (i = 0; i < o->num; i++) {
 		/* A tracker that was taken over runs, or cannot */
 		int rc = o->watched[i].since ? 0 : observe_start(&o->watched[i], NULL, 0);
 
-		if (rc == -ESRCH)
-			return rc;
+		if (rc == -ESRCH) {
+			observe_gone(&o->watched[i]);
+			gone++;
+		}
 	}
-	return 0;
+	return gone && gone == o->num ? -ESRCH : 0;
 }
 
 void observe_tell(struct observer *o)
@@ -350,7 +357,8 @@ int observe_open(struct observer *o, const struct observe_options *opt)
 	return_files(o);
 	if (!rc && !opt->stopped)
 		rc = start_all(o);
-	observe_tell(o);
+	if (rc != -ESRCH)
+		observe_tell(o);
 	if (!rc && !opt->patient && observe_untracked(o) == o->num)
 		rc = EXIT_FAILED;
 	return rc ? observe_end(o, rc) : EXIT_OK;

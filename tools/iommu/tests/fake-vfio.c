@@ -7,9 +7,10 @@
  * iommufd, "denied" refuses to open /dev/iommu, "unable" can track no IOAS, "guarded" does
  * not let files be borrowed, "joins" and "gone" let a page table that cannot be tracked
  * join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS to the container
- * then, "leaves" destroys the third IOAS then, "scattered" has a thousand runs in each
- * SCAN. The file FAKE_LOG, if set, gets a line for each tracker that is allocated, started
- * or destroyed. If FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
+ * then, "leaves" destroys the third IOAS then, "races" destroys that between LIST and
+ * ALLOC, "dies" between ALLOC and START, "scattered" has a thousand runs in each SCAN. The
+ * file FAKE_LOG, if set, gets a line for each tracker that is allocated, started or
+ * destroyed. If FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
  *
  * The program observes itself. Of its open files, fake-iommu is the iommufd,
  * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
@@ -169,8 +170,10 @@ static bool is_blind(int fd)
 
 static bool is_gone(int fd)
 {
-	return scanned && (is_kernel("gone") ||
-			   (is_kernel("leaves") && tracked[fd].ioas == IOAS + 2));
+	bool third = tracked[fd].ioas == IOAS + 2;
+
+	return (scanned && (is_kernel("gone") || (is_kernel("leaves") && third))) ||
+	       (is_kernel("dies") && third);
 }
 
 static int file_info(int fd, struct iommu_dirty_tracker_info *cmd)
@@ -211,7 +214,7 @@ static int do_alloc(int fd, struct iommu_dirty_tracker_alloc *cmd)
 
 	if (is_kernel("older") && cmd->flags)
 		return -EOPNOTSUPP;
-	if (cmd->target_id < IOAS || cmd->target_id > IOAS + 2)
+	if (cmd->target_id < IOAS || cmd->target_id > IOAS + (is_kernel("races") ? 1 : 2))
 		return -ENOENT;
 	log_tracker("alloc", TRACKER(cmd->target_id));
 	if (!cmd->flags) {
@@ -308,6 +311,8 @@ static int file_start(int fd)
 	for (other = 0; other < MAX_FD; other++)
 		if (is_borrowed(other))
 			abort();
+	if (is_gone(fd))
+		return -ENODEV;
 	if (!is_blind(fd))
 		log_tracker("start", TRACKER(tracked[fd].ioas));
 	return 0;
