@@ -1,38 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * GET /metrics on the loopback interface, by libmicrohttpd. There are no threads: the library
- * does what can be done without waiting, so a slow client delays nobody.
+ * does what can be done without waiting. A connection is for one request, and is closed when
+ * its time is over, so clients that are slow, even if they have all connections, delay others
+ * by no more than that time.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "export.h"
 
 #define MAX_CONNECTIONS	16
 /* For all of a request, and the most that a client may leave unread in the memory */
 #define MAX_REQUEST	(16 << 10)
-/* After so many seconds without progress, a client is dropped */
-#define CLIENT_TIMEOUT	10
+/* Seconds from the start of a connection to the end of the answer */
+#define CLIENT_TIME	10
 
 #define TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define TYPE_PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
+
+struct client {
+	int fd;
+	double deadline;	/* 0: not in use */
+};
 
 struct http {
 	struct MHD_Daemon *daemon;
 	struct exporter *exporter;
 	int result;		/* of the last processes_update() */
+	struct client clients[MAX_CONNECTIONS];
+	bool closed;		/* a connection, in the last MHD_run() */
 };
+
+/* The library's own timeout starts anew with each byte */
+static void note_connection(void *arg, struct MHD_Connection *connection, void **context,
+			    enum MHD_ConnectionNotificationCode what)
+{
+	struct client *client = *context;
+	struct http *http = arg;
+	size_t i;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (client)
+			client->deadline = 0;
+		http->closed = true;
+		return;
+	}
+	for (i = 0; i < MAX_CONNECTIONS; i++) {
+		client = &http->clients[i];
+		if (client->deadline)
+			continue;
+		client->fd = MHD_get_connection_info(connection,
+						     MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		client->deadline = seconds_now() + CLIENT_TIME;
+		*context = client;
+		return;
+	}
+}
+
+/* The library finds out that nothing more comes, and closes the connections */
+static void drop_slow(struct http *http)
+{
+	double now = seconds_now();
+	size_t i;
+
+	for (i = 0; i < MAX_CONNECTIONS; i++)
+		if (http->clients[i].deadline && http->clients[i].deadline <= now)
+			shutdown(http->clients[i].fd, SHUT_RDWR);
+}
+
+static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned int status,
+				     struct MHD_Response *response)
+{
+	enum MHD_Result rc;
+
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	rc = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return rc;
+}
 
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
 				   const char *text, const char *allow)
 {
 	struct MHD_Response *response;
-	enum MHD_Result rc;
 
 	response = MHD_create_response_from_buffer(strlen(text), (void *)text,
 						   MHD_RESPMEM_PERSISTENT);
@@ -41,9 +99,7 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned i
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
 	if (allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
-	rc = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return rc;
+	return send_response(connection, status, response);
 }
 
 /* OpenMetrics, unless the client accepts only the older format */
@@ -60,7 +116,6 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
 {
 	enum metrics_format format = wanted_format(connection);
 	struct MHD_Response *response;
-	enum MHD_Result rc;
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f;
@@ -83,9 +138,7 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
 	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				format == OPENMETRICS ? TYPE_OPENMETRICS : TYPE_PROMETHEUS);
-	rc = MHD_queue_response(connection, MHD_HTTP_OK, response);
-	MHD_destroy_response(response);
-	return rc;
+	return send_response(connection, MHD_HTTP_OK, response);
 }
 
 /*
@@ -149,7 +202,8 @@ int http_open(struct http **out, const struct http_address *address, struct expo
 					MHD_OPTION_SOCK_ADDR, address->ipv6 ?
 					(struct sockaddr *)&ipv6 : (struct sockaddr *)&ipv4,
 					MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
-					MHD_OPTION_CONNECTION_TIMEOUT, CLIENT_TIMEOUT,
+					MHD_OPTION_CONNECTION_TIMEOUT, CLIENT_TIME,
+					MHD_OPTION_NOTIFY_CONNECTION, note_connection, http,
 					MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST,
 					MHD_OPTION_END);
 	if (!http->daemon) {
@@ -169,15 +223,25 @@ int http_fd(const struct http *http)
 int http_timeout(const struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
+	double left = INFINITY;
+	size_t i;
 
-	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
-		return -1;
-	return ms < 1000000 ? ms : 1000000;
+	if (MHD_get_timeout(http->daemon, &ms) == MHD_YES)
+		left = ms;
+	for (i = 0; i < MAX_CONNECTIONS; i++)
+		if (http->clients[i].deadline)
+			left = fmin(left, fmax(http->clients[i].deadline - seconds_now(), 0) * 1e3);
+	return left < INFINITY ? ceil(fmin(left, 1e6)) : -1;
 }
 
 int http_run(struct http *http)
 {
-	MHD_run(http->daemon);
+	drop_slow(http);
+	/* With all connections in use, it listens again only in the call after one has closed */
+	do {
+		http->closed = false;
+		MHD_run(http->daemon);
+	} while (http->closed);
 	return http->result;
 }
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -125,6 +126,33 @@ def until(what, condition):
         time.sleep(0.02)
 
 
+def trickle(client):
+    """As many clients as there may be, which never finish their requests"""
+    slow = [client.connect() for _ in range(16)]
+
+    def send():
+        try:
+            for byte in b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 300:
+                for s in slow:
+                    s.sendall(bytes([byte]))
+                time.sleep(0.1)
+        except ConnectionError:
+            pass
+        for s in slow:
+            s.close()
+    threading.Thread(target=send).start()
+    return 20
+
+
+def in_time(client, seconds):
+    """The status, or what has prevented one"""
+    try:
+        return urllib.request.urlopen(f"http://{client.host}:{client.port}/metrics",
+                                      timeout=seconds).status
+    except OSError as e:
+        return str(e)
+
+
 def http():
     """Counters, both formats, and requests that are wrong"""
     port = free_port()
@@ -184,6 +212,7 @@ def http():
         bad.append("a slow client is not dropped soon")
     for s in slow:
         s.close()
+    expect("while others send byte after byte", in_time(client, trickle(client)), 200)
     expect("said", export.end("http"), [
         "process N has a VFIO container that is no iommufd, and not observed",
         f"IOAS 20:6: {UNTRACKED}"])
