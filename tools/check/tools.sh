@@ -333,9 +333,13 @@ tools_iommufds() { # program, folder for files
 	try "observing: one of the address spaces is destroyed" tools_files "$t/leaves.txt" 1 \
 		"$dir" "20<fake-iommu" env FAKE_KERNEL=leaves "$tool" rate
 	try "observing: one is destroyed before it has a tracker" tools_files \
-		<(grep -v 7 "$t/leaves.txt") 1 "$dir" "20<fake-iommu" env FAKE_KERNEL=races "$tool" rate
+		<(grep -v 7 "$t/leaves.txt") 1 "$dir" "20<fake-iommu" \
+		env FAKE_KERNEL=races "$tool" rate
 	try "observing: one is destroyed before its tracker starts" tools_files "$t/leaves.txt" 1 \
 		"$dir" "20<fake-iommu" env FAKE_KERNEL=dies "$tool" rate
+	try "observing: too many address spaces" tools_files <(
+		echo "iommu-dirty: process N has more than 1024 IO address spaces"
+	) 1 "$dir" "20<fake-container" env FAKE_KERNEL=many "$tool" rate
 	try "observing: a page table that cannot be tracked joins" tools_files "$t/joins.txt" 1 "$dir" \
 		"20<fake-container" env FAKE_KERNEL=joins "$tool" rate
 	try "observing: an older kernel" tools_files <(
@@ -441,6 +445,8 @@ tools_unit() { # folder of the installation
 	# it only warns about an unknown directive
 	said=$(systemd-analyze verify --man=no "$dir/${unit##*/}" 2>&1) || rc=1
 	[ -z "$said" ] || { echo "$said"; rc=1; }
+	# an observed process can have 1024 address spaces, and 4096 iommufds; the default is 1024
+	grep -q '^LimitNOFILE=65536$' "$1/$unit" || { echo "too few descriptors"; rc=1; }
 	systemd-analyze security --offline=true --threshold=21 --no-pager "$dir/${unit##*/}" \
 		>"$dir/log" 2>&1 || { cat "$dir/log"; rc=1; }
 	rm -r "$dir"

@@ -17,6 +17,8 @@
 #include "iommu-dirty.h"
 
 #define SCAN_RUNS	4096
+/* A program that has more of them is not observed: each takes a file descriptor */
+#define MAX_IOASES	1024
 
 static const struct argp_option target_options[] = {
 	{ "pid", 'p', "PID", 0, "observe all iommufds of this process", 0 },
@@ -289,13 +291,31 @@ static void watch_device(struct observer *o, const struct iommufd *file,
 		tell_error(w);
 }
 
+/* Returns an exit code, after a complaint if there are too many */
+static int check_number(const struct observer *o, const struct observe_options *opt)
+{
+	size_t i, j, num = 0;
+
+	for (i = 0; i < o->num_files; i++)
+		for (j = 0; j < o->files[i].num_objects; j++)
+			num += o->files[i].objects[j]->type == IDIRTY_OBJECT_IOAS;
+	if (num <= MAX_IOASES)
+		return EXIT_OK;
+	if (opt->pid > 0)
+		return complain(EXIT_FAILED, "process %d has more than %d IO address spaces",
+				opt->pid, MAX_IOASES);
+	return complain(EXIT_FAILED, "the iommufd has more than %d IO address spaces", MAX_IOASES);
+}
+
 /* @old: may have trackers already, or NULL */
 static int watch_files(struct observer *o, struct observer *old,
 		       const struct observe_options *opt)
 {
+	int rc = check_number(o, opt);
 	size_t i, j, num = 0;
-	int rc = EXIT_OK;
 
+	if (rc)
+		return rc;
 	for (i = 0; i < o->num_files; i++)
 		num += o->files[i].num_objects;
 	o->watched = calloc(num + 1, sizeof(*o->watched));

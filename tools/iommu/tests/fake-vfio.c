@@ -8,9 +8,10 @@
  * not let files be borrowed, "joins" and "gone" let a page table that cannot be tracked
  * join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS to the container
  * then, "leaves" destroys the third IOAS then, "races" destroys that between LIST and
- * ALLOC, "dies" between ALLOC and START, "scattered" has a thousand runs in each SCAN. The
- * file FAKE_LOG, if set, gets a line for each tracker that is allocated, started or
- * destroyed. If FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
+ * ALLOC, "dies" between ALLOC and START, "many" has too many IOASes, "scattered" has a
+ * thousand runs in each SCAN. The file FAKE_LOG, if set, gets a line for each tracker that
+ * is allocated, started or destroyed. If FAKE_TRACKERS names a fifo, the files of trackers
+ * are its writing ends.
  *
  * The program observes itself. Of its open files, fake-iommu is the iommufd,
  * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
@@ -258,10 +259,25 @@ static int list_crowded(struct iommu_dirty_list *cmd)
 	return 0;
 }
 
+/* One more IOAS than are observed */
+static int list_many(struct iommu_dirty_list *cmd)
+{
+	struct iommu_dirty_object *objects = (void *)(uintptr_t)cmd->objects;
+	uint32_t id = cmd->first_id > IOAS ? cmd->first_id : IOAS, n = 0;
+
+	for (; n < cmd->num_objects && id < IOAS + 1025; id++)
+		objects[n++] = (struct iommu_dirty_object){ IOMMU_DIRTY_OBJECT_IOAS, id };
+	cmd->num_objects = n;
+	cmd->out_next_id = id < IOAS + 1025 ? id : 0;
+	return 0;
+}
+
 static int do_list(int fd, struct iommu_dirty_list *cmd)
 {
 	struct iommu_dirty_object *objects = (void *)(uintptr_t)cmd->objects;
 
+	if (is_kernel("many"))
+		return list_many(cmd);
 	if (kinds[fd] == CROWDED)
 		return list_crowded(cmd);
 	if (kinds[fd] == CONTAINER) {
