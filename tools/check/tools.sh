@@ -166,6 +166,15 @@ tools_exit() { # code command...
 	[ "$rc" -eq "$want" ] || { echo "exit code $rc, not $want: $*"; return 1; }
 }
 
+# All that can be printed
+tools_full() { # program
+	local args
+	for args in --version help "help rate" "rate --help" "rate --usage" "rate -h" "list -V"; do
+		# shellcheck disable=SC2016,SC2086 # a variable of the other shell; several arguments
+		tools_exit 1 sh -c '"$0" "$@" >/dev/full' "$1" $args || return
+	done
+}
+
 # The first line that each command in a file prints, and its exit status
 tools_messages() { # program, file
 	local line rc
@@ -542,6 +551,10 @@ stage_tools() {
 	try "heatmap as a picture: odd cells" tools_heatmap "$tool" "$out/vm.rec" 7 13 "$out"
 	try "heatmap of a file with an odd name" tools_odd_names "$tool" "$t/sample.rec" "$out"
 	try "advise as a picture" tools_advise "$tool" "$out/advise.json" "$out"
+	try "exit code: a picture in no folder, SIGCHLD being ignored" tools_exit 1 env \
+		--ignore-signal=CHLD PATH="$repo/tools/iommu:$PATH" "$tool" heatmap \
+		-o /nonexistent/picture.svg "$t/sample.rec"
+	try "exit code: the disk is full" tools_full "$tool"
 	try "pictures need iommu-dirty-plot" tools_no_plot "$tool" "$t/sample.rec"
 	try "exit code: advise to an unknown file type" tools_exit 2 \
 		"$tool" advise -o advise.gif --replay "$t/advise-in.json"

@@ -45,6 +45,8 @@ int draw(json_t *json, const char *file)
 	int input = -1, status = 0, rc;
 	pid_t pid;
 
+	/* If this was inherited as ignored, the result of the program would be lost */
+	signal(SIGCHLD, SIG_DFL);
 	rc = start((char *)file, &pid, &input);
 	if (rc == ENOENT)
 		return complain(EXIT_FAILED, "%s: pictures need the program " PLOT
@@ -56,7 +58,8 @@ int draw(json_t *json, const char *file)
 	json_dumpfd(json, input, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(10));
 	close(input);
 	signal(SIGPIPE, SIG_DFL);
-	waitpid(pid, &status, 0);
+	if (waitpid(pid, &status, 0) < 0)
+		return complain(EXIT_FAILED, PLOT ": %s", strerror(errno));
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		return complain(EXIT_FAILED, "%s has not been drawn", file);
 	return EXIT_OK;

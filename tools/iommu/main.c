@@ -4,7 +4,9 @@
  * subcommands.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "iommu-dirty.h"
 
@@ -126,19 +128,22 @@ static int run(const char *command, int argc, char **argv)
 {
 	char name[64];
 	size_t i;
-	int rc;
 
 	for (i = 0; i < NUM_COMMANDS; i++) {
 		if (strcmp(command, commands[i].name))
 			continue;
 		snprintf(name, sizeof(name), "iommu-dirty %s", command);
 		argv[0] = name;
-		rc = commands[i].run(argc, argv);
-		if (fflush(stdout) || ferror(stdout))
-			rc = complain(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
-		return rc;
+		return commands[i].run(argc, argv);
 	}
 	return no_command(command);
+}
+
+/* Also of help, after which argp exits */
+static void check_output(void)
+{
+	if (fflush(stdout) || ferror(stdout))
+		_exit(complain(EXIT_FAILED, "cannot write the output: %s", strerror(errno)));
 }
 
 static bool is_one_of(const char *arg, const char *a, const char *b, const char *c)
@@ -150,6 +155,7 @@ int main(int argc, char **argv)
 {
 	char option[] = "--help", *help[] = { NULL, option, NULL };
 
+	atexit(check_output);
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version_hook = print_version;
 	if (argc < 2) {
