@@ -170,7 +170,7 @@ tools_exit() { # code command...
 tools_full() { # program
 	local args
 	for args in --version help "help rate" "rate --help" "rate --usage" "rate -h" "list -V"; do
-		# shellcheck disable=SC2016,SC2086 # a variable of the other shell; several arguments
+		# shellcheck disable=SC2016,SC2086 # of the other shell; several arguments
 		tools_exit 1 sh -c '"$0" "$@" >/dev/full' "$1" $args || return
 	done
 }
@@ -346,6 +346,9 @@ tools_iommufds() { # program, folder for files
 		env FAKE_KERNEL=races "$tool" rate
 	try "observing: one is destroyed before its tracker starts" tools_files "$t/leaves.txt" 1 \
 		"$dir" "20<fake-iommu" env FAKE_KERNEL=dies "$tool" rate
+	try "observing: the kernel has no memory for a record" tools_files <(
+		echo "iommu-dirty: IOAS 5: SCAN: Cannot allocate memory"
+	) 1 "$dir" "20<fake-container" env FAKE_KERNEL=full "$tool" record --interval 10ms
 	try "observing: too many address spaces" tools_files <(
 		echo "iommu-dirty: process N has more than 1024 IO address spaces"
 	) 1 "$dir" "20<fake-container" env FAKE_KERNEL=many "$tool" rate

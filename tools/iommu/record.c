@@ -59,19 +59,22 @@ static int append(void *arg, const struct idirty_range *run)
 	return 0;
 }
 
-static int take(FILE *f, struct watched *w, uint64_t page_size, double begin)
+/* Returns 0, -ESRCH, or an exit code after a complaint */
+static int take(FILE *f, struct watched *w, const struct record_options *opt, double begin)
 {
 	struct sample sample = { .fd = w->fd, .ioas = w->ioas };
-	int rc = observe_scan(w, page_size, append, &sample);
+	int rc = observe_scan(w, opt->observe.page_size, append, &sample);
 
 	sample.time = seconds_now() - begin;
-	if (rc == -ENXIO) {
-		/* Some of what it has reported is not dirty; the others go on */
-		free(sample.runs);
-		return complain(0, "IOAS %s: %s", w->name, w->reason);
-	}
-	if (!rc)
+	if (!rc) {
 		rc = record_write_sample(f, &sample);
+		if (rc)
+			rc = complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
+	} else if (rc != -ESRCH) {
+		/* If some of what it has reported is not dirty, the others go on */
+		rc = complain(rc == -ENXIO ? 0 : EXIT_FAILED, "IOAS %s: %s", w->name,
+			      *w->reason ? w->reason : strerror(-rc));
+	}
 	free(sample.runs);
 	return rc;
 }
@@ -84,18 +87,20 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 	int rc;
 
 	rc = record_write_header(f, opt->observe.page_size, observe_to_json(o));
+	if (rc)
+		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
 	while (!rc && seconds_now() - begin < opt->observe.duration) {
 		/* Skip samples that would be late */
 		next = fmax(next + opt->interval, seconds_now());
 		rc = observe_wait(o, next);
 		for (i = 0; !rc && i < o->num; i++)
 			if (!*o->watched[i].reason)
-				rc = take(f, &o->watched[i], opt->observe.page_size, begin);
+				rc = take(f, &o->watched[i], opt, begin);
 		samples++;
 	}
 	/* What has been recorded until the process ended, or a signal came, is good */
 	if (rc && rc != -ESRCH && rc != -EINTR)
-		return complain(EXIT_FAILED, "%s: %s", opt->output, strerror(-rc));
+		return rc;
 	untracked = observe_untracked(o);
 	/* Standard output may have the record */
 	if (!strcmp(opt->output, "-"))

@@ -9,9 +9,9 @@
  * join, or destroy the IOASes, after the first SCAN, "plugs" adds an IOAS to the container
  * then, "leaves" destroys the third IOAS then, "races" destroys that between LIST and
  * ALLOC, "dies" between ALLOC and START, "many" has too many IOASes, "scattered" has a
- * thousand runs in each SCAN. The file FAKE_LOG, if set, gets a line for each tracker that
- * is allocated, started or destroyed. If FAKE_TRACKERS names a fifo, the files of trackers
- * are its writing ends.
+ * thousand runs in each SCAN, "full" has no memory for a second SCAN. The file FAKE_LOG, if
+ * set, gets a line for each tracker that is allocated, started or destroyed. If
+ * FAKE_TRACKERS names a fifo, the files of trackers are its writing ends.
  *
  * The program observes itself. Of its open files, fake-iommu is the iommufd,
  * fake-container is a VFIO container served by an iommufd with one IOAS and a device,
@@ -344,6 +344,8 @@ static int do_scan(int fd, struct iommu_dirty_tracker_scan *cmd)
 		return -ENOENT;
 	if (is_gone(fd))
 		return -ENODATA;
+	if (is_kernel("full") && scanned)
+		return -ENOMEM;
 	for (cmd->num_runs = 1; is_kernel("scattered") && cmd->num_runs < 1000; cmd->num_runs++)
 		runs[cmd->num_runs] = (struct iommu_dirty_run){
 			.iova = 0x200000000ULL + cmd->num_runs * 0x10000, .length = 0x1000,
