@@ -317,6 +317,17 @@ static void print_text(json_t *root)
 	}
 }
 
+/* Returns 0 or -errno */
+static int check_folder(const char *name)
+{
+	DIR *dir = opendir(name);
+
+	if (!dir)
+		return -errno;
+	closedir(dir);
+	return 0;
+}
+
 int cmd_probe(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -330,6 +341,9 @@ int cmd_probe(int argc, char **argv)
 	int rc;
 
 	parse_options(&argp, argc, argv, &opt);
+	rc = check_folder(opt.sysfs);
+	if (rc)
+		return complain(EXIT_FAILED, "%s: %s", opt.sysfs, strerror(-rc));
 	rc = probe_kernel();
 	kernel = !rc ? "dirty trackers" : rc == -ENOTTY ? "no dirty trackers" :
 		 rc == -ENOENT ? "no iommufd" : strerror(-rc);
