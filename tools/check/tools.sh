@@ -376,6 +376,7 @@ tools_heatmap() { # program, record, rows, columns, folder
 tools_odd_names() { # program, record, folder
 	local PATH=$repo/tools/iommu:$PATH name
 	name=$3/$'\xff$\\odd$1$.rec'
+	# shellcheck disable=SC2016 # dollar signs are what is odd
 	cp "$2" "$name" && "$1" heatmap -o "$3/odd.svg" "$name" &&
 		grep -qF '?$\odd$1$.rec' "$3/odd.svg" &&
 		"$1" heatmap --json "$name" | python3 -c '

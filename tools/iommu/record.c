@@ -107,7 +107,8 @@ static int record_all(FILE *f, struct observer *o, const struct record_options *
 		complain(0, "%u samples of %zu address spaces", samples, o->num - untracked);
 	else if (opt->observe.json)
 		print_json(json_pack("{s:o, s:i, s:i, s:i}", "file", text_to_json(opt->output),
-				     "samples", samples, "address_spaces", (int)(o->num - untracked),
+				     "samples", samples,
+				     "address_spaces", (int)(o->num - untracked),
 				     "untracked", (int)untracked), true);
 	else
 		printf("%s: %u samples of %zu address spaces\n", opt->output, samples,
