@@ -384,6 +384,16 @@ import json, os, sys
 sys.exit(os.path.basename(json.load(sys.stdin)["file"]) != r"?$\odd$1$.rec")'
 }
 
+# The name of a device is not a part of the page's template
+tools_odd_devices() { # program, record, folder
+	local PATH=$repo/tools/iommu:$PATH
+	local page=$3/odd.html
+	sed '1s/0000:00:04.0/PAPER GREY DATA SVG/' "$2" >"$3/odd.rec" &&
+		"$1" heatmap -o "$page" "$3/odd.rec" &&
+		grep -q '<head>.*<title>.*: PAPER GREY DATA SVG, 0000:00:05.0</title>' "$page" &&
+		[ "$(grep -c '<svg' "$page")" -eq 1 ] && grep -q '^const data = {' "$page"
+}
+
 # The command is installed without the plotting library
 tools_no_plot() { # program, record
 	local out rc=0
@@ -554,6 +564,8 @@ stage_tools() {
 	"$t/vm.py" $((64 << 20)) >"$out/vm.rec"
 	try "heatmap as a picture: odd cells" tools_heatmap "$tool" "$out/vm.rec" 7 13 "$out"
 	try "heatmap of a file with an odd name" tools_odd_names "$tool" "$t/sample.rec" "$out"
+	try "heatmap as a picture: odd names of devices" tools_odd_devices "$tool" \
+		"$t/sample.rec" "$out"
 	try "advise as a picture" tools_advise "$tool" "$out/advise.json" "$out"
 	try "exit code: a picture in no folder, SIGCHLD being ignored" tools_exit 1 env \
 		--ignore-signal=CHLD PATH="$repo/tools/iommu:$PATH" "$tool" heatmap \

@@ -178,6 +178,33 @@ static const char *read_sample(json_t *json, struct sample *sample)
 	return wrong;
 }
 
+/* Whether it is as observe_to_json() writes it: pictures show all of it */
+static bool is_space(json_t *json)
+{
+	json_int_t ioas, fd;
+	json_t *devices = NULL, *device;
+	size_t i;
+
+	if (json_unpack(json, "{s:I, s?I, s?o}", "ioas", &ioas, "fd", &fd, "devices", &devices) ||
+	    (devices && !json_is_array(devices)))
+		return false;
+	json_array_foreach(devices, i, device)
+		if (!json_is_string(device))
+			return false;
+	return true;
+}
+
+static bool are_spaces(json_t *json)
+{
+	json_t *space;
+	size_t i;
+
+	json_array_foreach(json, i, space)
+		if (!is_space(space))
+			return false;
+	return !json || json_is_array(json);
+}
+
 static const char *read_header(json_t *json, struct record *record)
 {
 	json_int_t page_size;
@@ -190,6 +217,8 @@ static const char *read_header(json_t *json, struct record *record)
 		return "a record of a version that is not known here";
 	if (page_size < 4096 || (page_size & (page_size - 1)))
 		return "the page size is out of range";
+	if (!are_spaces(json_object_get(json, "address_spaces")))
+		return "not address spaces with ioas and names of devices";
 	record->page_size = page_size;
 	record->header = json_incref(json);
 	return NULL;

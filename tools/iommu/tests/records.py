@@ -126,6 +126,15 @@ for size in range(1, len(lines[-1]) - 1):
            f"iommu-dirty: -: line {len(lines)} is cut off, and left out\n"))
     if bad:
         break
+for spaces, status in (([], 0), ([{"ioas": 1}], 0), ([{"ioas": 1, "fd": 3, "devices": ["a"]}], 0),
+                       ([{"ioas": 1, "devices": [1]}], 1), ([{"ioas": 1, "devices": "a"}], 1),
+                       ([{"devices": ["a"]}], 1), ([{"ioas": 1, "fd": "3"}], 1), (["a"], 1),
+                       ({}, 1), (None, 1)):
+    header = json.dumps(dict(json.loads(lines[0]), address_spaces=spaces)) + "\n"
+    got = draw(header.encode() + b"".join(lines[1:]))
+    expect(f"the address spaces {spaces}", got[::2], (status, (
+        "iommu-dirty: -: line 1: not address spaces with ioas and names of devices\n"
+        if status else "")))
 expect("broken inside", draw(lines[0] + b"{\n" + lines[1])[::2],
        (1, "iommu-dirty: -: line 2: not JSON\n"))
 
