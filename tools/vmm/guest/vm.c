@@ -23,8 +23,10 @@
 
 #define PATIENCE	120	/* timeout in seconds for all waits */
 #define LAST_PATIENCE	20	/* the same for the exit of QEMU */
+#define SLOW		5000000UL
+#define FAST		1000000000UL
 #define EVENTS		"{'capabilities': [{'capability': 'events', 'state': true}]}"
-#define REST		"'downtime-limit': %u, 'avail-switchover-bandwidth': %lu"
+#define LIMITS		"'max-bandwidth': %lu, 'downtime-limit': %u, 'avail-switchover-bandwidth': %lu"
 #define STREAM		"{'uri': 'unix:/tmp/migration'}"
 
 static struct vm vms[4];
@@ -327,10 +329,11 @@ unsigned long vm_answer(const struct vm *vm, const char *key)
 }
 
 /* Limits what a migration sends after the source stops: @msec at @bandwidth bytes/s */
-static void limit_rest(struct vm *vm, unsigned int msec, unsigned long bandwidth)
+/* In bytes per second, while the machine runs and when it is stopped */
+static void limit(struct vm *vm, unsigned long running, unsigned int msec, unsigned long stopped)
 {
 	vm_command(vm, "{'execute': 'migrate-set-parameters', 'arguments': {"
-		   REST "}}", msec, bandwidth);
+		   LIMITS "}}", running, msec, stopped);
 }
 
 static bool is_over(const struct vm *vm)
@@ -346,8 +349,11 @@ void vm_precopy(struct vm *vm, unsigned int rounds, unsigned int passes)
 	passes += vm->passes;
 	vm->rounds = 0;
 	vm->status[0] = 0;
-	/* one byte, less than a page */
-	limit_rest(vm, 1, 1000);
+	/*
+	 * QEMU stops the machine as soon as it finds nothing dirty. So a round must take longer
+	 * than the device pauses. The rest that can be sent in time is one byte, less than a page.
+	 */
+	limit(vm, SLOW, 1, 1000);
 	vm_command(vm, "{'execute': 'migrate', 'arguments': " STREAM "}");
 	while ((vm->rounds < rounds || vm->passes < passes) && !is_over(vm)) {
 		if (vm->qmp.fd < 0 || now() >= end)
@@ -374,7 +380,7 @@ static void wait_over(struct vm *vm, const char *status)
 
 void vm_complete(struct vm *vm)
 {
-	limit_rest(vm, 10000, 1000000000);
+	limit(vm, FAST, 10000, FAST);
 	wait_over(vm, "completed");
 }
 
