@@ -33,7 +33,7 @@
  * iommufd_dirty_anchor::rwsem -> iommufd_ioas::mutex -> io_pagetable::domains_rwsem ->
  * iommufd_dirty_iopt::attach_rwsem -> one of iommufd_dirty_iopt::window_locks ->
  * io_pagetable::iova_rwsem -> iommufd_dirty_iopt::split_mutex -> iopt_pages::mutex ->
- * iommufd_dirty_shard::lock -> iommufd_dirty_ledger::lock.
+ * iommufd_dirty_shard::lock -> iommufd_dirty_coarse::lock.
  * iommufd_group::lock nests inside iommufd_ioas::mutex and outside attach_rwsem.
  *
  * Lock order of a device: iommufd_dirty_device::config_mutex -> locks that the driver

@@ -10,9 +10,9 @@
  * Called by the scopes, tracker.c and scan.c in sleepable context.
  *
  * Readers of different parts of an IOAS mark in the ledgers of the same trackers, so each
- * bitmap has the lock of its shard, and only the coarse ranges have one lock. Functions
- * take these innermost locks of the dirty trackers, for one bitmap at a time: what they
- * do with a range is not atomic. A page that is dirty never looks clean meanwhile,
+ * bitmap has the lock of its shard, and only the coarse ranges (coarse.c) have one lock.
+ * Functions take these innermost locks of the dirty trackers, for one bitmap at a time:
+ * what they do with a range is not atomic. A page that is dirty never looks clean meanwhile,
  * because no mark moves from a bitmap to a coarse range or back.
  */
 #include <kunit/static_stub.h>
@@ -31,7 +31,6 @@
 #define CHUNK_SIZE	BIT(IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT)
 #define CHUNK_LAST(iova)	((iova) | (CHUNK_SIZE - 1))
 #define BIT_OF(iova)	(PAGE_OF(iova) % IOMMUFD_DIRTY_LEDGER_BITS)
-#define LEDGER_MASK	(BIT(IOMMUFD_DIRTY_LEDGER_SHIFT) - 1)
 
 /* Marks have a fallback, so they do not retry */
 #define GFP_MARK	(GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
@@ -168,119 +167,6 @@ static void chunk_free(struct iommufd_dirty_ledger *ledger, unsigned long index,
 	mutex_unlock(&shard->lock);
 }
 
-static void coarse_remove(struct iommufd_dirty_ledger *ledger, unsigned int i)
-{
-	unsigned int last = ledger->nr_coarse - 1;
-
-	ledger->coarse[i] = ledger->coarse[last];
-	WRITE_ONCE(ledger->nr_coarse, last);
-}
-
-/* There is room for one more */
-static void coarse_append(struct iommufd_dirty_ledger *ledger,
-			  struct iommufd_dirty_range range)
-{
-	unsigned int nr = ledger->nr_coarse;
-
-	ledger->coarse[nr] = range;
-	WRITE_ONCE(ledger->nr_coarse, nr + 1);
-}
-
-/* Bytes between two ranges; 0 if they overlap or touch */
-static unsigned long range_gap(const struct iommufd_dirty_range *a,
-			       const struct iommufd_dirty_range *b)
-{
-	if (a->last < b->iova)
-		return b->iova - a->last - 1;
-	if (b->last < a->iova)
-		return a->iova - b->last - 1;
-	return 0;
-}
-
-/* True if a coarse range can record @range without bytes outside of it */
-static bool coarse_has_room(const struct iommufd_dirty_ledger *ledger,
-			    const struct iommufd_dirty_range *range)
-{
-	unsigned int i;
-
-	lockdep_assert_held(&ledger->lock);
-
-	for (i = 0; i < ledger->nr_coarse; i++)
-		if (!range_gap(&ledger->coarse[i], range))
-			return true;
-	return ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE;
-}
-
-/*
- * Add a coarse range; merge it with ranges it touches, or with the nearest if full. Who
- * looks without the lock sees the number before or after, and never none meanwhile.
- */
-static void coarse_add(struct iommufd_dirty_ledger *ledger,
-		       struct iommufd_dirty_range range)
-{
-	unsigned int nr = ledger->nr_coarse, i;
-
-	lockdep_assert_held(&ledger->lock);
-
-	for (;;) {
-		unsigned long gap = ULONG_MAX;
-		unsigned int nearest = 0;
-
-		for (i = 0; i < nr; i++) {
-			unsigned long d = range_gap(&ledger->coarse[i], &range);
-
-			if (d < gap) {
-				gap = d;
-				nearest = i;
-			}
-		}
-		if (gap && nr < IOMMUFD_DIRTY_LEDGER_COARSE)
-			break;
-		range.iova = min(range.iova, ledger->coarse[nearest].iova);
-		range.last = max(range.last, ledger->coarse[nearest].last);
-		/* The merged range may touch further ranges */
-		ledger->coarse[nearest] = ledger->coarse[--nr];
-	}
-	ledger->coarse[nr] = range;
-	WRITE_ONCE(ledger->nr_coarse, nr + 1);
-}
-
-/* Cutting a hole into a range needs a free slot; without one, the range stays whole */
-static void coarse_clear(struct iommufd_dirty_ledger *ledger,
-			 unsigned long iova, unsigned long last)
-{
-	unsigned int i = 0;
-
-	lockdep_assert_held(&ledger->lock);
-
-	while (i < ledger->nr_coarse) {
-		struct iommufd_dirty_range *range = &ledger->coarse[i];
-		bool head = range->iova < iova, tail = range->last > last;
-
-		if (range->last < iova || range->iova > last) {
-			i++;
-		} else if (!head && !tail) {
-			coarse_remove(ledger, i);
-		} else if (head && tail) {
-			if (ledger->nr_coarse < IOMMUFD_DIRTY_LEDGER_COARSE) {
-				coarse_append(ledger,
-					      (struct iommufd_dirty_range){
-						      .iova = last + 1,
-						      .last = range->last,
-					      });
-				range->last = iova - 1;
-			}
-			i++;
-		} else {
-			if (head)
-				range->last = iova - 1;
-			else
-				range->iova = last + 1;
-			i++;
-		}
-	}
-}
-
 static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 			      unsigned long last)
 {
@@ -288,18 +174,6 @@ static void ledger_mark_range(struct iommu_dirty_sink *sink, unsigned long iova,
 		container_of(sink, struct iommufd_dirty_ledger, sink);
 
 	iommufd_dirty_ledger_mark(ledger, iova, last);
-}
-
-/* Round to pages of the ledger, and record the coarse range */
-static void coarse_mark(struct iommufd_dirty_ledger *ledger, unsigned long iova,
-			unsigned long last)
-{
-	mutex_lock(&ledger->lock);
-	coarse_add(ledger, (struct iommufd_dirty_range){
-				   .iova = iova & ~LEDGER_MASK,
-				   .last = last | LEDGER_MASK,
-			   });
-	mutex_unlock(&ledger->lock);
 }
 
 /* Set the bits of a nonzero mask. Returns false if they span two chunks */
@@ -315,10 +189,10 @@ static bool ledger_mark_word(struct iommufd_dirty_ledger *ledger,
 		return false;
 	chunk = chunk_get_mark(ledger, shard, iova);
 	if (!chunk) {
-		coarse_mark(ledger,
-			    iova + (__ffs64(mask) << IOMMUFD_DIRTY_LEDGER_SHIFT),
-			    iova + ((u64)(fls64(mask) - 1)
-				    << IOMMUFD_DIRTY_LEDGER_SHIFT));
+		iommufd_dirty_coarse_mark(&ledger->coarse,
+					  iova + (__ffs64(mask) << IOMMUFD_DIRTY_LEDGER_SHIFT),
+					  iova + ((u64)(fls64(mask) - 1)
+						  << IOMMUFD_DIRTY_LEDGER_SHIFT));
 		return true;
 	}
 	word = chunk + bit / BITS_PER_LONG;
@@ -366,7 +240,7 @@ void iommufd_dirty_ledger_init(struct iommufd_dirty_ledger *ledger)
 	};
 	for (i = 0; i < IOMMUFD_DIRTY_LEDGER_SHARDS; i++)
 		mutex_init(&ledger->shards[i].lock);
-	mutex_init(&ledger->lock);
+	iommufd_dirty_coarse_init(&ledger->coarse);
 	xa_init_flags(&ledger->chunks, XA_FLAGS_ACCOUNT);
 }
 
@@ -383,9 +257,7 @@ void iommufd_dirty_ledger_purge(struct iommufd_dirty_ledger *ledger)
 		chunk_free(ledger, index, false);
 		cond_resched();
 	}
-	mutex_lock(&ledger->lock);
-	WRITE_ONCE(ledger->nr_coarse, 0);
-	mutex_unlock(&ledger->lock);
+	iommufd_dirty_coarse_purge(&ledger->coarse);
 	WRITE_ONCE(ledger->starved, false);
 }
 
@@ -401,7 +273,7 @@ void iommufd_dirty_ledger_fini(struct iommufd_dirty_ledger *ledger)
 	mem_cgroup_put(ledger->memcg);
 	for (i = 0; i < IOMMUFD_DIRTY_LEDGER_SHARDS; i++)
 		mutex_destroy(&ledger->shards[i].lock);
-	mutex_destroy(&ledger->lock);
+	mutex_destroy(&ledger->coarse.lock);
 }
 
 /**
@@ -461,7 +333,7 @@ static void ledger_mark_part(struct iommufd_dirty_ledger *ledger,
 	unsigned long *chunk = chunk_get_mark(ledger, shard, iova);
 
 	if (!chunk)
-		coarse_mark(ledger, iova, last);
+		iommufd_dirty_coarse_mark(&ledger->coarse, iova, last);
 	else if (PAGE_OF(iova) == PAGE_OF(last))
 		__set_bit(BIT_OF(iova), chunk);
 	else
@@ -486,7 +358,7 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 		/* A shortcut for the unmaps beside an observer */
 		ledger_mark_part(ledger, iova, last);
 	} else if (last - iova >= IOMMUFD_DIRTY_LEDGER_LARGE - 1) {
-		coarse_mark(ledger, iova, last);
+		iommufd_dirty_coarse_mark(&ledger->coarse, iova, last);
 	} else {
 		for_each_dirty_range(part, iommufd_dirty_window_next,
 				     CHUNK_SIZE, iova, last)
@@ -505,43 +377,8 @@ void iommufd_dirty_ledger_mark(struct iommufd_dirty_ledger *ledger,
 void iommufd_dirty_ledger_mark_hole(struct iommufd_dirty_ledger *ledger,
 				    unsigned long iova, unsigned long last)
 {
-	struct iommufd_dirty_range range = {
-		.iova = iova & ~LEDGER_MASK,
-		.last = last | LEDGER_MASK,
-	};
-	bool room;
-
-	mutex_lock(&ledger->lock);
-	room = coarse_has_room(ledger, &range);
-	if (room)
-		coarse_add(ledger, range);
-	mutex_unlock(&ledger->lock);
-	if (!room)
+	if (!iommufd_dirty_coarse_try_mark(&ledger->coarse, iova, last))
 		iommufd_dirty_ledger_mark(ledger, iova, last);
-}
-
-/* The coarse ranges' part of ledger_span(); lowers @last to where the next one begins */
-static bool coarse_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
-			unsigned long *last)
-{
-	bool dirty = false;
-	unsigned int i;
-
-	/* Who marks later may be seen, but need not be */
-	if (!READ_ONCE(ledger->nr_coarse))
-		return false;
-	mutex_lock(&ledger->lock);
-	for (i = 0; i < ledger->nr_coarse && !dirty; i++) {
-		const struct iommufd_dirty_range *range = &ledger->coarse[i];
-
-		dirty = range->iova <= iova && iova <= range->last;
-		if (dirty)
-			*last = min(*last, range->last);
-		else if (range->iova > iova)
-			*last = min(*last, range->iova - 1);
-	}
-	mutex_unlock(&ledger->lock);
-	return dirty;
 }
 
 /* The same for the chunk of @iova */
@@ -560,7 +397,7 @@ static bool chunk_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 			      find_next_bit(chunk, end, bit);
 	}
 	shard_unlock(shard);
-	*last = min(*last, (iova & ~LEDGER_MASK) +
+	*last = min(*last, (iova & ~IOMMUFD_DIRTY_LEDGER_MASK) +
 			   (((end - bit) << IOMMUFD_DIRTY_LEDGER_SHIFT) - 1));
 	return dirty;
 }
@@ -575,7 +412,7 @@ static bool ledger_span(struct iommufd_dirty_ledger *ledger, unsigned long iova,
 	unsigned long index = CHUNK_OF(iova);
 
 	*span_last = last;
-	if (coarse_span(ledger, iova, span_last))
+	if (iommufd_dirty_coarse_span(&ledger->coarse, iova, span_last))
 		return true;
 	if (!xa_find(&ledger->chunks, &index, CHUNK_OF(*span_last), XA_PRESENT))
 		return false;
@@ -697,10 +534,10 @@ bool iommufd_dirty_ledger_run(struct iommufd_dirty_ledger *ledger,
 /* Narrow a range to ledger pages that are in it as a whole; false if there is none */
 static bool ledger_whole_pages(unsigned long *iova, unsigned long *last)
 {
-	unsigned long page = PAGE_OF(*iova) + !!(*iova & LEDGER_MASK);
+	unsigned long page = PAGE_OF(*iova) + !!(*iova & IOMMUFD_DIRTY_LEDGER_MASK);
 	unsigned long last_page = PAGE_OF(*last);
 
-	if ((*last & LEDGER_MASK) != LEDGER_MASK) {
+	if ((*last & IOMMUFD_DIRTY_LEDGER_MASK) != IOMMUFD_DIRTY_LEDGER_MASK) {
 		if (!last_page)
 			return false;
 		last_page--;
@@ -708,7 +545,7 @@ static bool ledger_whole_pages(unsigned long *iova, unsigned long *last)
 	if (page > last_page)
 		return false;
 	*iova = page << IOMMUFD_DIRTY_LEDGER_SHIFT;
-	*last = (last_page << IOMMUFD_DIRTY_LEDGER_SHIFT) | LEDGER_MASK;
+	*last = (last_page << IOMMUFD_DIRTY_LEDGER_SHIFT) | IOMMUFD_DIRTY_LEDGER_MASK;
 	return true;
 }
 
@@ -729,9 +566,7 @@ void iommufd_dirty_ledger_clear(struct iommufd_dirty_ledger *ledger,
 
 	if (!ledger_whole_pages(&iova, &last))
 		return;
-	mutex_lock(&ledger->lock);
-	coarse_clear(ledger, iova, last);
-	mutex_unlock(&ledger->lock);
+	iommufd_dirty_coarse_clear(&ledger->coarse, iova, last);
 	xa_for_each_range(&ledger->chunks, index, chunk, CHUNK_OF(iova),
 			  CHUNK_OF(last)) {
 		unsigned long base = index << IOMMUFD_DIRTY_LEDGER_CHUNK_SHIFT;
@@ -785,18 +620,10 @@ void iommufd_dirty_ledger_report_coarse(struct iommufd_dirty_ledger *ledger,
 					unsigned int flags,
 					struct iommu_dirty_sink *sink)
 {
-	unsigned int i;
+	struct iommufd_dirty_range clear = { iova, last };
+	bool clears = !(flags & IOMMU_DIRTY_WALK_NO_CLEAR) &&
+		      ledger_whole_pages(&clear.iova, &clear.last);
 
-	mutex_lock(&ledger->lock);
-	for (i = 0; i < ledger->nr_coarse; i++) {
-		unsigned long first = max(iova, ledger->coarse[i].iova);
-		unsigned long stop = min(last, ledger->coarse[i].last);
-
-		if (first <= stop)
-			sink->ops->mark_range(sink, first, stop);
-	}
-	if (!(flags & IOMMU_DIRTY_WALK_NO_CLEAR) &&
-	    ledger_whole_pages(&iova, &last))
-		coarse_clear(ledger, iova, last);
-	mutex_unlock(&ledger->lock);
+	iommufd_dirty_coarse_report(&ledger->coarse, iova, last,
+				    clears ? &clear : NULL, sink);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Sinks record dirty pages: the user's bitmap (bitmap.c), and the ledger of a
- * tracker for pages harvested outside its own reads (ledger.c). Sinks do not
- * depend on trackers or on what marks in them.
+ * tracker for pages harvested outside its own reads (ledger.c), which has a few
+ * coarse ranges (coarse.c). Sinks do not depend on trackers or on what marks in
+ * them.
  */
 #ifndef __IOMMUFD_DIRTY_SINK_H
 #define __IOMMUFD_DIRTY_SINK_H
@@ -31,6 +32,7 @@ struct mem_cgroup;
 
 /* log2 of the bytes per ledger bit, the smallest page size of a READ */
 #define IOMMUFD_DIRTY_LEDGER_SHIFT	12
+#define IOMMUFD_DIRTY_LEDGER_MASK	(BIT(IOMMUFD_DIRTY_LEDGER_SHIFT) - 1)
 
 /* Bits per chunk: 512 bytes of memory cover 16 MiB */
 #define IOMMUFD_DIRTY_LEDGER_BITS	4096
@@ -44,6 +46,33 @@ struct mem_cgroup;
 
 /* Number of ranges that can be recorded without memory for a chunk */
 #define IOMMUFD_DIRTY_LEDGER_COARSE	8
+
+/**
+ * struct iommufd_dirty_coarse - Dirty ranges of a ledger that have no bitmaps
+ * @lock: Protects @ranges and, for changes, @nr; innermost lock of the dirty trackers
+ * @ranges: Aligned to ledger pages, disjoint, unsorted
+ * @nr: Number of ranges; read without the lock, so it is never 0 while there are any
+ */
+struct iommufd_dirty_coarse {
+	struct mutex lock;	/* the innermost */
+	struct iommufd_dirty_range ranges[IOMMUFD_DIRTY_LEDGER_COARSE];
+	unsigned int nr;
+};
+
+void iommufd_dirty_coarse_init(struct iommufd_dirty_coarse *coarse);
+void iommufd_dirty_coarse_purge(struct iommufd_dirty_coarse *coarse);
+void iommufd_dirty_coarse_mark(struct iommufd_dirty_coarse *coarse,
+			       unsigned long iova, unsigned long last);
+bool iommufd_dirty_coarse_try_mark(struct iommufd_dirty_coarse *coarse,
+				   unsigned long iova, unsigned long last);
+void iommufd_dirty_coarse_clear(struct iommufd_dirty_coarse *coarse,
+				unsigned long iova, unsigned long last);
+bool iommufd_dirty_coarse_span(struct iommufd_dirty_coarse *coarse,
+			       unsigned long iova, unsigned long *last);
+void iommufd_dirty_coarse_report(struct iommufd_dirty_coarse *coarse,
+				 unsigned long iova, unsigned long last,
+				 const struct iommufd_dirty_range *clear,
+				 struct iommu_dirty_sink *sink);
 
 /* Number of locks for the bitmaps of a ledger: neighbours do not share one */
 #define IOMMUFD_DIRTY_LEDGER_SHARDS	16
@@ -67,11 +96,7 @@ struct iommufd_dirty_shard {
  * @chunks: Bitmaps of IOMMUFD_DIRTY_LEDGER_BITS bits, indexed by IOVA. Without the lock
  *	of its shard, only the index of a bitmap can be used
  * @shards: Locks of the bitmaps
- * @lock: Protects @coarse and, for changes, @nr_coarse; innermost lock of the dirty
- *	trackers
- * @coarse: Dirty ranges that have no chunks, aligned to ledger pages, disjoint,
- *	unsorted
- * @nr_coarse: Number of ranges in @coarse
+ * @coarse: What is dirty without a chunk
  * @observes: It belongs to a passive tracker
  * @starved: An allocation for a mark failed; marks do not allocate until @retry. Both
  *	are hints, which need no lock
@@ -82,9 +107,7 @@ struct iommufd_dirty_ledger {
 	struct iommu_dirty_sink sink;
 	struct xarray chunks;
 	struct iommufd_dirty_shard shards[IOMMUFD_DIRTY_LEDGER_SHARDS];
-	struct mutex lock;	/* the innermost */
-	struct iommufd_dirty_range coarse[IOMMUFD_DIRTY_LEDGER_COARSE];
-	unsigned int nr_coarse;
+	struct iommufd_dirty_coarse coarse;
 	bool observes;
 	bool starved;
 	unsigned long retry;

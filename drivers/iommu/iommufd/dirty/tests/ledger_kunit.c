@@ -254,7 +254,7 @@ static void test_against_model(struct kunit *test)
 			read_all(test);
 			KUNIT_ASSERT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
 		}
-		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
+		KUNIT_EXPECT_EQ(test, t->ledger.coarse.nr, 0);
 		iommufd_dirty_ledger_purge(&t->ledger);
 		memset(t->dirty, 0, MODEL_PAGES);
 	}
@@ -274,7 +274,7 @@ static void test_no_memory(struct kunit *test)
 			/* Time passes: marks allocate memory again */
 			if (rnd(t, 2))
 				t->ledger.starved = false;
-			coarse = max(coarse, t->ledger.nr_coarse);
+			coarse = max(coarse, t->ledger.coarse.nr);
 			if (step % 20)
 				continue;
 			read_all(test);
@@ -289,7 +289,7 @@ static void test_no_memory(struct kunit *test)
 		memset(t->dirty, 0, MODEL_PAGES);
 		read_all(test);
 		KUNIT_EXPECT_MEMEQ(test, t->got, t->dirty, MODEL_PAGES);
-		KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
+		KUNIT_EXPECT_EQ(test, t->ledger.coarse.nr, 0);
 		iommufd_dirty_ledger_purge(&t->ledger);
 	}
 	KUNIT_EXPECT_EQ(test, coarse, IOMMUFD_DIRTY_LEDGER_COARSE);
@@ -423,7 +423,7 @@ static void test_reserve(struct kunit *test)
 							   last + 1), -ENOMEM);
 	iommufd_dirty_ledger_mark(&t->ledger, iova, iova);
 	iommufd_dirty_ledger_mark(&t->ledger, last, last);
-	KUNIT_EXPECT_EQ(test, t->ledger.nr_coarse, 0);
+	KUNIT_EXPECT_EQ(test, t->ledger.coarse.nr, 0);
 	expect_run(test, 0, iova, iova + SZ_4K - 1);
 	expect_run(test, iova + SZ_4K, last - SZ_4K + 1, last);
 
